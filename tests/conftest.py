@@ -1,0 +1,32 @@
+"""What several tests need, and the reasons why some cannot run everywhere."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from deconvviz.data import Dataset, load_dataset
+
+torch.set_num_threads(min(torch.get_num_threads(), 2))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of CIFAR-10, or a skip that says what is missing."""
+    folder = os.environ.get("DECONVVIZ_DATA")
+    if not folder:
+        pytest.skip("needs CIFAR-10: set DECONVVIZ_DATA to its folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cifar10_test(data_dir: Path) -> Dataset:
+    """The test pictures of CIFAR-10; a folder that lacks them is an error, not a skip."""
+    return load_dataset("cifar10", "test", data_dir=data_dir, progress=False)
+
+
+@pytest.fixture(autouse=True)
+def _needs_gpu(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
