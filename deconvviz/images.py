@@ -1,0 +1,399 @@
+"""Pictures: a person's file becomes checked pixels, and signed pixels become a picture.
+
+Reading is strict, because the file may come from anyone. The format is told by the first bytes,
+never by the name, and must be PNG, JPEG, WebP, GIF, BMP or TIFF. The length of the file is checked
+before it is parsed, the number of pixels before one of them is decoded. Whatever a decoder raises
+becomes a `PictureError`. Nothing global is changed: neither Pillow's limits nor the filters of
+warnings, so that damaged metadata may warn.
+
+What is done to a picture on the way, each with a notice where a person should know of it:
+
+- the first frame of an animation, or the first page of several, is taken;
+- EXIF orientation is applied, and every other metadata dropped (a phone writes where it was);
+- transparent parts are laid on white;
+- 12 and 16 bit integers are scaled from their full range; floats and 32 bit integers from their
+  smallest to their largest value, for their range is stated nowhere;
+- CMYK, LAB, palettes and black-and-white become RGB; ICC profiles are ignored.
+"""
+
+import hashlib
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ExifTags import Base as Exif
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+from torch import Tensor
+
+from deconvviz.errors import PictureError
+
+__all__ = [
+    "FORMATS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MIN_SIDE",
+    "PHOTOGRAPHS",
+    "Photograph",
+    "Picture",
+    "Scale",
+    "display",
+    "display_caption",
+    "limit_side",
+    "open_picture",
+    "photograph",
+    "to_png",
+    "to_tensor",
+]
+
+MAX_BYTES = 20 * 2**20  # as much as the app's upload takes
+MAX_PIXELS = 50_000_000  # the largest sensors of phones; 200 MB once decoded
+MIN_SIDE = 8  # pixels
+MAX_ASPECT = 20  # longer side over shorter side
+PERCENTILE = 99.5  # of the magnitudes, shown at full contrast
+FORMATS = "PNG, JPEG, WebP, GIF, BMP or TIFF"
+
+# The decoders are called directly: Image.open would try formats in turn, warn of large pictures
+# before we can refuse them, and take the smaller pictures of a phone's JPEG for an animation.
+_DECODERS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImageFile),
+    (re.compile(rb"\xff\xd8\xff"), JpegImageFile),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile),
+    (re.compile(rb"GIF8[79]a"), GifImageFile),
+    (re.compile(rb"BM"), BmpImageFile),
+    (re.compile(rb"II[*+]\x00|MM\x00[*+]"), TiffImageFile),
+)
+# HEIC needs a package of its own, and AVIF a decoder that not every build of Pillow has.
+_HEIF = re.compile(rb"....ftyp(?:hei|hev|mif1|msf1|avi[fs])", re.DOTALL)
+
+Scale = Literal["each", "shared"] | float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was checked, whole in memory.
+
+    Attributes:
+        image: RGB, 8 bit, upright, without metadata.
+        name: A short name to show: no folders, no HTML, no control characters.
+        key: SHA-256 of size and pixels, for caches: one changed pixel changes it.
+        notices: What was done to the file's picture, each a phrase for people.
+    """
+
+    image: Image.Image = field(repr=False, compare=False)
+    name: str
+    key: str
+    notices: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.image.height
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A real photograph inside the scikit-image wheel."""
+
+    file: str  # in scikit-image's data folder
+    title: str  # what it shows, for instance as a text alternative
+    credit: str  # source and licence, as scikit-image states them
+
+
+PHOTOGRAPHS: Mapping[str, Photograph] = {
+    "cat": Photograph("chelsea.png", "Chelsea the cat", "Stefan van der Walt, CC0"),
+    "rocket": Photograph(
+        "rocket.jpg", "A Falcon 9 lifting off with DSCOVR", "SpaceX Photos, public domain"
+    ),
+    "astronaut": Photograph(
+        "astronaut.png", "The astronaut Eileen Collins", "NASA Great Images, public domain"
+    ),
+    "coffee": Photograph(
+        "coffee.png", "A cup of coffee", "Rachel Michetti, courtesy of Pikolo Espresso Bar, CC0"
+    ),
+    "motorcycle": Photograph(
+        "motorcycle_left.png",
+        "A motorcycle in a workshop",
+        "Middlebury 2014 stereo benchmark, Scharstein et al. (GCPR 2014), no licence stated",
+    ),
+}
+
+
+def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Picture:
+    """Read a person's file as an RGB picture, or say why not.
+
+    Args:
+        source: The file's bytes, its path, or a binary stream, which is read from its start.
+        name: What the person calls it; by default the name of the path or of the stream.
+
+    Returns:
+        The picture, at its own size: at least `MIN_SIDE` pixels on each side, sides at most
+        1:`MAX_ASPECT`, at most `MAX_PIXELS` pixels.
+
+    Raises:
+        PictureError: The file is missing, longer than `MAX_BYTES`, of another format, damaged, of
+            another size than that, or holds values that are not finite.
+    """
+    shown = _inert(name if name is not None else getattr(source, "name", None))
+    data = _read(source, shown)
+    decoder = _decoder(data, shown)
+    try:
+        with decoder(BytesIO(data)) as stored:
+            _check_size(stored, shown)
+            image, notices = _decode(stored, shown)
+    except PictureError:
+        raise
+    except Exception as error:
+        raise PictureError(
+            f"{shown} cannot be read as {decoder.format}: it is damaged, cut short or of an "
+            "unusual kind; open it in an image editor and save it as PNG"
+        ) from error
+    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
+    digest.update(image.tobytes())
+    return Picture(image, shown, digest.hexdigest(), notices)
+
+
+def photograph(name: str) -> Picture:
+    """Read one of `PHOTOGRAPHS` by its short name; nothing is downloaded.
+
+    Raises:
+        PictureError: There is no photograph of this name, or scikit-image came without its data.
+    """
+    if name not in PHOTOGRAPHS:
+        raise PictureError(f"no photograph {_inert(name)}; there are {', '.join(PHOTOGRAPHS)}")
+    file = resources.files("skimage") / "data" / PHOTOGRAPHS[name].file
+    if not file.is_file():
+        raise PictureError(f"scikit-image came without {file.name}; install its wheel again")
+    return open_picture(file.read_bytes(), name)
+
+
+def limit_side(image: Image.Image, longest: int) -> Image.Image:
+    """Shrink a picture, antialiased, until its longer side is `longest` pixels; never enlarge.
+
+    The aspect is kept to the nearest pixel. A picture that is small enough is returned as it is.
+    """
+    if max(image.size) <= longest:
+        return image
+    width, height = (max(1, round(side * longest / max(image.size))) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Pixels of a picture, float32 (3, H, W), from 0 (black) to 1."""
+    pixels = torch.from_numpy(np.array(image.convert("RGB")))
+    return pixels.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format).div(255)
+
+
+def display(
+    pixels: Tensor, *, scale: Scale = "each", percentile: float = PERCENTILE
+) -> NDArray[np.uint8]:
+    """Signed pixels as something to look at: zero is grey, and equal magnitudes stand out equally.
+
+    Grey is 128; +scale is 255 and -scale is 1, and what lies beyond is clipped. `display_caption`
+    says the same to people. Exact zeros do not count in the percentile, so that a window and the
+    same window placed in a whole picture look alike.
+
+    Args:
+        pixels: (C, h, w), or (K, C, h, w) for K pictures; any float type, on any device. Three
+            channels are red, green and blue; any other number is shown as its mean, in grey.
+        scale: The magnitude at full contrast: "each" picture's own percentile, one "shared" by
+            all K, or a number.
+        percentile: Of the magnitudes that are not zero, from 1 to 100.
+
+    Returns:
+        uint8 (h, w, 3), or (K, h, w, 3). Pixels that are all zero are all grey.
+
+    Raises:
+        PictureError: Pixels, scale or percentile are not finite numbers of the form above.
+    """
+    if pixels.ndim not in (3, 4) or 0 in pixels.shape:
+        raise PictureError(f"pixels of shape {tuple(pixels.shape)} are no ([K,] C, h, w) picture")
+    if not 1 <= percentile <= 100:
+        raise PictureError(f"percentile {percentile} is not from 1 to 100; 99.5 is usual")
+    batch = pixels.detach().reshape(-1, *pixels.shape[-3:])
+    batch = batch if batch.dtype == torch.float64 else batch.float()
+    if not bool(batch.isfinite().all()):
+        raise PictureError("pixels with NaN or infinity cannot be shown; check weights and input")
+    if batch.shape[1] != 3:
+        batch = batch.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    contrast = batch / _full_contrast(batch, scale, percentile)  # 0/0, where all is zero, is grey
+    shades = contrast.nan_to_num(nan=0.0).clamp(-1, 1).mul(127).round().add(128)
+    shown: NDArray[np.uint8] = shades.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return np.ascontiguousarray(shown if pixels.ndim == 4 else shown[0])
+
+
+def display_caption(
+    *, scale: Scale = "each", percentile: float = PERCENTILE, denormalised: bool = False
+) -> str:
+    """What `display` did, in the words that stand beside every figure of signed pixels."""
+    if isinstance(scale, str):
+        whose = {"each": "each picture's", "shared": "all pictures'"}[scale]
+        full = f"percentile {percentile:g} of {whose} non-zero magnitudes"
+    else:
+        full = f"{scale:g}"
+    units = "denormalised" if denormalised else "in normalised input units"
+    return f"Signed pixels, {units}, symmetric about grey (zero); full contrast at {full}."
+
+
+def to_png(pixels: Image.Image | NDArray[np.uint8]) -> bytes:
+    """A picture, or uint8 pixels (h, w) or (h, w, 3), as the bytes of a PNG file."""
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    stream = BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def _full_contrast(batch: Tensor, scale: Scale, percentile: float) -> Tensor:
+    """The magnitude at full contrast, to divide the batch by; it stays on the device."""
+    if not isinstance(scale, str):
+        if not 0 < scale < math.inf:
+            raise PictureError(f"scale {scale} is not a positive number; give one, or `each`")
+        return batch.new_tensor(scale)
+    rows = batch.abs().reshape({"each": len(batch), "shared": 1}[scale], -1)
+    # How many magnitudes may lie above it: so few that sorting only the largest ones will do.
+    share = 1 - percentile / 100
+    most = int(rows.shape[1] * share)
+    above = rows.count_nonzero(dim=1).mul(share).long().clamp(max=most)
+    return rows.topk(most + 1).values.gather(1, above[:, None])[:, :, None, None]
+
+
+def _inert(name: object) -> str:
+    """A short name to show, without folders, markup, control characters or direction marks."""
+    last = re.split(r"[/\\]", name if isinstance(name, str) else "")[-1]
+    kept = "".join(
+        letter if unicodedata.category(letter)[0] in "LMN" or letter in " ._-()" else "-"
+        for letter in unicodedata.normalize("NFC", last)
+        if unicodedata.category(letter)[0] != "C"  # controls, formats, halves of surrogates
+    )
+    suffix = "".join(re.findall(r"\.[A-Za-z0-9]{1,10}$", kept))
+    stem = kept.removesuffix(suffix).strip(" .-_") or "picture"
+    return (stem if len(stem) <= 48 else stem[:47] + "…") + suffix
+
+
+def _read(source: bytes | Path | BinaryIO, name: str) -> bytes:
+    """All bytes of a file, and never many more than `MAX_BYTES`."""
+    if isinstance(source, bytes):
+        data = source
+    elif isinstance(source, Path):
+        if not source.is_file():  # a pipe or a device could be read for ever
+            raise PictureError(f"there is no file {name}; check its path")
+        try:
+            with source.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise PictureError(f"{name} cannot be opened; check who may read it") from error
+    else:
+        if source.seekable():  # an upload that was read before stands at its end
+            source.seek(0)
+        data = source.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise PictureError(f"{name} is over {MAX_BYTES >> 20} MB; save it smaller, or as JPEG")
+    return data
+
+
+def _decoder(data: bytes, name: str) -> type[ImageFile.ImageFile]:
+    """The decoder for what the first bytes say, or a sentence on what to do instead."""
+    for signature, decoder in _DECODERS:
+        if signature.match(data):
+            return decoder
+    if not data:
+        raise PictureError(f"{name} is empty; choose a {FORMATS} picture")
+    if _HEIF.match(data):
+        raise PictureError(
+            f"{name} is HEIC or AVIF, which is not read here; export it as JPEG or PNG (in Python, "
+            "the package pillow-heif reads HEIC and saves it as either)"
+        )
+    raise PictureError(f"{name} is no {FORMATS} picture, whatever its name says; export it as PNG")
+
+
+def _check_size(stored: ImageFile.ImageFile, name: str) -> None:
+    """Refuse by the header alone what cannot be shown, or would fill the memory."""
+    width, height = stored.size
+    is_so = f"{name} is {width} x {height} pixels"
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{is_so}; scale it below {MAX_PIXELS // 10**6} megapixels")
+    if min(width, height) < MIN_SIDE:
+        raise PictureError(f"{is_so}; each side must have at least {MIN_SIDE}")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise PictureError(f"{is_so}; crop it, the sides may differ {MAX_ASPECT} times at most")
+    if isinstance(stored, TiffImageFile):  # libtiff decodes a tile whole, larger than the picture
+        width, height = (stored.tag_v2.get(tag, 0) for tag in (Exif.TileWidth, Exif.TileLength))
+        if width * height > MAX_PIXELS:
+            raise PictureError(f"{name} has tiles of {width} x {height} pixels; save it as PNG")
+
+
+def _decode(stored: ImageFile.ImageFile, name: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """The first frame of a picture whose size was checked: RGB, upright; and notices."""
+    deep = any(";16" in str(tile.args) for tile in stored.tile)
+    several = bool(getattr(stored, "is_animated", False))
+    stored.load()
+    notices = ["only the first frame, or page, is used"] * several
+    if stored.mode[0] in "IF":
+        image, how = _scaled(stored, name)
+        notices.append(how)
+    else:
+        image, opaque = _on_white(stored)
+        notices += ["16 bit values scaled to 8 bit"] * deep
+        notices += ["transparent parts shown on white"] * (not opaque)
+    image.info = {}
+    try:
+        image.getexif()[Exif.Orientation] = stored.getexif().get(Exif.Orientation, 1)
+    except (OSError, SyntaxError, TypeError, ValueError, Warning):
+        notices.append("its orientation cannot be read: shown as stored")
+    ImageOps.exif_transpose(image, in_place=True)
+    image.getexif().clear()
+    return image, tuple(notices)
+
+
+def _scaled(stored: Image.Image, name: str) -> tuple[Image.Image, str]:
+    """One deep channel as 8 bit RGB (`convert` would clip it at 255); and how it was scaled."""
+    values = np.asarray(stored)
+    tags = stored.tag_v2 if isinstance(stored, TiffImageFile) else {}
+    bits = tags.get(Exif.BitsPerSample, (16,))[0]
+    if stored.mode.startswith("I;"):
+        low, high = 0.0, 2.0**bits - 1
+        how = f"{bits} bit values scaled to 8 bit"
+    else:
+        if bits == 32 and tags.get(Exif.SampleFormat, (1,)) == (1,):
+            values = values.view(np.uint32)  # Pillow has signed integers only
+        if not np.isfinite(values).all():
+            raise PictureError(f"{name} holds values that are not finite; replace them first")
+        low, high = float(values.min()), float(values.max())
+        how = "values scaled from the smallest (black) to the largest (white)"
+    if tags.get(Exif.PhotometricInterpretation) == 0:  # white is zero
+        low, high = high, low
+    shades = np.subtract(values, low, dtype=np.float64)
+    shades *= 255 / ((high - low) or 1)
+    return Image.fromarray(shades.round(out=shades).astype(np.uint8)).convert("RGB"), how
+
+
+def _on_white(stored: Image.Image) -> tuple[Image.Image, bool]:
+    """A picture of 8 bit channels as RGB, its transparent parts on white; was it all opaque?"""
+    if not stored.has_transparency_data:
+        return stored.convert("RGB"), True
+    straight = stored.convert("LA") if stored.mode == "La" else stored  # La: no way to RGBA
+    layer = straight.convert("RGBA")
+    if layer.getchannel("A").getextrema() == (255, 255):
+        return layer.convert("RGB"), True
+    white = Image.new("RGB", layer.size, "white")
+    white.paste(layer, mask=layer)
+    return white, False
