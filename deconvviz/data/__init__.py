@@ -1,0 +1,25 @@
+"""Labelled pictures as one form: uint8 tensors in memory, or mapped from disk, with class names.
+
+`load_dataset` brings a named set into that form, `Augmentation` varies batches of it on their own
+device, and `normalise` makes them a network's input.
+"""
+
+from deconvviz.data.augment import Augmentation, normalise
+from deconvviz.data.cache import cache_folder
+from deconvviz.data.dataset import Dataset, held_out
+from deconvviz.data.registry import LOADERS, load_dataset
+from deconvviz.data.request import Loader, Request
+from deconvviz.data.shapes import draw_shapes
+
+__all__ = [
+    "LOADERS",
+    "Augmentation",
+    "Dataset",
+    "Loader",
+    "Request",
+    "cache_folder",
+    "draw_shapes",
+    "held_out",
+    "load_dataset",
+    "normalise",
+]

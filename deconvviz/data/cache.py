@@ -1,0 +1,108 @@
+"""Decoded pictures on disk: written once, checked when read, mapped where memory is too small.
+
+A cache file is the pixels in order, then their four sizes N, C, H, W, then the SHA-256 of all that.
+Its name is the key of the content that it was decoded from, so no stale file is ever met, and a
+damaged one is seen.
+"""
+
+import hashlib
+import os
+import struct
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deconvviz.errors import DataError
+
+__all__ = ["cache_folder", "read_pixels", "scratch_tensor", "write_pixels"]
+
+_SHAPE = struct.Struct("<4q")
+_TAIL_BYTES = _SHAPE.size + hashlib.sha256().digest_size
+_BLOCK_BYTES = 2**24
+
+
+def cache_folder() -> Path:
+    """Where deconvviz keeps what it can make again: XDG_CACHE_HOME or ~/.cache, /deconvviz."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "deconvviz"
+
+
+def write_pixels(key: str, blocks: Iterable[NDArray[np.uint8]]) -> None:
+    """Write blocks of pictures, (n, C, H, W) each, as the file of `key`: whole, or not at all."""
+    path = _pixel_file(key)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    except OSError as error:
+        raise _unwritable(error) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _write(file, blocks)
+        Path(partial).replace(path)
+    except OSError as error:
+        raise _unwritable(error) from error
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def _write(file: BinaryIO, blocks: Iterable[NDArray[np.uint8]]) -> None:
+    digest = hashlib.sha256()
+    count, form = 0, (0, 0, 0)
+    for block in blocks:
+        pixels = np.ascontiguousarray(block).data
+        digest.update(pixels)
+        file.write(pixels)
+        count, form = count + len(block), block.shape[1:]
+    shape = _SHAPE.pack(count, *form)
+    digest.update(shape)
+    file.write(shape + digest.digest())
+
+
+def read_pixels(key: str, byte_budget: int) -> Tensor | None:
+    """The pixels kept under `key`, (N, C, H, W) uint8; None where there are none, or damaged ones.
+
+    More than `byte_budget` of them are mapped from the file instead of held in memory. The mapping
+    is private: writing to it changes neither the file nor what another reader sees.
+    """
+    path = _pixel_file(key)
+    if not path.is_file() or path.stat().st_size < _TAIL_BYTES:
+        return None
+    count = path.stat().st_size - _TAIL_BYTES
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for start in range(0, count, _BLOCK_BYTES):
+            digest.update(file.read(min(_BLOCK_BYTES, count - start)))
+        packed = file.read(_SHAPE.size)
+        digest.update(packed)
+        if file.read() != digest.digest():
+            return None
+    pixels = torch.from_file(str(path), shared=False, size=count, dtype=torch.uint8)
+    return (pixels if count > byte_budget else pixels.clone()).view(_SHAPE.unpack(packed))
+
+
+def scratch_tensor(shape: tuple[int, ...]) -> Tensor:
+    """An uint8 tensor on disk instead of in memory; its nameless file goes when the tensor does."""
+    folder = _pixel_file("").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="w+", shape=shape))
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def _pixel_file(key: str) -> Path:
+    return cache_folder() / "decoded" / f"{key}.pixels"
+
+
+def _unwritable(error: OSError) -> DataError:
+    return DataError(
+        f"decoded pictures could not be kept in {cache_folder()} ({error.strerror}); "
+        "free some space there, or name another folder in XDG_CACHE_HOME"
+    )

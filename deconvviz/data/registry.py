@@ -1,0 +1,62 @@
+"""The data sets by name."""
+
+from os import PathLike
+from pathlib import Path
+
+from deconvviz.data.cifar10 import load_cifar10
+from deconvviz.data.dataset import Dataset
+from deconvviz.data.folders import load_folder
+from deconvviz.data.photos import load_photos
+from deconvviz.data.request import Loader, Request
+from deconvviz.data.shapes import load_shapes
+from deconvviz.errors import DataError
+from deconvviz.images import MIN_SIDE
+
+__all__ = ["LOADERS", "load_dataset"]
+
+LOADERS: dict[str, Loader] = {
+    "cifar10": load_cifar10,
+    "folder": load_folder,
+    "photos": load_photos,
+    "shapes": load_shapes,
+}
+"""Every data set that `load_dataset` knows. A further one joins by its line here."""
+
+
+def load_dataset(
+    name: str,
+    split: str = "train",
+    *,
+    data_dir: str | PathLike[str] | None = None,
+    size: int | None = None,
+    channels: int = 3,
+    download: bool = False,
+    byte_budget: int = 2**30,
+    progress: bool = True,
+) -> Dataset:
+    """Load one split of a named data set.
+
+    Args:
+        name: "cifar10"; "folder", class folders of a person's own; "photos", tiles of the
+            photographs inside scikit-image; or "shapes", drawn here. The last two need no files.
+        split: "train" or "test"; a folder may also have "val", or, undivided, "all".
+        data_dir: where the pictures of "cifar10" and "folder" are.
+        size: the side of the pictures in pixels: a folder's are brought to it when decoded
+            (the shorter side resized, antialiased bicubic, then the centre cut out); without one
+            they must be alike. Photos and shapes are made in it, 32 unless stated.
+        channels: 1 (grey) or 3 (RGB); any number for "shapes".
+        download: fetch CIFAR-10 from its home where it is not found.
+        byte_budget: decoded folders larger than this are mapped from disk instead of held in
+            memory.
+        progress: whether work of more than a second shows a bar in the terminal.
+
+    Raises:
+        DataError: there is no such set or split, or its pictures are missing or damaged.
+    """
+    if name not in LOADERS:
+        raise DataError(f"no data set `{name}`; there are {', '.join(LOADERS)}")
+    if size is not None and size < MIN_SIDE:
+        raise DataError(f"pictures of {size} pixels are too small; ask for at least {MIN_SIDE}")
+    place = None if data_dir is None else Path(data_dir).expanduser()
+    request = Request(split, place, size, channels, download, byte_budget, progress)
+    return LOADERS[name](request)

@@ -1,0 +1,25 @@
+"""What a caller asks of a loader."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deconvviz.data.dataset import Dataset
+
+__all__ = ["Loader", "Request"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `load_dataset`, as every loader receives them."""
+
+    split: str
+    data_dir: Path | None
+    size: int | None
+    channels: int
+    download: bool
+    byte_budget: int
+    progress: bool
+
+
+Loader = Callable[[Request], Dataset]
