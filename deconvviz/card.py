@@ -1,0 +1,76 @@
+"""The readable card of a checkpoint: what it is, how it was made, how good it is."""
+
+from deconvviz.checkpoint import Description
+
+__all__ = ["card"]
+
+_ORIGIN = {
+    "CIFAR-10": "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+    "CIFAR-10, JPEG copy": (
+        "all 60 000 pictures of CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from "
+        "Tiny Images, 2009) as JPEG files of quality 75; accuracy on it is lower than on the "
+        "original pixels"
+    ),
+}
+
+
+def card(description: Description, name: str) -> str:
+    """A Markdown page made from the checkpoint's own record alone.
+
+    Args:
+        description: Of the checkpoint.
+        name: How the checkpoint is called, the stem of its file.
+    """
+    parts = [_heading(description, name), _facts(description), _recipe(description), _limits()]
+    return "\n".join(parts)
+
+
+def _heading(d: Description, name: str) -> str:
+    kind = "the convolutional stages of " if d.stages_only else ""
+    return f"# {name}\n\n{kind}`{d.model}`, trained on {d.data['title']}.\n"
+
+
+def _facts(d: Description) -> str:
+    t = d.training
+    rows = [
+        ("Input", f"{d.channels} x {d.size} x {d.size}"),
+        ("Classes", ", ".join(d.classes)),
+        ("Data", d.data["title"] + _origin(d.data["title"])),
+        ("Data fingerprint", f"`{d.data['fingerprint'][:16]}`"),
+        ("Training pictures", f"{t['pictures']:,}".replace(",", " ")),
+        ("Epochs", f"{t['epochs']} of {t['recipe']['epochs']}, seed {t['recipe']['seed']}"),
+        ("Device", f"{t['device']}, {t['recipe']['precision']}"),
+        ("Time", f"{t['seconds'] / 60:.0f} minutes"),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in d.versions.items())),
+    ]
+    if "test" in t:
+        test = t["test"]
+        measured = f"{test['accuracy']:.2%} of {test['pictures']:,} pictures".replace(",", " ")
+        how = "last epoch, weights as stored, float32, each picture once as it is"
+        rows.insert(2, ("Test accuracy", f"**{measured}** ({how})"))
+    return "\n".join(["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""])
+
+
+def _origin(title: str) -> str:
+    return f": {_ORIGIN[title]}" if title in _ORIGIN else ""
+
+
+def _recipe(d: Description) -> str:
+    settings = ", ".join(f"{k} {v}" for k, v in d.training["recipe"].items())
+    weight = d.training["recipe"]["deconv_weight"]
+    decoder = (
+        f"Beside the classifier a deconvolution decoder was trained to give the picture back from "
+        f"the last stage's features, weight {weight} of its mean squared error; it is not stored.\n"
+        if weight
+        else ""
+    )
+    return f"## How it was trained\n\n{settings}.\n\n{decoder}"
+
+
+def _limits() -> str:
+    return (
+        "## What it is for\n\n"
+        "Looking at what a small network's units respond to, and comparing networks. One seed, one "
+        "data set of 32x32 pictures: no judgement about real photographs should rest on its "
+        "classes.\n"
+    )

@@ -1,0 +1,108 @@
+"""The CNNs that the trainer makes: a few lines each, named stages, a registry.
+
+Every network is a `StagedCNN`: convolutional stages one after the other, then a `head` that
+classifies. ReLU and non-overlapping max pooling throughout, because these are what a deconvnet
+reverses exactly as the paper describes it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from torch import Tensor, nn
+
+from deconvviz.errors import UnknownModelError
+
+__all__ = ["MODELS", "StagedCNN", "build", "seed_cnn", "vgg"]
+
+
+class StagedCNN(nn.Sequential):
+    """Convolutional stages in a row, then `head`: (N, C, H, W) -> logits (N, classes)."""
+
+    head: nn.Module
+
+    def __init__(self, stages: list[nn.Module], head: nn.Module) -> None:
+        named = [(f"stage{i}", stage) for i, stage in enumerate(stages, 1)]
+        super().__init__(OrderedDict([*named, ("head", head)]))
+
+    @property
+    def stages(self) -> nn.Sequential:
+        """The network without its head, sharing its parameters; names stay the same."""
+        return nn.Sequential(OrderedDict(list(self.named_children())[:-1]))
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the last stage gives, (N, C, h, w)."""
+        features: Tensor = self.stages(images)
+        return features
+
+
+def _named(**layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(layers))
+
+
+def seed_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
+    """Three convolutions 32-64-128, each halved by pooling, then 512 hidden units.
+
+    At 32x32 three poolings leave 128 maps of 4x4. `size` is the side of the pictures it takes.
+    """
+    widths = (32, 64, 128)
+    stages: list[nn.Module] = [
+        _named(conv=nn.Conv2d(c, w, 3, padding=1), relu=nn.ReLU(), pool=nn.MaxPool2d(2))
+        for c, w in zip((channels, *widths), widths, strict=False)
+    ]
+    head = _named(
+        flatten=nn.Flatten(),
+        hidden=nn.Linear(widths[-1] * (size // 8) ** 2, 512),
+        relu=nn.ReLU(),
+        logits=nn.Linear(512, classes),
+    )
+    return StagedCNN(stages, head)
+
+
+def vgg(
+    channels: int = 3,
+    classes: int = 10,
+    size: int = 32,  # noqa: ARG001  global pooling makes it free; the registry passes it to all
+    widths: tuple[int, ...] = (64, 224, 256),
+) -> StagedCNN:
+    """Two 3x3 convolutions a stage with BatchNorm and a pool; the mean of the last maps decides.
+
+    After Simonyan & Zisserman (2015), arXiv:1409.1556, at the size of CIFAR-10. Where a stage
+    widens, its second convolution does, and pooling follows at once, before BatchNorm: more maps at
+    every size for the same work. It takes pictures of any size from 8x8.
+    """
+    stages: list[nn.Module] = [
+        _named(
+            conv1=nn.Conv2d(c, middle, 3, padding=1, bias=False),
+            bn1=nn.BatchNorm2d(middle),
+            relu1=nn.ReLU(),
+            conv2=nn.Conv2d(middle, w, 3, padding=1, bias=False),
+            pool=nn.MaxPool2d(2),
+            bn2=nn.BatchNorm2d(w),
+            relu2=nn.ReLU(),
+        )
+        for c, middle, w in zip(
+            (channels, *widths), (widths[0] // 2, *widths), widths, strict=False
+        )
+    ]
+    head = _named(
+        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), logits=nn.Linear(widths[-1], classes)
+    )
+    return StagedCNN(stages, head)
+
+
+MODELS: dict[str, Callable[..., StagedCNN]] = {"seed-cnn": seed_cnn, "vgg": vgg}
+"""Every network the trainer can make, by the name that a checkpoint records."""
+
+
+def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
+    """Make an untrained network of the registry.
+
+    Raises:
+        UnknownModelError: `name` is not in `MODELS`.
+    """
+    if name not in MODELS:
+        near = get_close_matches(name, MODELS, n=1)
+        hint = f" (did you mean `{near[0]}`?)" if near else ""
+        raise UnknownModelError(f"no model `{name}`{hint}; there are {', '.join(MODELS)}")
+    return MODELS[name](channels=channels, classes=classes, size=size)

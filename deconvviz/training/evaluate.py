@@ -1,0 +1,83 @@
+"""How good a classifier is: accuracy, per class, and what it takes for what."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from deconvviz.data import Dataset, normalise
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The decisions of a classifier over a data set.
+
+    Attributes:
+        confusion: int64 (classes, classes): row is the true class, column the decision.
+        classes: The names of rows and columns.
+        loss: Mean cross-entropy, in nats, without label smoothing.
+    """
+
+    confusion: Tensor
+    classes: tuple[str, ...]
+    loss: float
+
+    @property
+    def accuracy(self) -> float:
+        """The share of pictures that got their true class, in [0, 1]."""
+        return (self.confusion.diagonal().sum() / self.confusion.sum()).item()
+
+    @property
+    def per_class(self) -> dict[str, float]:
+        """The same share within each true class that has pictures."""
+        totals = self.confusion.sum(1)
+        hits = self.confusion.diagonal()
+        return {
+            name: (hits[i] / totals[i]).item()
+            for i, name in enumerate(self.classes)
+            if totals[i] > 0
+        }
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    dataset: Dataset,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    *,
+    batch_size: int = 500,
+    autocast: torch.dtype = torch.float32,
+) -> Evaluation:
+    """Classify every picture once, as it is: no augmentation, no averaging over views.
+
+    Args:
+        model: Logits (N, classes) for normalised (N, C, H, W); its mode is given back as it was.
+        dataset: The pictures; copied in blocks to the model's device.
+        mean: Per channel, as the model was trained.
+        std: Per channel, as the model was trained.
+        batch_size: Pictures in one forward pass.
+        autocast: float32, or bfloat16 for a quick look during training.
+    """
+    device = next(model.parameters()).device
+    classes = len(dataset.classes)
+    confusion = torch.zeros(classes * classes, dtype=torch.int64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    was_training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(dataset), batch_size):
+            images = dataset.images[start : start + batch_size].to(device)
+            labels = dataset.labels[start : start + batch_size].to(device)
+            with torch.autocast(device.type, autocast, enabled=autocast != torch.float32):
+                logits = model(normalise(images, mean, std)).float()
+            loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
+            confusion += torch.bincount(
+                labels * classes + logits.argmax(1), minlength=classes * classes
+            )
+    finally:
+        model.train(was_training)
+    matrix = confusion.view(classes, classes).cpu()
+    return Evaluation(matrix, dataset.classes, loss.item() / max(len(dataset), 1))

@@ -1,0 +1,41 @@
+"""Initial weights that save epochs: a decorrelating first layer, pass-through second ones."""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["decorrelated_start"]
+
+
+@torch.no_grad()
+def decorrelated_start(model: nn.Module, images: Tensor) -> None:
+    """Let a CNN begin with what every CNN spends its first epochs on.
+
+    The first convolution gets the strongest principal components of the pictures' patches and
+    their negatives (as many as fit into its kernels; the rest stay random), so that its outputs
+    start decorrelated. Each later convolution of odd size passes its first input channels
+    through, beside random kernels. Both are ideas of Jordan (2024, arXiv:2404.00498); here all
+    kernels are trained on.
+
+    Args:
+        model: Its convolutions are changed in place.
+        images: Normalised pictures (N, C, H, W) from the training data.
+    """
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    first, *later = convolutions
+    components = _patch_components(images, first.kernel_size)[: first.out_channels // 2]
+    both = torch.cat([components, -components])
+    # the scale of the random kernels it replaces, so that layers without BatchNorm start alike
+    scale = first.weight.std() / both.std()
+    first.weight[: len(both)] = (both * scale).to(first.weight)
+    for convolution in later:
+        nn.init.dirac_(convolution.weight[: convolution.in_channels])
+
+
+def _patch_components(images: Tensor, kernel: tuple[int, ...]) -> Tensor:
+    """Unit-length principal components of all patches, (C*h*w, C, h, w), strongest first."""
+    height, width = kernel
+    channels = images.shape[1]
+    patches = nn.functional.unfold(images.contiguous(), (height, width))
+    flat = patches.permute(0, 2, 1).reshape(-1, channels * height * width)
+    vectors: Tensor = torch.linalg.eigh(torch.cov(flat.T.double())).eigenvectors
+    return vectors.flip(1).T.reshape(-1, channels, height, width)

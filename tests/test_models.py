@@ -1,0 +1,52 @@
+"""The CNNs that the trainer makes."""
+
+import pytest
+import torch
+from torch import nn
+
+from deconvviz.errors import UnknownModelError
+from deconvviz.models import MODELS, build
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("channels", "classes", "size"), [(3, 10, 32), (1, 7, 64)])
+def test_gives_one_logit_a_class(name, channels, classes, size):
+    model = build(name, channels=channels, classes=classes, size=size)
+    assert model(torch.zeros(2, channels, size, size)).shape == (2, classes)
+
+
+def test_seed_cnn_is_the_one_described_with_128_maps_of_4x4():
+    model = build("seed-cnn")
+    assert [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)] == [32, 64, 128]
+    assert model.features(torch.zeros(1, 3, 32, 32)).shape == (1, 128, 4, 4)
+    assert model.head.hidden.weight.shape == (512, 128 * 4 * 4)
+
+
+def test_vgg_takes_other_sizes_than_it_was_built_for():
+    assert build("vgg").eval()(torch.zeros(1, 3, 48, 80)).shape == (1, 10)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_stages_then_head_is_the_network_and_stages_keep_their_names(name):
+    model = build(name).eval()
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(model.head(model.features(images)), model(images))
+    names = model.state_dict().keys()
+    assert {n for n in names if not n.startswith("head.")} == model.stages.state_dict().keys()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_pools_do_not_overlap_and_all_activations_are_relu(name):
+    for module in build(name).modules():
+        if isinstance(module, nn.MaxPool2d):
+            assert module.kernel_size == module.stride
+        elif not list(module.children()):
+            known = nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Linear, nn.Flatten, nn.AdaptiveAvgPool2d
+            assert isinstance(module, known)
+
+
+def test_an_unknown_name_is_told_what_there_is():
+    with pytest.raises(
+        UnknownModelError, match=r"no model `vg` .did you mean `vgg`.+seed-cnn, vgg"
+    ):
+        build("vg")
