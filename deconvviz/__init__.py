@@ -1,0 +1,50 @@
+"""See what any unit of a convolutional network responds to.
+
+    import deconvviz as dv
+
+    bundle = dv.load("demo")
+    net = dv.Deconvnet(bundle.model, bundle.input_size)
+    recording = net.record(bundle.preprocess(picture)[None])
+    projection = net.project(recording, recording.strongest("stage3.relu2"))
+
+The names below are the public ones; each is imported when it is first used, so that
+`deconvviz --help` does not wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deconvviz.bundles import Bundle, load
+    from deconvviz.deconv import Deconvnet, Layer, Projection, Recording, Selection
+    from deconvviz.errors import DeconvvizError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "Deconvnet",
+    "DeconvvizError",
+    "Layer",
+    "Projection",
+    "Recording",
+    "Selection",
+    "__version__",
+    "load",
+]
+
+_HOMES = {
+    "Bundle": "deconvviz.bundles",
+    "load": "deconvviz.bundles",
+    "DeconvvizError": "deconvviz.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module `deconvviz` has no attribute `{name}`")
+    return getattr(import_module(_HOMES.get(name, "deconvviz.deconv")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""`python -m deconvviz`."""
+
+from deconvviz.cli import main
+
+main()

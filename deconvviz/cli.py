@@ -1,0 +1,139 @@
+"""`deconvviz COMMAND`: train, evaluate, and the app."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deconvviz.errors import DeconvvizError, SettingError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="See what any unit of a convolutional network responds to.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where the pictures are; else DECONVVIZ_DATA, else the cache.")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps; by default the best there is.")]
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run goes on.")],
+    model: Annotated[str, typer.Option(help="A network: vgg or seed-cnn.")] = "vgg",
+    data: Annotated[str, typer.Option(help="cifar10, folder, photos or shapes.")] = "cifar10",
+    data_dir: DataDir = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
+    size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
+    epochs: int = 15,
+    seed: int = 0,
+    batch_size: int = 128,
+    peak_rate: Annotated[float, typer.Option(help="Of the one-cycle schedule.")] = 0.125,
+    deconv_weight: Annotated[
+        float, typer.Option(help="Of a deconvolution decoder beside the classifier; 0: none.")
+    ] = 0.0,
+    hold_out: Annotated[
+        int, typer.Option(help="Test on this many pictures held out of the training data.")
+    ] = 0,
+    snapshots: Annotated[
+        str, typer.Option(help="Epochs whose convolutional stages are kept; 0 is the start.")
+    ] = "0,1,2,5,10,20,50,100",
+    precision: Annotated[str, typer.Option(help="auto, bf16 or float32.")] = "auto",
+    half: Annotated[bool, typer.Option("--half", help="Store float16.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Train a network; the same command goes on where a run was left."""
+    from deconvviz.data import held_out, load_dataset
+    from deconvviz.training import Recipe
+    from deconvviz.training import train as run
+    from deconvviz.training.device import find_device
+
+    recipe = Recipe(
+        model=model,
+        epochs=epochs,
+        seed=seed,
+        batch_size=batch_size,
+        peak_rate=peak_rate,
+        deconv_weight=deconv_weight,
+        snapshots=_epochs(snapshots),
+        precision=precision,
+        half=half,
+    )
+    pictures = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
+    training = pictures("train")
+    training, test = held_out(training, hold_out) if hold_out else (training, pictures("test"))
+    done = run(recipe, training, test, out, device=find_device(device))
+    typer.echo(f"{done.evaluation.accuracy:.2%} of {len(test)} test pictures ({test.title})")
+    typer.echo(f"{done.checkpoint} after {done.epochs} of {epochs} epochs")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="A path, demo or demo-deconv.")],
+    data: Annotated[str, typer.Option(help="cifar10, folder, photos or shapes.")] = "cifar10",
+    data_dir: DataDir = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Measure a checkpoint on the test pictures, each once as it is."""
+    from deconvviz.bundles import load
+    from deconvviz.data import load_dataset
+    from deconvviz.training import evaluate as measure
+    from deconvviz.training.device import find_device
+
+    bundle = load(checkpoint)
+    described = bundle.description
+    test = load_dataset(
+        data,
+        "test",
+        data_dir=data_dir,
+        size=described.size,
+        channels=described.channels,
+        download=download,
+    )
+    model = bundle.model.to(find_device(device))
+    result = measure(model, test, described.mean, described.std)
+    for name, accuracy in result.per_class.items():
+        typer.echo(f"{name:>12} {accuracy:7.2%}")
+    typer.echo(f"{'all':>12} {result.accuracy:7.2%}  of {len(test)} pictures, {test.title}")
+    if "test" in described.training:
+        typer.echo(f"{'its card':>12} {described.training['test']['accuracy']:7.2%}")
+
+
+@app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def start_app(context: typer.Context) -> None:
+    """Start the app in a browser; further options go to `streamlit run`."""
+    script = Path(__file__).with_name("app.py")
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *context.args]
+    raise typer.Exit(subprocess.call(command))  # noqa: S603  our own interpreter and script
+
+
+def _epochs(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise SettingError(f"no epochs: `{text}`; give whole numbers with commas, as in 0,1,2,5")
+    return tuple(map(int, parts))
+
+
+def main() -> None:
+    """The console entry: a refusal is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except DeconvvizError as error:
+        typer.echo(f"deconvviz: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        os._exit(0)  # `deconvviz evaluate demo | head`: the reader has had enough
+
+
+if __name__ == "__main__":
+    main()
