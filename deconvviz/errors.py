@@ -23,7 +23,7 @@ class DeconvvizError(Exception):
 
 
 class PictureError(DeconvvizError):
-    """A file is no picture that can be read safely and rightly."""
+    """A file is no picture that can be read safely, or a batch of images has the wrong form."""
 
 
 class DataError(DeconvvizError):

@@ -1,0 +1,19 @@
+"""The engine: a model traced once, recorded forward, and undone operation by operation."""
+
+from deconvviz.deconv.coverage import Coverage, CoveredOperation
+from deconvviz.deconv.deconvnet import Deconvnet
+from deconvviz.deconv.layers import Layer
+from deconvviz.deconv.projection import Projection
+from deconvviz.deconv.recording import Peaks, Recording
+from deconvviz.deconv.selection import Selection
+
+__all__ = [
+    "Coverage",
+    "CoveredOperation",
+    "Deconvnet",
+    "Layer",
+    "Peaks",
+    "Projection",
+    "Recording",
+    "Selection",
+]

@@ -1,0 +1,150 @@
+"""The deconvnet of a model: its layers, recordings of it, and projections back to pixels."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from torch import Tensor, nn
+
+from deconvviz.deconv import projection, recording
+from deconvviz.deconv.coverage import Coverage, cover
+from deconvviz.deconv.geometry import receptive_fields
+from deconvviz.deconv.layers import Layer, default_layers, describe, name_values, unknown_layer
+from deconvviz.deconv.projection import Projection, Start
+from deconvviz.deconv.recording import Recording
+from deconvviz.deconv.rules import Rule
+from deconvviz.deconv.selection import Selection
+from deconvviz.deconv.table import step_of
+from deconvviz.deconv.tape import named_weights, trace
+from deconvviz.errors import SelectionError, TraceError
+
+__all__ = ["Deconvnet"]
+
+
+class Deconvnet:
+    """Projects a network's activations back to pixels (Zeiler & Fergus 2014, arXiv:1311.2901).
+
+    The model is traced once and then only read: always in evaluation form, whatever its mode, with
+    the weights that it has at that time. `record` and `project` change nothing and may run in
+    several threads at once.
+
+    Attributes:
+        model: The model that is read.
+        layers: Layer name -> `Layer`, in the order of execution.
+        default_layers: The names of the rectified maps after each convolution.
+        coverage: Every operation met, and how it is undone.
+
+    Args:
+        model: Any module that maps images (N, C, H, W) to something.
+        input_size: Channels, height and width of the images that it is traced at. Others may be
+            recorded, as far as the network takes them.
+
+    Raises:
+        TraceError: The model cannot be traced.
+
+    Example:
+        >>> net = Deconvnet(model, input_size=(3, 32, 32))
+        >>> recording = net.record(images, layers=["stage2.relu1"])
+        >>> projection = net.project(recording, recording.strongest("stage2.relu1", k=9))
+        >>> projection.pixels.shape  # doctest: +SKIP
+        torch.Size([9, 3, 18, 18])
+    """
+
+    def __init__(self, model: nn.Module, input_size: tuple[int, int, int] = (3, 32, 32)) -> None:
+        self.model = model
+        self._tape = trace(model, input_size)
+        self._names = name_values(self._tape)
+        shapes = self._tape.shapes()
+        calls = self._tape.calls(self._tape.operations, model, shapes)
+        fields = receptive_fields([step_of(call) for call in calls], self._tape.input, shapes)
+        self.coverage: Coverage = cover(calls)
+        self.default_layers: tuple[str, ...] = default_layers(self._tape, self._names)
+        self.layers: Mapping[str, Layer] = MappingProxyType(
+            {name: describe(shapes[value], fields[value]) for name, value in self._names.items()}
+        )
+
+    def reading(self, model: nn.Module) -> "Deconvnet":
+        """This deconvnet on another model of the same structure, without tracing that: a snapshot.
+
+        Raises:
+            TraceError: The model has other weights by name or shape.
+        """
+        ours, theirs = _weight_shapes(self.model), _weight_shapes(model)
+        for name in self._tape.weights.values():
+            if theirs.get(name) != ours[name]:
+                has = f"has {theirs[name]}" if name in theirs else "has none"
+                raise TraceError(f"`{name}` is {ours[name]} here, but the other model {has}")
+        other = copy.copy(self)
+        other.model = model
+        return other
+
+    def record(self, images: Tensor, layers: Sequence[str] | None = None) -> Recording:
+        """Run the model forward and keep what projections need.
+
+        The pass stops after the highest layer asked for. Only the activations of those layers are
+        kept, and of the operations below them what reversing takes: switches and masks, a byte a
+        unit.
+
+        Args:
+            images: (N, C, H, W) normalised, in the model's dtype and on its device, of any size
+                that the network takes.
+            layers: Names of layers to keep; by default `default_layers`.
+
+        Returns:
+            Recording of N images.
+
+        Raises:
+            UnknownLayerError: The model has no such layer.
+            PictureError: The images have a wrong shape, dtype or device, hold NaN or infinity, or
+                have a size that the network does not take up to the highest of the layers.
+        """
+        chosen = self.default_layers if layers is None else layers
+        chosen = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+        return recording.record(self._tape, self.model, self._names, images, chosen)
+
+    def project(
+        self,
+        recording: Recording,
+        selection: Selection,
+        rule: Rule = "deconvnet",
+        start: Start = "activation",
+        max_bytes: int = 2**30,
+    ) -> Projection:
+        """Project chosen activations back to pixel space.
+
+        Each row, or each group of rows, is projected alone: every other activation is zero, and
+        each operation below the layer is undone in turn, inside the receptive field only. Biases
+        play no part. Zeiler & Fergus (2014), section 2.1, arXiv:1311.2901.
+
+        Args:
+            recording: One forward pass of N images, from `record`.
+            selection: K activations of one layer.
+            rule: "deconvnet", "guided" (Springenberg et al. 2015) or "gradient".
+            start: Start from each unit's own "activation", as in the paper, or from "one".
+            max_bytes: About how much memory the signals may take at once; more of them are
+                projected one part after another.
+
+        Returns:
+            Projection of G windows, signed, in normalised input units, in the model's dtype; one a
+            row, or one a group by rising group number. All windows have one size, the largest
+            needed, and none if nothing is selected.
+
+        Raises:
+            UnknownLayerError: `selection.layer` is not in `recording`.
+            SelectionError: The recording has no such image, channel or position; or a group has
+                units of several images; or the recording is of another model.
+            UnsupportedOperationError: An operation below the layer has no adjoint under `rule`.
+            ValueError: There is no such rule or start.
+        """
+        if recording.tape is not self._tape:
+            raise SelectionError(
+                "this recording was made by another Deconvnet; record it with this"
+            )
+        if selection.layer not in self._names:
+            raise unknown_layer(selection.layer, self._names, "this model")
+        value = self._names[selection.layer]
+        return projection.project(self.model, value, recording, selection, rule, start, max_bytes)
+
+
+def _weight_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in named_weights(model).items()}

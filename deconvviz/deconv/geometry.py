@@ -1,0 +1,144 @@
+"""Interval arithmetic: which positions a unit reaches, along each axis.
+
+One small class serves three purposes. A `Reach` from an operation's output to its input says what
+the operation reads; composed from a layer down to the picture it is the receptive field; composed
+from a chosen unit down to a value it is the window in which that value has to be computed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["HERE", "Field", "Reach", "Shape", "Step", "receptive_fields", "then", "windows_below"]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Position i reaches the `size` positions from `stride * i + offset` on.
+
+    A stride of zero is a fixed interval, the same for every i.
+    """
+
+    stride: int
+    offset: int
+    size: int
+
+    def then(self, below: "Reach") -> "Reach":
+        """From i to what `below` reaches from anywhere within this."""
+        return Reach(
+            self.stride * below.stride,
+            self.offset * below.stride + below.offset,
+            (self.size - 1) * below.stride + below.size,
+        )
+
+    def join(self, other: "Reach", length: int) -> "Reach":
+        """The smallest interval over both; all of `length` if they do not move in step."""
+        if self.stride != other.stride:
+            return whole(length)
+        start = min(self.offset, other.offset)
+        end = max(self.offset + self.size, other.offset + other.size)
+        return Reach(self.stride, start, end - start)
+
+    def clip(self, length: int) -> "Reach":
+        """The same without what never lies in 0..length; a long window becomes the whole."""
+        if self.size >= length:
+            return whole(length)
+        if self.stride:
+            return self
+        start, end = max(self.offset, 0), min(self.offset + self.size, length)
+        return Reach(0, start, end - start)
+
+
+# Along y and x. None stands for a value without positions, or for an operation that mixes them all.
+Field = tuple[Reach, Reach]
+HERE: Field = (Reach(1, 0, 1), Reach(1, 0, 1))
+
+
+def whole(length: int) -> Reach:
+    """All of an axis."""
+    return Reach(0, 0, length)
+
+
+def everywhere(shape: Shape) -> Field | None:
+    """The whole of a value of this shape."""
+    return (whole(shape[2]), whole(shape[3])) if len(shape) == 4 else None
+
+
+def then(above: Field, below: Field) -> Field:
+    """Compose two fields, axis by axis."""
+    return above[0].then(below[0]), above[1].then(below[1])
+
+
+def hull(a: Field, b: Field, shape: Shape) -> Field:
+    """The smallest field over both, in a value of this shape."""
+    return a[0].join(b[0], shape[2]), a[1].join(b[1], shape[3])
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the arithmetic needs to know of one operation.
+
+    Attributes:
+        output: The name of its value.
+        inputs: The names of the values that it reads.
+        reach: What one position of its output reads of each input; None if that is no interval.
+    """
+
+    output: str
+    inputs: tuple[str, ...]
+    reach: Field | None
+
+
+def receptive_fields(
+    steps: Sequence[Step], image: str, shapes: Mapping[str, Shape]
+) -> dict[str, Field]:
+    """What one unit of each value sees of the images, over all paths."""
+    picture = shapes[image]
+    all_of_it = (whole(picture[2]), whole(picture[3]))
+    fields = {image: HERE}
+    for step in steps:
+        if step.reach is None or len(shapes[step.output]) != 4:
+            fields[step.output] = all_of_it
+            continue
+        paths = [then(step.reach, fields[name]) for name in step.inputs]
+        joined = paths[0]
+        for path in paths[1:]:
+            joined = hull(joined, path, picture)
+        fields[step.output] = joined
+    return fields
+
+
+def windows_below(
+    steps: Sequence[Step], top: str, size: tuple[int, int], shapes: Mapping[str, Shape]
+) -> dict[str, Field | None]:
+    """The window in each value, from a start of `size` positions in the value `top` downwards.
+
+    Args:
+        steps: The operations that `top` is made by, in the order of their execution.
+        top: The value in which the signal starts.
+        size: How many positions the start covers, down and across.
+        shapes: The shape of every value.
+
+    Returns:
+        Value name -> its window, as a field from the start's first position.
+    """
+    mixing = {step.output for step in steps if step.reach is None}
+    start = (Reach(1, 0, size[0]), Reach(1, 0, size[1]))
+    windows: dict[str, Field | None] = {}
+
+    def widen(name: str, window: Field | None) -> None:
+        shape = shapes[name]
+        if window is None or len(shape) != 4 or name in mixing:
+            windows[name] = everywhere(shape)
+            return
+        window = window[0].clip(shape[2]), window[1].clip(shape[3])
+        held = windows.get(name)
+        windows[name] = window if held is None else hull(held, window, shape)
+
+    widen(top, start)
+    for step in reversed(steps):
+        above = windows[step.output]
+        for name in step.inputs:
+            widen(name, then(above, step.reach) if above and step.reach else None)
+    return windows

@@ -1,0 +1,129 @@
+"""The names that people know a network's feature maps by, and what is known of each."""
+
+import difflib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from deconvviz.deconv.geometry import Field, Shape
+from deconvviz.deconv.table import row_of
+from deconvviz.deconv.table.convolution import Convolution, Linear
+from deconvviz.deconv.tape import Operation, Tape
+from deconvviz.errors import UnknownLayerError
+
+__all__ = ["Layer", "default_layers", "describe", "name_values", "unknown_layer"]
+
+_SHOWN = 12  # so many names fit into a sentence
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network, at the `input_size` that it was traced at.
+
+    Unit (y, x) sees the rows from `y * stride[0] + offset[0]` on, `receptive_field[0]` of them, and
+    likewise the columns. A stride of (0, 0) means that every unit sees the whole picture.
+
+    Attributes:
+        channels: The number of feature maps; of units in a linear layer.
+        size: Height and width of a feature map, in units; (1, 1) in a linear layer.
+        stride: Input pixels between neighbouring units, down and across.
+        receptive_field: Height and width of what a unit sees, in input pixels.
+        offset: Top and left of what unit (0, 0) sees, in input pixels; negative with padding.
+    """
+
+    channels: int
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    receptive_field: tuple[int, int]
+    offset: tuple[int, int]
+
+
+def describe(shape: Shape, field: Field) -> Layer:
+    """The layer of a value (N, C, H, W) or (N, C) whose units see `field`."""
+    y, x = field
+    return Layer(
+        channels=shape[1],
+        size=(shape[2], shape[3]) if len(shape) == 4 else (1, 1),
+        stride=(y.stride, x.stride),
+        receptive_field=(y.size, x.size),
+        offset=(y.offset, x.offset),
+    )
+
+
+def name_values(tape: Tape) -> dict[str, str]:
+    """Layer name -> the value that it names, in the order of execution.
+
+    A module names its output: `path`, and `path@n` for the n-th call of a shared one. An activation
+    that is no module of its own is `PARENT.relu@n`, counted on from the calls of a module that is
+    called so. A container names its last operation's value.
+    """
+    operations = [op for op in tape.operations if op.shape is not None]
+    inside = Counter(key for op in operations for key, _ in op.calls)
+    last = {key: op for op in operations for key, _ in op.calls}
+    call_names = _name_calls(operations)
+    seen = Counter(path for _, path in {call for op in operations for call in op.calls})
+    names: dict[str, str] = {}
+    for op in operations:
+        owner = op.calls[-1][0] if op.calls else ""
+        row, has_name = row_of(op), inside[owner] == 1
+        if row and row.rectifies and not has_name:
+            path = f"{call_names[owner]}.{op.kind}" if owner else op.kind
+            seen[path] += 1
+            names[f"{path}@{seen[path]}"] = op.name
+        names |= {call_names[key]: op.name for key, _ in reversed(op.calls) if last[key] is op}
+    presentable = {op.name for op in operations if op.shape and len(op.shape) in (1, 3)}
+    return {name: value for name, value in names.items() if value in presentable}
+
+
+def _name_calls(operations: Sequence[Operation]) -> dict[str, str]:
+    """The key of each module call -> its name."""
+    seen: Counter[str] = Counter()
+    names: dict[str, str] = {}
+    for key, path in (call for op in operations for call in op.calls):
+        if key not in names:
+            seen[path] += 1
+            names[key] = path if seen[path] == 1 else f"{path}@{seen[path]}"
+    return names
+
+
+def default_layers(tape: Tape, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The rectified map after each convolution, by its first name, in the order of execution."""
+    first_names: dict[str, str] = {}
+    for name, value in names.items():
+        first_names.setdefault(value, name)
+    consumers: dict[str, list[Operation]] = {}
+    for op in tape.operations:
+        for value in op.inputs:
+            consumers.setdefault(value, []).append(op)
+    rectified: set[str] = set()
+    for op in tape.operations:
+        if isinstance(row_of(op), Convolution):
+            rectified.update(_first_rectified(op, consumers))
+    return tuple(name for value, name in first_names.items() if value in rectified)
+
+
+def _first_rectified(
+    convolution: Operation, consumers: Mapping[str, Sequence[Operation]]
+) -> Iterator[str]:
+    """The first activation above a convolution, before any other kernel, if it is still a map."""
+    above = list(consumers.get(convolution.name, ()))
+    for op in above:
+        row = row_of(op)
+        if op.shape is None or len(op.shape) != 3 or isinstance(row, Convolution | Linear):
+            continue
+        if row and row.rectifies:
+            yield op.name
+            return
+        above.extend(consumers.get(op.name, ()))
+
+
+def unknown_layer(name: str, known: Collection[str], owner: str) -> UnknownLayerError:
+    """The error for a layer that is not among the `known` ones of `owner`."""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if len(known) <= _SHOWN:
+        told = ", ".join(known) or "no layers"
+    elif close:
+        told = f"{len(known)} layers, the closest {', '.join(close)}"
+    else:
+        told = f"{len(known)} layers, the first {', '.join(list(known)[:_SHOWN])}"
+    return UnknownLayerError(f"no layer `{name}`; {owner} has {told}")

@@ -1,0 +1,260 @@
+"""From chosen activations back down to pixels."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from deconvviz.deconv.geometry import windows_below
+from deconvviz.deconv.recording import Recording
+from deconvviz.deconv.rules import RULES, Rule
+from deconvviz.deconv.selection import Selection
+from deconvviz.deconv.table import TABLE, refusal, step_of
+from deconvviz.deconv.tape import Call
+from deconvviz.deconv.windows import Starts, Windows, gather, inside
+from deconvviz.errors import SelectionError, UnsupportedOperationError
+
+__all__ = ["Projection", "Start", "project"]
+
+Start = Literal["activation", "one"]
+STARTS: tuple[Start, ...] = get_args(Start)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """G reconstructions in pixel space, each in its own window of the picture.
+
+    Attributes:
+        pixels: (G, C, h, w) signed, in normalised input units, in the model's dtype and on its
+            device. Outside the picture, where a window may reach, they are zero.
+        boxes: (G, 4) int64: top, left, bottom, right of each window, in input pixels, the last two
+            exclusive.
+        image: (G,) int64: the image of the recording that each belongs to.
+        size: Height and width of the picture, in pixels.
+    """
+
+    pixels: Tensor
+    boxes: Tensor
+    image: Tensor
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def full(self) -> Tensor:
+        """Each window in its place: (G, C, H, W), zero elsewhere."""
+        rows = torch.arange(len(self), device=self.pixels.device)
+        top, left = -self.boxes[:, 0], -self.boxes[:, 1]
+        filled = inside(top, left, self.size, (self.pixels.shape[2], self.pixels.shape[3]))
+        return gather(self.pixels, rows, top, left, self.size) * filled.to(self.pixels.dtype)
+
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[2:]
+        return f"Projection({len(self)} windows of {height} x {width} pixels)"
+
+
+def project(
+    model: nn.Module,
+    value: str,
+    recording: Recording,
+    selection: Selection,
+    rule: Rule,
+    start: Start,
+    max_bytes: int,
+) -> Projection:
+    """Project a selection of the layer whose value on the tape is `value`.
+
+    See `Deconvnet.project` for the rest.
+    """
+    _check_choice("rule", rule, RULES)
+    _check_choice("start", start, STARTS)
+    activations = recording.values(selection)
+    groups = _Groups.of(selection)
+    begin = activations if start == "activation" else torch.ones_like(activations)
+    with torch.no_grad():
+        descent = _Descent(model, value, recording, groups.size, rule)
+        at_once = max(1, max_bytes // descent.bytes_per_signal())
+        pixels = [
+            descent.run(groups.between(first, first + at_once), begin)
+            for first in range(0, max(1, len(groups)), at_once)
+        ]
+        windows = descent.windows_of(recording.tape.input, groups.starts(begin.device))
+    return Projection(torch.cat(pixels), windows.boxes(), windows.starts.image, recording.size)
+
+
+def _check_choice(name: str, given: str, known: Sequence[str]) -> None:
+    if given not in known:
+        raise ValueError(f"no {name} `{given}`; there are {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """G starts, each of some units of one image, all on the CPU.
+
+    Attributes:
+        image: (G,) the image of each group.
+        top: (G,) the first row that the group starts in.
+        left: (G,) the first column that the group starts in.
+        size: Height and width of the largest group, in units.
+        unit: (K,) each unit's row in the selection, sorted by group.
+        group: (K,) which group it is of, counted from zero.
+        channel: (K,) its channel.
+        y: (K,) its row in the feature map.
+        x: (K,) its column in the feature map.
+    """
+
+    image: Tensor
+    top: Tensor
+    left: Tensor
+    size: tuple[int, int]
+    unit: Tensor
+    group: Tensor
+    channel: Tensor
+    y: Tensor
+    x: Tensor
+
+    @classmethod
+    def of(cls, selection: Selection) -> "_Groups":
+        """Sort a selection into its groups, by rising group number."""
+        alone = torch.arange(len(selection))
+        group = alone if selection.group is None else selection.group
+        numbers, group = torch.unique(group, return_inverse=True)
+        group, unit = group.sort(stable=True)
+        image, y, x = selection.image[unit], selection.y[unit], selection.x[unit]
+        first = group.new_zeros(len(numbers))
+        of_image, top, left = (
+            first.scatter_reduce(0, group, column, "amin", include_self=False)
+            for column in (image, y, x)
+        )
+        torn = group[image != of_image[group]]
+        if len(torn):
+            raise SelectionError(
+                f"group {int(numbers[torn[0]])} has units of several images; a group needs one"
+            )
+        spans = torch.stack([y - top[group], x - left[group]]) + 1
+        height, width = spans.amax(dim=1) if len(group) else (1, 1)
+        return cls(
+            image=of_image,
+            top=top,
+            left=left,
+            size=(int(height), int(width)),
+            unit=unit,
+            group=group,
+            channel=selection.channel[unit],
+            y=y,
+            x=x,
+        )
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def between(self, first: int, last: int) -> "_Groups":
+        """The groups from `first` up to `last`, exclusive."""
+        edges = torch.searchsorted(self.group, torch.tensor([first, last]))
+        rows = slice(int(edges[0]), int(edges[1]))
+        return replace(
+            self,
+            image=self.image[first:last],
+            top=self.top[first:last],
+            left=self.left[first:last],
+            unit=self.unit[rows],
+            group=self.group[rows] - first,
+            channel=self.channel[rows],
+            y=self.y[rows],
+            x=self.x[rows],
+        )
+
+    def starts(self, device: torch.device) -> Starts:
+        """Where the groups start, on a device."""
+        return Starts(self.image.to(device), self.top.to(device), self.left.to(device))
+
+
+class _Descent:
+    """The way down from one layer to the pixels, planned once and run for many signals."""
+
+    def __init__(
+        self, model: nn.Module, top: str, recording: Recording, size: tuple[int, int], rule: Rule
+    ) -> None:
+        tape, self.shapes = recording.tape, recording.shapes
+        operations = tape.ancestors([top])
+        self.calls = _on_the_way(tape.calls(operations, model, self.shapes), top)
+        self.steps = [step_of(call) for call in self.calls]
+        self.fields = windows_below(self.steps, top, size, self.shapes)
+        self.top, self.input = top, tape.input
+        self.residues, self.rule = recording.residues, rule
+        self.itemsize = recording.dtype.itemsize
+
+    def windows_of(self, value: str, starts: Starts) -> Windows:
+        """The windows in a value of the signals from `starts`."""
+        return Windows(starts, self.fields[value])
+
+    def run(self, groups: _Groups, begin: Tensor) -> Tensor:
+        """Project some groups: (G, C, h, w) in the windows of the images."""
+        starts = groups.starts(begin.device)
+        signals = {self.top: self._start(groups, starts, begin)}
+        for call, step in zip(reversed(self.calls), reversed(self.steps), strict=True):
+            here = self.windows_of(step.output, starts)
+            sent = TABLE[call.operation.target].adjoint(
+                call,
+                signals.pop(step.output),
+                partial(self._recall, step.output, here),
+                self.rule,
+            )
+            for name, signal in zip(step.inputs, sent, strict=True):
+                there = self.windows_of(name, starts)
+                arrived = here.reaching(step.reach, there).carry(signal, there, self.shapes[name])
+                signals[name] = signals[name] + arrived if name in signals else arrived
+        return signals[self.input]
+
+    def _recall(self, value: str, windows: Windows) -> Tensor:
+        return windows.read(self.residues[value])
+
+    def _start(self, groups: _Groups, starts: Starts, begin: Tensor) -> Tensor:
+        """The chosen activations in their windows, every other unit zero."""
+        values = begin[groups.unit]
+        windows = self.windows_of(self.top, starts)
+        group, channel = groups.group.to(begin.device), groups.channel.to(begin.device)
+        if windows.field is None:
+            signal = begin.new_zeros(len(groups), *self.shapes[self.top][1:])
+            return signal.index_put_((group, channel), values)
+        y = groups.y.to(begin.device) - windows.top[group]
+        x = groups.x.to(begin.device) - windows.left[group]
+        signal = begin.new_zeros(len(groups), self.shapes[self.top][1], *windows.size)
+        return signal.index_put_((group, channel, y, x), values)
+
+    def bytes_per_signal(self) -> int:
+        """How much memory one signal takes at its widest, intermediate copies included."""
+        held = {self.top: self._count(self.top)}
+        most = held[self.top]
+        for step in reversed(self.steps):
+            signal = held.pop(step.output)
+            sent = sum(self._count(name) for name in step.inputs)
+            # The signal and its recorded map; what is sent, before and after it is cut to size.
+            most = max(most, sum(held.values()) + 2 * signal + 3 * sent)
+            held.update((name, self._count(name)) for name in step.inputs)
+        return max(1, most * self.itemsize)
+
+    def _count(self, value: str) -> int:
+        shape, window = self.shapes[value], self.fields[value]
+        return shape[1] * window[0].size * window[1].size if window else math.prod(shape[1:])
+
+
+def _on_the_way(calls: Sequence[Call], top: str) -> list[Call]:
+    """The calls that a signal from `top` passes, in the order of their execution.
+
+    Raises:
+        UnsupportedOperationError: One of them cannot be undone.
+    """
+    reached, passed = {top}, []
+    for call in reversed(calls):
+        if call.operation.name in reached:
+            reason = refusal(call)
+            if reason:
+                raise UnsupportedOperationError(f"cannot undo {call.operation}: {reason}")
+            reached.update(call.operation.inputs)
+            passed.append(call)
+    return passed[::-1]

@@ -1,0 +1,225 @@
+"""One forward pass, kept: the activations that were asked for, and what reversing them needs."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deconvviz.deconv.layers import unknown_layer
+from deconvviz.deconv.selection import Selection
+from deconvviz.deconv.table import row_of
+from deconvviz.deconv.tape import Operation, Tape, weight_of
+from deconvviz.errors import PictureError, SelectionError
+
+__all__ = ["Peaks", "Recording", "record"]
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The strongest position of every feature map of every image.
+
+    Attributes:
+        value: (N, C) the spatial maximum.
+        y: (N, C) its row; of equal maxima the first in reading order.
+        x: (N, C) its column.
+    """
+
+    value: Tensor
+    y: Tensor
+    x: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One forward pass of N images, made by `Deconvnet.record`.
+
+    Attributes:
+        tape: The tape that it was made with.
+        shapes: The shape of every value on the way to the kept layers, by its name on the tape; the
+            images' own is among them.
+        residues: What reversing each operation needs, by its value's name.
+        activations: Layer name -> (N, C, H, W); (N, C, 1, 1) for a linear layer.
+    """
+
+    tape: Tape
+    shapes: Mapping[str, tuple[int, ...]]
+    residues: Mapping[str, Tensor]
+    activations: Mapping[str, Tensor]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers whose activations are kept."""
+        return tuple(self.activations)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images, in pixels."""
+        shape = self.shapes[self.tape.input]
+        return shape[2], shape[3]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the recording lies."""
+        return next(iter(self.activations.values())).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The activations' dtype, which is the model's."""
+        return next(iter(self.activations.values())).dtype
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return self.shapes[self.tape.input][0]
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Recording({len(self)} images of {height} x {width}: {', '.join(self.layers)})"
+
+    def __getitem__(self, layer: str) -> Tensor:
+        """The activations of a layer: (N, C, H, W), and (N, C, 1, 1) for a linear layer.
+
+        Raises:
+            UnknownLayerError: The layer is not kept in this recording.
+        """
+        if layer not in self.activations:
+            raise unknown_layer(layer, self.activations, "this recording")
+        return self.activations[layer]
+
+    def values(self, selection: Selection) -> Tensor:
+        """The selected units' own activations, of shape (K,).
+
+        Raises:
+            UnknownLayerError: The layer is not kept in this recording.
+            SelectionError: There is no such image, channel or position.
+        """
+        maps = self[selection.layer]
+        sizes = zip(("image", "channel", "y", "x"), maps.shape, strict=True)
+        indices = []
+        for name, size in sizes:
+            index: Tensor = getattr(selection, name)
+            wrong = index[(index < 0) | (index >= size)]
+            if len(wrong):
+                raise SelectionError(
+                    f"no {name} {int(wrong[0])} in `{selection.layer}`; it has {size}"
+                    f"{', counted from 0' if int(wrong[0]) == size else ''}"
+                )
+            indices.append(index.to(maps.device))
+        return maps[tuple(indices)]
+
+    def peaks(self, layer: str) -> Peaks:
+        """The strongest activation of every feature map of every image, and where it is.
+
+        Raises:
+            UnknownLayerError: The layer is not kept in this recording.
+        """
+        maps = self[layer]
+        value, place = maps.flatten(2).max(dim=2)
+        width = maps.shape[3]
+        return Peaks(value, place // width, place % width)
+
+    def strongest(self, layer: str, k: int = 9) -> Selection:
+        """Per image the `k` channels with the highest maximum, one position each.
+
+        Only positive activations count, so there may be fewer rows. Rows are sorted by image, then
+        by falling activation; ties go to the lower channel, and to the first position.
+
+        Raises:
+            UnknownLayerError: The layer is not kept in this recording.
+        """
+        peaks = self.peaks(layer)
+        value, channel = peaks.value.sort(dim=1, descending=True, stable=True)
+        value, channel = value[:, :k], channel[:, :k]
+        image, rank = torch.nonzero(value > 0, as_tuple=True)
+        channel = channel[image, rank]
+        return Selection(layer, image, channel, peaks.y[image, channel], peaks.x[image, channel])
+
+
+def record(
+    tape: Tape, model: nn.Module, names: Mapping[str, str], images: Tensor, layers: Sequence[str]
+) -> Recording:
+    """Run the tape up to the highest of `layers`, whose values `names` has.
+
+    See `Deconvnet.record` for the rest.
+    """
+    for layer in layers:
+        if layer not in names:
+            raise unknown_layer(layer, names, "this model")
+    kept = {names[layer] for layer in layers}
+    operations = tape.ancestors(kept)
+    _check(tape, model, images)
+    with torch.no_grad():
+        run = _Run(tape, model, images.detach(), kept, operations)
+    activations = {
+        layer: value if value.dim() == 4 else value[:, :, None, None]
+        for layer in layers
+        for value in (run.values[names[layer]],)
+    }
+    return Recording(tape, run.shapes, run.residues, activations)
+
+
+class _Run:
+    """One pass over the tape. A value is let go when its last reader has run."""
+
+    def __init__(
+        self,
+        tape: Tape,
+        model: nn.Module,
+        images: Tensor,
+        kept: set[str],
+        operations: Sequence[Operation],
+    ) -> None:
+        self.values: dict[str, Any] = {**tape.state(model), tape.input: images}
+        self.shapes: dict[str, tuple[int, ...]] = {tape.input: tuple(images.shape)}
+        self.residues: dict[str, Tensor] = {}
+        readers = Counter(name for op in operations for name in op.reads)
+        for op in operations:
+            value = self._value(op, images)
+            self.values[op.name] = value
+            for name in op.reads:
+                readers[name] -= 1
+                if not readers[name] and name not in kept:
+                    del self.values[name]
+
+    def _value(self, op: Operation, images: Tensor) -> Any:
+        call = op.call(self.values)
+        if op.shape is None:
+            return call.run()
+        row = row_of(op)
+        try:
+            value, residue = row.run(call) if row else (call.run(), None)
+        except (RuntimeError, ValueError, IndexError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise _misfit(op, images, reason) from error
+        first = value if isinstance(value, Tensor) else value[0]
+        if first.shape[:1] != images.shape[:1]:
+            raise _misfit(op, images, "it would mix pixels with the batch")
+        self.shapes[op.name] = tuple(first.shape)
+        if residue is not None:
+            self.residues[op.name] = residue
+        return value
+
+
+def _misfit(op: Operation, images: Tensor, reason: str) -> PictureError:
+    height, width = images.shape[2:]
+    return PictureError(f"images of {height} x {width} pixels do not fit {op}: {reason}")
+
+
+def _check(tape: Tape, model: nn.Module, images: Tensor) -> None:
+    """Refuse images that the model cannot take, before it stumbles over them."""
+    channels = tape.input_shape[0]
+    if images.dim() != 4 or images.shape[1] != channels:
+        raise PictureError(
+            f"images must be of shape (N, {channels}, H, W), but they are {tuple(images.shape)}"
+        )
+    if not images.is_floating_point():
+        raise PictureError(f"images must be floating point, normalised, not {images.dtype}")
+    weight = weight_of(model)
+    if images.dtype != weight.dtype:
+        raise PictureError(f"images are {images.dtype}, but the model is {weight.dtype}")
+    if images.device != weight.device:
+        raise PictureError(f"images are on {images.device}, but the model is on {weight.device}")
+    if not torch.isfinite(images).all():
+        raise PictureError("images hold NaN or infinity; nothing can be recorded of them")

@@ -1,0 +1,98 @@
+"""Which units to project."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from deconvviz.errors import SelectionError
+
+__all__ = ["Selection"]
+
+Indices = int | Sequence[int] | Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """K units of one layer, and where each is looked at.
+
+    Rows are projected alone. Rows that share a `group` number start together and give one picture:
+    a region, a feature map, a whole layer.
+
+    Attributes:
+        layer: The layer's name.
+        image: (K,) which image of the recording.
+        channel: (K,) which feature map; the unit itself in a linear layer.
+        y: (K,) row in the feature map; 0 in a linear layer.
+        x: (K,) column in the feature map; 0 in a linear layer.
+        group: (K,) which picture each row belongs to, or None: each has its own.
+
+    Each may be given as a sequence or a tensor of integers, or as one integer for every row. They
+    are held as int64 tensors on the CPU.
+
+    Raises:
+        SelectionError: The lengths differ, or something is no integer.
+
+    Example:
+        >>> len(Selection("conv1", image=0, channel=[3, 5], y=4, x=4))
+        2
+    """
+
+    layer: str
+    image: Tensor
+    channel: Tensor
+    y: Tensor
+    x: Tensor
+    group: Tensor | None
+
+    def __init__(
+        self,
+        layer: str,
+        image: Indices,
+        channel: Indices,
+        y: Indices,
+        x: Indices,
+        group: Indices | None = None,
+    ) -> None:
+        given = {"image": image, "channel": channel, "y": y, "x": x}
+        if group is not None:
+            given["group"] = group
+        columns = {name: _indices(name, value) for name, value in given.items()}
+        lengths = {name: len(column) for name, column in columns.items() if column.dim()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{length} of {name}" for name, length in lengths.items())
+            raise SelectionError(f"a selection needs equally many of each, but there are {told}")
+        rows = next(iter(lengths.values()), 1)
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "group", None)
+        for name, column in columns.items():
+            object.__setattr__(self, name, column.expand(rows))
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, rows: int | slice | Sequence[int] | Tensor) -> "Selection":
+        """The chosen rows, as a selection of the same layer."""
+        group = None if self.group is None else self.group[rows]
+        y, x = self.y[rows], self.x[rows]
+        return Selection(self.layer, self.image[rows], self.channel[rows], y, x, group)
+
+    def __repr__(self) -> str:
+        units = "1 unit" if len(self) == 1 else f"{len(self)} units"
+        groups = "" if self.group is None else f" in {len(torch.unique(self.group))} groups"
+        return f"Selection({units} of `{self.layer}`{groups})"
+
+
+def _indices(name: str, value: Indices) -> Tensor:
+    try:
+        column = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SelectionError(f"`{name}` must hold integers, but it is {value!r:.60}") from error
+    if column.numel() == 0:
+        column = column.long()
+    if column.is_floating_point() or column.is_complex() or column.dtype == torch.bool:
+        raise SelectionError(f"`{name}` must hold integers, but it holds {column.dtype}")
+    if column.dim() > 1:
+        raise SelectionError(f"`{name}` must be one row of integers, not {tuple(column.shape)}")
+    return column.detach().to("cpu", torch.int64)

@@ -1,0 +1,66 @@
+"""Rows of the activations, where the three rules differ."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from deconvviz.deconv.rules import Rule, undo_activation
+from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.tape import Call
+
+__all__ = ["Activation", "ClippedReLU", "ReLU", "SmoothActivation"]
+
+
+class Activation(Row):
+    """An activation f that acts on each unit alone and remembers f'(a)."""
+
+    undone: ClassVar[str] = "deconvnet relu(s), guided relu(f'(a) s), gradient f'(a) s"
+    rectifies: ClassVar[bool] = True
+
+    def derivative(self, call: Call) -> Tensor:
+        """The derivative at the recorded activation."""
+        raise NotImplementedError
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, Tensor]:
+        return call.run(), self.derivative(call)
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        return [undo_activation(rule, signal, recall)]
+
+
+class ReLU(Activation):
+    """Zero below zero."""
+
+    @override
+    def derivative(self, call: Call) -> Tensor:
+        return torch.gt(call["self"], 0)
+
+
+class ClippedReLU(Activation):
+    """Flat beyond two bounds, the identity between them: ReLU6 and hardtanh."""
+
+    extension: ClassVar[bool] = True
+
+    @override
+    def derivative(self, call: Call) -> Tensor:
+        low, high = call.arguments.get("min_val", 0), call.arguments.get("max_val", 6)
+        return torch.gt(call["self"], low) & torch.lt(call["self"], high)
+
+
+class SmoothActivation(Activation):
+    """Any other activation of each unit alone; its derivative is torch's own."""
+
+    extension: ClassVar[bool] = True
+
+    @override
+    def derivative(self, call: Call) -> Tensor:
+        with torch.enable_grad():
+            activation = call["self"].detach().requires_grad_()
+            value = Call(call.operation, {**call.arguments, "self": activation}).run()
+            derivative: Tensor = torch.autograd.grad(value.sum(), activation)[0]
+        return derivative

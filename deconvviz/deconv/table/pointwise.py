@@ -1,0 +1,123 @@
+"""Rows of the linear operations that keep every position where it is."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor
+from typing_extensions import override
+
+from deconvviz.deconv.geometry import HERE, Field
+from deconvviz.deconv.rules import Rule
+from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.tape import Call
+
+__all__ = ["BatchNorm", "Difference", "Divide", "Dropout", "Multiply", "Sum"]
+
+
+class Dropout(Row):
+    """Nothing, in evaluation form."""
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return "it drops units even in evaluation mode" if call["train"] else None
+
+
+class BatchNorm(Row):
+    """Its scale, which equals folding it into the convolution before it."""
+
+    undone: ClassVar[str] = "multiplied by its scale, no shift"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return "it uses the statistics of the batch" if call["training"] else None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        scale = (call["running_var"] + call["eps"]).rsqrt()
+        if call["weight"] is not None:
+            scale = scale * call["weight"]
+        return [signal * scale.view(-1, *[1] * (signal.dim() - 2))]
+
+
+class Sum(Row):
+    """A sum: each branch gets the whole signal."""
+
+    undone: ClassVar[str] = "the whole signal to every branch"
+    sign: ClassVar[int] = 1
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return _broadcast(call)
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        signals = [signal] if call.varies("self") else []
+        if call.varies("other"):
+            factor = self.sign * call["alpha"]
+            signals.append(signal if factor == 1 else signal * factor)
+        return signals
+
+
+class Difference(Sum):
+    """A difference: the branch that is subtracted gets the signal with its sign turned."""
+
+    sign: ClassVar[int] = -1
+
+
+class Multiply(Row):
+    """A product with weights or a number."""
+
+    undone: ClassVar[str] = "multiplied by the same factor"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        if len(call.operation.inputs) > 1:
+            return "it multiplies two branches that both depend on the images"
+        return _broadcast(call)
+
+    def factor(self, call: Call) -> Any:
+        """What the branch is multiplied by."""
+        return call["other"] if call.varies("self") else call["self"]
+
+    @override
+    def reach(self, call: Call) -> Field | None:
+        factor = self.factor(call)
+        # A factor of its own for every position would have to be cut to the windows.
+        return (
+            None if isinstance(factor, Tensor) and max(factor.shape[-2:], default=1) > 1 else HERE
+        )
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        return [signal * self.factor(call)]
+
+
+class Divide(Multiply):
+    """A quotient by weights or a number."""
+
+    undone: ClassVar[str] = "divided by the same factor"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        if call.varies("other"):
+            return "its divisor depends on the images"
+        return super().refusal(call)
+
+    @override
+    def factor(self, call: Call) -> Any:
+        return 1 / call["other"]
+
+
+def _broadcast(call: Call) -> str | None:
+    """Why a sum or product cannot be undone: a signal would have to be summed over an axis."""
+    shapes = {name: getattr(call[name], "shape", ()) for name in ("self", "other")}
+    varying = [shapes[name] for name in shapes if call.varies(name)]
+    if all(_fits(shape, branch) for shape in shapes.values() for branch in varying):
+        return None
+    return "it broadcasts a branch that depends on the images"
+
+
+def _fits(shape: Sequence[int], branch: Sequence[int]) -> bool:
+    """Whether a tensor of `shape` broadcasts over `branch` and leaves its shape alone."""
+    ends = zip(reversed(shape), reversed(branch), strict=False)
+    return len(shape) <= len(branch) and all(size in (1, whole) for size, whole in ends)

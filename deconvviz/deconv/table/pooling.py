@@ -1,0 +1,212 @@
+"""Rows of the pooling operations. Where pooling windows overlap, signals sum."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from typing_extensions import override
+
+from deconvviz.deconv.geometry import Field, Reach
+from deconvviz.deconv.rules import Rule
+from deconvviz.deconv.table.row import Recall, Row, pair
+from deconvviz.deconv.tape import Call
+
+__all__ = ["AdaptiveAveragePool", "AdaptiveMaxPool", "AveragePool", "MaxPool", "Mean"]
+
+
+class _Pool(Row):
+    """Pooling with a sliding kernel."""
+
+    def geometry(self, call: Call) -> Field:
+        """Stride, offset and extent of the kernel, along y and x."""
+        kernel = pair(call["kernel_size"])
+        stride = pair(call["stride"]) if call["stride"] else kernel
+        dilation = pair(call.arguments.get("dilation", 1))
+        padding = pair(call["padding"])
+        y, x = (
+            Reach(stride[axis], -padding[axis], dilation[axis] * (kernel[axis] - 1) + 1)
+            for axis in (0, 1)
+        )
+        return y, x
+
+    @override
+    def reach(self, call: Call) -> Field:
+        return self.geometry(call)
+
+    def places(self, call: Call, signal: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
+        """A blank input window, and its positions under each kernel element, as views of it."""
+        y, x = self.geometry(call)
+        height, width = signal.shape[2:]
+        blank = signal.new_zeros(
+            *signal.shape[:2], (height - 1) * y.stride + y.size, (width - 1) * x.stride + x.size
+        )
+        dilation = pair(call.arguments.get("dilation", 1))
+        views = (
+            blank[
+                :,
+                :,
+                top : top + (height - 1) * y.stride + 1 : y.stride,
+                left : left + (width - 1) * x.stride + 1 : x.stride,
+            ]
+            for top in range(0, y.size, dilation[0])
+            for left in range(0, x.size, dilation[1])
+        )
+        return blank, views
+
+
+class MaxPool(_Pool):
+    """Unpooled through the recorded switches: which element of its kernel was the maximum."""
+
+    undone: ClassVar[str] = "unpooled through the recorded switches, overlaps summed"
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, Tensor]:
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+        arguments = {name: call[name] for name in names}
+        arguments["stride"] = arguments["stride"] or None
+        maps = call["self"]
+        pooled, flat = functional.max_pool2d(maps, **arguments, return_indices=True)
+        flat = flat.to(torch.int32)  # lets go of eight bytes a unit before more is taken
+        return pooled, self._switches(call, flat, maps.shape[3])
+
+    def _switches(self, call: Call, flat: Tensor, width: int) -> Tensor:
+        """Flat positions in the map, as numbers of the kernel's elements."""
+        kernel, dilation = pair(call["kernel_size"]), pair(call["dilation"])
+        y, x = self.geometry(call)
+        rows = torch.arange(flat.shape[2], device=flat.device) * y.stride + y.offset
+        columns = torch.arange(flat.shape[3], device=flat.device) * x.stride + x.offset
+        row = (flat // width).sub_(rows[:, None]).div_(dilation[0], rounding_mode="floor")
+        column = (flat % width).sub_(columns).div_(dilation[1], rounding_mode="floor")
+        compact = torch.uint8 if kernel[0] * kernel[1] <= 256 else torch.int32
+        return row.mul_(kernel[1]).add_(column).to(compact)
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        switches = recall()
+        window, places = self.places(call, signal)
+        for element, place in enumerate(places):
+            place += signal * (switches == element)
+        return [window]
+
+
+class AveragePool(_Pool):
+    """Spread evenly over the positions that were averaged."""
+
+    undone: ClassVar[str] = "spread evenly over the averaged positions, overlaps summed"
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, Tensor]:
+        pooled = call.run()
+        share = self._share(call, pooled.shape).to(pooled)
+        return pooled, share.expand(len(pooled), 1, -1, -1)
+
+    def _share(self, call: Call, pooled: Sequence[int]) -> Tensor:
+        """One over the divisor of each position, which padding and the far edge may change."""
+        if call["divisor_override"]:
+            return torch.full(tuple(pooled[2:]), 1 / call["divisor_override"], dtype=torch.float64)
+        rows, columns = (
+            _counted(reach, length, parts, call["count_include_pad"])
+            for reach, length, parts in zip(
+                self.geometry(call), call["self"].shape[2:], pooled[2:], strict=True
+            )
+        )
+        return 1 / (rows[:, None] * columns)
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        shared = signal * recall()
+        window, places = self.places(call, signal)
+        for place in places:
+            place += shared
+        return [window]
+
+
+class AdaptiveMaxPool(Row):
+    """Each output returns to the position where its bin's maximum was."""
+
+    undone: ClassVar[str] = "unpooled through the recorded positions of the maxima"
+
+    @override
+    def reach(self, call: Call) -> None:
+        return None
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, Tensor]:
+        pooled, flat = functional.adaptive_max_pool2d(
+            call["self"], pair(call["output_size"]), return_indices=True
+        )
+        return pooled, flat.to(torch.int32)
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        height, width = call["self"].shape[2:]
+        blank = signal.new_zeros(*signal.shape[:2], height * width)
+        spread = blank.scatter_add_(2, recall().flatten(2).long(), signal.flatten(2))
+        return [spread.view(*signal.shape[:2], height, width)]
+
+
+class AdaptiveAveragePool(Row):
+    """Spread evenly over each output's bin."""
+
+    undone: ClassVar[str] = "spread evenly over each bin, overlaps summed"
+
+    @override
+    def reach(self, call: Call) -> None:
+        return None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        rows, columns = (
+            _bins(whole, parts).to(signal)
+            for whole, parts in zip(call["self"].shape[2:], signal.shape[2:], strict=True)
+        )
+        return [rows.T @ signal @ columns]
+
+
+class Mean(Row):
+    """Spread evenly over the axes that were averaged."""
+
+    undone: ClassVar[str] = "spread evenly over the averaged positions"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        if call["dim"] is None or 0 in self._axes(call):
+            return "it averages over the images of a batch"
+        return None
+
+    def _axes(self, call: Call) -> list[int]:
+        dims = [call["dim"]] if isinstance(call["dim"], int) else call["dim"]
+        return sorted(dim % call["self"].dim() for dim in dims)
+
+    @override
+    def reach(self, call: Call) -> None:
+        return None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        shape, count = call["self"].shape, 1
+        for axis in self._axes(call):
+            signal = signal if call["keepdim"] else signal.unsqueeze(axis)
+            count *= shape[axis]
+        return [(signal / count).expand(len(signal), *shape[1:])]
+
+
+def _counted(kernel: Reach, length: int, parts: int, include_padding: bool) -> Tensor:
+    """How many positions each of `parts` averages count along an axis."""
+    first = torch.arange(parts, dtype=torch.float64) * kernel.stride + kernel.offset
+    last = (first + kernel.size).clamp(
+        max=length - kernel.offset
+    )  # the offset is minus the padding
+    if not include_padding:
+        first, last = first.clamp(min=0), last.clamp(max=length)
+    return last - first
+
+
+def _bins(whole: int, parts: int) -> Tensor:
+    """Adaptive pooling along one axis as a matrix (parts, whole); every row sums to one."""
+    part, position = torch.arange(parts)[:, None], torch.arange(whole)
+    first, last = part * whole // parts, -(-(part + 1) * whole // parts)
+    inside = ((position >= first) & (position < last)).double()
+    return inside / inside.sum(1, keepdim=True)

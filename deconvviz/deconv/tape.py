@@ -1,0 +1,379 @@
+"""The tape: a model as a flat list of operations, each with the module call that it belongs to.
+
+`torch.export` turns modules, functions, methods and in-place spellings into the same ATen
+operations. The tape keeps their structure only: weights are read from a live model when it runs.
+"""
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram, export
+from torch.export.graph_signature import InputKind
+
+from deconvviz.errors import TraceError
+
+__all__ = ["Call", "Operation", "Ref", "Tape", "named_weights", "trace", "weight_of"]
+
+# Exporting is not thread-safe, so one model is traced at a time in the whole process.
+_TRACING = threading.Lock()
+
+# Export's own checks on sizes and types; the interpreter makes its own.
+_CHECKS = ("_assert", "sym_constrain_range")
+_WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A value on the tape, named after the operation that makes it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a tape.
+
+    Attributes:
+        name: Its own name on the tape, and its value's.
+        target: The function that it calls, in its out-of-place form.
+        arguments: All arguments by their names in the operation's schema; values are `Ref`s.
+        inputs: The values among the arguments that depend on the images, in order. Empty for an
+            operation on weights or sizes alone.
+        calls: The module calls around it, outermost first: (a key of this very call, module path).
+        shape: The shape of its value when traced, without the batch axis; None if it is no tensor
+            that depends on the images.
+    """
+
+    name: str
+    target: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    calls: tuple[tuple[str, str], ...]
+    shape: tuple[int, ...] | None
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Every value among the arguments, weights included."""
+        return frozenset(_refs(self.arguments.values()))
+
+    @property
+    def kind(self) -> str:
+        """The operation's plain name, for example `conv2d`."""
+        return _kind(self.target)
+
+    @property
+    def module(self) -> str:
+        """The path of the module that calls it; empty for the model itself."""
+        return self.calls[-1][1] if self.calls else ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} in `{self.module}`" if self.module else f"{self.kind} in the model"
+
+    def call(self, values: Mapping[str, Any]) -> "Call":
+        """This operation with its arguments looked up in `values`."""
+        return Call(self, {name: _resolve(a, values) for name, a in self.arguments.items()})
+
+
+@dataclass(frozen=True)
+class Call:
+    """An operation with its arguments: tensors when it runs, shapes (meta tensors) when undone."""
+
+    operation: Operation
+    arguments: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+    def run(self) -> Any:
+        """The operation's plain result."""
+        if isinstance(self.operation.target, torch._ops.OpOverload):
+            return self.operation.target(**self.arguments)
+        return self.operation.target(*self.arguments.values())
+
+    def varies(self, name: str) -> bool:
+        """Whether the argument depends on the images."""
+        argument = self.operation.arguments[name]
+        return isinstance(argument, Ref) and argument.name in self.operation.inputs
+
+
+@dataclass(frozen=True)
+class Tape:
+    """A model's operations in the order of their execution.
+
+    Attributes:
+        operations: Every operation, those on weights and sizes included.
+        input: The name of the images' value.
+        input_shape: The images' shape when traced, without the batch axis.
+        weights: Value name -> name of the parameter or buffer in the model.
+        constants: Value name -> a tensor that the model holds outside parameters and buffers.
+    """
+
+    operations: tuple[Operation, ...]
+    input: str
+    input_shape: tuple[int, int, int]
+    weights: Mapping[str, str]
+    constants: Mapping[str, Tensor]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The traced shape of every value that depends on the images, for a batch of one."""
+        traced = {op.name: (1, *op.shape) for op in self.operations if op.shape is not None}
+        return {self.input: (1, *self.input_shape), **traced}
+
+    def ancestors(self, values: Iterable[str]) -> tuple[Operation, ...]:
+        """The operations that `values` are made by, in the order of their execution."""
+        wanted, needed = set(values), []
+        for op in reversed(self.operations):
+            if op.name in wanted:
+                needed.append(op)
+                wanted.update(op.reads)
+        return tuple(reversed(needed))
+
+    def state(self, model: nn.Module) -> dict[str, Tensor]:
+        """The live weights and the constants, by value name, on the model's device."""
+        named, device = named_weights(model), weight_of(model).device
+        weights = {value: named[name].detach() for value, name in self.weights.items()}
+        return weights | {name: tensor.to(device) for name, tensor in self.constants.items()}
+
+    def calls(
+        self,
+        operations: Iterable[Operation],
+        model: nn.Module,
+        shapes: Mapping[str, tuple[int, ...]],
+    ) -> list[Call]:
+        """The calls among `operations` that depend on the images, which are known by shape alone.
+
+        Args:
+            operations: A part of the tape that is closed downwards, from `ancestors`.
+            model: The model whose weights are read.
+            shapes: Value name -> shape, for every value that depends on the images.
+        """
+        values: dict[str, Any] = self.state(model)
+        values |= {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+        calls = []
+        for op in operations:
+            call = op.call(values)
+            if op.name in shapes:
+                calls.append(call)
+            else:
+                values[op.name] = call.run()
+        return calls
+
+
+def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
+    """Trace a model, in evaluation form, at images of `input_size` (channels, height, width).
+
+    The model is left alone: a copy is traced that shares its parameters and has no hooks.
+
+    Raises:
+        TraceError: `torch.export` cannot follow the model, or the model writes in place into a part
+            of another tensor.
+    """
+    # Two images, because export takes a batch of one for a constant.
+    images = weight_of(model).new_zeros(2, *input_size)
+    free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}
+    with _TRACING:
+        try:
+            program = export(_shadow(model), (images,), dynamic_shapes=(free,), strict=False)
+        except Exception as error:  # export raises whatever the model's own forward raises
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise TraceError(
+                f"cannot trace {type(model).__name__} at images of {input_size}: {reason}"
+            ) from error
+    return _read(program, input_size)
+
+
+def named_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer, by every name that it has."""
+    parameters: dict[str, Tensor] = dict(model.named_parameters(remove_duplicate=False))
+    return parameters | dict(model.named_buffers(remove_duplicate=False))
+
+
+def weight_of(model: nn.Module) -> Tensor:
+    """Some weight of a model, for its dtype and device; without any, float32 on the CPU."""
+    floating = (p.detach() for p in model.parameters() if p.is_floating_point())
+    return next(floating, torch.empty(0))
+
+
+def _shadow(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that shares every tensor and is deaf to the user's hooks."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for name, held in vars(module).items():
+            if name.endswith("_hooks") and isinstance(held, dict):
+                # torch.nn.utils makes weights in hooks (weight_norm): these are the model's own.
+                own = {k: h for k, h in held.items() if type(h).__module__.startswith("torch.")}
+                memo[id(held)] = OrderedDict(own)
+            elif isinstance(held, Tensor):
+                memo[id(held)] = held
+    tensors = [*model.parameters(), *model.buffers()]
+    memo |= {id(tensor): tensor for tensor in tensors}
+    return copy.deepcopy(model, memo).eval()
+
+
+def _read(program: ExportedProgram, input_size: tuple[int, int, int]) -> Tape:
+    specs = program.graph_signature.input_specs
+    images = next(s.arg.name for s in specs if s.kind is InputKind.USER_INPUT)
+    nodes = [node for node in program.graph.nodes if node.op == "call_function"]
+    nodes = [node for node in nodes if not _kind(node.target).startswith(_CHECKS)]
+    _refuse_written_views(nodes)
+    nodes = [node for node in nodes if node.users]
+    varying, aliases, operations = {images}, dict[str, str](), []
+    for node in nodes:
+        if _is_part_of_pool(node):  # switches are residue, so that pooling's value is its map alone
+            aliases[node.name] = node.all_input_nodes[0].name
+            continue
+        op = _operation(node, aliases, varying)
+        operations.append(op)
+        if op.shape is not None:
+            varying.add(op.name)
+    read = {name for op in operations for name in op.reads}
+    return Tape(
+        operations=tuple(operations),
+        input=images,
+        input_shape=input_size,
+        weights={
+            s.arg.name: str(s.target) for s in specs if s.kind in _WEIGHTS and s.arg.name in read
+        },
+        constants={
+            s.arg.name: program.constants[str(s.target)].detach()
+            for s in specs
+            if s.kind is InputKind.CONSTANT_TENSOR
+        },
+    )
+
+
+def _operation(node: fx.Node, aliases: Mapping[str, str], varying: set[str]) -> Operation:
+    target = _out_of_place(node.target)
+    arguments = {
+        name: _referring(value, aliases) for name, value in _bound(target, node.args, node.kwargs)
+    }
+    inputs = tuple(name for name in _refs(arguments.values()) if name in varying)
+    stack = node.meta.get("nn_module_stack") or {}
+    return Operation(
+        name=node.name,
+        target=target,
+        arguments=arguments,
+        inputs=inputs if _is_tensor(node) else (),
+        calls=tuple((key, path) for key, (path, _) in stack.items() if path),
+        shape=_shape(node) if inputs and _is_tensor(node) else None,
+    )
+
+
+def _is_part_of_pool(node: fx.Node) -> bool:
+    sources = [_kind(source.target) for source in node.all_input_nodes]
+    if _kind(node.target) != "getitem" or "max_pool2d" not in sources[0]:
+        return False
+    if node.args[1:] != (0,):
+        raise TraceError("cannot trace a model that computes with the switches of its max pooling")
+    return True
+
+
+def _is_tensor(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor | list | tuple)
+
+
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    value = node.meta["val"]
+    value = value if isinstance(value, Tensor) else value[0]
+    return tuple(_traced(size) for size in value.shape[1:])
+
+
+def _traced(size: Any) -> int:
+    """A size when traced; one that may vary carries it as a hint."""
+    hint = size.node.hint if isinstance(size, torch.SymInt) else size
+    if hint is None:
+        raise TraceError("cannot trace a tensor whose size depends on what the images show")
+    return int(hint)
+
+
+def _kind(target: Any) -> str:
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target._schema.name).partition("::")[2]
+    return str(getattr(target, "__name__", target))
+
+
+def _out_of_place(target: Any) -> Any:
+    """The operation that gives the same value and writes nowhere."""
+    if not _writes(target):
+        return target
+    functional = getattr(torch.ops.aten, _kind(target).rstrip("_"), None)
+    overload = getattr(functional, target._overloadname, None)
+    if overload is None:
+        raise TraceError(f"cannot trace the in-place operation {_kind(target)}; it has no other")
+    return overload
+
+
+def _writes(target: Any) -> bool:
+    return isinstance(target, torch._ops.OpOverload) and bool(target._schema.is_mutable)
+
+
+def _refuse_written_views(nodes: list[fx.Node]) -> None:
+    """Refuse in-place writes that other tensors on the same memory would see.
+
+    The tape runs everything out of place, which is the same only where nothing shares the memory.
+    """
+    memory: dict[fx.Node, fx.Node] = {}  # a view -> the tensor that owns its memory
+    stale: dict[fx.Node, set[fx.Node]] = {}  # owner -> values on its memory, from before a write
+    for node in nodes:
+        source = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
+        owner = memory.get(source, source) if source else None
+        for used in node.all_input_nodes:
+            if used in stale.get(memory.get(used, used), ()):
+                raise TraceError(
+                    f"cannot trace {_kind(node.target)}: its input shares memory with a tensor that"
+                    " the model has written into in place; write out of place instead"
+                )
+        if source is None or owner is None or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        returns = node.target._schema.returns
+        if _writes(node.target):
+            same = {value for value, held in memory.items() if held is owner} | {owner}
+            stale.setdefault(owner, set()).update(same)
+            memory[node] = owner
+        elif returns and returns[0].alias_info is not None:
+            memory[node] = owner
+
+
+def _bound(
+    target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """Every argument by name, defaults included."""
+    if not isinstance(target, torch._ops.OpOverload):
+        yield from ((str(place), value) for place, value in enumerate(args))
+        return
+    for place, argument in enumerate(target._schema.arguments):
+        if place < len(args):
+            yield argument.name, args[place]
+        else:
+            yield argument.name, kwargs.get(argument.name, argument.default_value)
+
+
+def _referring(value: Any, aliases: Mapping[str, str]) -> Any:
+    if isinstance(value, fx.Node):
+        return Ref(aliases.get(value.name, value.name))
+    if isinstance(value, list | tuple):
+        return tuple(_referring(item, aliases) for item in value)
+    return value
+
+
+def _refs(value: Any) -> Iterator[str]:
+    if isinstance(value, Ref):
+        yield value.name
+    elif isinstance(value, Iterable) and not isinstance(value, str):
+        for item in value:
+            yield from _refs(item)
+
+
+def _resolve(value: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(value, Ref):
+        return values[value.name]
+    if isinstance(value, tuple):
+        return [_resolve(item, values) for item in value]
+    return value

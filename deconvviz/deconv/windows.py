@@ -1,0 +1,120 @@
+"""Windows as tensors: reading maps at them, and carrying a signal from one to another.
+
+A signal outside its map is zero, everywhere and always; what is recorded of a map may therefore be
+read there as anything.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from deconvviz.deconv.geometry import Field, Reach, Shape, then
+
+__all__ = ["Starts", "Windows", "gather", "inside"]
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Where K signals start: image, and first position, each of shape (K,)."""
+
+    image: Tensor
+    y: Tensor
+    x: Tensor
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of K signals in one value; without a field, each is that image's whole value."""
+
+    starts: Starts
+    field: Field | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        assert self.field is not None
+        return self.field[0].size, self.field[1].size
+
+    @property
+    def top(self) -> Tensor:
+        """The first row of each window, of shape (K,)."""
+        assert self.field is not None
+        return self.starts.y * self.field[0].stride + self.field[0].offset
+
+    @property
+    def left(self) -> Tensor:
+        """The first column of each window, of shape (K,)."""
+        assert self.field is not None
+        return self.starts.x * self.field[1].stride + self.field[1].offset
+
+    def read(self, maps: Tensor) -> Tensor:
+        """The windows of recorded maps (N, C, H, W), or whole rows of values (N, ...)."""
+        if self.field is None:
+            return maps[self.starts.image]
+        return gather(maps, self.starts.image, self.top, self.left, self.size)
+
+    def reaching(self, reach: Field | None, whole: "Windows") -> "Windows":
+        """What these windows reach below; the `whole` windows there if that is no interval."""
+        if self.field is None or reach is None:
+            return whole
+        return Windows(self.starts, then(self.field, reach))
+
+    def boxes(self) -> Tensor:
+        """Top, left, bottom and right of each window: (K, 4)."""
+        top, left = self.top, self.left
+        return torch.stack([top, left, top + self.size[0], left + self.size[1]], dim=1)
+
+    def carry(self, signal: Tensor, to: "Windows", shape: Shape) -> Tensor:
+        """A signal (K, C, h, w) in these windows, as it is in other windows of the same value.
+
+        It comes out zero outside the map, whose shape is given; a value without positions is
+        passed as it is.
+        """
+        source, target, map_size = self.field, to.field, (shape[-2], shape[-1])
+        if source is None or target is None:
+            return signal
+        if source != target:
+            if all(a.stride == b.stride for a, b in zip(source, target, strict=True)):
+                signal = functional.pad(
+                    signal, (*_margins(source[1], target[1]), *_margins(source[0], target[0]))
+                )
+            else:
+                rows = torch.arange(len(signal), device=signal.device)
+                top, left = to.top - self.top, to.left - self.left
+                within = inside(top, left, to.size, self.size)
+                signal = gather(signal, rows, top, left, to.size) * within.to(signal.dtype)
+        if _always_inside(target[0], map_size[0]) and _always_inside(target[1], map_size[1]):
+            return signal
+        return signal * inside(to.top, to.left, to.size, map_size).to(signal.dtype)
+
+
+def gather(maps: Tensor, rows: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut K windows of one size out of maps (N, C, H, W); beyond an edge the edge is repeated."""
+    ys = _positions(top, size[0]).clamp(0, maps.shape[2] - 1)
+    xs = _positions(left, size[1]).clamp(0, maps.shape[3] - 1)
+    channels = torch.arange(maps.shape[1], device=maps.device)
+    return maps[
+        rows[:, None, None, None], channels[:, None, None], ys[:, None, :, None], xs[:, None, None]
+    ]
+
+
+def _positions(first: Tensor, count: int) -> Tensor:
+    return first[:, None] + torch.arange(count, device=first.device)
+
+
+def inside(top: Tensor, left: Tensor, size: tuple[int, int], bounds: tuple[int, int]) -> Tensor:
+    """Which positions of K windows of one size lie within the bounds: (K, 1, height, width)."""
+    ys, xs = _positions(top, size[0]), _positions(left, size[1])
+    ys, xs = (ys >= 0) & (ys < bounds[0]), (xs >= 0) & (xs < bounds[1])
+    return ys[:, None, :, None] & xs[:, None, None]
+
+
+def _margins(source: Reach, target: Reach) -> tuple[int, int]:
+    before = source.offset - target.offset
+    return before, target.size - source.size - before
+
+
+def _always_inside(window: Reach, length: int) -> bool:
+    return window.stride == 0 and window.offset >= 0 and window.offset + window.size <= length

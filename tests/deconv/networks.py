@@ -1,0 +1,210 @@
+"""Small networks with random weights, one of each family, for the engine's tests."""
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deconvviz import models
+from deconvviz.deconv import Deconvnet
+
+__all__ = [
+    "FAMILIES",
+    "Branches",
+    "Functional",
+    "Residual",
+    "Smooth",
+    "deconvnet",
+    "images_for",
+    "network",
+]
+
+
+def stage(inputs: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (inputs, outputs):
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+    return nn.Sequential(*layers, nn.MaxPool2d(2))
+
+
+def staged(pool: nn.Module) -> nn.Module:
+    stages = (stage(3, 16), stage(16, 32), stage(32, 64))
+    return nn.Sequential(*stages, pool, nn.Flatten(), nn.Linear(64, 10))
+
+
+def odd() -> nn.Module:
+    """Strides, dilation, groups, padded and ceil-mode pooling, no square anywhere."""
+    return nn.Sequential(
+        nn.Conv2d(2, 8, (5, 3), stride=(2, 1), padding=(1, 0)),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, 2, padding=1, ceil_mode=True),
+        nn.Conv2d(8, 12, 3, padding=2, dilation=(2, 1), groups=4),
+        nn.ReLU(),
+        nn.MaxPool2d((3, 2), stride=(1, 2)),
+        nn.Conv2d(12, 6, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d((2, 3)),
+        nn.Flatten(),
+        nn.Linear(36, 5),
+    )
+
+
+def thin_vgg(batch_norm: bool) -> nn.Module:
+    """torchvision's VGG11 at an eighth of its width."""
+    from torchvision.models.vgg import VGG, make_layers
+
+    plan = [8, "M", 16, "M", 32, 32, "M", 64, 64, "M", 64, 64, "M"]
+    model = VGG(make_layers(plan, batch_norm), num_classes=10, init_weights=False)
+    return with_narrow_classifier(model, 64 * 49)
+
+
+def with_narrow_classifier(model: nn.Module, inputs: int) -> nn.Module:
+    """Other widths for the linear layers of torchvision's classifiers, which are slow."""
+    widths = iter([32, 32, 10])
+    for place, module in enumerate(model.classifier):
+        if isinstance(module, nn.Linear):
+            outputs = next(widths)
+            model.classifier[place] = nn.Linear(inputs, outputs)
+            inputs = outputs
+    return model
+
+
+def alexnet() -> nn.Module:
+    from torchvision.models import alexnet
+
+    return with_narrow_classifier(alexnet(weights=None), 256 * 36)
+
+
+# Name -> how to make it, input size, and an early, a middle and the last map, and a linear layer.
+FAMILIES = {
+    "demo": (
+        lambda: models.build("vgg"),
+        (3, 32, 32),
+        ("stage1.relu1", "stage2.relu2", "stage3.conv2", "stage3.relu2", "head.logits"),
+    ),
+    "seed-cnn": (
+        models.seed_cnn,
+        (3, 32, 32),
+        ("stage1.relu", "stage2.conv", "stage3.relu", "head.relu", "head.logits"),
+    ),
+    "average": (
+        lambda: staged(nn.AdaptiveAvgPool2d(1)),
+        (3, 24, 40),
+        ("0.0", "0.5", "1.5", "2.3", "2.5", "2.6", "5"),
+    ),
+    "maximum": (lambda: staged(nn.AdaptiveMaxPool2d(1)), (3, 32, 32), ("1.2", "2.5", "5")),
+    "odd": (odd, (2, 21, 26), ("1", "2", "3", "5", "7", "8", "10")),
+    "vgg11": (
+        lambda: thin_vgg(batch_norm=False),
+        (3, 64, 64),
+        ("features.1", "features.9", "features.19", "avgpool", "classifier.6"),
+    ),
+    "vgg11_bn": (
+        lambda: thin_vgg(batch_norm=True),
+        (3, 64, 64),
+        ("features.2", "features.13", "features.27", "classifier.1"),
+    ),
+    "alexnet": (
+        alexnet,
+        (3, 96, 96),
+        ("features.1", "features.2", "features.4", "features.11", "avgpool", "classifier.6"),
+    ),
+}
+
+
+@cache
+def network(family: str, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """One network of a family, in evaluation mode, with statistics that are no identity."""
+    torch.manual_seed(0)
+    model = FAMILIES[family][0]().to(dtype).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias, std=0.3)
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.3, 2)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.normal_(module.bias, std=0.1)
+    return model
+
+
+def images_for(family: str, count: int = 2, dtype: torch.dtype = torch.float64) -> Tensor:
+    torch.manual_seed(1)
+    return torch.randn(count, *FAMILIES[family][1], dtype=dtype)
+
+
+@cache
+def deconvnet(family: str, dtype: torch.dtype = torch.float64) -> Deconvnet:
+    """Its deconvnet, traced once for all tests."""
+    if dtype != torch.float64:
+        return deconvnet(family).reading(network(family, dtype))
+    return Deconvnet(network(family), FAMILIES[family][1])
+
+
+class Functional(nn.Module):
+    """One ReLU module and functional ones, in place and not, with functional pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.conv3 = nn.Conv2d(8, 8, 3, padding=1)
+        self.last = nn.Conv2d(8, 4, 1)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.max_pool2d(functional.relu(self.conv1(x)), 2)
+        x = self.relu(self.conv2(x))
+        x = self.conv3(x).relu_()
+        x = self.relu(x * 2 - 0.5)
+        return self.last(x)
+
+
+class Residual(nn.Module):
+    """A residual sum, in place, whose ReLU's input has a second reader: h + f(relu(h))."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.bn = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU()
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.last = nn.Conv2d(8, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.bn(self.conv1(x))
+        out = self.conv2(self.relu(h))
+        out += h
+        return self.last(out)
+
+
+class Smooth(nn.Sequential):
+    """Activations of which the paper says nothing."""
+
+    def __init__(self) -> None:
+        kinds = (nn.GELU(), nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(0.2), nn.ELU(), nn.ReLU6())
+        pairs = [
+            (nn.Conv2d(c, 6, 3, padding=1), f) for c, f in zip((3, *[6] * 5), kinds, strict=True)
+        ]
+        super().__init__(*[module for pair in pairs for module in pair])
+
+
+class Branches(nn.Module):
+    """Parallel branches that share one ReLU, of different reach, put side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(3, 4, 1, stride=2)
+        self.wide = nn.Conv2d(3, 4, 5, stride=2, padding=2)
+        self.relu = nn.ReLU()
+        self.join = nn.Conv2d(12, 6, 3)
+        self.last = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        narrow, wide = self.relu(self.narrow(x)), self.relu(self.wide(x))
+        pooled = functional.avg_pool2d(functional.pad(wide, (1, 1, 1, 1)), 3, stride=1)
+        return self.last(self.join(torch.cat([narrow, wide, pooled - narrow], dim=1)))

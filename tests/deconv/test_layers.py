@@ -1,0 +1,131 @@
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deconvviz.deconv import Deconvnet, Layer
+from deconvviz.deconv.layers import unknown_layer
+from tests import oracle
+from tests.deconv.networks import FAMILIES, Branches, Functional, Residual, deconvnet, network
+
+
+def test_modules_have_their_paths_in_the_order_of_execution() -> None:
+    net = deconvnet("seed-cnn")
+    assert list(net.layers) == [
+        "stage1.conv",
+        "stage1.relu",
+        "stage1.pool",
+        "stage1",
+        "stage2.conv",
+        "stage2.relu",
+        "stage2.pool",
+        "stage2",
+        "stage3.conv",
+        "stage3.relu",
+        "stage3.pool",
+        "stage3",
+        "head.flatten",
+        "head.hidden",
+        "head.relu",
+        "head.logits",
+        "head",
+    ]
+    assert net.layers["stage3"] == net.layers["stage3.pool"]
+    assert net.layers["stage2.relu"] == Layer(64, (16, 16), (2, 2), (8, 8), (-3, -3))
+    assert net.layers["head.hidden"] == Layer(512, (1, 1), (0, 0), (32, 32), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("family", "default"),
+    [
+        ("seed-cnn", ("stage1.relu", "stage2.relu", "stage3.relu")),
+        ("demo", tuple(f"stage{s}.relu{r}" for s in (1, 2, 3) for r in (1, 2))),
+        ("average", ("0.2", "0.5", "1.2", "1.5", "2.2", "2.5")),
+        ("alexnet", tuple(f"features.{i}" for i in (1, 4, 7, 9, 11))),
+        ("vgg11", tuple(f"features.{i}" for i in (1, 4, 7, 9, 12, 14, 17, 19))),
+    ],
+)
+def test_default_layers_are_the_rectified_maps(family: str, default: tuple[str, ...]) -> None:
+    assert deconvnet(family).default_layers == default
+
+
+def test_functional_and_shared_activations_are_counted() -> None:
+    net = Deconvnet(Functional(), (3, 16, 16))
+    names = ["conv1", "relu@3", "conv2", "relu", "conv3", "relu@4", "relu@2", "last"]
+    assert list(net.layers) == names
+    assert net.default_layers == ("relu@3", "relu", "relu@4")
+
+
+def test_the_default_after_a_residual_convolution_is_none_before_another() -> None:
+    assert Deconvnet(Residual(), (3, 16, 16)).default_layers == ("relu",)
+    assert Deconvnet(Branches(), (3, 16, 16)).default_layers == ("relu", "relu@2")
+
+
+class Blocks(nn.Module):
+    """One block called twice, with a functional activation at its end."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.relu(self.conv(x))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = self.Block()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(self.block(x)).mean([2, 3])
+
+
+def test_a_shared_block_names_what_is_inside_it_once_a_call() -> None:
+    net = Deconvnet(Blocks(), (3, 16, 16))
+    first = ["block.conv", "block.relu@1", "block"]
+    assert list(net.layers) == [*first, "block.conv@2", "block@2.relu@1", "block@2"]
+    assert net.default_layers == ("block.relu@1", "block@2.relu@1")
+    assert net.layers["block@2"].receptive_field == (5, 5)
+
+
+@pytest.mark.parametrize("family", ["seed-cnn", "average", "odd", "alexnet"])
+def test_receptive_fields_hold_all_that_a_unit_sees(family: str) -> None:
+    """Outside its receptive field no pixel has a gradient; at its edges some do."""
+    size, net = FAMILIES[family][1], deconvnet(family)
+    images = torch.rand(1, *size, dtype=torch.float64, requires_grad=True)
+    value: Tensor = images
+    for name, module in oracle.leaves(network(family)):
+        value = smooth(module)(value)
+        if name not in net.default_layers:
+            continue
+        layer = net.layers[name]
+        y, x = layer.size[0] // 2, layer.size[1] // 2
+        (seen,) = torch.autograd.grad(value[0, :, y, x].sum(), images, retain_graph=True)
+        places = (seen[0].abs().sum(0) > 0).nonzero().T
+        for axis, unit in enumerate((y, x)):
+            first = unit * layer.stride[axis] + layer.offset[axis]
+            last = first + layer.receptive_field[axis] - 1
+            assert places[axis].min() == max(first, 0)
+            assert places[axis].max() == min(last, size[axis + 1] - 1)
+        if name == net.default_layers[-1]:
+            break
+
+
+def smooth(module: nn.Module) -> nn.Module:
+    """What sees the same, and gives every position that it sees a gradient."""
+    if isinstance(module, nn.ReLU):
+        return nn.Softplus()
+    if isinstance(module, nn.MaxPool2d):
+        sides = (module.kernel_size, module.stride, module.padding, module.ceil_mode)
+        return nn.AvgPool2d(*sides)
+    return module
+
+
+def test_unknown_layers_are_told_what_there_is() -> None:
+    few, many = ["conv1", "conv2"], [f"stage{i}.conv" for i in range(40)]
+    assert str(unknown_layer("conv6", few, "this model")) == (
+        "no layer `conv6`; this model has conv1, conv2"
+    )
+    assert "40 layers, the closest stage3.conv" in str(unknown_layer("stage3.con", many, "it"))
+    assert "40 layers, the first stage0.conv, " in str(unknown_layer("zzz", many, "it"))
+    assert "it has no layers" in str(unknown_layer("zzz", [], "it"))

@@ -1,0 +1,272 @@
+"""Every row of the table is the adjoint of its forward pass."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from deconvviz.deconv.table import TABLE, refusal, row_of
+from deconvviz.deconv.tape import Call, Operation, Ref
+
+aten = torch.ops.aten
+sizes = st.integers(4, 9)
+seeds = st.integers(0, 2**31 - 1)
+
+Draw = Callable[..., Any]
+Case = tuple[dict[str, Any], list[str]]  # the arguments that are no default, and which vary
+
+
+def randn(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def call_of(target: Any, given_: dict[str, Any], varying: list[str]) -> Call:
+    """A call as the tape would hold it; the arguments in `varying` depend on the images."""
+    # Names that the operation does not have are left out.
+    arguments = {a.name: given_.get(a.name, a.default_value) for a in target._schema.arguments}
+    if varying == ["tensors"]:
+        refs = tuple(Ref(f"x{i}") for i in range(len(arguments["tensors"])))
+        raw, inputs = {**arguments, "tensors": refs}, tuple(ref.name for ref in refs)
+    else:
+        raw = {n: Ref(n) if n in varying else a for n, a in arguments.items()}
+        inputs = tuple(varying)
+    return Call(Operation("op", target, raw, inputs, (), None), arguments)
+
+
+def inputs_of(call: Call, varying: list[str]) -> list[Tensor]:
+    return call["tensors"] if varying == ["tensors"] else [call[name] for name in varying]
+
+
+def cut_to_map(call: Call, sent: Tensor, x: Tensor) -> Tensor:
+    """What an adjoint sends from the whole output, as far as it lies on the input's map."""
+    reach = row_of(call.operation).reach(call)
+    if reach is None or x.dim() != 4:
+        assert sent.shape == x.shape
+        return sent
+    on_map = torch.zeros_like(x)
+    ys, xs = (torch.arange(n) + r.offset for n, r in zip(sent.shape[2:], reach, strict=True))
+    keep_y, keep_x = (ys >= 0) & (ys < x.shape[2]), (xs >= 0) & (xs < x.shape[3])
+    on_map[:, :, ys[keep_y][:, None], xs[keep_x]] = sent[:, :, keep_y][:, :, :, keep_x]
+    return on_map
+
+
+# --- how each operation may be called ------------------------------------------------------------
+
+
+def maps(draw: Draw, channels: int = 4) -> Tensor:
+    return randn(2, channels, draw(sizes), draw(sizes))
+
+
+def kernels(draw: Draw, x: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    groups = draw(st.sampled_from([1, 2, 4]))
+    weight = randn(8, x.shape[1] // groups, draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    return weight, {"groups": groups, "bias": None}
+
+
+def conv(draw: Draw) -> Case:
+    x = maps(draw)
+    weight, rest = kernels(draw, x)
+    pairs = {
+        "stride": [draw(st.integers(1, 3)), draw(st.integers(1, 3))],
+        "padding": [draw(st.integers(0, 2)), draw(st.integers(0, 2))],
+        "dilation": [1, 1] if max(weight.shape[2:]) > 2 else [draw(st.integers(1, 3)), 2],
+    }
+    return {"input": x, "weight": weight, **rest, **pairs}, ["input"]
+
+
+def conv_padding(draw: Draw) -> Case:
+    x = maps(draw)
+    weight, rest = kernels(draw, x)
+    padding = draw(st.sampled_from(["same", "valid"]))
+    return {"input": x, "weight": weight, **rest, "padding": padding}, ["input"]
+
+
+def linear(draw: Draw) -> Case:
+    x = draw(st.sampled_from([randn(2, 5), randn(2, 3, 4, 5)]))
+    return {"input": x, "weight": randn(7, 5), "bias": None}, ["input"]
+
+
+def batch_norm(draw: Draw) -> Case:
+    x = draw(st.sampled_from([randn(2, 4), randn(2, 4, 5, 6)]))
+    weight = draw(st.sampled_from([None, randn(4)]))
+    given_ = {"input": x, "weight": weight, "running_mean": torch.zeros(4, dtype=torch.float64)}
+    rest = {"training": False, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": False}
+    return {**given_, "running_var": randn(4) ** 2, **rest}, ["input"]
+
+
+def activation(draw: Draw) -> Case:
+    return {"self": draw(st.sampled_from([randn(2, 9), maps(draw)]))}, ["self"]
+
+
+def pooling(draw: Draw) -> dict[str, Any]:
+    kernel = [draw(st.integers(1, 3)), draw(st.integers(1, 3))]
+    return {
+        "self": maps(draw),
+        "kernel_size": kernel,
+        "stride": draw(st.sampled_from([[], [1, 1], [2, 2], [3, 2]])),
+        "padding": [draw(st.integers(0, k // 2)) for k in kernel],
+        "ceil_mode": draw(st.booleans()),
+    }
+
+
+def max_pool(draw: Draw) -> Case:
+    return {**pooling(draw), "dilation": [1, draw(st.integers(1, 2))]}, ["self"]
+
+
+def avg_pool(draw: Draw) -> Case:
+    count = draw(st.booleans())
+    divisor = draw(st.sampled_from([None, 3]))
+    return {**pooling(draw), "count_include_pad": count, "divisor_override": divisor}, ["self"]
+
+
+def adaptive_pool(draw: Draw) -> Case:
+    return {"self": maps(draw), "output_size": [draw(st.integers(1, 9)), 1]}, ["self"]
+
+
+def mean(draw: Draw) -> Case:
+    dim = draw(st.sampled_from([[2, 3], [-1, -2], [1], [3]]))
+    return {"self": maps(draw), "dim": dim, "keepdim": draw(st.booleans())}, ["self"]
+
+
+def two_branches(draw: Draw) -> Case:
+    x = maps(draw)
+    return {"self": x, "other": torch.randn_like(x), "alpha": 2}, ["self", "other"]
+
+
+def factor(draw: Draw) -> Case:
+    x = maps(draw)
+    other = draw(st.sampled_from([2.5, randn(4, 1, 1), randn(1, 4, 1, 1), randn(*x.shape[2:])]))
+    return {"self": x, "other": other}, ["self"]
+
+
+def branches(draw: Draw) -> Case:
+    x = maps(draw)
+    return {"tensors": [x, randn(2, 3, *x.shape[2:]), x + 1], "dim": 1}, ["tensors"]
+
+
+def border(draw: Draw) -> Case:
+    pad = draw(st.sampled_from([[1, 2, 3, 0], [2, 1], [-1, 1, 0, -1]]))
+    return {"self": maps(draw), "pad": pad, "mode": "constant"}, ["self"]
+
+
+def flatten(draw: Draw) -> Case:
+    return {"self": maps(draw), "start_dim": 1}, ["self"]
+
+
+def view(draw: Draw) -> Case:
+    return {"self": maps(draw), "size": [2, 2, -1], "shape": [2, 2, -1]}, ["self"]
+
+
+def dropout(draw: Draw) -> Case:
+    return {"input": maps(draw), "p": 0.5, "train": False}, ["input"]
+
+
+CASES: dict[Any, Callable[[Draw], Case]] = {
+    aten.conv2d.default: conv,
+    aten.conv2d.padding: conv_padding,
+    aten.linear.default: linear,
+    aten.batch_norm.default: batch_norm,
+    aten.relu.default: activation,
+    aten.relu6.default: activation,
+    aten.hardtanh.default: activation,
+    aten.leaky_relu.default: activation,
+    aten.elu.default: activation,
+    aten.gelu.default: activation,
+    aten.silu.default: activation,
+    aten.hardswish.default: activation,
+    aten.max_pool2d.default: max_pool,
+    aten.max_pool2d_with_indices.default: max_pool,
+    aten.avg_pool2d.default: avg_pool,
+    aten.adaptive_max_pool2d.default: adaptive_pool,
+    aten.adaptive_avg_pool2d.default: adaptive_pool,
+    aten.mean.dim: mean,
+    aten.add.Tensor: two_branches,
+    aten.sub.Tensor: two_branches,
+    aten.mul.Tensor: factor,
+    aten.div.Tensor: factor,
+    aten.cat.default: branches,
+    aten.pad.default: border,
+    aten.flatten.using_ints: flatten,
+    aten.view.default: view,
+    aten.reshape.default: view,
+    aten.dropout.default: dropout,
+    aten.clone.default: activation,
+    aten.contiguous.default: activation,
+}
+
+
+def test_every_row_is_tested() -> None:
+    assert set(CASES) == set(TABLE)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize("target", CASES, ids=str)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), seed=seeds)
+def test_adjoint(target: Any, data: st.DataObject, seed: int) -> None:
+    """<J x', y> = <x', J' y>, where J is the operation's derivative at x, by torch's own autograd.
+
+    For a linear operation without a constant that is <A x, y> = <x, A' y>.
+    """
+    torch.manual_seed(seed)
+    arguments, varying = CASES[target](data.draw)
+    call = call_of(target, arguments, varying)
+    assert refusal(call) is None
+    xs = inputs_of(call, varying)
+    row = TABLE[target]
+    value, residue = row.run(call)
+    torch.testing.assert_close(value, _plain_run(call))
+    y = torch.randn_like(value)
+    sent = row.adjoint(call, y, lambda: residue, "gradient")
+    ours = [cut_to_map(call, s, x) for s, x in zip(sent, xs, strict=True)]
+    directions = [torch.randn_like(x) for x in xs]
+    _, forward = torch.autograd.functional.jvp(
+        lambda *moved: _plain_run(_moved(call, varying, moved)), tuple(xs), tuple(directions)
+    )
+    backward = sum((d * o).sum() for d, o in zip(directions, ours, strict=True))
+    torch.testing.assert_close((forward * y).sum(), backward, rtol=1e-10, atol=1e-10)
+
+
+def _plain_run(call: Call) -> Tensor:
+    value = call.run()
+    return value if isinstance(value, Tensor) else value[0]
+
+
+def _moved(call: Call, varying: list[str], moved: tuple[Tensor, ...]) -> Call:
+    new = (
+        {"tensors": list(moved)}
+        if varying == ["tensors"]
+        else dict(zip(varying, moved, strict=True))
+    )
+    return Call(call.operation, {**call.arguments, **new})
+
+
+X = torch.zeros(2, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "varying", "reason"),
+    [
+        (aten.mul.Tensor, {"self": X, "other": X}, ["self", "other"], "two branches"),
+        (aten.div.Tensor, {"self": 1.0, "other": X}, ["other"], "divisor"),
+        (aten.mul.Tensor, {"self": X[:, :, :1], "other": X[0]}, ["self"], "broadcasts"),
+        (aten.add.Tensor, {"self": X, "other": X[:, :1]}, ["self", "other"], "broadcasts"),
+        (aten.dropout.default, {"input": X, "p": 0.5, "train": True}, ["input"], "drops"),
+        (aten.batch_norm.default, {"input": X, "training": True}, ["input"], "statistics"),
+        (aten.cat.default, {"tensors": [X, X], "dim": 2}, ["tensors"], "channels"),
+        (aten.pad.default, {"self": X, "pad": [1, 1], "mode": "reflect"}, ["self"], "`reflect`"),
+        (aten.pad.default, {"self": X, "pad": [1] * 6, "mode": "constant"}, ["self"], "two axes"),
+        (aten.mean.dim, {"self": X, "dim": [0]}, ["self"], "batch"),
+        (aten.conv2d.default, {"input": X, "weight": X}, ["input", "weight"], "kernels"),
+        (aten.linear.default, {"input": X, "weight": X}, ["input", "weight"], "matrix"),
+        (aten.softmax.int, {"self": X, "dim": 1}, ["self"], "no rule"),
+    ],
+)
+def test_what_has_no_adjoint_is_refused_with_the_reason(
+    target: Any, arguments: dict[str, Any], varying: list[str], reason: str
+) -> None:
+    assert reason in (refusal(call_of(target, arguments, varying)) or "")

@@ -1,0 +1,165 @@
+import threading
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from deconvviz.deconv.tape import Tape, trace
+from deconvviz.errors import TraceError
+from tests.deconv.networks import FAMILIES, Branches, Functional, Residual, network
+
+
+def run(tape: Tape, model: nn.Module, images: Tensor) -> Tensor:
+    """The last value on the tape."""
+    values = {**tape.state(model), tape.input: images}
+    for op in tape.operations:
+        result = op.call(values).run()
+        values[op.name] = result[0] if isinstance(result, tuple) else result
+    return values[tape.operations[-1].name]
+
+
+class Plain(nn.Module):
+    """A model from a function."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+@pytest.mark.parametrize("family", ["demo", "alexnet", "odd"])
+def test_the_tape_is_the_model(family: str) -> None:
+    model, size = network(family), FAMILIES[family][1]
+    tape = trace(model, size)
+    for count in (1, 3):
+        images = torch.randn(count, *size, dtype=torch.float64)
+        torch.testing.assert_close(run(tape, model, images), model(images), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("make", [Functional, Residual, Branches])
+def test_the_tape_takes_other_sizes_and_leaves_values_alone(make: type[nn.Module]) -> None:
+    model = make().eval()
+    tape = trace(model, (3, 16, 16))
+    images = torch.randn(3, 3, 21, 34)
+    kept = images.clone()
+    torch.testing.assert_close(run(tape, model, images), model(images), rtol=0, atol=0)
+    assert torch.equal(images, kept)
+
+
+def test_weights_are_read_when_it_runs() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+    tape = trace(model, (3, 8, 8))
+    for module in model:
+        nn.init.normal_(module.weight)
+    model[1].running_mean += 2
+    images = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(run(tape, model, images), model(images), rtol=0, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.nn.utils.weight_norm.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore:The tensor attribute .* was assigned during export:UserWarning")
+@pytest.mark.parametrize(
+    "wrap", [parametrizations.weight_norm, nn.utils.weight_norm, nn.utils.spectral_norm]
+)
+def test_weights_that_are_computed_are_on_the_tape(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    model = nn.Sequential(wrap(nn.Conv2d(3, 4, 3)), nn.ReLU()).eval()
+    images = torch.randn(2, 3, 8, 8)
+    tape = trace(model, (3, 8, 8))
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    torch.testing.assert_close(run(tape, model, images), model(images))
+
+
+def test_a_sum_in_place_keeps_what_it_adds_to() -> None:
+    def forward(x: Tensor) -> Tensor:
+        h = x * 2
+        g = h.relu()
+        g += h
+        return g.mul_(3)
+
+    images = torch.randn(2, 3, 4, 4)
+    model = Plain(forward)
+    assert torch.equal(run(trace(model, (3, 4, 4)), model, images), forward(images))
+
+
+def base_after_write_to_view(x: Tensor) -> Tensor:
+    h = x * 2
+    h[:, 0] = 0
+    return h * 1
+
+
+def view_after_write_to_base(x: Tensor) -> Tensor:
+    h = x * 2
+    flat = h.flatten(1)
+    h.relu_()
+    return flat * 1
+
+
+def data_dependent(x: Tensor) -> Tensor:
+    return x if x.sum() > 0 else -x
+
+
+@pytest.mark.parametrize(
+    ("forward", "told"),
+    [
+        (lambda x: nn.functional.max_pool2d(x, 2, return_indices=True)[1] * 1, "switches"),
+        (base_after_write_to_view, "written into in place"),
+        (view_after_write_to_base, "written into in place"),
+        (data_dependent, "cannot trace Plain at images of"),
+        (lambda x: nn.functional.conv2d(x, torch.ones(1, 4, 3, 3)), "cannot trace Plain"),
+        (lambda x: x.flatten(1)[:, x[0].flatten() > 0] * 1, "depends on what the images show"),
+    ],
+)
+def test_what_cannot_be_traced(forward: Callable[[Tensor], Tensor], told: str) -> None:
+    with pytest.raises(TraceError, match=told):
+        trace(Plain(forward), (3, 8, 8))
+
+
+def test_tracing_leaves_no_trace() -> None:
+    seen: list[object] = []
+    model = network("demo").train()
+    handles = [m.register_forward_hook(lambda *given: seen.append(given)) for m in model.modules()]
+    before = fingerprint(model)
+    try:
+        trace(model, (3, 32, 32))
+        with pytest.raises(TraceError):
+            trace(model, (4, 32, 32))
+        assert fingerprint(model) == before
+        assert not seen
+    finally:
+        model.eval()
+        for handle in handles:
+            handle.remove()
+
+
+def fingerprint(model: nn.Module) -> list[object]:
+    """Everything of a model that a reader must not change."""
+    modules = [
+        (name, module.training, *(list(h) for k, h in vars(module).items() if k.endswith("hooks")))
+        for name, module in model.named_modules()
+    ]
+    tensors = [
+        (name, id(t), t._version, t.requires_grad, t.grad, t.stride(), t.double().sum().item())
+        for name, t in [*model.named_parameters(), *model.named_buffers()]
+    ]
+    return [*modules, *tensors]
+
+
+def test_threads_may_trace_at_once() -> None:
+    tapes: dict[int, Tape] = {}
+    model = network("odd")
+    threads = [
+        threading.Thread(target=lambda i=i: tapes.update({i: trace(model, (2, 21, 26))}))
+        for i in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kinds = [[str(op) for op in tape.operations] for tape in tapes.values()]
+    assert len(kinds) == 3
+    assert kinds[0] == kinds[1] == kinds[2]
