@@ -1,0 +1,297 @@
+"""Results -> pictures: arrays to show as they are, and matplotlib figures without global state.
+
+Arrays are uint8 and crisp: small windows are enlarged by repeating pixels. Figures have no
+background and one `ink` for lines and letters, so that they can stand on a light or a dark page.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+__all__ = [
+    "ACCENTS",
+    "GREY",
+    "NEUTRAL_INK",
+    "Box",
+    "GalleryRow",
+    "Pixels",
+    "confusion_matrix",
+    "crop",
+    "enlarge",
+    "figure_png",
+    "framed",
+    "gallery",
+    "learning_curves",
+    "mosaic",
+    "per_class_accuracy",
+]
+
+Pixels = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+"""Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
+
+GREY = 128  # zero, as `images.display` shows it, and what lies beyond a picture's edge
+NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
+ACCENTS = ("#d0753c", "#3f92b0")
+_FRAME = (255, 255, 255)
+_CHOSEN = (255, 150, 60)
+
+
+def enlarge(pixels: Pixels, side: int) -> Pixels:
+    """Repeat each pixel so often that the longer side has about `side`, at least as now."""
+    factor = max(1, round(side / max(pixels.shape[:2])))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def crop(picture: Pixels, box: Box) -> Pixels:
+    """What a window sees: the part of an (H, W, 3) picture in `box`, grey beyond its edges."""
+    top, left, bottom, right = box
+    height, width = picture.shape[:2]
+    shown = np.full((bottom - top, right - left, 3), GREY, np.uint8)
+    ys = slice(max(top, 0), max(0, min(bottom, height)))
+    xs = slice(max(left, 0), max(0, min(right, width)))
+    part = picture[ys, xs]
+    y, x = ys.start - top, xs.start - left
+    shown[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return shown
+
+
+def framed(
+    picture: Pixels, boxes: Sequence[Box], chosen: Box | None = None, side: int = 900
+) -> Pixels:
+    """A picture with the outlines of windows, fine white ones and a bold one for the chosen.
+
+    It is enlarged to about `side` first, so that lines hide little of it.
+    """
+    canvas = enlarge(picture, side)
+    factor = canvas.shape[0] // picture.shape[0]
+    image = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(image)
+    thin = max(1, round(max(image.size) / 320))
+    for box in boxes:
+        _outline(draw, box, factor, _FRAME, thin)
+    if chosen is not None:
+        _outline(draw, chosen, factor, _CHOSEN, 2 * thin)
+    return np.asarray(image)
+
+
+def _outline(
+    draw: ImageDraw.ImageDraw, box: Box, factor: int, colour: tuple[int, int, int], width: int
+) -> None:
+    """A rectangle just outside the box, with a dark edge that shows it on white."""
+    top, left, bottom, right = (edge * factor for edge in box)
+    for grow, line, thickness in ((width + 1, (0, 0, 0), width + 2), (width, colour, width)):
+        corners = (left - grow, top - grow, right + grow - 1, bottom + grow - 1)
+        draw.rectangle(corners, outline=line, width=thickness)
+
+
+def mosaic(tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: int = 0) -> Pixels:
+    """K tiles (h, w, 3) row by row on a transparent ground: (H, W, 4).
+
+    Args:
+        tiles: At least one, of one size; a sequence or one array.
+        columns: Tiles in a row.
+        gap: Pixels between tiles, of the enlarged picture.
+        side: Each tile is enlarged to about this many pixels.
+    """
+    large = [enlarge(tile, side) for tile in tiles]
+    height, width = large[0].shape[:2]
+    columns = min(columns, len(large))
+    rows = -(-len(large) // columns)
+    sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    for place, tile in enumerate(large):
+        y, x = place // columns * (height + gap), place % columns * (width + gap)
+        sheet[y : y + height, x : x + width, :3] = tile
+        sheet[y : y + height, x : x + width, 3] = 255
+    return sheet
+
+
+def learning_curves(
+    runs: Mapping[str, Sequence[Mapping[str, float]]], ink: str = NEUTRAL_INK
+) -> Figure:
+    """Accuracy by epoch: solid on the test data, dashed on the (augmented) training data.
+
+    Args:
+        runs: Name -> lines of metrics, as a training record has them.
+        ink: Colour of lines and letters.
+    """
+    figure, axes = _figure(4.8, 3.2, ink)
+    for colour, (name, metrics) in zip(_colours(len(runs)), runs.items(), strict=True):
+        epochs = [line["epoch"] for line in metrics]
+        for key, style, label in (
+            ("test_accuracy", "-", f"{name}, test"),
+            ("train_accuracy", ":", f"{name}, training"),
+        ):
+            axes.plot(
+                epochs,
+                [line[key] for line in metrics],
+                style,
+                color=colour,
+                linewidth=1.6,
+                marker="o" if len(epochs) < 3 else "",
+                markersize=4,
+                label=label,
+            )
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("accuracy")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.legend(frameon=False, labelcolor=ink, fontsize=8, loc="lower right")
+    return figure
+
+
+def per_class_accuracy(
+    results: Mapping[str, Mapping[str, float]], ink: str = NEUTRAL_INK
+) -> Figure:
+    """Each class on a line, the networks' accuracies as dots on it; the easiest class on top.
+
+    Args:
+        results: Network -> class -> accuracy in [0, 1]; classes as in the first network.
+        ink: Colour of lines and letters.
+    """
+    first = next(iter(results.values()))
+    classes = sorted(first, key=lambda name: first[name])
+    figure, axes = _figure(4.8, 0.9 + 0.24 * len(classes), ink)
+    for row, name in enumerate(classes):
+        values = [result[name] for result in results.values() if name in result]
+        axes.plot([min(values), max(values)], [row, row], color=ink, linewidth=1, zorder=1)
+    for colour, (network, result) in zip(_colours(len(results)), results.items(), strict=True):
+        rows = [row for row, name in enumerate(classes) if name in result]
+        axes.scatter(
+            [result[classes[row]] for row in rows], rows, color=colour, s=34, label=network
+        )
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("accuracy")
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.grid(axis="x", color=ink, alpha=0.2, linewidth=0.6)
+    axes.legend(
+        frameon=False,
+        labelcolor=ink,
+        fontsize=8,
+        ncols=len(results),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+    )
+    return figure
+
+
+def confusion_matrix(
+    confusion: Sequence[Sequence[int]], classes: Sequence[str], ink: str = NEUTRAL_INK
+) -> Figure:
+    """Which class is taken for which: rows true, columns decided, percent of the row.
+
+    The diagonal is written but not coloured, because it would outshine the mistakes.
+    """
+    counts = np.asarray(confusion, np.float64)
+    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, shares)
+    figure, axes = _figure(4.8, 4.6, ink)
+    # Opacity, not lightness, carries the number, so that it reads alike on light and dark pages.
+    strongest = max(float(mistakes.max()), 1e-9)
+    red, green, blue = (int(ACCENTS[0][i : i + 2], 16) / 255 for i in (1, 3, 5))
+    cells = np.zeros((*mistakes.shape, 4))
+    cells[..., :3] = red, green, blue
+    cells[..., 3] = 0.85 * np.sqrt(mistakes / strongest)
+    axes.imshow(cells, interpolation="nearest")
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.5:
+            weight = "bold" if row == column else "normal"
+            axes.text(
+                column,
+                row,
+                f"{share:.0f}",
+                ha="center",
+                va="center",
+                color=ink,
+                fontsize=7.5,
+                weight=weight,
+            )
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.tick_params(length=0)
+    axes.set_ylabel("true class")
+    axes.set_xlabel("decision, % of the true class")
+    return figure
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """One photograph with units of rising depth: for each its patch and its reconstruction.
+
+    Attributes:
+        photograph: uint8 (H, W, 3).
+        title: What it shows.
+        units: Caption, patch, reconstruction; pictures are uint8 (h, w, 3).
+    """
+
+    photograph: Pixels
+    title: str
+    units: Sequence[tuple[str, Pixels, Pixels]]
+
+
+def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333333") -> Figure:
+    """Photographs on the left; to the right, layer by layer, what units saw and answered to.
+
+    Args:
+        rows: One a photograph, with as many units as `heading` has layers.
+        heading: What stands above each layer's pair of pictures.
+        ink: Colour of the letters; the ground is white.
+    """
+    engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    wide, high = 3 + 4 * len(heading), 2 * len(rows)  # a photograph is 3:2, the rest are squares
+    shape = (11.0, 11.0 * high / wide + 0.2 * len(rows) + 0.35)
+    figure = Figure(figsize=shape, facecolor="white", layout=engine)
+    grid = figure.add_gridspec(len(rows), 2, width_ratios=(3, wide - 3))
+    for y, row in enumerate(rows):
+        _picture(figure.add_subplot(grid[y, 0]), row.photograph, row.title, ink, smooth=True)
+        pairs = grid[y, 1].subgridspec(1, 2 * len(heading))
+        for x, (caption, patch, reconstruction) in enumerate(row.units):
+            left = figure.add_subplot(pairs[2 * x])
+            _picture(left, patch, caption, ink)
+            _picture(figure.add_subplot(pairs[2 * x + 1]), reconstruction, " ", ink)
+            if y == 0:
+                left.set_title(heading[x], loc="left", fontsize=8, color=ink)
+    return figure
+
+
+def figure_png(figure: Figure, dpi: int = 200) -> bytes:
+    """A figure as the bytes of a PNG file, its ground as the figure has it."""
+    FigureCanvasAgg(figure)
+    stream = BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi)
+    return stream.getvalue()
+
+
+def _picture(axes: Axes, pixels: Pixels, caption: str, ink: str, *, smooth: bool = False) -> None:
+    axes.imshow(pixels, interpolation="antialiased" if smooth else "nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xlabel(caption, fontsize=7, color=ink, labelpad=2, loc="left")
+
+
+def _figure(width: float, height: float, ink: str) -> tuple[Figure, Axes]:
+    """One plot, width and height in inches, with two quiet spines and no ground."""
+    figure = Figure(figsize=(width, height), facecolor="none", layout="constrained")
+    axes = figure.add_subplot(facecolor="none")
+    for side, spine in axes.spines.items():
+        spine.set_color(ink)
+        spine.set_visible(side in ("left", "bottom"))
+    axes.tick_params(colors=ink, labelsize=8)
+    axes.xaxis.label.set(color=ink, fontsize=9)
+    axes.yaxis.label.set(color=ink, fontsize=9)
+    return figure, axes
+
+
+def _colours(count: int) -> list[str]:
+    return [ACCENTS[i % len(ACCENTS)] for i in range(count)]

@@ -1,0 +1,345 @@
+"""What the pages ask of the engine: pictures as a network is given them, and what units saw there.
+
+No Streamlit here: these are plain functions, which `loaders` caches.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from deconvviz.bundles import Bundle
+from deconvviz.data import Dataset, normalise
+from deconvviz.deconv import Deconvnet, Recording, Selection
+from deconvviz.errors import UnsupportedOperationError
+from deconvviz.figures import Box, crop
+from deconvviz.images import Picture, limit_side
+
+__all__ = [
+    "LARGEST",
+    "Kernels",
+    "Network",
+    "Reconstruction",
+    "Sight",
+    "UnitStatistics",
+    "classify",
+    "kernels",
+    "look",
+    "raw",
+    "reconstruct",
+    "strongest_positions",
+    "strongest_units",
+    "through",
+    "unit_statistics",
+]
+
+LARGEST = 1024
+"""The longest side, in pixels, at which a picture goes through the layers."""
+
+Rule = Literal["deconvnet", "guided", "gradient"]
+Start = Literal["activation", "one"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loaded network with its deconvnet."""
+
+    bundle: Bundle
+    net: Deconvnet
+
+    @property
+    def key(self) -> str:
+        """The checkpoint's SHA-256, for caches."""
+        return self.bundle.sha256
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The rectified maps after each convolution, from the lowest up."""
+        return self.net.default_layers
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A picture exactly as a network is given it.
+
+    Attributes:
+        picture: What a person chose.
+        image: Its pixels after cropping and resizing.
+        pixels: (1, C, H, W) normalised.
+        size: The longest side asked for, or "trained" for the size of the training pictures.
+    """
+
+    picture: Picture
+    image: Image.Image
+    pixels: Tensor
+    size: int | Literal["trained"]
+
+    @property
+    def key(self) -> str:
+        """For caches; holds nothing of the network but the size it was trained at."""
+        return f"{self.picture.key}:{self.image.width}x{self.image.height}:{self.size}"
+
+    @property
+    def shown(self) -> NDArray[np.uint8]:
+        """Its pixels, uint8 (H, W, 3)."""
+        return np.asarray(self.image)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether all its pixels are one colour."""
+        return all(low == high for low, high in _extrema(self.image))
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What one unit saw at one place, and its projection back to pixels.
+
+    Attributes:
+        layer: The unit's layer.
+        channel: The unit's feature map.
+        y: Its row there.
+        x: Its column there.
+        value: Its activation.
+        box: Its window, in pixels of the picture.
+        pixels: (C, h, w) signed, in normalised input units.
+        patch: uint8 (h, w, 3), the picture in that window.
+    """
+
+    layer: str
+    channel: int
+    y: int
+    x: int
+    value: float
+    box: Box
+    pixels: Tensor
+    patch: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class UnitStatistics:
+    """How the units of a layer behave over a batch of pictures.
+
+    Attributes:
+        mean: (C,) mean activation over pictures and positions.
+        peak: (C,) largest activation.
+        active: (C,) share of all positions where the unit is above zero.
+        pictures: (C,) share of pictures in which it is above zero anywhere.
+        count: How many pictures.
+    """
+
+    mean: Tensor
+    peak: Tensor
+    active: Tensor
+    pictures: Tensor
+    count: int
+
+    @property
+    def dead(self) -> Tensor:
+        """(C,) bool: not once above zero on these pictures."""
+        return self.peak <= 0
+
+    @property
+    def strongest(self) -> int:
+        """The unit with the largest activation."""
+        return int(self.peak.argmax())
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The kernels of a convolution, as the network applies them.
+
+    Attributes:
+        weights: (units, inputs, h, w), times BatchNorm's scale where one follows.
+        convolution: The convolution's name.
+        scaled_by: The name of that BatchNorm, or None.
+    """
+
+    weights: Tensor
+    convolution: str
+    scaled_by: str | None
+
+    def strongest_slices(self, unit: int, count: int) -> tuple[list[int], Tensor, float]:
+        """One unit's largest kernels.
+
+        Returns:
+            The maps below that they are on, by falling norm; the kernels (K, 1, h, w); and their
+            share of the unit's squared weights.
+        """
+        slices = self.weights[unit]
+        energy = slices.square().sum((1, 2))
+        largest, maps = energy.topk(min(count, len(slices)))
+        share = float(largest.sum() / energy.sum()) if energy.any() else 1.0
+        return maps.tolist(), slices[maps][:, None], share
+
+
+def look(bundle: Bundle, picture: Picture, size: int | Literal["trained"]) -> Sight:
+    """Give a picture to a network.
+
+    Args:
+        bundle: The network.
+        picture: Any size.
+        size: "trained": the largest central square at the size of the training pictures, as the
+            classifier does; or the longest side, at most `LARGEST`, of the whole picture.
+    """
+    if size == "trained":
+        image = bundle.view(picture.image)
+        return Sight(picture, image, bundle.preprocess(image)[None], size)
+    image = limit_side(picture.image, min(size, LARGEST))
+    return Sight(picture, image, bundle.preprocess(image, size=None)[None], size)
+
+
+def strongest_units(recording: Recording, layer: str, k: int | None = None) -> Selection:
+    """The `k` (or all) active units of the first picture, each where it is strongest."""
+    return recording.strongest(layer, recording[layer].shape[1] if k is None else k)
+
+
+def reconstruct(
+    net: Deconvnet,
+    recording: Recording,
+    sight: Sight,
+    selection: Selection,
+    rule: Rule,
+    start: Start,
+) -> list[Reconstruction]:
+    """Project each selected unit alone, with what is needed to show it."""
+    projection = net.project(recording, selection, rule=rule, start=start)
+    values = recording.values(selection).tolist()
+    places = zip(
+        selection.channel.tolist(), selection.y.tolist(), selection.x.tolist(), strict=True
+    )
+    boxes: list[Box] = [
+        (top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()
+    ]
+    return [
+        Reconstruction(selection.layer, channel, y, x, value, box, pixels, crop(sight.shown, box))
+        for (channel, y, x), value, box, pixels in zip(
+            places, values, boxes, projection.pixels, strict=True
+        )
+    ]
+
+
+def strongest_positions(
+    recording: Recording, layer: str, channel: int, share: float = 1.0
+) -> Selection:
+    """The strongest positions of one feature map, as one group: they are projected together.
+
+    Args:
+        recording: Of one picture.
+        layer: The feature map's layer.
+        channel: The feature map.
+        share: The largest share of all its positions; only active ones are taken. At least one.
+    """
+    maps = recording[layer]
+    feature_map, width = maps[0, channel].flatten(), maps.shape[3]
+    count = max(1, round(share * feature_map.numel()))
+    values, places = feature_map.topk(count)
+    places = places[values > 0]
+    return Selection(layer, 0, channel, places // width, places % width, torch.zeros_like(places))
+
+
+def through(
+    net: Deconvnet, recording: Recording, selection: Selection, rule: Rule, start: Start
+) -> Tensor:
+    """One group's projection in its place: (C, H, W) of the whole picture; zero if it is empty."""
+    if not len(selection):
+        channels = recording.shapes[recording.tape.input][1]
+        return torch.zeros(channels, *recording.size)
+    return net.project(recording, selection, rule=rule, start=start).full()[0]
+
+
+def raw(
+    network: Network,
+    sight: Sight,
+    unit: Reconstruction,
+    rule: Rule,
+    start: Start,
+    pixels: Tensor,
+) -> bytes:
+    """A projection as a safetensors file, with what is needed to make it again."""
+    told = {
+        "network": network.bundle.name,
+        "checkpoint_sha256": network.key,
+        "picture": sight.picture.name,
+        "picture_sha256": sight.picture.key,
+        "size": f"{sight.image.width}x{sight.image.height}",
+        "layer": unit.layer,
+        "unit": str(unit.channel),
+        "position": f"y {unit.y}, x {unit.x}",
+        "activation": repr(unit.value),
+        "box": "top {}, left {}, bottom {}, right {}".format(*unit.box),
+        "rule": rule,
+        "start": start,
+        "units": "signed, normalised input",
+    }
+    return save({"pixels": pixels.contiguous()}, metadata=told)
+
+
+def classify(model: nn.Module, sight: Sight) -> Tensor:
+    """The probabilities (classes,) that a network gives a picture of its training size."""
+    with torch.inference_mode():
+        probabilities: Tensor = model(sight.pixels)[0].softmax(0)
+    return probabilities
+
+
+def unit_statistics(
+    network: Network, dataset: Dataset, layer: str, batch_size: int = 32
+) -> UnitStatistics:
+    """How the units of `layer` behave over a data set of the network's input size."""
+    described = network.bundle.description
+    sums: list[Tensor] = []
+    peaks: list[Tensor] = []
+    for batch in torch.split(dataset.images, batch_size):
+        recording = network.net.record(normalise(batch, described.mean, described.std), [layer])
+        maps = recording[layer].flatten(2).double()
+        active = maps > 0
+        sums.append(
+            torch.stack([maps.mean(2).sum(0), active.double().mean(2).sum(0), active.any(2).sum(0)])
+        )
+        peaks.append(maps.amax((0, 2)))
+    mean, active_share, pictures = torch.stack(sums).sum(0) / len(dataset)
+    return UnitStatistics(mean, torch.stack(peaks).amax(0), active_share, pictures, len(dataset))
+
+
+def kernels(network: Network, layer: str) -> Kernels:
+    """The kernels of the convolution that `layer` rectifies.
+
+    Raises:
+        UnsupportedOperationError: convolutions and rectified maps do not pair one to one.
+    """
+    modules = list(network.bundle.model.named_modules())
+    found = [i for i, (_, module) in enumerate(modules) if isinstance(module, nn.Conv2d)]
+    if len(found) != len(network.layers):
+        raise UnsupportedOperationError(
+            f"the kernels below `{layer}` are not known: this model has {len(found)} convolutions "
+            f"for {len(network.layers)} rectified maps; look at its reconstructions instead"
+        )
+    place = found[network.layers.index(layer)]
+    name, convolution = modules[place]
+    assert isinstance(convolution, nn.Conv2d)
+    weights = convolution.weight.detach()
+    scale = _following_scale(modules[place + 1 :])
+    if scale is None:
+        return Kernels(weights, name, None)
+    return Kernels(weights * scale[1][:, None, None, None], name, scale[0])
+
+
+def _following_scale(modules: Sequence[tuple[str, nn.Module]]) -> tuple[str, Tensor] | None:
+    """The scale of a BatchNorm that stands before the next convolution, with its name."""
+    for name, module in modules:
+        if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+            scale = (module.running_var + module.eps).rsqrt()
+            return name, (scale if module.weight is None else scale * module.weight).detach()
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            break
+    return None
+
+
+def _extrema(image: Image.Image) -> list[tuple[float, float]]:
+    extrema = image.convert("RGB").getextrema()
+    return [(low, high) for low, high in extrema]  # type: ignore[misc]

@@ -1,0 +1,134 @@
+"""What is expensive, once: shared by all sessions, keyed by strings, bounded in number.
+
+Networks and pictures are hashed by their SHA-256 alone: Streamlit's own hashing of arrays looks at
+a sample of large ones, and of pictures leaves out the size. What comes out is never written to.
+"""
+
+from operator import attrgetter
+from typing import Any, Literal
+
+import streamlit as st
+from torch import Tensor
+
+from deconvviz.bundles import Bundle, load
+from deconvviz.data import load_dataset
+from deconvviz.deconv import Deconvnet, Recording
+from deconvviz.images import Picture
+from deconvviz.ui import explore
+from deconvviz.ui.explore import Kernels, Network, Reconstruction, Rule, Sight, Start
+
+__all__ = [
+    "bundle",
+    "classification",
+    "kernel_sheet",
+    "network",
+    "sight",
+    "statistics",
+    "units",
+    "whole",
+]
+
+SMALL = 256 * 256  # pixels: all layers of a picture up to this size are kept at once
+TILES = 256  # natural pictures for the statistics: about a second of work
+
+_KEYS: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, Sight, Picture)}
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the network …")
+def bundle(name: str) -> Bundle:
+    """A network by its name or path, as it was stored.
+
+    Raises:
+        DeconvvizError: there is no such network, or its checkpoint cannot be used.
+    """
+    return load(name)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Tracing the network …")
+def network(name: str) -> Network:
+    """A network by its name or path, traced.
+
+    Raises:
+        DeconvvizError: there is no such network, or its checkpoint cannot be used.
+    """
+    loaded = bundle(name)
+    return Network(loaded, Deconvnet(loaded.model, loaded.input_size))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_KEYS)
+def sight(network: Network, picture: Picture, size: int | Literal["trained"]) -> Sight:
+    """A picture as the network is given it; see `explore.look`."""
+    return explore.look(network.bundle, picture, size)
+
+
+def _recording(network: Network, sight: Sight, layer: str) -> Recording:
+    # At 1024 pixels the maps of all layers together would take a gigabyte.
+    small = sight.image.width * sight.image.height <= SMALL
+    return _recorded(network, sight, network.layers if small else (layer,))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Running the network …", hash_funcs=_KEYS)
+def _recorded(network: Network, sight: Sight, layers: tuple[str, ...]) -> Recording:
+    return network.net.record(sight.pixels, layers)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Projecting back …", hash_funcs=_KEYS)
+def units(
+    network: Network,
+    sight: Sight,
+    layer: str,
+    chosen: int | None,
+    count: int,
+    rule: Rule,
+    start: Start,
+) -> list[Reconstruction]:
+    """One unit, or if none is chosen the `count` strongest, where each is strongest.
+
+    Empty where the unit, or any, is not active.
+    """
+    recording = _recording(network, sight, layer)
+    selection = explore.strongest_units(recording, layer)
+    rows = slice(count) if chosen is None else selection.channel == chosen
+    return explore.reconstruct(network.net, recording, sight, selection[rows], rule, start)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Projecting the whole picture …", hash_funcs=_KEYS)
+def whole(
+    network: Network,
+    sight: Sight,
+    layer: str,
+    channel: int,
+    share: float,
+    rule: Rule,
+    start: Start,
+) -> tuple[Tensor, int]:
+    """A feature map's strongest positions projected together: (C, H, W), and how many they are."""
+    recording = _recording(network, sight, layer)
+    selection = explore.strongest_positions(recording, layer, channel, share)
+    return explore.through(network.net, recording, selection, rule, start), len(selection)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_KEYS)
+def classification(network: Network, sight: Sight) -> dict[str, float]:
+    """Class -> probability, falling; for a picture of the training size."""
+    probabilities = explore.classify(network.bundle.model, sight).tolist()
+    pairs = zip(network.bundle.classes, probabilities, strict=True)
+    return dict(sorted(pairs, key=lambda pair: -pair[1]))
+
+
+@st.cache_resource(max_entries=32, show_spinner="Running natural tiles …", hash_funcs=_KEYS)
+def statistics(network: Network, layer: str) -> explore.UnitStatistics:
+    """A layer's units over tiles of the photographs inside scikit-image."""
+    _, height, _ = network.bundle.input_size
+    channels = network.bundle.input_size[0]
+    tiles = load_dataset("photos", size=height, channels=channels, progress=False)
+    every = max(1, len(tiles) // TILES)
+    return explore.unit_statistics(
+        network, tiles.subset(range(0, len(tiles), every)[:TILES]), layer
+    )
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_KEYS)
+def kernel_sheet(network: Network, layer: str) -> Kernels:
+    """The kernels below a layer; see `explore.kernels`."""
+    return explore.kernels(network, layer)

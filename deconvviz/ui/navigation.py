@@ -1,0 +1,35 @@
+"""The pages, wherever they lie."""
+
+from pathlib import Path
+
+import streamlit as st
+
+__all__ = ["link", "pages", "pages_folder"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_PAGES = {
+    "overview": ("Overview", ":material/home:"),
+    "filters": ("Filters", ":material/grid_view:"),
+    "reconstruct": ("Reconstruct", ":material/visibility:"),
+    "accuracy": ("Accuracy", ":material/monitoring:"),
+}
+
+
+def pages_folder(package: Path) -> Path:
+    """`_pages` inside the package as a wheel has it, or `pages` beside it as in a checkout."""
+    inside = package / "_pages"
+    return inside if inside.is_dir() else package.parent / "pages"
+
+
+def pages() -> dict[str, st.Page]:
+    """Every page of the app by its short name; the first one is shown first."""
+    folder = pages_folder(_PACKAGE)
+    return {
+        name: st.Page(folder / f"{name}.py", title=title, icon=icon, default=name == "overview")
+        for name, (title, icon) in _PAGES.items()
+    }
+
+
+def link(name: str, label: str, **query: str) -> None:
+    """A link to a page of the app, which shows what `query` says."""
+    st.page_link(pages()[name], label=label, query_params=query)

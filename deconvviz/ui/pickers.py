@@ -1,0 +1,151 @@
+"""Choices that stand in the URL: a link restores them, and what is wrong there is the default.
+
+Streamlit drops a query parameter that is none of a widget's options, so that no page sees it.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import streamlit as st
+
+from deconvviz.bundles import DEMOS
+from deconvviz.ui.explore import LARGEST, Network, Rule, Start
+from deconvviz.ui.loaders import network
+
+__all__ = [
+    "chosen_network",
+    "pick_layer",
+    "pick_model",
+    "pick_rule",
+    "pick_share",
+    "pick_size",
+    "pick_start",
+    "pick_unit",
+]
+
+STRONGEST = "strongest"
+_SHARES = {"1 %": 0.01, "3 %": 0.03, "10 %": 0.1, "30 %": 0.3, "all": 1.0}
+_SIZES = (256, 384, 512, 768, LARGEST)
+_VIEWS = ("large", "as the classifier does")
+
+
+def _models() -> dict[str, str]:
+    """Shown name -> what `load` takes: the demos, then paths given when the app was started."""
+    given = [Path(argument) for argument in sys.argv[1:] if argument.endswith(".safetensors")]
+    return {name: name for name in DEMOS} | {
+        str(Path(path.parent.name) / path.name): str(path) for path in given
+    }
+
+
+def pick_model() -> None:
+    """The network that all pages look at."""
+    st.selectbox("Network", list(_models()), key="model", bind="query-params")
+
+
+def chosen_network() -> Network:
+    """The network of `pick_model`.
+
+    Raises:
+        DeconvvizError: its checkpoint cannot be used.
+    """
+    names = _models()
+    return network(names.get(st.session_state.get("model", ""), DEMOS[0]))
+
+
+def pick_layer(layers: Sequence[str], default: int = 0) -> str:
+    """One of a network's layers; choosing another forgets the unit."""
+    return st.pills(
+        "Layer",
+        layers,
+        default=layers[min(default, len(layers) - 1)],
+        required=True,
+        key="layer",
+        bind="query-params",
+        on_change=_forget_unit,
+    )
+
+
+def _forget_unit() -> None:
+    st.session_state["unit"] = STRONGEST
+
+
+def pick_size() -> int | Literal["trained"]:
+    """How a picture is given to the network: large, with its longest side; or as in training."""
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
+        view = st.segmented_control(
+            "Seen",
+            _VIEWS,
+            default=_VIEWS[0],
+            required=True,
+            key="view",
+            bind="query-params",
+            help="Convolutions take pictures of any size; the classifier wants the size it was "
+            "trained at.",
+        )
+        if view != _VIEWS[0]:
+            return "trained"
+        return st.segmented_control(
+            "Longest side, pixels",
+            _SIZES,
+            default=512,
+            required=True,
+            key="size",
+            bind="query-params",
+            help=f"At most {LARGEST}; larger pictures are shrunk, smaller ones stay as they are.",
+        )
+
+
+def pick_rule() -> Rule:
+    """How a signal comes back through a rectifier."""
+    options: tuple[Rule, ...] = ("deconvnet", "guided", "gradient")
+    return st.segmented_control(
+        "Rule",
+        options,
+        default=options[0],
+        required=True,
+        key="rule",
+        bind="query-params",
+        help="How a signal s comes back through a ReLU whose input was a: deconvnet keeps s where "
+        "s > 0 (Zeiler & Fergus 2014); gradient where a > 0; guided where both are.",
+    )
+
+
+def pick_start() -> Start:
+    """What a projection starts from."""
+    options: tuple[Start, ...] = ("activation", "one")
+    return st.segmented_control(
+        "Start from",
+        options,
+        default=options[0],
+        required=True,
+        key="start",
+        bind="query-params",
+        help="The unit's own activation, as in the paper, or one. For a single unit only the "
+        "scale differs; among many positions, their weights.",
+    )
+
+
+def pick_share() -> float:
+    """How much of a feature map starts together."""
+    label = st.segmented_control(
+        "Positions",
+        list(_SHARES),
+        default="10 %",
+        required=True,
+        key="positions",
+        bind="query-params",
+        help="How many of the unit's strongest positions start together in the whole picture, as "
+        "a share of its feature map.",
+    )
+    return _SHARES[label]
+
+
+def pick_unit(channels: int) -> int | None:
+    """One unit of the layer, or None for the strongest in the picture."""
+    options = [STRONGEST, *map(str, range(channels))]
+    if st.session_state.get("unit", STRONGEST) not in options:
+        st.session_state["unit"] = STRONGEST
+    label = st.selectbox("Unit", options, key="unit", bind="query-params", width=140)
+    return None if label == STRONGEST else int(label)

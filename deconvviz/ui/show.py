@@ -1,0 +1,79 @@
+"""How pictures and words stand on a page: lossless, not stretched, with a text alternative."""
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from deconvviz.bundles import Bundle
+from deconvviz.deconv import Layer
+from deconvviz.figures import NEUTRAL_INK, figure_png
+from deconvviz.ui.records import summary
+
+__all__ = [
+    "describe_layer",
+    "describe_network",
+    "downloads",
+    "ink",
+    "show",
+    "show_figure",
+    "title",
+]
+
+_INKS = {"light": "#3f4246", "dark": "#d3d0ca"}
+
+
+def title(name: str, lead: str) -> None:
+    """A page's heading and the one sentence under it."""
+    st.title(name, anchor=False)
+    st.markdown(lead)
+
+
+def show(pixels: NDArray[np.uint8], alt: str, caption: str | None = None) -> None:
+    """A picture at its own size, shrunk where the page is narrower."""
+    st.image(pixels, caption=caption, output_format="PNG", alt=alt)
+
+
+def show_figure(figure: Figure, alt: str) -> None:
+    """A matplotlib figure as wide as its column."""
+    st.image(figure_png(figure), width="stretch", output_format="PNG", alt=alt)
+
+
+def ink() -> str:
+    """The colour of lines and letters in figures, for the theme that the person sees."""
+    return _INKS.get(str(st.context.theme.type), NEUTRAL_INK)
+
+
+def describe_layer(layer: Layer) -> str:
+    """A layer in a phrase."""
+    height, width = layer.receptive_field
+    return f"{layer.channels} units, each sees {height} × {width} pixels"
+
+
+def describe_network(bundle: Bundle) -> None:
+    """Which network is loaded and how good it is, with its card."""
+    st.markdown(summary(bundle))
+    with st.expander("Its card"):
+        _, _, body = bundle.card.partition("\n")  # without the heading, which stands above
+        st.markdown(body)
+
+
+def downloads(name: str, picture: Callable[[], bytes], tensor: Callable[[], bytes]) -> None:
+    """A reconstruction to take away; the files are made when they are asked for."""
+    with st.container(horizontal=True):
+        for label, make, suffix, mime in (
+            ("PNG", picture, "png", "image/png"),
+            ("Raw tensor", tensor, "safetensors", "application/octet-stream"),
+        ):
+            st.download_button(
+                label,
+                make,
+                f"{name}.{suffix}",
+                mime,
+                key=f"download-{name}-{suffix}",
+                on_click="ignore",
+                type="tertiary",
+                icon=":material/download:",
+            )

@@ -1,0 +1,44 @@
+"""The app's frame: its pages, and what Streamlit is told."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import deconvviz
+
+PACKAGE = Path(deconvviz.__file__).parent
+ROOT = PACKAGE.parent
+
+
+def test_the_settings_keep_to_this_machine_and_show_no_traceback():
+    settings = tomllib.loads((PACKAGE / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert settings["server"]["address"] == "127.0.0.1"
+    assert settings["server"]["maxUploadSize"] == 20
+    assert settings["client"]["showErrorDetails"] == "none"
+    assert settings["browser"]["gatherUsageStats"] is False
+
+
+def test_both_copies_of_the_settings_are_the_same():
+    own = (PACKAGE / ".streamlit" / "config.toml").read_text("utf-8")
+    root = ROOT / ".streamlit" / "config.toml"
+    assert not root.exists() or root.read_text("utf-8") == own
+
+
+def test_our_modules_shadow_nobody_elses():
+    """`streamlit run` puts the script's folder first on the path; the app takes it away."""
+    program = (
+        "import sys, runpy, importlib.util\n"
+        f"sys.path.insert(0, {str(PACKAGE)!r})\n"
+        "assert importlib.util.find_spec('models') is not None\n"
+        f"source = open({str(PACKAGE / 'app.py')!r}).read().split('import streamlit')[0]\n"
+        f"exec(compile(source, {str(PACKAGE / 'app.py')!r}, 'exec'), "
+        f"{{'__file__': {str(PACKAGE / 'app.py')!r}}})\n"
+        "importlib.invalidate_caches()\n"
+        "assert importlib.util.find_spec('models') is None\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+def test_the_app_stays_short():
+    assert len((PACKAGE / "app.py").read_text("utf-8").splitlines()) <= 40

@@ -1,0 +1,109 @@
+"""Choices and their place in the URL."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+def page():
+    import streamlit as st
+
+    from deconvviz.ui import pickers
+
+    chosen = {
+        "layer": pickers.pick_layer(["stage1.relu1", "stage1.relu2"], default=9),
+        "size": pickers.pick_size(),
+        "rule": pickers.pick_rule(),
+        "start": pickers.pick_start(),
+        "share": pickers.pick_share(),
+        "unit": pickers.pick_unit(20),
+    }
+    st.json(chosen)
+
+
+def chosen(**query):
+    import json
+
+    app = AppTest.from_function(page, default_timeout=120)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app, json.loads(app.json[0].value)
+
+
+DEFAULTS = {
+    "layer": "stage1.relu2",
+    "size": 512,
+    "rule": "deconvnet",
+    "start": "activation",
+    "share": 0.1,
+    "unit": None,
+}
+
+
+def test_without_a_query_everything_has_its_default():
+    assert chosen()[1] == DEFAULTS
+
+
+def test_a_link_restores_every_choice():
+    query = {
+        "layer": "stage1.relu1",
+        "size": "256",
+        "rule": "guided",
+        "start": "one",
+        "positions": "30 %",
+        "unit": "7",
+    }
+    assert chosen(**query)[1] == {
+        "layer": "stage1.relu1",
+        "size": 256,
+        "rule": "guided",
+        "start": "one",
+        "share": 0.3,
+        "unit": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("unit", "99999"),
+        ("unit", "-1"),
+        ("unit", "20"),
+        ("unit", "<script>"),
+        ("unit", ""),
+        ("layer", "../../etc/passwd"),
+        ("layer", "stage9.relu1"),
+        ("size", "1000000"),
+        ("size", "nan"),
+        ("rule", "lrp"),
+        ("start", "two"),
+        ("positions", "1000 %"),
+    ],
+)
+def test_what_is_wrong_in_a_link_is_the_default(name, value):
+    app, found = chosen(**{name: value})
+    assert found == DEFAULTS
+    assert name not in app.query_params
+
+
+def test_the_classifiers_view_needs_no_size():
+    assert chosen(view="as the classifier does")[1]["size"] == "trained"
+
+
+def test_another_layer_forgets_the_unit():
+    import json
+
+    app, found = chosen(unit="7")
+    assert found["unit"] == 7
+    app.button_group(key="layer").set_value("stage1.relu1").run()
+    found = json.loads(app.json[0].value)
+    assert (found["layer"], found["unit"]) == ("stage1.relu1", None)
+
+
+def test_a_unit_that_the_layer_lacks_is_forgotten():
+    app = AppTest.from_function(page, default_timeout=120)
+    app.session_state["unit"] = "21"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="unit").value == "strongest"
