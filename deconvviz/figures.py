@@ -171,6 +171,7 @@ def per_class_accuracy(
         )
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("accuracy")
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(axis="x", color=ink, alpha=0.2, linewidth=0.6)
     axes.legend(

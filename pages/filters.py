@@ -13,7 +13,7 @@ SCALE = "symmetric about grey (zero); full contrast at percentile 99.5 of the ma
 def first_kernels(sheet: Kernels, unit: int) -> None:
     """Kernels that look at pixels, in colour."""
     tiles = [
-        ui.Tile(str(channel), [kernel], "", f"Kernel of unit {channel}")
+        ui.Tile.of(str(channel), [kernel], "", f"Kernel of unit {channel}")
         for channel, kernel in enumerate(display(sheet.weights))
     ]
     ui.unit_grid(tiles, str(unit), f"Kernels of {sheet.convolution}")
@@ -24,7 +24,7 @@ def later_kernels(sheet: Kernels, unit: int) -> None:
     """One unit's kernels on the maps below it."""
     maps, slices, share = sheet.strongest_slices(unit, SLICES)
     tiles = [
-        ui.Tile(str(below), [kernel], "", f"Kernel of unit {unit} on map {below}")
+        ui.Tile.of(str(below), [kernel], "", f"Kernel of unit {unit} on map {below}")
         for below, kernel in zip(maps, display(slices, scale="shared"), strict=True)
     ]
     st.markdown(

@@ -3,38 +3,55 @@
 import streamlit as st
 
 from deconvviz import ui
+from deconvviz.figures import enlarge, mosaic
 from deconvviz.images import PHOTOGRAPHS, display, display_caption, photograph
+from deconvviz.ui.explore import Network, Sight
 
-ui.title(
-    "What do its units see?",
-    "A convolutional network is a stack of units that each look at a small window of a picture. "
-    "deconvviz runs a unit's activation backwards through the network, down to pixels (Zeiler & "
-    "Fergus 2014). What appears is a *projection*: the pattern through which the unit was "
-    "reached, **not** an attribution that says how much a pixel mattered for a decision.",
-)
+CAT = PHOTOGRAPHS["cat"]
+SHARE = 0.1  # of a feature map's positions
+
+
+def strongest_unit(network: Network, sight: Sight, layer: str) -> None:
+    """A layer's strongest unit: the whole picture through it, and where it is strongest."""
+    for one in ui.units(network, sight, layer, None, 1, "deconvnet", "activation"):
+        unit = one.channel
+        pixels, _ = ui.whole(network, sight, layer, unit, SHARE, "deconvnet", "activation")
+        whole = display(pixels, percentile=ui.WHOLE_PERCENTILE)
+        ui.show(enlarge(whole, 500), f"The cat, reconstructed from unit {unit} of {layer}")
+        pair = mosaic([one.patch, display(one.pixels)], columns=2, gap=8, side=250)
+        ui.show(pair, f"What unit {unit} of {layer} sees, and its reconstruction")
+        ui.link("reconstruct", f"{layer}, unit {unit}", layer=layer, unit=str(unit))
+        st.caption(ui.describe_layer(network.net.layers[layer]))
+
+
 network = ui.chosen_network()
-ui.describe_network(network.bundle)
-
 cat = ui.sight(network, photograph("cat"), 256)
+words, picture = st.columns([2, 1], gap="medium")
+with words:
+    ui.title(
+        "What do its units see?",
+        "A convolutional network is a stack of units that each look at a small window of a "
+        "picture. deconvviz runs a unit's activation backwards through the network, down to "
+        "pixels (Zeiler & Fergus 2014). What appears is a *projection*: the pattern through which "
+        "the unit was reached, **not** an attribution that says how much a pixel mattered for a "
+        "decision.",
+    )
+    ui.describe_network(network.bundle)
+with picture:
+    ui.show(enlarge(cat.shown, 500), CAT.title)
+    st.caption(f"{CAT.title}. {CAT.credit}.")
+
 st.header("One photograph, layer by layer", anchor=False)
 st.markdown(
-    "For each layer its strongest unit here, with the strongest tenth of that unit's positions "
-    "projected back together. Deeper units see more of the picture at once."
+    "For each layer its strongest unit here: the whole picture through the strongest tenth of the "
+    "unit's positions; below, the window where it is strongest, beside its reconstruction. Deeper "
+    "units see more of the picture at once."
 )
-left, right = st.columns([1, 3], gap="medium")
-with left:
-    ui.show(cat.shown, PHOTOGRAPHS["cat"].title)
-    st.caption(f"{PHOTOGRAPHS['cat'].title}. {PHOTOGRAPHS['cat'].credit}.")
-cells = [cell for _ in range(0, len(network.layers), 3) for cell in right.columns(3)]
+cells = [cell for _ in range(0, len(network.layers), 3) for cell in st.columns(3, gap="medium")]
 for cell, layer in zip(cells, network.layers, strict=False):
     with cell:
-        for one in ui.units(network, cat, layer, None, 1, "deconvnet", "activation"):
-            unit = one.channel
-            pixels, _ = ui.whole(network, cat, layer, unit, 0.1, "deconvnet", "activation")
-            ui.show(display(pixels), f"The cat, reconstructed from unit {unit} of {layer}")
-            ui.link("reconstruct", f"{layer}, unit {unit}", layer=layer, unit=str(unit))
-            st.caption(ui.describe_layer(network.net.layers[layer]))
-st.caption(display_caption())
+        strongest_unit(network, cat, layer)
+st.caption(f"{display_caption()} Whole pictures: at percentile {ui.WHOLE_PERCENTILE}.")
 
 st.header("Where to go", anchor=False)
 ui.link("reconstruct", "Reconstruct: choose pictures, layers, units and rules; or use your own")

@@ -34,10 +34,13 @@ def whole_picture(
 ) -> None:
     """Many positions of one feature map, projected together, in their places."""
     pixels, count = ui.whole(network, sight, unit.layer, unit.channel, share, rule, start)
-    shown = display(pixels)
+    shown = display(pixels, percentile=ui.WHOLE_PERCENTILE)
     ui.show(enlarge(shown, SIDE), f"{sight.picture.name} through unit {unit.channel}, {rule}")
     places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
-    st.caption(f"Through unit {unit.channel} of {unit.layer}: {places}, projected together.")
+    st.caption(
+        f"Through unit {unit.channel} of {unit.layer}: {places}, projected together. "
+        f"Full contrast at percentile {ui.WHOLE_PERCENTILE}."
+    )
     name = f"{unit.layer}-unit{unit.channel}-whole-{rule}"
     ui.downloads(
         name, lambda: to_png(shown), lambda: raw(network, sight, unit, rule, start, pixels)
@@ -128,7 +131,7 @@ def units(network: Network, sight: Sight, others: Sequence[Picture], layer: str)
         st.subheader(f"The strongest units of {layer}", anchor=False)
         st.markdown("Each with the part of the picture that it sees, and its reconstruction.")
         ui.unit_grid(
-            [ui.Tile.of(one, display(one.pixels)) for one in strongest],
+            ui.tiles(network, sight, layer, UNITS, rule, start),
             str(unit.channel),
             f"Strongest units of {layer}",
         )

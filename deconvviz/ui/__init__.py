@@ -8,6 +8,7 @@ from deconvviz.ui.loaders import (
     network,
     sight,
     statistics,
+    tiles,
     units,
     whole,
 )
@@ -25,6 +26,7 @@ from deconvviz.ui.pickers import (
 from deconvviz.ui.pictures import pick_pictures
 from deconvviz.ui.refusals import refusals, sentence
 from deconvviz.ui.show import (
+    WHOLE_PERCENTILE,
     describe_layer,
     describe_network,
     downloads,
@@ -35,6 +37,7 @@ from deconvviz.ui.show import (
 )
 
 __all__ = [
+    "WHOLE_PERCENTILE",
     "Tile",
     "bundle",
     "chosen_network",
@@ -62,6 +65,7 @@ __all__ = [
     "show_figure",
     "sight",
     "statistics",
+    "tiles",
     "title",
     "unit_grid",
     "units",

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from deconvviz.images import to_png
-from deconvviz.ui.explore import Reconstruction
 
 __all__ = ["Tile", "unit_grid"]
 
@@ -30,21 +29,20 @@ class Tile:
 
     Attributes:
         name: What it stands for, a unit's number.
-        pictures: uint8 (h, w, 3), shown side by side, pixels enlarged crisply.
+        pictures: Addresses of PNG files, shown side by side, their pixels enlarged crisply.
         caption: A line below, after the unit's number.
         alt: What the pictures show.
     """
 
     name: str
-    pictures: Sequence[NDArray[np.uint8]]
+    pictures: tuple[str, ...]
     caption: str
     alt: str
 
     @classmethod
-    def of(cls, unit: Reconstruction, shown: NDArray[np.uint8]) -> "Tile":
-        """A unit's patch of the picture beside its reconstruction as it is `shown`."""
-        alt = f"Unit {unit.channel}: part of the picture, and reconstruction"
-        return cls(str(unit.channel), (unit.patch, shown), f"{unit.value:.3g}", alt)
+    def of(cls, name: str, pixels: Sequence[NDArray[np.uint8]], caption: str, alt: str) -> "Tile":
+        """A tile of uint8 pictures (h, w, 3), which it holds in itself."""
+        return cls(name, tuple(_data_url(picture) for picture in pixels), caption, alt)
 
 
 def unit_grid(
@@ -69,15 +67,7 @@ def unit_grid(
         "what": what,
         "clickable": clickable,
         "chosen": chosen,
-        "tiles": [
-            {
-                "name": tile.name,
-                "caption": tile.caption,
-                "alt": tile.alt,
-                "pictures": [_data_url(picture) for picture in tile.pictures],
-            }
-            for tile in tiles
-        ],
+        "tiles": [asdict(tile) for tile in tiles],
     }
     _grid(data=data, key=_KEY, on_picked_change=_pick)
 

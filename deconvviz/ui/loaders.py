@@ -13,9 +13,10 @@ from torch import Tensor
 from deconvviz.bundles import Bundle, load
 from deconvviz.data import load_dataset
 from deconvviz.deconv import Deconvnet, Recording
-from deconvviz.images import Picture
+from deconvviz.images import Picture, display
 from deconvviz.ui import explore
 from deconvviz.ui.explore import Kernels, Network, Reconstruction, Rule, Sight, Start
+from deconvviz.ui.grid import Tile
 
 __all__ = [
     "bundle",
@@ -24,6 +25,7 @@ __all__ = [
     "network",
     "sight",
     "statistics",
+    "tiles",
     "units",
     "whole",
 ]
@@ -90,6 +92,22 @@ def units(
     selection = explore.strongest_units(recording, layer)
     rows = slice(count) if chosen is None else selection.channel == chosen
     return explore.reconstruct(network.net, recording, sight, selection[rows], rule, start)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_KEYS)
+def tiles(
+    network: Network, sight: Sight, layer: str, count: int, rule: Rule, start: Start
+) -> list[Tile]:
+    """The strongest units as tiles: part of the picture beside the reconstruction."""
+    return [
+        Tile.of(
+            str(one.channel),
+            (one.patch, display(one.pixels)),
+            f"{one.value:.3g}",
+            f"Unit {one.channel}: part of the picture, and reconstruction",
+        )
+        for one in units(network, sight, layer, None, count, rule, start)
+    ]
 
 
 @st.cache_resource(max_entries=16, show_spinner="Projecting the whole picture …", hash_funcs=_KEYS)

@@ -45,10 +45,11 @@ class Record:
     @property
     def row(self) -> dict[str, str | int | float]:
         """The record as a row of a table."""
+        hits = int(self.evaluation.confusion.diagonal().sum())
         return {
             "network": self.name,
             "test accuracy": 100 * self.evaluation.accuracy,
-            "right": f"{round(self.evaluation.accuracy * self.pictures)} of {self.pictures}",
+            "right": f"{_spaced(hits)} of {_spaced(self.pictures)}",
             "data": self.title,
             "epochs": self.epochs,
             "decoder's weight": self.decoder_weight,
@@ -90,8 +91,14 @@ def summary(bundle: Bundle) -> str:
     )
     test = bundle.training.get("test")
     if test:
-        parts.append(f"**{test['accuracy']:.1%}** of {test['pictures']} test pictures right")
+        parts.append(
+            f"**{test['accuracy']:.1%}** of {_spaced(test['pictures'])} test pictures right"
+        )
     return " · ".join(parts)
+
+
+def _spaced(count: int) -> str:
+    return f"{count:,}".replace(",", "\u202f")  # a thin space that does not break
 
 
 def _epochs(count: int) -> str:

@@ -25,4 +25,7 @@ def refusals() -> Iterator[None]:
 def sentence(error: DeconvvizError) -> str:
     """An error's message as a sentence: a capital first, a full stop last."""
     text = str(error).strip()
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+    first = text.partition(" ")[0]
+    if first.isalpha():  # else it is a file's name, which stays as it is
+        text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."

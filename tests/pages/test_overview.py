@@ -20,6 +20,7 @@ def test_the_cat_is_reconstructed_at_every_layer_without_a_click(open_page):
     bundle = load("demo")
     convolutions = sum(type(module).__name__ == "Conv2d" for module in bundle.model.modules())
     assert sum("reconstructed from unit" in text for text in texts) == convolutions
+    assert sum("and its reconstruction" in text for text in texts) == convolutions
     assert all(texts)
 
 

@@ -19,7 +19,8 @@ def page():
 
     dark, light = np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 3), 200, np.uint8)
     st.session_state.setdefault("unit", "strongest")
-    unit_grid([Tile("7", [dark, light], "1.5", "seven"), Tile("9", [light], "", "nine")], "7", "G")
+    seven, nine = Tile.of("7", [dark, light], "1.5", "seven"), Tile.of("9", [light], "", "nine")
+    unit_grid([seven, nine], "7", "G")
 
 
 def test_the_grid_is_given_every_tile_with_its_words():

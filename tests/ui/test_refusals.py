@@ -13,6 +13,7 @@ from deconvviz.ui.refusals import sentence
         ("no layer `x`; there is y", "No layer `x`; there is y."),
         ("What is it?", "What is it?"),
         ("it is broken.", "It is broken."),
+        ("cat.png is empty", "cat.png is empty."),
         ("", "."),
     ],
 )
