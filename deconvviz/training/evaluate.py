@@ -27,7 +27,7 @@ class Evaluation:
     @property
     def accuracy(self) -> float:
         """The share of pictures that got their true class, in [0, 1]."""
-        return (self.confusion.diagonal().sum() / self.confusion.sum()).item()
+        return int(self.confusion.diagonal().sum()) / int(self.confusion.sum())
 
     @property
     def per_class(self) -> dict[str, float]:
@@ -35,7 +35,7 @@ class Evaluation:
         totals = self.confusion.sum(1)
         hits = self.confusion.diagonal()
         return {
-            name: (hits[i] / totals[i]).item()
+            name: int(hits[i]) / int(totals[i])
             for i, name in enumerate(self.classes)
             if totals[i] > 0
         }
