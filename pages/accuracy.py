@@ -30,7 +30,7 @@ with curves:
     ui.show_figure(learning_curves(runs, ink), "Accuracy by epoch of both networks")
     st.caption(
         "Test accuracy during training is measured with the trainer's precision; training accuracy "
-        "on augmented pictures, against smoothed labels, hence it may lie below."
+        "on augmented pictures, hence it may lie below."
     )
 with classes:
     st.header("Class by class", anchor=False)
