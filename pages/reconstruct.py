@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from deconvviz import ui
+from deconvviz.deconv.projection import Start
+from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.figures import enlarge, framed, mosaic
 from deconvviz.images import Picture, display, display_caption, to_png
-from deconvviz.ui.explore import Network, Reconstruction, Rule, Sight, Start, raw
+from deconvviz.ui.explore import Network, Reconstruction, Sight, raw
 
-RULES: tuple[Rule, ...] = ("deconvnet", "guided", "gradient")
 UNITS = 24  # in the grid
 SIDE = 900  # pixels that the picture is enlarged to for its frames
 

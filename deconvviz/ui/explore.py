@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from deconvviz.bundles import Bundle
 from deconvviz.data import Dataset, normalise
 from deconvviz.deconv import Deconvnet, Recording, Selection
+from deconvviz.deconv.projection import Start
+from deconvviz.deconv.rules import Rule
 from deconvviz.errors import UnsupportedOperationError
 from deconvviz.figures import Box, crop
 from deconvviz.images import Picture, limit_side
@@ -41,9 +43,6 @@ __all__ = [
 
 LARGEST = 1024
 """The longest side, in pixels, at which a picture goes through the layers."""
-
-Rule = Literal["deconvnet", "guided", "gradient"]
-Start = Literal["activation", "one"]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from torch import Tensor
 from deconvviz.bundles import Bundle, load
 from deconvviz.data import load_dataset
 from deconvviz.deconv import Deconvnet, Recording
+from deconvviz.deconv.projection import Start
+from deconvviz.deconv.rules import Rule
 from deconvviz.images import Picture, display
 from deconvviz.ui import explore
-from deconvviz.ui.explore import Kernels, Network, Reconstruction, Rule, Sight, Start
+from deconvviz.ui.explore import Kernels, Network, Reconstruction, Sight
 from deconvviz.ui.grid import Tile
 
 __all__ = [

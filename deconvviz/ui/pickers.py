@@ -11,7 +11,9 @@ from typing import Literal
 import streamlit as st
 
 from deconvviz.bundles import DEMOS
-from deconvviz.ui.explore import LARGEST, Network, Rule, Start
+from deconvviz.deconv.projection import Start
+from deconvviz.deconv.rules import RULES, Rule
+from deconvviz.ui.explore import LARGEST, Network
 from deconvviz.ui.loaders import network
 
 __all__ = [
@@ -99,11 +101,10 @@ def pick_size() -> int | Literal["trained"]:
 
 def pick_rule() -> Rule:
     """How a signal comes back through a rectifier."""
-    options: tuple[Rule, ...] = ("deconvnet", "guided", "gradient")
     return st.segmented_control(
         "Rule",
-        options,
-        default=options[0],
+        RULES,
+        default=RULES[0],
         required=True,
         key="rule",
         bind="query-params",

@@ -1,5 +1,6 @@
 """Rows of the activations, where the three rules differ."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,15 +15,15 @@ from deconvviz.deconv.tape import Call
 __all__ = ["Activation", "ClippedReLU", "ReLU", "SmoothActivation"]
 
 
-class Activation(Row):
+class Activation(Row, ABC):
     """An activation f that acts on each unit alone and remembers f'(a)."""
 
     undone: ClassVar[str] = "deconvnet relu(s), guided relu(f'(a) s), gradient f'(a) s"
     rectifies: ClassVar[bool] = True
 
+    @abstractmethod
     def derivative(self, call: Call) -> Tensor:
         """The derivative at the recorded activation."""
-        raise NotImplementedError
 
     @override
     def run(self, call: Call) -> tuple[Tensor, Tensor]:
