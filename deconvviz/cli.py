@@ -29,7 +29,7 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, mps; by default the best t
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run goes on.")],
-    model: Annotated[str, typer.Option(help="A network: vgg or seed-cnn.")] = "vgg",
+    model: Annotated[str, typer.Option(help="A network: vgg, fast or seed-cnn.")] = "vgg",
     data: Annotated[str, typer.Option(help="cifar10, folder, photos or shapes.")] = "cifar10",
     data_dir: DataDir = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
@@ -37,7 +37,10 @@ def train(
     epochs: int = 15,
     seed: int = 0,
     batch_size: int = 128,
-    peak_rate: Annotated[float, typer.Option(help="Of the one-cycle schedule.")] = 0.125,
+    peak_rate: Annotated[float, typer.Option(help="Of SGD.")] = 0.125,
+    kernel_rate: Annotated[
+        float, typer.Option(help="Of Muon, for kernels before BatchNorm; 0: SGD for them too.")
+    ] = 0.0,
     deconv_weight: Annotated[
         float, typer.Option(help="Of a deconvolution decoder beside the classifier; 0: none.")
     ] = 0.0,
@@ -63,6 +66,7 @@ def train(
         seed=seed,
         batch_size=batch_size,
         peak_rate=peak_rate,
+        kernel_rate=kernel_rate,
         deconv_weight=deconv_weight,
         snapshots=_epochs(snapshots),
         precision=precision,

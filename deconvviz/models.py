@@ -13,17 +13,23 @@ from torch import Tensor, nn
 
 from deconvviz.errors import UnknownModelError
 
-__all__ = ["MODELS", "StagedCNN", "build", "seed_cnn", "vgg"]
+__all__ = ["MODELS", "StagedCNN", "build", "fast", "seed_cnn", "vgg"]
 
 
 class StagedCNN(nn.Sequential):
-    """Convolutional stages in a row, then `head`: (N, C, H, W) -> logits (N, classes)."""
+    """Stages that each halve the side, then `head`: (N, C, H, W) -> logits (N, classes).
+
+    A `stem`, where there is one, comes before the stages and keeps the side.
+    """
 
     head: nn.Module
 
-    def __init__(self, stages: list[nn.Module], head: nn.Module) -> None:
+    def __init__(
+        self, stages: list[nn.Module], head: nn.Module, stem: nn.Module | None = None
+    ) -> None:
         named = [(f"stage{i}", stage) for i, stage in enumerate(stages, 1)]
-        super().__init__(OrderedDict([*named, ("head", head)]))
+        first = [] if stem is None else [("stem", stem)]
+        super().__init__(OrderedDict([*first, *named, ("head", head)]))
 
     @property
     def stages(self) -> nn.Sequential:
@@ -91,7 +97,43 @@ def vgg(
     return StagedCNN(stages, head)
 
 
-MODELS: dict[str, Callable[..., StagedCNN]] = {"seed-cnn": seed_cnn, "vgg": vgg}
+def fast(
+    channels: int = 3,
+    classes: int = 10,
+    size: int = 32,  # noqa: ARG001  global pooling makes it free; the registry passes it to all
+    widths: tuple[int, ...] = (64, 192, 256),
+) -> StagedCNN:
+    """A stem and stages of two 3x3 convolutions with BatchNorm; the last maps' maxima decide.
+
+    After the network of Jordan (2024), arXiv:2404.00498, with ReLU for GELU: a stage pools right
+    after its first convolution, the one that widens, which gives more maps at every size for the
+    same work. It takes pictures of any size from 8x8.
+    """
+    thin = widths[0] // 2
+    stem = _named(
+        conv=nn.Conv2d(channels, thin, 3, padding=1, bias=False),
+        bn=nn.BatchNorm2d(thin),
+        relu=nn.ReLU(),
+    )
+    stages: list[nn.Module] = [
+        _named(
+            conv1=nn.Conv2d(c, w, 3, padding=1, bias=False),
+            pool=nn.MaxPool2d(2),
+            bn1=nn.BatchNorm2d(w),
+            relu1=nn.ReLU(),
+            conv2=nn.Conv2d(w, w, 3, padding=1, bias=False),
+            bn2=nn.BatchNorm2d(w),
+            relu2=nn.ReLU(),
+        )
+        for c, w in zip((thin, *widths), widths, strict=False)
+    ]
+    head = _named(
+        pool=nn.AdaptiveMaxPool2d(1), flatten=nn.Flatten(), logits=nn.Linear(widths[-1], classes)
+    )
+    return StagedCNN(stages, head, stem)
+
+
+MODELS: dict[str, Callable[..., StagedCNN]] = {"seed-cnn": seed_cnn, "vgg": vgg, "fast": fast}
 """Every network the trainer can make, by the name that a checkpoint records."""
 
 

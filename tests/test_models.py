@@ -22,8 +22,9 @@ def test_seed_cnn_is_the_one_described_with_128_maps_of_4x4():
     assert model.head.hidden.weight.shape == (512, 128 * 4 * 4)
 
 
-def test_vgg_takes_other_sizes_than_it_was_built_for():
-    assert build("vgg").eval()(torch.zeros(1, 3, 48, 80)).shape == (1, 10)
+@pytest.mark.parametrize("name", ["vgg", "fast"])
+def test_global_pooling_takes_other_sizes_than_it_was_built_for(name):
+    assert build(name).eval()(torch.zeros(1, 3, 48, 80)).shape == (1, 10)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -41,12 +42,12 @@ def test_pools_do_not_overlap_and_all_activations_are_relu(name):
         if isinstance(module, nn.MaxPool2d):
             assert module.kernel_size == module.stride
         elif not list(module.children()):
-            known = nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Linear, nn.Flatten, nn.AdaptiveAvgPool2d
-            assert isinstance(module, known)
+            known = nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Linear, nn.Flatten
+            assert isinstance(module, (*known, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d))
 
 
 def test_an_unknown_name_is_told_what_there_is():
     with pytest.raises(
-        UnknownModelError, match=r"no model `vg` .did you mean `vgg`.+seed-cnn, vgg"
+        UnknownModelError, match=r"no model `vg` .did you mean `vgg`.+seed-cnn, vgg, fast"
     ):
         build("vg")

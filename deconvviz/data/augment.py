@@ -28,12 +28,15 @@ class Augmentation:
     flip: bool = True
     cutout: int = 0
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None = None
+    ) -> Tensor:
         """Vary pictures.
 
         Args:
             images: (B, C, H, W), uint8 or float.
             generator: on any device; the same state gives the same variations on every device.
+            mirrored: (B,), which pictures to mirror; drawn where not given. Without `flip`, none.
 
         Returns:
             New pictures of the same shape, dtype and device.
@@ -41,10 +44,12 @@ class Augmentation:
         Raises:
             DataError: the pictures are too small for the reflection.
         """
-        images = self._shift_and_flip(images, generator)
+        images = self._shift_and_flip(images, generator, mirrored)
         return self._cut_out(images, generator) if self.cutout else images
 
-    def _shift_and_flip(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def _shift_and_flip(
+        self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None
+    ) -> Tensor:
         batch, channels, height, width = images.shape
         if self.crop >= min(height, width):
             raise DataError(
@@ -55,8 +60,9 @@ class Augmentation:
         rows = _reflect(torch.arange(height, device=images.device) + down, height)
         columns = _reflect(torch.arange(width, device=images.device) + right, width)
         if self.flip:
-            (mirrored,) = _draw(2, 1, images, generator)
-            columns = torch.where(mirrored.bool(), columns.flip(1), columns)
+            if mirrored is None:
+                (mirrored,) = _draw(2, 1, images, generator)
+            columns = torch.where(mirrored.view(-1, 1).bool(), columns.flip(1), columns)
         source = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
         return images.flatten(2).gather(2, source.expand(-1, channels, -1)).view(images.shape)
 

@@ -24,7 +24,7 @@ class Decoder(nn.Sequential):
     """
 
     def __init__(self, network: StagedCNN, channels: int = 3) -> None:
-        widths = [_width(stage) for stage in network.stages]
+        widths = [_width(s) for name, s in network.stages.named_children() if name != "stem"]
         steps = []
         for i, width in enumerate(reversed(widths), 1):
             target = widths[-1 - i] if i < len(widths) else channels

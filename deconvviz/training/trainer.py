@@ -29,6 +29,7 @@ from deconvviz.models import build
 from deconvviz.training.decoder import Decoder, reconstruction_loss
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.evaluate import Evaluation, evaluate
+from deconvviz.training.muon import Muon
 from deconvviz.training.start import decorrelated_start
 
 PRECISIONS = ("auto", "bf16", "float32")
@@ -45,15 +46,19 @@ class Recipe:
         epochs: Passes over the training pictures.
         seed: Of the initial weights, the order of the pictures and their augmentation.
         batch_size: Pictures in one step; the last, smaller batch of an epoch is left out.
-        peak_rate: Of the one-cycle schedule: from 0 to the peak in `warmup` of all steps, then
-            linearly to 0.
+        peak_rate: Of SGD. All rates follow one cycle: from 0 to their peak in `warmup` of all
+            steps, then linearly to 0.
+        kernel_rate: Of Muon, likewise, for the kernels whose scale BatchNorm undoes; 0 leaves
+            these to SGD too.
         warmup: The share of steps before the peak.
-        momentum: Of SGD with Nesterov's correction.
-        weight_decay: On kernels and matrices; BatchNorm's scales and the last biases have none.
+        momentum: Of both, with Nesterov's correction.
+        weight_decay: Of SGD, on kernels and matrices; BatchNorm's scales and the last biases have
+            none.
         shift_rate: BatchNorm's shifts learn this many times faster, with a weight decay as many
             times smaller, which saves epochs (Jordan 2024, arXiv:2404.00498).
         label_smoothing: The share of the target spread over all classes.
-        augmentation: Crop, flip and cutout.
+        augmentation: Crop, flip and cutout. A picture that is mirrored in one epoch is not in the
+            next (Jordan 2024): both sides are seen equally often.
         deconv_weight: Of the deconvolution decoder's mean squared error beside the cross-entropy;
             0 trains the classifier alone.
         snapshots: The epochs whose convolutional stages are kept; 0 is the initial weights.
@@ -66,6 +71,7 @@ class Recipe:
     seed: int = 0
     batch_size: int = 128
     peak_rate: float = 0.125
+    kernel_rate: float = 0.0
     warmup: float = 0.2
     momentum: float = 0.9
     weight_decay: float = 1.3e-3
@@ -82,17 +88,18 @@ class Recipe:
             raise SettingError(
                 f"no precision `{self.precision}`; there are {', '.join(PRECISIONS)}"
             )
-        least = {"epochs": 1, "batch_size": 2, "seed": 0, "deconv_weight": 0.0, "peak_rate": 0.0}
+        least = {"epochs": 1, "batch_size": 2, "seed": 0}
+        least |= dict.fromkeys(("deconv_weight", "peak_rate", "kernel_rate"), 0.0)
         for name, value in least.items():
             if not value <= getattr(self, name) < math.inf:
                 asked = getattr(self, name)
                 raise SettingError(f"{name} {asked} cannot be; it is {value} or more")
 
-    def rate(self, progress: float) -> float:
-        """The learning rate when a share `progress` of all steps is done."""
+    def pace(self, progress: float) -> float:
+        """The share of their peaks that all rates have when a share `progress` is done."""
         if progress < self.warmup:
-            return self.peak_rate * progress / self.warmup
-        return self.peak_rate * (1 - progress) / (1 - self.warmup)
+            return progress / self.warmup
+        return (1 - progress) / (1 - self.warmup)
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,9 @@ class _Loop:
         self.parts.to(device).to(memory_format=torch.channels_last)
         self.recipe = self.settled(recipe)
         self.autocast = torch.bfloat16 if self.recipe.precision == "bf16" else torch.float32
-        self.optimiser = _optimiser(self.parts, self.recipe)
+        self.optimisers = _optimisers(self.parts, self.recipe)
+        bits = torch.randint(2, (len(training),), generator=_generator(recipe.seed))
+        self.mirrored = bits.bool().to(device)  # in even epochs; the others in odd ones
         self.seconds = 0.0
 
     def settled(self, recipe: Recipe) -> Recipe:
@@ -226,7 +235,7 @@ class _Loop:
         loss = torch.zeros(3, device=self.device)  # cross-entropy, reconstruction, hits; summed
         seen = 0
         for progress, images, labels in self.batches(epoch):
-            loss += self.step(self.recipe.rate(progress), images, labels)
+            loss += self.step(self.recipe.pace(progress), images, labels)
             seen += len(labels)
             bar.update(len(labels))
             if seen % (50 * len(labels)) == 0:  # seldom: reading a number waits for the device
@@ -241,16 +250,17 @@ class _Loop:
         # numbers for the dropout and the like of a model, and for the order and the augmentation
         seed = self.recipe.seed * 100_003 + epoch
         torch.manual_seed(seed)
-        generator = torch.Generator(self.device).manual_seed(seed)
+        generator = _generator(seed, self.device)
         order = torch.randperm(len(self.data), generator=generator, device=self.device)
+        mirrored = self.mirrored ^ bool(epoch % 2)
         for step in range(total):
             index = order[step * size : (step + 1) * size]
-            images = self.recipe.augmentation(self.data.images[index], generator)
+            images = self.recipe.augmentation(self.data.images[index], generator, mirrored[index])
             progress = (epoch - 1 + (step + 1) / total) / self.recipe.epochs
             yield progress, self.normalised(images), self.data.labels[index]
 
-    def step(self, rate: float, images: Tensor, labels: Tensor) -> Tensor:
-        """One step of SGD; returns summed cross-entropy, reconstruction error and hits."""
+    def step(self, pace: float, images: Tensor, labels: Tensor) -> Tensor:
+        """One step of learning; returns summed cross-entropy, reconstruction error and hits."""
         with torch.autocast(
             self.device.type, self.autocast, enabled=self.autocast != torch.float32
         ):
@@ -261,11 +271,12 @@ class _Loop:
             logits, labels, label_smoothing=self.recipe.label_smoothing
         )
         error = reconstruction_loss(reconstruction, images)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["times"]
-        self.optimiser.zero_grad()
+        self.parts.zero_grad()
         torch.autograd.backward(entropy + self.recipe.deconv_weight * error)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = pace * group["peak"]
+            optimiser.step()
         hits = (logits.argmax(1) == labels).sum()
         return torch.stack([entropy.detach(), error.detach(), hits / len(labels)]) * len(labels)
 
@@ -295,7 +306,7 @@ class _Loop:
             "epoch": epoch,
             "seconds": self.seconds,
             "parts": self.parts.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -309,7 +320,8 @@ class _Loop:
             return 0
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.parts.load_state_dict(state["parts"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, before in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(before)
         self.seconds = state["seconds"]
         # a kill between the two writes of an epoch leaves a line that the state knows nothing of
         kept = [line for line in read_metrics(self.folder) if line["epoch"] <= state["epoch"]]
@@ -373,15 +385,30 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
     return metrics
 
 
-def _optimiser(parts: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    # lists, not sets: a resume finds the momentum of a parameter by its place
+def _generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)
+
+
+def _optimisers(parts: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for kernels whose scale BatchNorm undoes, SGD for the rest."""
+    # a convolution has no bias because BatchNorm follows, which would undo that too
+    free = [m.weight for m in parts.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
+    turned = free if recipe.kernel_rate else []
     shifts = [m.bias for m in parts.modules() if isinstance(m, nn.BatchNorm2d)]
-    kernels = [p for p in parts.parameters() if p.ndim > 1]
-    others = [p for p in parts.parameters() if p.ndim <= 1 and not any(p is s for s in shifts)]
-    times, decay = recipe.shift_rate, recipe.weight_decay
+    # lists, not sets: a resume finds the momentum of a parameter by its place
+    rest = [p for p in parts.parameters() if not any(p is q for q in (*turned, *shifts))]
+    peak, decay, momentum = recipe.peak_rate, recipe.weight_decay, recipe.momentum
     groups = [
-        {"params": kernels, "weight_decay": decay, "times": 1.0},
-        {"params": others, "weight_decay": 0.0, "times": 1.0},
-        {"params": shifts, "weight_decay": decay / times, "times": times},
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "peak": peak},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "peak": peak},
+        {
+            "params": shifts,
+            "weight_decay": decay / recipe.shift_rate,
+            "peak": peak * recipe.shift_rate,
+        },
     ]
-    return torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=recipe.momentum, nesterov=True)
+    sgd = torch.optim.SGD(groups, lr=peak, momentum=momentum, nesterov=True)
+    if not turned:
+        return [sgd]
+    kernels = {"params": turned, "peak": recipe.kernel_rate}
+    return [sgd, Muon([kernels], lr=recipe.kernel_rate, momentum=momentum)]

@@ -76,7 +76,14 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
     assert not torch.equal(first.weights["stage1.conv.weight"], later.weights["stage1.conv.weight"])
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, model="vgg", deconv_weight=0.3)])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        RECIPE,
+        replace(RECIPE, model="vgg", deconv_weight=0.3),
+        replace(RECIPE, model="fast", kernel_rate=0.03),
+    ],
+)
 def test_a_killed_run_goes_on_to_bit_equal_weights(tmp_path, shapes, monkeypatch, recipe):
     whole = load_checkpoint(run(tmp_path / "whole", shapes, recipe).checkpoint)
     with monkeypatch.context() as patch:
@@ -122,10 +129,10 @@ def test_fewer_pictures_than_a_batch_are_refused(tmp_path, shapes):
         run(tmp_path, shapes, replace(RECIPE, batch_size=512))
 
 
-def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
-    recipe = replace(RECIPE, peak_rate=0.4, warmup=0.25)
-    rates = [recipe.rate(progress) for progress in (0, 0.125, 0.25, 0.625, 1)]
-    assert rates == pytest.approx([0, 0.2, 0.4, 0.2, 0])
+def test_rates_rise_to_their_peaks_and_fall_to_nothing():
+    recipe = replace(RECIPE, warmup=0.25)
+    paces = [recipe.pace(progress) for progress in (0, 0.125, 0.25, 0.625, 1)]
+    assert paces == pytest.approx([0, 0.5, 1, 0.5, 0])
 
 
 @pytest.mark.parametrize(
