@@ -142,6 +142,8 @@ _ACTIVATIONS = {
     _aten.silu_backward.default,
     _aten.hardswish_backward.default,
 }
+# Held as recorded under the paper's rule and the guided one: no signal enters a gate.
+_GATES = {_aten.sigmoid_backward.default, _aten.hardsigmoid_backward.default}
 
 
 class _RuledBackward(TorchDispatchMode):
@@ -152,11 +154,25 @@ class _RuledBackward(TorchDispatchMode):
         self.rule = rule
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func not in _ACTIVATIONS or self.rule == "gradient":
+        if self.rule == "gradient":
+            return func(*args, **(kwargs or {}))
+        if func in _GATES:
+            return torch.zeros_like(args[0])
+        if func is _aten.native_layer_norm_backward.default:
+            signal, _, _, _, scale, weight, _, _ = args
+            return signal * scale * (1 if weight is None else weight), None, None
+        if func is _aten.native_group_norm_backward.default:
+            return _scaled_groups(*args), None, None
+        if func not in _ACTIVATIONS:
             return func(*args, **(kwargs or {}))
         if self.rule == "deconvnet":
             return args[0].clamp(min=0)
         return func(*args, **(kwargs or {})).clamp(min=0)
+
+
+def _scaled_groups(signal, _maps, _mean, scale, weight, _n, channels, _positions, groups, _mask):
+    scale = scale.repeat_interleave(channels // groups, 1)[..., None, None]
+    return signal * scale * (1 if weight is None else weight[:, None, None])
 
 
 def autograd(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from deconvviz.deconv import projection, recording
 from deconvviz.deconv.coverage import Coverage, cover
 from deconvviz.deconv.geometry import receptive_fields
+from deconvviz.deconv.idioms import idiomatic
 from deconvviz.deconv.layers import Layer, default_layers, describe, name_values, unknown_layer
 from deconvviz.deconv.projection import Projection, Start
 from deconvviz.deconv.recording import Recording
@@ -52,11 +53,13 @@ class Deconvnet:
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int, int] = (3, 32, 32)) -> None:
         self.model = model
-        self._tape = trace(model, input_size)
+        self._tape = idiomatic(trace(model, input_size))
         self._names = name_values(self._tape)
         shapes = self._tape.shapes()
         calls = self._tape.calls(self._tape.operations, model, shapes)
-        fields = receptive_fields([step_of(call) for call in calls], self._tape.input, shapes)
+        fields = receptive_fields(
+            [step_of(call, "deconvnet") for call in calls], self._tape.input, shapes
+        )
         self.coverage: Coverage = cover(calls)
         self.default_layers: tuple[str, ...] = default_layers(self._tape, self._names)
         self.layers: Mapping[str, Layer] = MappingProxyType(

@@ -8,7 +8,17 @@ from a chosen unit down to a value it is the window in which that value has to b
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["HERE", "Field", "Reach", "Shape", "Step", "receptive_fields", "then", "windows_below"]
+__all__ = [
+    "HERE",
+    "Field",
+    "Reach",
+    "Shape",
+    "Step",
+    "has_positions",
+    "receptive_fields",
+    "then",
+    "windows_below",
+]
 
 Shape = tuple[int, ...]
 
@@ -60,9 +70,14 @@ def whole(length: int) -> Reach:
     return Reach(0, 0, length)
 
 
+def has_positions(shape: Shape) -> bool:
+    """Whether a value is a map: (N, channels, H, W), the channels in one axis or more."""
+    return len(shape) >= 4
+
+
 def everywhere(shape: Shape) -> Field | None:
     """The whole of a value of this shape."""
-    return (whole(shape[2]), whole(shape[3])) if len(shape) == 4 else None
+    return (whole(shape[-2]), whole(shape[-1])) if has_positions(shape) else None
 
 
 def then(above: Field, below: Field) -> Field:
@@ -72,7 +87,7 @@ def then(above: Field, below: Field) -> Field:
 
 def hull(a: Field, b: Field, shape: Shape) -> Field:
     """The smallest field over both, in a value of this shape."""
-    return a[0].join(b[0], shape[2]), a[1].join(b[1], shape[3])
+    return a[0].join(b[0], shape[-2]), a[1].join(b[1], shape[-1])
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,7 @@ class Step:
 
     Attributes:
         output: The name of its value.
-        inputs: The names of the values that it reads.
+        inputs: The names of the values that it sends a signal to.
         reach: What one position of its output reads of each input; None if that is no interval.
     """
 
@@ -98,7 +113,7 @@ def receptive_fields(
     all_of_it = (whole(picture[2]), whole(picture[3]))
     fields = {image: HERE}
     for step in steps:
-        if step.reach is None or len(shapes[step.output]) != 4:
+        if step.reach is None or not has_positions(shapes[step.output]):
             fields[step.output] = all_of_it
             continue
         paths = [then(step.reach, fields[name]) for name in step.inputs]
@@ -129,10 +144,10 @@ def windows_below(
 
     def widen(name: str, window: Field | None) -> None:
         shape = shapes[name]
-        if window is None or len(shape) != 4 or name in mixing:
+        if window is None or not has_positions(shape) or name in mixing:
             windows[name] = everywhere(shape)
             return
-        window = window[0].clip(shape[2]), window[1].clip(shape[3])
+        window = window[0].clip(shape[-2]), window[1].clip(shape[-1])
         held = windows.get(name)
         windows[name] = window if held is None else hull(held, window, shape)
 

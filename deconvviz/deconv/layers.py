@@ -87,7 +87,10 @@ def _name_calls(operations: Sequence[Operation]) -> dict[str, str]:
 
 
 def default_layers(tape: Tape, names: Mapping[str, str]) -> tuple[str, ...]:
-    """The rectified map after each convolution, by its first name, in the order of execution."""
+    """The rectified map after each convolution, by its first name, in the order of execution.
+
+    What a gate is made of is left out: gates are held as recorded, no signal comes from them.
+    """
     first_names: dict[str, str] = {}
     for name, value in names.items():
         first_names.setdefault(value, name)
@@ -95,11 +98,22 @@ def default_layers(tape: Tape, names: Mapping[str, str]) -> tuple[str, ...]:
     for op in tape.operations:
         for value in op.inputs:
             consumers.setdefault(value, []).append(op)
-    rectified: set[str] = set()
+    reached, rectified = _reached(tape), set[str]()
     for op in tape.operations:
-        if isinstance(row_of(op), Convolution):
+        if op.name in reached and isinstance(row_of(op), Convolution):
             rectified.update(_first_rectified(op, consumers))
     return tuple(name for value, name in first_names.items() if value in rectified)
+
+
+def _reached(tape: Tape) -> set[str]:
+    """The values that a deconvnet's signal can come to from the network's ends."""
+    read = {name for op in tape.operations for name in op.reads}
+    reached = {op.name for op in tape.operations if op.name not in read}
+    for op in reversed(tape.operations):
+        if op.name in reached:
+            row = row_of(op)
+            reached.update(row.targets(op, "deconvnet") if row else op.inputs)
+    return reached
 
 
 def _first_rectified(

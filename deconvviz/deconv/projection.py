@@ -13,7 +13,7 @@ from deconvviz.deconv.geometry import windows_below
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.deconv.selection import Selection
-from deconvviz.deconv.table import TABLE, refusal, step_of
+from deconvviz.deconv.table import TABLE, Residue, refusal, step_of
 from deconvviz.deconv.tape import Call
 from deconvviz.deconv.windows import Starts, Windows, gather, inside
 from deconvviz.errors import SelectionError, UnsupportedOperationError
@@ -75,6 +75,8 @@ def project(
     activations = recording.values(selection)
     groups = _Groups.of(selection)
     begin = activations if start == "activation" else torch.ones_like(activations)
+    if selection.weight is not None:
+        begin = begin * selection.weight.to(begin)
     with torch.no_grad():
         descent = _Descent(model, value, recording, groups.size, rule)
         at_once = max(1, max_bytes // descent.bytes_per_signal())
@@ -181,8 +183,8 @@ class _Descent:
     ) -> None:
         tape, self.shapes = recording.tape, recording.shapes
         operations = tape.ancestors([top])
-        self.calls = _on_the_way(tape.calls(operations, model, self.shapes), top)
-        self.steps = [step_of(call) for call in self.calls]
+        self.calls = _on_the_way(tape.calls(operations, model, self.shapes), top, rule)
+        self.steps = [step_of(call, rule) for call in self.calls]
         self.fields = windows_below(self.steps, top, size, self.shapes)
         self.top, self.input = top, tape.input
         self.residues, self.rule = recording.residues, rule
@@ -210,8 +212,11 @@ class _Descent:
                 signals[name] = signals[name] + arrived if name in signals else arrived
         return signals[self.input]
 
-    def _recall(self, value: str, windows: Windows) -> Tensor:
-        return windows.read(self.residues[value])
+    def _recall(self, value: str, windows: Windows) -> Residue:
+        residue = self.residues[value]
+        if isinstance(residue, Tensor):
+            return windows.read(residue)
+        return tuple(windows.read(part) for part in residue)
 
     def _start(self, groups: _Groups, starts: Starts, begin: Tensor) -> Tensor:
         """The chosen activations in their windows, every other unit zero."""
@@ -240,10 +245,12 @@ class _Descent:
 
     def _count(self, value: str) -> int:
         shape, window = self.shapes[value], self.fields[value]
-        return shape[1] * window[0].size * window[1].size if window else math.prod(shape[1:])
+        if window is None:
+            return math.prod(shape[1:])
+        return math.prod(shape[1:-2]) * window[0].size * window[1].size
 
 
-def _on_the_way(calls: Sequence[Call], top: str) -> list[Call]:
+def _on_the_way(calls: Sequence[Call], top: str, rule: Rule) -> list[Call]:
     """The calls that a signal from `top` passes, in the order of their execution.
 
     Raises:
@@ -255,6 +262,6 @@ def _on_the_way(calls: Sequence[Call], top: str) -> list[Call]:
             reason = refusal(call)
             if reason:
                 raise UnsupportedOperationError(f"cannot undo {call.operation}: {reason}")
-            reached.update(call.operation.inputs)
+            reached.update(step_of(call, rule).inputs)
             passed.append(call)
     return passed[::-1]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.selection import Selection
-from deconvviz.deconv.table import row_of
+from deconvviz.deconv.table import Residue, row_of
 from deconvviz.deconv.tape import Operation, Tape, weight_of
 from deconvviz.errors import PictureError, SelectionError
 
@@ -46,7 +46,7 @@ class Recording:
 
     tape: Tape
     shapes: Mapping[str, tuple[int, ...]]
-    residues: Mapping[str, Tensor]
+    residues: Mapping[str, Residue]
     activations: Mapping[str, Tensor]
 
     @property
@@ -173,7 +173,7 @@ class _Run:
     ) -> None:
         self.values: dict[str, Any] = {**tape.state(model), tape.input: images}
         self.shapes: dict[str, tuple[int, ...]] = {tape.input: tuple(images.shape)}
-        self.residues: dict[str, Tensor] = {}
+        self.residues: dict[str, Residue] = {}
         readers = Counter(name for op in operations for name in op.reads)
         for op in operations:
             value = self._value(op, images)

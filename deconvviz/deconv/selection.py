@@ -27,12 +27,14 @@ class Selection:
         y: (K,) row in the feature map; 0 in a linear layer.
         x: (K,) column in the feature map; 0 in a linear layer.
         group: (K,) which picture each row belongs to, or None: each has its own.
+        weight: (K,) what each row's start is multiplied by, or None: one. Two rows of one group
+            with weights 1 and -1 start from the difference of two classes.
 
-    Each may be given as a sequence or a tensor of integers, or as one integer for every row. They
-    are held as int64 tensors on the CPU.
+    Each may be given as a sequence or a tensor of integers, or as one integer for every row;
+    weights are any numbers. They are held as tensors on the CPU, int64 and float64.
 
     Raises:
-        SelectionError: The lengths differ, or something is no integer.
+        SelectionError: The lengths differ, or something is no integer or no finite weight.
 
     Example:
         >>> len(Selection("conv1", image=0, channel=[3, 5], y=4, x=4))
@@ -45,6 +47,7 @@ class Selection:
     y: Tensor
     x: Tensor
     group: Tensor | None
+    weight: Tensor | None
 
     def __init__(
         self,
@@ -54,11 +57,14 @@ class Selection:
         y: Indices,
         x: Indices,
         group: Indices | None = None,
+        weight: float | Sequence[float] | Tensor | None = None,
     ) -> None:
         given = {"image": image, "channel": channel, "y": y, "x": x}
         if group is not None:
             given["group"] = group
         columns = {name: _indices(name, value) for name, value in given.items()}
+        if weight is not None:
+            columns["weight"] = _weights(weight)
         lengths = {name: len(column) for name, column in columns.items() if column.dim()}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{length} of {name}" for name, length in lengths.items())
@@ -66,6 +72,7 @@ class Selection:
         rows = next(iter(lengths.values()), 1)
         object.__setattr__(self, "layer", layer)
         object.__setattr__(self, "group", None)
+        object.__setattr__(self, "weight", None)
         for name, column in columns.items():
             object.__setattr__(self, name, column.expand(rows))
 
@@ -75,13 +82,24 @@ class Selection:
     def __getitem__(self, rows: int | slice | Sequence[int] | Tensor) -> "Selection":
         """The chosen rows, as a selection of the same layer."""
         group = None if self.group is None else self.group[rows]
+        weight = None if self.weight is None else self.weight[rows]
         y, x = self.y[rows], self.x[rows]
-        return Selection(self.layer, self.image[rows], self.channel[rows], y, x, group)
+        return Selection(self.layer, self.image[rows], self.channel[rows], y, x, group, weight)
 
     def __repr__(self) -> str:
         units = "1 unit" if len(self) == 1 else f"{len(self)} units"
         groups = "" if self.group is None else f" in {len(torch.unique(self.group))} groups"
         return f"Selection({units} of `{self.layer}`{groups})"
+
+
+def _weights(value: float | Sequence[float] | Tensor) -> Tensor:
+    try:
+        column = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SelectionError(f"`weight` must hold numbers, but it is {value!r:.60}") from error
+    if column.dim() > 1 or not column.isfinite().all():
+        raise SelectionError("`weight` must be one row of finite numbers")
+    return column
 
 
 def _indices(name: str, value: Indices) -> Tensor:

@@ -5,9 +5,11 @@ operations. The tape keeps their structure only: weights are read from a live mo
 """
 
 import copy
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,7 +179,7 @@ def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
     # Two images, because export takes a batch of one for a constant.
     images = weight_of(model).new_zeros(2, *input_size)
     free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}
-    with _TRACING:
+    with _TRACING, _quiet():
         try:
             program = export(_shadow(model), (images,), dynamic_shapes=(free,), strict=False)
         except Exception as error:  # export raises whatever the model's own forward raises
@@ -186,6 +188,17 @@ def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
                 f"cannot trace {type(model).__name__} at images of {input_size}: {reason}"
             ) from error
     return _read(program, input_size)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from a person's screen what export says of sizes that it need not solve for."""
+    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def named_weights(model: nn.Module) -> dict[str, Tensor]:

@@ -50,8 +50,11 @@ class Windows:
         return self.starts.x * self.field[1].stride + self.field[1].offset
 
     def read(self, maps: Tensor) -> Tensor:
-        """The windows of recorded maps (N, C, H, W), or whole rows of values (N, ...)."""
-        if self.field is None:
+        """The windows of recorded maps (N, ..., H, W), or whole rows of values (N, ...).
+
+        What is one for all positions of a map, (N, ..., 1, 1), stays so.
+        """
+        if self.field is None or maps.shape[-2:] == (1, 1):
             return maps[self.starts.image]
         return gather(maps, self.starts.image, self.top, self.left, self.size)
 
@@ -67,7 +70,7 @@ class Windows:
         return torch.stack([top, left, top + self.size[0], left + self.size[1]], dim=1)
 
     def carry(self, signal: Tensor, to: "Windows", shape: Shape) -> Tensor:
-        """A signal (K, C, h, w) in these windows, as it is in other windows of the same value.
+        """A signal (K, ..., h, w) in these windows, as it is in other windows of the same value.
 
         It comes out zero outside the map, whose shape is given; a value without positions is
         passed as it is.
@@ -84,20 +87,28 @@ class Windows:
                 rows = torch.arange(len(signal), device=signal.device)
                 top, left = to.top - self.top, to.left - self.left
                 within = inside(top, left, to.size, self.size)
-                signal = gather(signal, rows, top, left, to.size) * within.to(signal.dtype)
+                signal = _masked(gather(signal, rows, top, left, to.size), within)
         if _always_inside(target[0], map_size[0]) and _always_inside(target[1], map_size[1]):
             return signal
-        return signal * inside(to.top, to.left, to.size, map_size).to(signal.dtype)
+        return _masked(signal, inside(to.top, to.left, to.size, map_size))
 
 
 def gather(maps: Tensor, rows: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut K windows of one size out of maps (N, C, H, W); beyond an edge the edge is repeated."""
-    ys = _positions(top, size[0]).clamp(0, maps.shape[2] - 1)
-    xs = _positions(left, size[1]).clamp(0, maps.shape[3] - 1)
-    channels = torch.arange(maps.shape[1], device=maps.device)
-    return maps[
+    """Cut K windows of one size out of maps (N, ..., H, W); beyond an edge the edge is repeated."""
+    ys = _positions(top, size[0]).clamp(0, maps.shape[-2] - 1)
+    xs = _positions(left, size[1]).clamp(0, maps.shape[-1] - 1)
+    planes = maps.flatten(1, -3)
+    channels = torch.arange(planes.shape[1], device=maps.device)
+    cut = planes[
         rows[:, None, None, None], channels[:, None, None], ys[:, None, :, None], xs[:, None, None]
     ]
+    return cut.reshape(len(rows), *maps.shape[1:-2], *size)
+
+
+def _masked(signal: Tensor, mask: Tensor) -> Tensor:
+    """A signal (K, ..., h, w) times a mask (K, 1, h, w)."""
+    between = [1] * (signal.dim() - 3)
+    return signal * mask.view(len(mask), *between, *mask.shape[2:]).to(signal.dtype)
 
 
 def _positions(first: Tensor, count: int) -> Tensor:

@@ -65,7 +65,7 @@ def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
     coefficients are those of Jordan et al.; they rise steeply at zero, rather than converge.
     """
     wide = matrix if len(matrix) <= matrix.shape[1] else matrix.mT
-    x = wide / wide.norm().clamp_min(_EPSILON)
+    x: Tensor = wide / wide.norm().clamp_min(_EPSILON)
     for _ in range(steps):
         gram = x @ x.mT
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x

@@ -88,7 +88,7 @@ class Recipe:
             raise SettingError(
                 f"no precision `{self.precision}`; there are {', '.join(PRECISIONS)}"
             )
-        least = {"epochs": 1, "batch_size": 2, "seed": 0}
+        least: dict[str, float] = {"epochs": 1, "batch_size": 2, "seed": 0}
         least |= dict.fromkeys(("deconv_weight", "peak_rate", "kernel_rate"), 0.0)
         for name, value in least.items():
             if not value <= getattr(self, name) < math.inf:

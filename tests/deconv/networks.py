@@ -11,6 +11,7 @@ from deconvviz.deconv import Deconvnet
 
 __all__ = [
     "FAMILIES",
+    "GRAPHS",
     "Branches",
     "Functional",
     "Residual",
@@ -82,7 +83,13 @@ FAMILIES = {
     "demo": (
         lambda: models.build("vgg"),
         (3, 32, 32),
-        ("stage1.relu1", "stage2.relu2", "stage3.conv2", "stage3.relu2", "head.logits"),
+        (
+            "stage1.relu1",
+            "stage2.relu2",
+            "stage3.conv2",
+            "stage3.relu2",
+            "head.logits",
+        ),
     ),
     "seed-cnn": (
         models.seed_cnn,
@@ -114,11 +121,147 @@ FAMILIES = {
 }
 
 
+# --- torchvision's families that are no sequence, as small as their constructors allow ------------
+
+
+def resnet(block: str, **widths: int) -> nn.Module:
+    from torchvision.models import resnet
+
+    return resnet.ResNet(getattr(resnet, block), [1, 2, 1, 1], num_classes=10, **widths)
+
+
+def densenet() -> nn.Module:
+    from torchvision.models import DenseNet
+
+    return DenseNet(8, (2, 2, 3), 16, num_classes=10)
+
+
+def inverted_residuals(name: str) -> nn.Module:
+    """EfficientNet and its second version, two stages each."""
+    from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
+
+    first = FusedMBConvConfig if name == "v2" else MBConvConfig
+    stages = [first(2, 3, 1, 8, 8, 2), MBConvConfig(3, 5, 2, 8, 16, 2)]
+    return EfficientNet(stages, dropout=0.1, num_classes=10, last_channel=32)
+
+
+def regnet(squeeze: float | None) -> nn.Module:
+    from torchvision.models.regnet import BlockParams, RegNet
+
+    params = BlockParams([1, 2], [16, 32], [8, 8], [1.0, 1.0], [2, 2], squeeze)
+    return RegNet(params, num_classes=10, stem_width=8)
+
+
+def convnext() -> nn.Module:
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+    stages = [CNBlockConfig(8, 16, 2), CNBlockConfig(16, None, 1)]
+    return ConvNeXt(stages, layer_scale=1.0, num_classes=10)
+
+
+def of_zoo(name: str, **options: object) -> nn.Module:
+    from torchvision.models import get_model
+
+    return get_model(name, weights=None, num_classes=10, **options)
+
+
+GRAPHS = {
+    "resnet": (
+        lambda: resnet("BasicBlock"),
+        (3, 64, 64),
+        ("layer1.0.bn1", "layer2.1.bn2", "layer4.0", "fc"),
+    ),
+    "resnext": (
+        lambda: resnet("Bottleneck", groups=4, width_per_group=16),
+        (3, 64, 64),
+        ("layer1.0.conv2", "layer2.0", "layer4.0.conv3", "fc"),
+    ),
+    "wide_resnet": (
+        lambda: resnet("Bottleneck", width_per_group=96),
+        (3, 64, 64),
+        ("layer1.0.conv2", "layer2.0", "layer4.0.conv3", "fc"),
+    ),
+    "densenet": (
+        densenet,
+        (3, 64, 64),
+        (
+            "features.relu0",
+            "features.denseblock2.denselayer2.conv2",
+            "features.norm5",
+            "classifier",
+        ),
+    ),
+    "googlenet": (
+        lambda: of_zoo("googlenet", init_weights=False, aux_logits=False),
+        (3, 64, 64),
+        ("conv2.bn", "inception3b.branch2.1.bn", "inception5b", "fc"),
+    ),
+    "inception_v3": (
+        lambda: of_zoo("inception_v3", init_weights=False, aux_logits=False),
+        (3, 96, 96),
+        ("Conv2d_2a_3x3.bn", "Mixed_6a", "Mixed_7c.branch_pool.bn", "fc"),
+    ),
+    "squeezenet": (
+        lambda: of_zoo("squeezenet1_1"),
+        (3, 64, 64),
+        ("features.1", "features.6.expand3x3", "classifier.1", "classifier.3"),
+    ),
+    "mobilenet_v2": (
+        lambda: of_zoo("mobilenet_v2", width_mult=0.25),
+        (3, 64, 64),
+        ("features.0.2", "features.3.conv.1.1", "features.18.0", "classifier.1"),
+    ),
+    "mobilenet_v3": (
+        lambda: of_zoo("mobilenet_v3_small", width_mult=0.5),
+        (3, 64, 64),
+        ("features.0.2", "features.5.block.1.2", "features.12.0", "classifier.3"),
+    ),
+    "mnasnet": (
+        lambda: of_zoo("mnasnet0_5"),
+        (3, 64, 64),
+        ("layers.2", "layers.9.1.layers.3", "layers.14", "classifier.1"),
+    ),
+    "shufflenet_v2": (
+        lambda: of_zoo("shufflenet_v2_x0_5"),
+        (3, 64, 64),
+        ("conv1.2", "stage3.1", "conv5.0", "fc"),
+    ),
+    "efficientnet": (
+        lambda: inverted_residuals("v1"),
+        (3, 64, 64),
+        ("features.0.2", "features.1.1.block.1", "features.3.0", "classifier.1"),
+    ),
+    "efficientnet_v2": (
+        lambda: inverted_residuals("v2"),
+        (3, 64, 64),
+        ("features.0.2", "features.2.1.block.1", "features.3.0", "classifier.1"),
+    ),
+    "regnet_x": (
+        lambda: regnet(None),
+        (3, 64, 64),
+        ("stem.2", "trunk_output.block2.block2-0.f.b", "trunk_output.block2", "fc"),
+    ),
+    "regnet_y": (
+        lambda: regnet(0.25),
+        (3, 64, 64),
+        ("stem.2", "trunk_output.block2.block2-0.f.se", "trunk_output.block2", "fc"),
+    ),
+    "convnext": (
+        convnext,
+        (3, 64, 64),
+        ("features.1.0.block.0", "features.1.1.block.4", "features.3.0", "classifier.2"),
+    ),
+}
+
+
+_ALL = FAMILIES | GRAPHS
+
+
 @cache
 def network(family: str, dtype: torch.dtype = torch.float64) -> nn.Module:
     """One network of a family, in evaluation mode, with statistics that are no identity."""
     torch.manual_seed(0)
-    model = FAMILIES[family][0]().to(dtype).eval()
+    model = _ALL[family][0]().to(dtype).eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight)
@@ -134,7 +277,7 @@ def network(family: str, dtype: torch.dtype = torch.float64) -> nn.Module:
 
 def images_for(family: str, count: int = 2, dtype: torch.dtype = torch.float64) -> Tensor:
     torch.manual_seed(1)
-    return torch.randn(count, *FAMILIES[family][1], dtype=dtype)
+    return torch.randn(count, *_ALL[family][1], dtype=dtype)
 
 
 @cache
@@ -142,7 +285,7 @@ def deconvnet(family: str, dtype: torch.dtype = torch.float64) -> Deconvnet:
     """Its deconvnet, traced once for all tests."""
     if dtype != torch.float64:
         return deconvnet(family).reading(network(family, dtype))
-    return Deconvnet(network(family), FAMILIES[family][1])
+    return Deconvnet(network(family), _ALL[family][1])
 
 
 class Functional(nn.Module):

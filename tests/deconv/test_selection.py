@@ -46,6 +46,18 @@ def test_it_is_frozen() -> None:
         Selection("conv", 0, 1, 2, 3).layer = "other"
 
 
+def test_weights_are_numbers_of_their_own_and_follow_their_rows() -> None:
+    units = Selection("fc", 0, [1, 2, 3], 0, 0, group=0, weight=[1, -0.5, 0])
+    assert units.weight is not None
+    assert units[1:].weight.tolist() == [-0.5, 0]
+    assert Selection("fc", 0, [1, 2], 0, 0, weight=2).weight.tolist() == [2, 2]
+    for wrong in (float("nan"), "a", [[1.0]]):
+        with pytest.raises(SelectionError, match="`weight` must"):
+            Selection("fc", 0, 1, 0, 0, weight=wrong)
+    with pytest.raises(SelectionError, match="2 of weight"):
+        Selection("fc", 0, [1, 2, 3], 0, 0, weight=[1, 2])
+
+
 @pytest.mark.parametrize(
     ("columns", "told"),
     [

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from deconvviz.deconv import idioms
 from deconvviz.deconv.table import TABLE, refusal, row_of
 from deconvviz.deconv.tape import Call, Operation, Ref
 
@@ -26,8 +27,9 @@ def randn(*shape: int) -> Tensor:
 
 def call_of(target: Any, given_: dict[str, Any], varying: list[str]) -> Call:
     """A call as the tape would hold it; the arguments in `varying` depend on the images."""
-    # Names that the operation does not have are left out.
-    arguments = {a.name: given_.get(a.name, a.default_value) for a in target._schema.arguments}
+    arguments = given_
+    if isinstance(target, torch._ops.OpOverload):  # names that it does not have are left out
+        arguments = {a.name: given_.get(a.name, a.default_value) for a in target._schema.arguments}
     if varying == ["tensors"]:
         refs = tuple(Ref(f"x{i}") for i in range(len(arguments["tensors"])))
         raw, inputs = {**arguments, "tensors": refs}, tuple(ref.name for ref in refs)
@@ -43,14 +45,14 @@ def inputs_of(call: Call, varying: list[str]) -> list[Tensor]:
 
 def cut_to_map(call: Call, sent: Tensor, x: Tensor) -> Tensor:
     """What an adjoint sends from the whole output, as far as it lies on the input's map."""
-    reach = row_of(call.operation).reach(call)
-    if reach is None or x.dim() != 4:
+    reach = row_of(call.operation).reach(call, "gradient")
+    if reach is None or x.dim() < 4:
         assert sent.shape == x.shape
         return sent
     on_map = torch.zeros_like(x)
-    ys, xs = (torch.arange(n) + r.offset for n, r in zip(sent.shape[2:], reach, strict=True))
-    keep_y, keep_x = (ys >= 0) & (ys < x.shape[2]), (xs >= 0) & (xs < x.shape[3])
-    on_map[:, :, ys[keep_y][:, None], xs[keep_x]] = sent[:, :, keep_y][:, :, :, keep_x]
+    ys, xs = (torch.arange(n) + r.offset for n, r in zip(sent.shape[-2:], reach, strict=True))
+    keep_y, keep_x = (ys >= 0) & (ys < x.shape[-2]), (xs >= 0) & (xs < x.shape[-1])
+    on_map[..., ys[keep_y][:, None], xs[keep_x]] = sent[..., keep_y, :][..., keep_x]
     return on_map
 
 
@@ -85,6 +87,23 @@ def conv_padding(draw: Draw) -> Case:
     return {"input": x, "weight": weight, **rest, "padding": padding}, ["input"]
 
 
+def conv_transposed(draw: Draw) -> Case:
+    x, groups = maps(draw), draw(st.sampled_from([1, 2, 4]))
+    stride = [draw(st.integers(1, 3)), draw(st.integers(1, 3))]
+    pairs = {
+        "weight": randn(4, 2, draw(st.integers(1, 4)), draw(st.integers(2, 4))),
+        "stride": stride,
+        "padding": [0, draw(st.integers(0, 1))],
+        "output_padding": [draw(st.integers(0, s - 1)) for s in stride],
+        "dilation": [1, draw(st.integers(1, 2))],
+    }
+    return {"input": x, "bias": None, "groups": groups, **pairs}, ["input"]
+
+
+def at_positions(draw: Draw) -> Case:
+    return {"input": maps(draw), "weight": randn(7, 4), "bias": randn(7)}, ["input"]
+
+
 def linear(draw: Draw) -> Case:
     x = draw(st.sampled_from([randn(2, 5), randn(2, 3, 4, 5)]))
     return {"input": x, "weight": randn(7, 5), "bias": None}, ["input"]
@@ -96,6 +115,24 @@ def batch_norm(draw: Draw) -> Case:
     given_ = {"input": x, "weight": weight, "running_mean": torch.zeros(4, dtype=torch.float64)}
     rest = {"training": False, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": False}
     return {**given_, "running_var": randn(4) ** 2, **rest}, ["input"]
+
+
+def layer_norm(draw: Draw) -> Case:
+    x = draw(st.sampled_from([randn(2, 5), randn(2, 3, 4, 5)]))
+    shape = list(x.shape[draw(st.integers(1, x.dim() - 1)) :])
+    weight = draw(st.sampled_from([None, randn(*shape)]))
+    return {"input": x, "normalized_shape": shape, "weight": weight, "eps": 1e-5}, ["input"]
+
+
+def channel_norm(draw: Draw) -> Case:
+    weight = draw(st.sampled_from([None, randn(4)]))
+    return {"input": maps(draw), "weight": weight, "bias": None, "eps": 1e-5}, ["input"]
+
+
+def group_norm(draw: Draw) -> Case:
+    x = draw(st.sampled_from([randn(2, 6), randn(2, 6, 4, 5)]))
+    groups, weight = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([None, randn(6)]))
+    return {"input": x, "num_groups": groups, "weight": weight, "eps": 1e-5}, ["input"]
 
 
 def activation(draw: Draw) -> Case:
@@ -146,6 +183,62 @@ def factor(draw: Draw) -> Case:
     return {"self": x, "other": other}, ["self"]
 
 
+def gate(draw: Draw) -> Case:
+    x = maps(draw)
+    shape = draw(st.sampled_from([x.shape, (2, 4, 1, 1), (2, 1, *x.shape[2:])]))
+    return {"maps": x, "gate": torch.rand(*shape, dtype=torch.float64)}, ["maps", "gate"]
+
+
+def part(draw: Draw) -> Case:
+    start, step = draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    dim = draw(st.sampled_from([1, 2, -1]))
+    end = draw(st.sampled_from([None, 2**63 - 1, 4, -1]))
+    return {"self": maps(draw), "dim": dim, "start": start, "end": end, "step": step}, ["self"]
+
+
+def order(draw: Draw) -> Case:
+    x = draw(st.sampled_from([maps(draw), randn(2, 3, 2, 4, 5)]))
+    dims = [0, *draw(st.permutations(range(1, x.dim())))]
+    return {"self": x, "dims": dims, "dim0": dims[1], "dim1": -1}, ["self"]
+
+
+def copies(draw: Draw) -> Case:
+    shape = draw(st.sampled_from([(2, 4, 1, 1), (2, 1, 3, 1), (2, 4, 3, 5)]))
+    return {"self": randn(*shape), "size": [-1, 4, 3, 5]}, ["self"]
+
+
+def copies_as(draw: Draw) -> Case:
+    case, varying = copies(draw)
+    return {**case, "other": randn(2, 4, 3, 5)}, varying
+
+
+def thin(draw: Draw) -> Case:
+    dims = draw(st.sampled_from([2, -1]))
+    return {"self": randn(2, 4, 1, 1), "dim": dims}, ["self"]
+
+
+def thin_axes(draw: Draw) -> Case:
+    return {"self": randn(2, 4, 1, 1), "dim": draw(st.sampled_from([[2, 3], [-1]]))}, ["self"]
+
+
+def scaled(draw: Draw) -> Case:
+    return {
+        "input": maps(draw),
+        "output_size": None,
+        "scale_factors": [2.0, draw(st.sampled_from([1.0, 1.5, 3.0]))],
+        "align_corners": draw(st.booleans()),
+    }, ["input"]
+
+
+def shift(draw: Draw) -> Case:
+    return {"self": maps(draw), "shifts": [1, -2], "dims": [2, 3]}, ["self"]
+
+
+def shuffled(_draw: Draw) -> Case:
+    case = {"self": randn(2, 8, 4, 6), "upscale_factor": 2, "downscale_factor": 2}
+    return case, ["self"]
+
+
 def branches(draw: Draw) -> Case:
     x = maps(draw)
     return {"tensors": [x, randn(2, 3, *x.shape[2:]), x + 1], "dim": 1}, ["tensors"]
@@ -153,7 +246,9 @@ def branches(draw: Draw) -> Case:
 
 def border(draw: Draw) -> Case:
     pad = draw(st.sampled_from([[1, 2, 3, 0], [2, 1], [-1, 1, 0, -1]]))
-    return {"self": maps(draw), "pad": pad, "mode": "constant"}, ["self"]
+    mode = draw(st.sampled_from(["constant", "reflect", "replicate", "circular"]))
+    pad = pad if mode == "constant" else [1, 2, 3, 0]
+    return {"self": maps(draw), "pad": pad, "mode": mode}, ["self"]
 
 
 def flatten(draw: Draw) -> Case:
@@ -161,7 +256,9 @@ def flatten(draw: Draw) -> Case:
 
 
 def view(draw: Draw) -> Case:
-    return {"self": maps(draw), "size": [2, 2, -1], "shape": [2, 2, -1]}, ["self"]
+    x = maps(draw)
+    size = draw(st.sampled_from([[2, 2, -1], [2, 2, 2, *x.shape[2:]], [2, -1]]))
+    return {"self": x, "size": size, "shape": size}, ["self"]
 
 
 def dropout(draw: Draw) -> Case:
@@ -171,8 +268,13 @@ def dropout(draw: Draw) -> Case:
 CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.conv2d.default: conv,
     aten.conv2d.padding: conv_padding,
+    aten.conv_transpose2d.input: conv_transposed,
+    idioms.channel_linear: at_positions,
     aten.linear.default: linear,
     aten.batch_norm.default: batch_norm,
+    aten.layer_norm.default: layer_norm,
+    aten.group_norm.default: group_norm,
+    idioms.channel_norm: channel_norm,
     aten.relu.default: activation,
     aten.relu6.default: activation,
     aten.hardtanh.default: activation,
@@ -181,6 +283,11 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.gelu.default: activation,
     aten.silu.default: activation,
     aten.hardswish.default: activation,
+    aten.mish.default: activation,
+    aten.softplus.default: activation,
+    aten.tanh.default: activation,
+    aten.sigmoid.default: activation,
+    aten.hardsigmoid.default: activation,
     aten.max_pool2d.default: max_pool,
     aten.max_pool2d_with_indices.default: max_pool,
     aten.avg_pool2d.default: avg_pool,
@@ -191,8 +298,25 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.sub.Tensor: two_branches,
     aten.mul.Tensor: factor,
     aten.div.Tensor: factor,
+    idioms.gated: gate,
     aten.cat.default: branches,
     aten.pad.default: border,
+    aten.slice.Tensor: part,
+    aten.permute.default: order,
+    aten.transpose.int: order,
+    aten.expand.default: copies,
+    aten.expand_as.default: copies_as,
+    aten.squeeze.dim: thin,
+    aten.squeeze.dims: thin_axes,
+    aten.unsqueeze.default: thin,
+    aten.sum.dim_IntList: mean,
+    aten.roll.default: shift,
+    aten.flip.default: order,
+    aten.pixel_shuffle.default: shuffled,
+    aten.pixel_unshuffle.default: shuffled,
+    aten.upsample_nearest2d.vec: scaled,
+    aten.upsample_bilinear2d.vec: scaled,
+    aten.upsample_bicubic2d.vec: scaled,
     aten.flatten.using_ints: flatten,
     aten.view.default: view,
     aten.reshape.default: view,
@@ -227,11 +351,21 @@ def test_adjoint(target: Any, data: st.DataObject, seed: int) -> None:
     sent = row.adjoint(call, y, lambda: residue, "gradient")
     ours = [cut_to_map(call, s, x) for s, x in zip(sent, xs, strict=True)]
     directions = [torch.randn_like(x) for x in xs]
-    _, forward = torch.autograd.functional.jvp(
-        lambda *moved: _plain_run(_moved(call, varying, moved)), tuple(xs), tuple(directions)
-    )
+    forward = _derivative_along(call, varying, xs, directions)
     backward = sum((d * o).sum() for d, o in zip(directions, ours, strict=True))
     torch.testing.assert_close((forward * y).sum(), backward, rtol=1e-10, atol=1e-10)
+
+
+def _derivative_along(
+    call: Call, varying: list[str], xs: list[Tensor], directions: list[Tensor]
+) -> Tensor:
+    def run(*moved: Tensor) -> Tensor:
+        return _plain_run(_moved(call, varying, moved))
+
+    if call.operation.target is aten.hardsigmoid.default:  # torch has no second derivative of it
+        x = xs[0].clone().requires_grad_()
+        return torch.autograd.grad(run(x).sum(), x)[0] * directions[0]
+    return torch.autograd.functional.jvp(run, tuple(xs), tuple(directions))[1]
 
 
 def _plain_run(call: Call) -> Tensor:
@@ -261,7 +395,11 @@ X = torch.zeros(2, 3, 4, 4)
         (aten.dropout.default, {"input": X, "p": 0.5, "train": True}, ["input"], "drops"),
         (aten.batch_norm.default, {"input": X, "training": True}, ["input"], "statistics"),
         (aten.cat.default, {"tensors": [X, X], "dim": 2}, ["tensors"], "channels"),
-        (aten.pad.default, {"self": X, "pad": [1, 1], "mode": "reflect"}, ["self"], "`reflect`"),
+        (aten.sum.dim_IntList, {"self": X, "dim": [0]}, ["self"], "batch"),
+        (aten.view.default, {"self": X, "size": [6, 4, 4]}, ["self"], "batch"),
+        (aten.permute.default, {"self": X, "dims": [1, 0, 2, 3]}, ["self"], "batch"),
+        (aten.slice.Tensor, {"self": X, "dim": 0, "step": 1}, ["self"], "batch"),
+        (aten.expand.default, {"self": X, "size": [5, 2, 3, 4, 4]}, ["self"], "adds axes"),
         (aten.pad.default, {"self": X, "pad": [1] * 6, "mode": "constant"}, ["self"], "two axes"),
         (aten.mean.dim, {"self": X, "dim": [0]}, ["self"], "batch"),
         (aten.conv2d.default, {"input": X, "weight": X}, ["input", "weight"], "kernels"),

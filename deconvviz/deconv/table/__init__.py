@@ -10,9 +10,17 @@ from collections.abc import Mapping
 import torch
 
 from deconvviz.deconv.geometry import Step
+from deconvviz.deconv.idioms import channel_linear, channel_norm, gated
+from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.activation import ClippedReLU, ReLU, SmoothActivation
-from deconvviz.deconv.table.convolution import Convolution, Linear
-from deconvviz.deconv.table.pointwise import BatchNorm, Difference, Divide, Dropout, Multiply, Sum
+from deconvviz.deconv.table.convolution import (
+    Convolution,
+    Linear,
+    Pointwise,
+    TransposedConvolution,
+)
+from deconvviz.deconv.table.norm import BatchNorm, ChannelNorm, GroupNorm, LayerNorm
+from deconvviz.deconv.table.pointwise import Difference, Divide, Dropout, Gate, Multiply, Sum
 from deconvviz.deconv.table.pooling import (
     AdaptiveAveragePool,
     AdaptiveMaxPool,
@@ -20,19 +28,32 @@ from deconvviz.deconv.table.pooling import (
     MaxPool,
     Mean,
 )
-from deconvviz.deconv.table.row import Row
-from deconvviz.deconv.table.shape import Concatenate, Pad, Reshape
+from deconvviz.deconv.table.row import Residue, Row
+from deconvviz.deconv.table.shape import (
+    Concatenate,
+    Expand,
+    LinearMap,
+    Pad,
+    Reshape,
+    Slice,
+    Transpose,
+)
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["TABLE", "Row", "refusal", "row_of", "step_of"]
+__all__ = ["TABLE", "Residue", "Row", "refusal", "row_of", "step_of"]
 
 _aten = torch.ops.aten
 
 TABLE: Mapping[object, Row] = {
     _aten.conv2d.default: Convolution(),
     _aten.conv2d.padding: Convolution(),
+    _aten.conv_transpose2d.input: TransposedConvolution(),
     _aten.linear.default: Linear(),
+    channel_linear: Pointwise(),
     _aten.batch_norm.default: BatchNorm(),
+    _aten.layer_norm.default: LayerNorm(),
+    _aten.group_norm.default: GroupNorm(),
+    channel_norm: ChannelNorm(),
     _aten.relu.default: ReLU(),
     _aten.relu6.default: ClippedReLU(),
     _aten.hardtanh.default: ClippedReLU(),
@@ -41,6 +62,11 @@ TABLE: Mapping[object, Row] = {
     _aten.gelu.default: SmoothActivation(),
     _aten.silu.default: SmoothActivation(),
     _aten.hardswish.default: SmoothActivation(),
+    _aten.mish.default: SmoothActivation(),
+    _aten.softplus.default: SmoothActivation(),
+    _aten.tanh.default: SmoothActivation(),
+    _aten.sigmoid.default: SmoothActivation(),
+    _aten.hardsigmoid.default: SmoothActivation(),
     _aten.max_pool2d.default: MaxPool(),
     _aten.max_pool2d_with_indices.default: MaxPool(),
     _aten.avg_pool2d.default: AveragePool(),
@@ -51,11 +77,28 @@ TABLE: Mapping[object, Row] = {
     _aten.sub.Tensor: Difference(),
     _aten.mul.Tensor: Multiply(),
     _aten.div.Tensor: Divide(),
+    gated: Gate(),
     _aten.cat.default: Concatenate(),
+    _aten.slice.Tensor: Slice(),
     _aten.pad.default: Pad(),
     _aten.flatten.using_ints: Reshape(),
     _aten.view.default: Reshape(),
     _aten.reshape.default: Reshape(),
+    _aten.squeeze.dims: Reshape(),
+    _aten.squeeze.dim: Reshape(),
+    _aten.unsqueeze.default: Reshape(),
+    _aten.permute.default: Transpose(),
+    _aten.transpose.int: Transpose(),
+    _aten.expand.default: Expand(),
+    _aten.expand_as.default: Expand(),
+    _aten.sum.dim_IntList: LinearMap(),
+    _aten.roll.default: LinearMap(),
+    _aten.flip.default: LinearMap(),
+    _aten.pixel_shuffle.default: LinearMap(),
+    _aten.pixel_unshuffle.default: LinearMap(),
+    _aten.upsample_nearest2d.vec: LinearMap(),
+    _aten.upsample_bilinear2d.vec: LinearMap(),
+    _aten.upsample_bicubic2d.vec: LinearMap(),
     _aten.dropout.default: Dropout(),
     _aten.clone.default: Row(),
     _aten.contiguous.default: Row(),
@@ -73,8 +116,11 @@ def refusal(call: Call) -> str | None:
     return "there is no rule to undo it" if row is None else row.refusal(call)
 
 
-def step_of(call: Call) -> Step:
-    """The call's geometry; one that cannot be undone counts as mixing all positions."""
+def step_of(call: Call, rule: Rule) -> Step:
+    """The call's geometry under a rule; what cannot be undone counts as mixing all positions."""
     row = None if refusal(call) else row_of(call.operation)
-    reach = row.reach(call) if row else None
-    return Step(call.operation.name, call.operation.inputs, reach)
+    if row is None:
+        return Step(call.operation.name, call.operation.inputs, None)
+    return Step(
+        call.operation.name, tuple(row.targets(call.operation, rule)), row.reach(call, rule)
+    )

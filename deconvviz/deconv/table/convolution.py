@@ -7,12 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from deconvviz.deconv.geometry import Field, Reach
+from deconvviz.deconv.geometry import HERE, Field, Reach
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Recall, Row, pair
 from deconvviz.deconv.tape import Call
 
-__all__ = ["Convolution", "Linear"]
+__all__ = ["Convolution", "Linear", "Pointwise", "TransposedConvolution"]
 
 
 class Convolution(Row):
@@ -25,7 +25,7 @@ class Convolution(Row):
         return "its kernels depend on the images" if call.varies("weight") else None
 
     @override
-    def reach(self, call: Call) -> Field:
+    def reach(self, call: Call, rule: Rule) -> Field:
         stride, dilation = pair(call["stride"]), pair(call["dilation"])
         kernel = call["weight"].shape[2:]
         extent = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
@@ -45,6 +45,40 @@ class Convolution(Row):
         return [functional.conv_transpose2d(signal, kernels, None, stride, 0, 0, groups, dilation)]
 
 
+class Pointwise(Convolution):
+    """A 1x1 convolution that the network writes as a linear layer over the channels."""
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> Field:
+        return HERE
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        return [functional.conv2d(signal, call["weight"].T[:, :, None, None])]
+
+
+class TransposedConvolution(Row):
+    """Filtered with the same kernels, from full maps: what a unit reads depends on its phase."""
+
+    undone: ClassVar[str] = "convolution with the same kernels, no bias"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return "its kernels depend on the images" if call.varies("weight") else None
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> None:
+        return None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        stride, padding, dilation = (pair(call[k]) for k in ("stride", "padding", "dilation"))
+        kernels, groups = call["weight"], call["groups"]
+        sent = functional.conv2d(signal, kernels, None, stride, padding, dilation, groups)
+        height, width = call["input"].shape[2:]  # output padding may reach one more
+        return [sent[:, :, :height, :width]]
+
+
 class Linear(Row):
     """A linear layer, over the last axis."""
 
@@ -55,7 +89,7 @@ class Linear(Row):
         return "its matrix depends on the images" if call.varies("weight") else None
 
     @override
-    def reach(self, call: Call) -> None:
+    def reach(self, call: Call, rule: Rule) -> None:
         return None
 
     @override

@@ -9,9 +9,9 @@ from typing_extensions import override
 from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Recall, Row
-from deconvviz.deconv.tape import Call
+from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["BatchNorm", "Difference", "Divide", "Dropout", "Multiply", "Sum"]
+__all__ = ["Difference", "Divide", "Dropout", "Gate", "Multiply", "Sum"]
 
 
 class Dropout(Row):
@@ -20,23 +20,6 @@ class Dropout(Row):
     @override
     def refusal(self, call: Call) -> str | None:
         return "it drops units even in evaluation mode" if call["train"] else None
-
-
-class BatchNorm(Row):
-    """Its scale, which equals folding it into the convolution before it."""
-
-    undone: ClassVar[str] = "multiplied by its scale, no shift"
-
-    @override
-    def refusal(self, call: Call) -> str | None:
-        return "it uses the statistics of the batch" if call["training"] else None
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        scale = (call["running_var"] + call["eps"]).rsqrt()
-        if call["weight"] is not None:
-            scale = scale * call["weight"]
-        return [signal * scale.view(-1, *[1] * (signal.dim() - 2))]
 
 
 class Sum(Row):
@@ -80,7 +63,7 @@ class Multiply(Row):
         return call["other"] if call.varies("self") else call["self"]
 
     @override
-    def reach(self, call: Call) -> Field | None:
+    def reach(self, call: Call, rule: Rule) -> Field | None:
         factor = self.factor(call)
         # A factor of its own for every position would have to be cut to the windows.
         return (
@@ -90,6 +73,42 @@ class Multiply(Row):
     @override
     def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
         return [signal * self.factor(call)]
+
+
+class Gate(Row):
+    """A product with a gate, as in squeeze-and-excitation.
+
+    Under `deconvnet` and `guided` the gate is held as recorded, like a switch; under `gradient` it
+    has its share in the derivative.
+    """
+
+    undone: ClassVar[str] = "multiplied by the recorded gate; gradient: the derivative of both"
+    extension: ClassVar[bool] = True
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        return call.run(), (call["gate"], call["maps"])
+
+    @override
+    def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
+        return operation.inputs if rule == "gradient" else operation.inputs[:1]
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        one_for_all = call["gate"].shape[-2:] != call["maps"].shape[-2:]
+        return None if rule == "gradient" and one_for_all else HERE
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        gate, maps = recall()
+        passed = signal * gate
+        if rule != "gradient":
+            return [passed]
+        share = signal * maps
+        summed = [
+            axis for axis in range(1, share.dim()) if gate.shape[axis] == 1 != share.shape[axis]
+        ]
+        return [passed, share.sum(summed, keepdim=True) if summed else share]
 
 
 class Divide(Multiply):

@@ -32,7 +32,7 @@ class _Pool(Row):
         return y, x
 
     @override
-    def reach(self, call: Call) -> Field:
+    def reach(self, call: Call, rule: Rule) -> Field:
         return self.geometry(call)
 
     def places(self, call: Call, signal: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
@@ -129,7 +129,7 @@ class AdaptiveMaxPool(Row):
     undone: ClassVar[str] = "unpooled through the recorded positions of the maxima"
 
     @override
-    def reach(self, call: Call) -> None:
+    def reach(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
@@ -153,7 +153,7 @@ class AdaptiveAveragePool(Row):
     undone: ClassVar[str] = "spread evenly over each bin, overlaps summed"
 
     @override
-    def reach(self, call: Call) -> None:
+    def reach(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
@@ -181,7 +181,7 @@ class Mean(Row):
         return sorted(dim % call["self"].dim() for dim in dims)
 
     @override
-    def reach(self, call: Call) -> None:
+    def reach(self, call: Call, rule: Rule) -> None:
         return None
 
     @override

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.tape import Call
+from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["Recall", "Row", "pair"]
+__all__ = ["Recall", "Residue", "Row", "pair"]
 
-Recall = Callable[[], Tensor]
+Residue = Tensor | tuple[Tensor, ...]
+Recall = Callable[[], Any]
 
 
 class Row:
@@ -33,30 +34,34 @@ class Row:
         """Why this very call cannot be undone; None if it can."""
         return None
 
-    def run(self, call: Call) -> tuple[Tensor, Tensor | None]:
+    def run(self, call: Call) -> tuple[Tensor, Residue | None]:
         """The operation's value, and what must be remembered to undo it.
 
-        What is remembered lies over the value: (N, C, H, W), or (N, ...) where that has no
-        positions, in a compact dtype.
+        What is remembered, one tensor or several, lies over the value: (N, ..., H, W), or (N, ...)
+        where that has no positions, in a compact dtype. An axis of size one stands for all of it.
         """
         return call.run(), None
 
-    def reach(self, call: Call) -> Field | None:
-        """What one output position reads of each input; None if that is no interval."""
+    def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
+        """The names of the inputs that get a signal, among `operation.inputs`, in order."""
+        return operation.inputs
+
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        """What one output position reads of each target; None if that is no interval."""
         return HERE
 
     def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        """The signal sent to each input, in the order of `call.operation.inputs`.
+        """The signal sent to each of the `targets`, in their order.
 
         Args:
             call: The operation with its weights; the inputs are known by shape alone.
-            signal: (K, C, h, w) in K windows of the value, or (K, ...) where it has no positions.
+            signal: (K, ..., h, w) in K windows of the value, or (K, ...) without positions.
             recall: Looks up what `run` remembered, at the same windows.
             rule: Matters to activations alone.
 
         Returns:
-            Per input (K, C, h', w') in the windows that `reach` leads to, or on the whole input if
-            that is None. What falls off the input's edge is cut away by the caller.
+            Per target (K, ..., h', w') in the windows that `reach` leads to, or on the whole input
+            if that is None. What falls off the input's edge is cut away by the caller.
         """
         return [signal]
 

@@ -7,26 +7,158 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from deconvviz.deconv.geometry import Field, Reach
+from deconvviz.deconv.geometry import HERE, Field, Reach, has_positions
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Recall, Row
-from deconvviz.deconv.tape import Call, Ref
+from deconvviz.deconv.tape import Call, Operation, Ref
 
-__all__ = ["Concatenate", "Pad", "Reshape"]
+__all__ = ["Concatenate", "Expand", "LinearMap", "Pad", "Reshape", "Slice", "Transpose"]
 
 
 class Reshape(Row):
-    """The same numbers in another shape, image by image: flatten, view, reshape."""
+    """The same numbers in another shape, image by image: flatten, view, reshape, squeeze."""
 
     undone: ClassVar[str] = "the former shape"
 
     @override
-    def reach(self, call: Call) -> None:
+    def refusal(self, call: Call) -> str | None:
+        same_batch = call.run().shape[:1] == call["self"].shape[:1]
+        return None if same_batch else "it mixes the images of a batch"
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        # The last two axes stay: it regroups channels, as a channel shuffle does.
+        before, after = call["self"].shape, call.run().shape
+        stays = has_positions(before) and has_positions(after) and before[-2:] == after[-2:]
+        return HERE if stays else None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        shape = call["self"].shape[1:]
+        if self.reach(call, rule) is not None:
+            shape = (*shape[:-2], *signal.shape[-2:])
+        return [signal.reshape(len(signal), *shape)]
+
+
+class Transpose(Row):
+    """Axes in another order, the batch's excepted."""
+
+    undone: ClassVar[str] = "the former order of axes"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return None if self._order(call)[0] == 0 else "it transposes the images of a batch"
+
+    def _order(self, call: Call) -> list[int]:
+        dims = call["self"].dim()
+        if "dims" in call.arguments:
+            return [dim % dims for dim in call["dims"]]
+        order, (a, b) = list(range(dims)), (call["dim0"] % dims, call["dim1"] % dims)
+        order[a], order[b] = b, a
+        return order
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        order = self._order(call)
+        last = len(order) - 2, len(order) - 1
+        return HERE if has_positions(call["self"].shape) and (*order[-2:],) == last else None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        order = self._order(call)
+        return [signal.permute([order.index(axis) for axis in range(len(order))])]
+
+
+class Slice(Row):
+    """A part of an axis."""
+
+    undone: ClassVar[str] = "back to its part, zero elsewhere"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return None if call["dim"] % call["self"].dim() else "it takes a part of the batch"
+
+    def _part(self, call: Call) -> tuple[int, int, int, int]:
+        """The axis, its length, the first index and the step of the part."""
+        axis = call["dim"] % call["self"].dim()
+        length = call["self"].shape[axis]
+        start, _, step = slice(call["start"], call["end"], call["step"]).indices(length)
+        return axis, length, start, step
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        axis, _, start, step = self._part(call)
+        from_end = axis - call["self"].dim()
+        if from_end < -2 or not has_positions(call["self"].shape):
+            return HERE
+        moved = Reach(step, start, 1)
+        return (moved, HERE[1]) if from_end == -2 else (HERE[0], moved)
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        axis, length, start, step = self._part(call)
+        if axis >= call["self"].dim() - 2 and has_positions(call["self"].shape):
+            length, start = (signal.shape[axis] - 1) * step + 1, 0
+        sent = signal.new_zeros(*signal.shape[:axis], length, *signal.shape[axis + 1 :])
+        index = torch.arange(signal.shape[axis], device=signal.device) * step + start
+        return [sent.index_copy_(axis, index, signal)]
+
+
+class Expand(Row):
+    """One number for many places."""
+
+    undone: ClassVar[str] = "summed over the places that share a number"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        before, after = call["self"].shape, call.run().shape
+        if len(before) != len(after) or before[0] != after[0]:
+            return "it adds axes, or copies images"
+        return None
+
+    @override
+    def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
+        return operation.inputs[:1]  # of `expand_as` the second gives its shape alone
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
     def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        return [signal.reshape(len(signal), *call["self"].shape[1:])]
+        shape = call["self"].shape
+        shared = [axis for axis in range(1, len(shape)) if shape[axis] != signal.shape[axis]]
+        return [signal.sum(shared, keepdim=True) if shared else signal]
+
+
+class LinearMap(Row):
+    """Any other linear map of each image: reflected borders, interpolation, shifts, sums.
+
+    Its transpose is torch's own derivative of it, on full maps.
+    """
+
+    undone: ClassVar[str] = "its transpose, from full maps"
+
+    def _argument(self, call: Call) -> str:
+        """The name of the argument that is mapped."""
+        return next(name for name in call.arguments if call.varies(name))
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        same_batch = call.run().shape[:1] == call[self._argument(call)].shape[:1]
+        return None if same_batch else "it mixes the images of a batch"
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        return None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        with torch.enable_grad():
+            name = self._argument(call)
+            zeros = signal.new_zeros(len(signal), *call[name].shape[1:]).requires_grad_()
+            value = Call(call.operation, {**call.arguments, name: zeros}).run()
+            return torch.autograd.grad(value, zeros, signal)
 
 
 class Concatenate(Row):
@@ -47,20 +179,26 @@ class Concatenate(Row):
         return [part for ref, part in zip(refs, parts, strict=True) if ref.name in inputs]
 
 
-class Pad(Row):
-    """A border of one number around the map; a negative border cuts."""
+class Pad(LinearMap):
+    """A border around the map: of one number, or of what the map shows; a negative one cuts."""
 
-    undone: ClassVar[str] = "its border cut away"
+    undone: ClassVar[str] = "its border cut away, or summed back where it repeats the map"
 
     @override
     def refusal(self, call: Call) -> str | None:
-        if call["mode"] != "constant":
-            return f"its border is `{call['mode']}`, and only a constant one is supported"
         if len(call["pad"]) > 4 or call["self"].dim() != 4:
             return "it pads more than the two axes of a map"
         return None
 
     @override
-    def reach(self, call: Call) -> Field:
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        if call["mode"] != "constant":
+            return None
         left, _, top, _ = (*call["pad"], 0, 0)[:4]
         return Reach(1, -top, 1), Reach(1, -left, 1)
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        if call["mode"] == "constant":
+            return [signal]
+        return super().adjoint(call, signal, recall, rule)

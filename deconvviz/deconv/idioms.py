@@ -1,0 +1,244 @@
+"""Idioms: what networks write in several operations, put on the tape as the one that it is.
+
+Splitting channels and taking a part is a slice; a product with a squashed branch is a gate, or a
+SiLU where the branch is the value's own; what runs between two transpositions to channels-last and
+back (ConvNeXt) runs channels first, so that every map on the tape is (N, C, H, W).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from deconvviz.deconv.tape import Operation, Ref, Tape
+
+__all__ = ["channel_linear", "channel_norm", "gated", "idiomatic"]
+
+_aten = torch.ops.aten
+
+# A squashing function f -> the activation that x f(x) is.
+_SQUASHES: Mapping[object, Callable[..., Any]] = {
+    _aten.sigmoid.default: _aten.silu.default,
+    _aten.hardsigmoid.default: _aten.hardswish.default,
+}
+
+# What a gate may pass between the squashing and the product: shapes change, numbers do not.
+_SAME_NUMBERS = (
+    "view",
+    "reshape",
+    "expand",
+    "expand_as",
+    "unsqueeze",
+    "squeeze",
+    "clone",
+    "contiguous",
+)
+
+_TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
+_MOVES_NOTHING = (
+    *("clone", "contiguous", "dropout", "elu", "gelu", "hardsigmoid", "hardswish", "hardtanh"),
+    *("leaky_relu", "mish", "relu", "relu6", "sigmoid", "silu", "softplus", "tanh"),
+)
+
+
+def gated(maps: Tensor, gate: Tensor) -> Tensor:
+    """Maps times a gate, which broadcasts over them."""
+    return maps * gate
+
+
+def channel_linear(maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A linear layer at every position of maps (N, C, H, W): a 1x1 convolution."""
+    return functional.linear(maps.movedim(1, -1), weight, bias).movedim(-1, 1)
+
+
+def channel_norm(
+    maps: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float = 1e-5
+) -> Tensor:
+    """Layer normalisation over the channels at every position of maps (N, C, H, W)."""
+    last = maps.movedim(1, -1)
+    return functional.layer_norm(last, last.shape[-1:], weight, bias, eps).movedim(-1, 1)
+
+
+def idiomatic(tape: Tape) -> Tape:
+    """The same tape in fewer and plainer operations; it computes the same values."""
+    for rewrite in (_slices, _gates, _channels_first):
+        tape = replace(tape, operations=tuple(rewrite(tape)))
+    return tape
+
+
+def _needed(operations: list[Operation], before: Tape) -> list[Operation]:
+    """Without what a rewrite has left without a reader."""
+    once_read = {name for op in before.operations for name in op.reads}
+    read = {name for op in operations for name in op.reads}
+    return [op for op in operations if op.name in read or op.name not in once_read]
+
+
+# --- parts of the channels ------------------------------------------------------------------------
+
+
+def _slices(tape: Tape) -> list[Operation]:
+    by_name = {op.name: op for op in tape.operations}
+    shapes = tape.shapes()
+    return _needed([_as_slice(op, by_name, shapes) or op for op in tape.operations], tape)
+
+
+def _as_slice(
+    op: Operation, by_name: Mapping[str, Operation], shapes: Mapping[str, tuple[int, ...]]
+) -> Operation | None:
+    """A part that is taken of split channels."""
+    if op.kind != "getitem" or not op.inputs or op.inputs[0] not in by_name:
+        return None
+    split, place = by_name[op.inputs[0]], op.arguments["1"]
+    if split.kind not in ("chunk", "split", "split_with_sizes") or not split.inputs:
+        return None
+    whole = shapes[split.inputs[0]]
+    if split.arguments["dim"] % len(whole) != 1:
+        return None
+    start, end = _bounds(split, whole[1], place)
+    arguments = {"self": Ref(split.inputs[0]), "dim": 1, "start": start, "end": end, "step": 1}
+    return replace(op, target=_aten.slice.Tensor, arguments=arguments, inputs=split.inputs)
+
+
+def _bounds(split: Operation, channels: int, place: int) -> tuple[int, int]:
+    if split.kind == "split_with_sizes":
+        sizes = split.arguments["split_sizes"]
+        place %= len(sizes)
+        return sum(sizes[:place]), sum(sizes[: place + 1])
+    if split.kind == "chunk":
+        size = -(-channels // split.arguments["chunks"])
+    else:
+        size = split.arguments["split_size"]
+    place %= -(-channels // size)
+    return size * place, min(size * (place + 1), channels)
+
+
+# --- gates ----------------------------------------------------------------------------------------
+
+
+def _gates(tape: Tape) -> list[Operation]:
+    by_name = {op.name: op for op in tape.operations}
+    return _needed([_as_gate(op, by_name) or op for op in tape.operations], tape)
+
+
+def _as_gate(op: Operation, by_name: Mapping[str, Operation]) -> Operation | None:
+    """A product of a map with a squashed branch."""
+    if op.target is not _aten.mul.Tensor or len(op.inputs) != 2:
+        return None
+    for gate, maps in (op.inputs[::-1], op.inputs):
+        squash = _squash(gate, by_name)
+        if squash is None:
+            continue
+        own = squash.name == gate and squash.inputs == (maps,)
+        if own:
+            activation = _SQUASHES[squash.target]
+            return replace(op, target=activation, arguments={"self": Ref(maps)}, inputs=(maps,))
+        arguments = {"maps": Ref(maps), "gate": Ref(gate)}
+        return replace(op, target=gated, arguments=arguments, inputs=(maps, gate))
+    return None
+
+
+def _squash(name: str, by_name: Mapping[str, Operation]) -> Operation | None:
+    """The squashing function that a value is, but for its shape."""
+    op = by_name.get(name)
+    while op is not None and op.target not in _SQUASHES:
+        follow = op.kind in _SAME_NUMBERS and op.inputs
+        op = by_name.get(op.inputs[0]) if follow else None
+    return op
+
+
+# --- channels first -------------------------------------------------------------------------------
+
+
+def _channels_first(tape: Tape) -> list[Operation]:
+    return _ChannelsFirst(tape.shapes()).rewrite(tape.operations)
+
+
+class _ChannelsFirst:
+    """One walk over the tape that takes out transpositions to channels-last and back."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.shapes = shapes
+        self.held: dict[str, str] = {}  # a channels-last value -> what holds it channels first
+        self.renamed: dict[str, str] = {}  # a value transposed back -> what it is
+        self.transposed: set[str] = set()  # held values that were transposed after all
+        self.done: list[Operation] = []
+
+    def rewrite(self, operations: Iterable[Operation]) -> list[Operation]:
+        operations = list(operations)
+        read = {name for op in operations for name in op.reads}
+        for op in operations:
+            self._take(_renaming(op, self.renamed))
+            if op.name in self.held and op.name not in read:  # the network ends so
+                self._transpose(op.name)
+        return self.done
+
+    def _take(self, op: Operation) -> None:
+        source = op.inputs[0] if op.inputs else ""
+        if _permutes(op, _TO_LAST) and source not in self.held and len(self.shapes[source]) == 4:
+            self.held[op.name] = source
+        elif _permutes(op, _TO_FIRST) and source in self.held:
+            self.renamed[op.name] = self.held[source]
+        elif not any(name in self.held for name in op.reads):
+            self.done.append(op)
+        elif (moved := self._moved(op)) is not None:
+            self.done.append(moved)
+            self.held[op.name] = moved.name
+        else:
+            last = {name: self._transpose(name) for name in op.reads if name in self.held}
+            self.done.append(_renaming(op, last))
+
+    def _moved(self, op: Operation) -> Operation | None:
+        """An operation on channels-last values as the same on what holds them, if it has one."""
+        if op.shape is None or len(op.shape) != 3 or not all(n in self.held for n in op.inputs):
+            return None
+        target, arguments = op.target, dict(op.arguments)
+        if op.kind == "layer_norm" and len(arguments["normalized_shape"]) == 1:
+            target = channel_norm
+            names = ("input", "weight", "bias", "eps")
+            arguments = {name: arguments[name] for name in names}
+        elif op.kind == "linear" and len(op.inputs) == 1:
+            target = channel_linear
+        elif op.kind not in _MOVES_NOTHING and not (op.kind == "add" and len(op.inputs) == 2):
+            return None
+        height, width, channels = op.shape
+        moved = _renaming(replace(op, target=target, arguments=arguments), self.held)
+        return replace(moved, name=f"{op.name}_first", shape=(channels, height, width))
+
+    def _transpose(self, name: str) -> str:
+        """A channels-last value for an operation that wants it so; its name."""
+        last = f"{name}_last"
+        if name not in self.transposed:
+            self.transposed.add(name)
+            source = self.held[name]
+            arguments = {"self": Ref(source), "dims": _TO_LAST}
+            shape = self.shapes[name][1:]
+            target = _aten.permute.default
+            self.done.append(Operation(last, target, arguments, (source,), (), shape))
+        return last
+
+
+def _permutes(op: Operation, order: tuple[int, ...]) -> bool:
+    if op.kind != "permute" or len(op.inputs) != 1:
+        return False
+    dims: tuple[int, ...] = op.arguments["dims"]
+    return len(dims) == 4 and tuple(dim % 4 for dim in dims) == order
+
+
+def _renaming(op: Operation, names: Mapping[str, str]) -> Operation:
+    """The operation reading other values in place of those in `names`."""
+    if not any(name in names for name in op.reads):
+        return op
+    arguments = {name: _renamed(value, names) for name, value in op.arguments.items()}
+    inputs = tuple(names.get(name, name) for name in op.inputs)
+    return replace(op, arguments=arguments, inputs=inputs)
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Ref):
+        return Ref(names.get(value.name, value.name))
+    if isinstance(value, tuple):
+        return tuple(_renamed(item, names) for item in value)
+    return value

@@ -1,0 +1,133 @@
+"""Rows of the normalisations: fixed statistics are a scale, an image's own are held as recorded."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from deconvviz.deconv.geometry import HERE, Field
+from deconvviz.deconv.rules import Rule
+from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.tape import Call
+
+__all__ = ["BatchNorm", "ChannelNorm", "GroupNorm", "LayerNorm"]
+
+
+class BatchNorm(Row):
+    """Its scale, which equals folding it into the convolution before it."""
+
+    undone: ClassVar[str] = "multiplied by its scale, no shift"
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return "it uses the statistics of the batch" if call["training"] else None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        scale = (call["running_var"] + call["eps"]).rsqrt()
+        if call["weight"] is not None:
+            scale = scale * call["weight"]
+        return [signal * scale.view(-1, *[1] * (signal.dim() - 2))]
+
+
+class _OwnStatistics(Row, ABC):
+    """A normalisation by an image's own mean and variance over some axes.
+
+    Under `deconvnet` and `guided` the statistics are held as recorded, like switches, so that what
+    is left is a scale; under `gradient` they have their share in the derivative.
+    """
+
+    undone: ClassVar[str] = "multiplied by the recorded scale; gradient: the full derivative"
+    extension: ClassVar[bool] = True
+
+    @abstractmethod
+    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """A value, or a signal, in a shape in which statistics are over whole axes; these axes."""
+
+    @abstractmethod
+    def weight(self, call: Call, signal: Tensor) -> Tensor | None:
+        """The learned scale, in a shape that broadcasts over a signal."""
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        maps, axes = self.parts(call, call["input"])
+        variance, mean = torch.var_mean(maps, axes, correction=0, keepdim=True)
+        scale = (variance + call["eps"]).rsqrt()
+        normal = ((maps - mean) * scale).reshape(call["input"].shape)
+        return call.run(), (self.recorded(call, scale), normal)
+
+    def recorded(self, call: Call, scale: Tensor) -> Tensor:  # noqa: ARG002  groups have a use
+        """The scales in a shape that broadcasts over the value."""
+        return scale
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        scale, normal = recall()
+        weight = self.weight(call, signal)
+        signal = signal if weight is None else signal * weight
+        if rule == "gradient":
+            parts, axes = self.parts(call, signal)
+            normal = normal.reshape(parts.shape)
+            share = (parts * normal).mean(axes, keepdim=True)
+            parts = parts - parts.mean(axes, keepdim=True) - normal * share
+            signal = parts.reshape(signal.shape)
+        return [signal * scale]
+
+
+class LayerNorm(_OwnStatistics):
+    """Over the last axes."""
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> None:
+        return None
+
+    @override
+    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        return value, tuple(range(-len(call["normalized_shape"]), 0))
+
+    @override
+    def weight(self, call: Call, signal: Tensor) -> Tensor | None:
+        weight: Tensor | None = call["weight"]
+        return weight
+
+
+class ChannelNorm(_OwnStatistics):
+    """Over the channels, at every position."""
+
+    @override
+    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        return value, (1,)
+
+    @override
+    def weight(self, call: Call, signal: Tensor) -> Tensor | None:
+        return None if call["weight"] is None else call["weight"][:, None, None]
+
+
+class GroupNorm(_OwnStatistics):
+    """Over all positions and the channels of a group."""
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        return None if rule == "gradient" else HERE
+
+    @override
+    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        parts = value.reshape(len(value), call["num_groups"], -1, *value.shape[2:])
+        return parts, tuple(range(2, parts.dim()))
+
+    @override
+    def recorded(self, call: Call, scale: Tensor) -> Tensor:
+        channels = call["input"].shape[1] // call["num_groups"]
+        return (
+            scale.flatten(1)
+            .repeat_interleave(channels, 1)
+            .view(len(scale), -1, *[1] * (call["input"].dim() - 2))
+        )
+
+    @override
+    def weight(self, call: Call, signal: Tensor) -> Tensor | None:
+        weight: Tensor | None = call["weight"]
+        return None if weight is None else weight.view(-1, *[1] * (signal.dim() - 2))

@@ -1,0 +1,101 @@
+"""What is put on the tape as one operation: the same values, in plainer operations."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deconvviz.deconv.idioms import channel_linear, channel_norm, gated, idiomatic
+from deconvviz.deconv.tape import Tape, trace
+from tests.deconv.networks import GRAPHS, network
+from tests.deconv.test_tape import Plain, run
+
+
+class Mixing(nn.Module):
+    """Every idiom once, and what looks like one but is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.LayerNorm(8)
+        self.wide = nn.Linear(8, 16)
+        self.back = nn.Linear(16, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        first, _, third = x.split([2, 3, 3], dim=1)
+        x = torch.cat([third, x.chunk(4, dim=1)[-1], first, x.split(5, dim=1)[1][:, :1]], dim=1)
+        x = x * torch.sigmoid(x) + x * functional.hardsigmoid(x)
+        x = torch.sigmoid(x.mean((2, 3), keepdim=True)).expand_as(x) * x
+        last = x.permute(0, 2, 3, 1)
+        last = self.back(functional.gelu(self.wide(self.norm(last)))) + last
+        rows = last.cumsum(dim=-1)  # knows nothing of channels first
+        return torch.add(last, rows).permute(0, 3, 1, 2) * x.cumsum(dim=1)
+
+
+def both(model: nn.Module, size: tuple[int, int, int]) -> tuple[Tape, Tape]:
+    tape = trace(model, size)
+    return tape, idiomatic(tape)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (3, 3, 21, 10)])
+def test_the_values_are_the_models(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    model = Mixing().double().eval()
+    _, tape = both(model, (3, 16, 16))
+    images = torch.randn(*shape, dtype=torch.float64)
+    torch.testing.assert_close(run(tape, model, images), model(images), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", ["mobilenet_v3", "shufflenet_v2", "convnext"])
+def test_families_keep_their_values(family: str) -> None:
+    model, size = network(family), GRAPHS[family][1]
+    _, tape = both(model, size)
+    images = torch.randn(2, *size, dtype=torch.float64)
+    torch.testing.assert_close(run(tape, model, images), model(images), rtol=1e-10, atol=1e-12)
+
+
+def test_each_idiom_is_found_and_nothing_else() -> None:
+    _, after = both(Mixing(), (3, 16, 16))
+    kinds = [op.kind for op in after.operations]
+    assert kinds.count("silu") == kinds.count("hardswish") == 1
+    assert kinds.count("gated") == 1
+    assert kinds.count("channel_linear") == 2
+    assert kinds.count("channel_norm") == 1
+    assert not {"split", "split_with_sizes", "chunk", "getitem", "hardsigmoid"} & set(kinds)
+    assert kinds.count("permute") == 2  # for the sum that cannot be read otherwise, and back
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (lambda x: x * torch.sigmoid(x), ["silu"]),
+        (lambda x: torch.sigmoid(x) * x, ["silu"]),
+        (lambda x: x * torch.sigmoid(2 * x), ["mul", "sigmoid", "gated"]),
+        (lambda x: x.relu() * torch.sigmoid(x), ["relu", "sigmoid", "gated"]),
+        (lambda x: x * x, ["mul"]),
+        (lambda x: x * x.softmax(1), ["softmax", "mul"]),
+        (lambda x: x * 3, ["mul"]),
+        (lambda x: x.permute(0, 2, 3, 1).relu().permute(0, 3, 1, 2), ["relu"]),
+        (lambda x: x.permute(0, 2, 3, 1), ["permute"]),
+        (lambda x: x.split(2, dim=1)[0] + x.chunk(2, dim=1)[1], ["slice", "slice", "add"]),
+        (lambda x: x.split(2, dim=0)[0], ["split", "getitem"]),
+    ],
+)
+def test_what_becomes_of_a_function(function: Callable[[Tensor], Tensor], kinds: list[str]) -> None:
+    model = Plain(function)
+    _, tape = both(model, (4, 6, 6))
+    assert [op.kind for op in tape.operations] == kinds
+    images = torch.randn(2, 4, 6, 6)
+    torch.testing.assert_close(run(tape, model, images), model(images))
+
+
+def test_operations_of_our_own_are_what_they_say() -> None:
+    maps, weight, bias = torch.randn(2, 4, 5, 6), torch.randn(7, 4), torch.randn(7)
+    expected = functional.conv2d(maps, weight[:, :, None, None], bias)
+    torch.testing.assert_close(channel_linear(maps, weight, bias), expected)
+    normed = channel_norm(maps, None, None)
+    torch.testing.assert_close(normed.mean(1), torch.zeros(2, 5, 6), atol=1e-6, rtol=0)
+    torch.testing.assert_close(gated(maps, maps[:, :, :1, :1]), maps * maps[:, :, :1, :1])
