@@ -1,6 +1,7 @@
 """From chosen activations back down to pixels."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ __all__ = ["Projection", "Start", "project"]
 
 Start = Literal["activation", "one"]
 STARTS: tuple[Start, ...] = get_args(Start)
+_CACHE = 2**23  # bytes of one signal tensor, of which a few are at work at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +191,7 @@ class _Descent:
         self.top, self.input = top, tape.input
         self.residues, self.rule = recording.residues, rule
         self.itemsize = recording.dtype.itemsize
+        self.parts = self._parts(recording.device)
 
     def windows_of(self, value: str, starts: Starts) -> Windows:
         """The windows in a value of the signals from `starts`."""
@@ -198,19 +201,35 @@ class _Descent:
         """Project some groups: (G, C, h, w) in the windows of the images."""
         starts = groups.starts(begin.device)
         signals = {self.top: self._start(groups, starts, begin)}
-        for call, step in zip(reversed(self.calls), reversed(self.steps), strict=True):
-            here = self.windows_of(step.output, starts)
-            sent = TABLE[call.operation.target].adjoint(
-                call,
-                signals.pop(step.output),
-                partial(self._recall, step.output, here),
-                self.rule,
-            )
-            for name, signal in zip(step.inputs, sent, strict=True):
-                there = self.windows_of(name, starts)
-                arrived = here.reaching(step.reach, there).carry(signal, there, self.shapes[name])
-                signals[name] = signals[name] + arrived if name in signals else arrived
+        return self._down(len(self.calls), signals, starts)
+
+    def _down(self, place: int, signals: dict[str, Tensor], starts: Starts) -> Tensor:
+        """Send signals through the first `place` calls, in ever smaller parts as they grow."""
+        while place:
+            place -= 1
+            part = self.parts[place]
+            if len(starts) > part:
+                rows = [slice(i, i + part) for i in range(0, len(starts), part)]
+                return torch.cat(
+                    [
+                        self._down(place + 1, {n: s[row] for n, s in signals.items()}, starts[row])
+                        for row in rows
+                    ]
+                )
+            self._undo(place, signals, starts)
         return signals[self.input]
+
+    def _undo(self, place: int, signals: dict[str, Tensor], starts: Starts) -> None:
+        """Send the signal in one call's value on to what that was made of."""
+        call, step = self.calls[place], self.steps[place]
+        here = self.windows_of(step.output, starts)
+        sent = TABLE[call.operation.target].adjoint(
+            call, signals.pop(step.output), partial(self._recall, step.output, here), self.rule
+        )
+        for name, signal in zip(step.inputs, sent, strict=True):
+            there = self.windows_of(name, starts)
+            arrived = here.reaching(step.reach, there).carry(signal, there, self.shapes[name])
+            signals[name] = signals[name] + arrived if name in signals else arrived
 
     def _recall(self, value: str, windows: Windows) -> Residue:
         residue = self.residues[value]
@@ -228,8 +247,22 @@ class _Descent:
             return signal.index_put_((group, channel), values)
         y = groups.y.to(begin.device) - windows.top[group]
         x = groups.x.to(begin.device) - windows.left[group]
-        signal = begin.new_zeros(len(groups), self.shapes[self.top][1], *windows.size)
-        return signal.index_put_((group, channel, y, x), values)
+        signal = begin.new_zeros(len(groups), *windows.size, self.shapes[self.top][1])
+        return signal.index_put_((group, y, x, channel), values).permute(0, 3, 1, 2)
+
+    def _parts(self, device: torch.device) -> list[int]:
+        """How many signals at once each call undoes fastest.
+
+        On a CPU, as many as its cache holds: larger tensors are written to memory and back, and the
+        system clears fresh pages for each of them. Few kernels then wait for many signals, because
+        signals are small where kernels are large.
+        """
+        if device.type != "cpu":
+            return [sys.maxsize] * len(self.steps)
+        return [
+            max(1, _CACHE // (self.itemsize * max(map(self._count, (s.output, *s.inputs)))))
+            for s in self.steps
+        ]
 
     def bytes_per_signal(self) -> int:
         """How much memory one signal takes at its widest, intermediate copies included."""

@@ -151,7 +151,9 @@ def record(
     operations = tape.ancestors(kept)
     _check(tape, model, images)
     with torch.no_grad():
-        run = _Run(tape, model, images.detach(), kept, operations)
+        # Channels last: convolutions are as fast or faster, and windows are cut in runs of bytes.
+        images = images.detach().contiguous(memory_format=torch.channels_last)
+        run = _Run(tape, model, images, kept, operations)
     activations = {
         layer: value if value.dim() == 4 else value[:, :, None, None]
         for layer in layers

@@ -1,7 +1,8 @@
 """Windows as tensors: reading maps at them, and carrying a signal from one to another.
 
 A signal outside its map is zero, everywhere and always; what is recorded of a map may therefore be
-read there as anything.
+read there as anything. Maps and signals lie channels last in memory, where convolutions are
+fastest and one position's channels are one run of bytes.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,12 @@ class Starts:
     image: Tensor
     y: Tensor
     x: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, rows: slice) -> "Starts":
+        return Starts(self.image[rows], self.y[rows], self.x[rows])
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,18 @@ class Windows:
 
         What is one for all positions of a map, (N, ..., 1, 1), stays so.
         """
-        if self.field is None or maps.shape[-2:] == (1, 1):
-            return maps[self.starts.image]
+        height, width = maps.shape[-2:]
+        whole = (Reach(0, 0, height), Reach(0, 0, width))
+        if self.field is None or self.field == whole or (height, width) == (1, 1):
+            one_image = len(maps) == 1
+            return maps.expand(len(self.starts), *maps.shape[1:]) if one_image else self._of(maps)
         return gather(maps, self.starts.image, self.top, self.left, self.size)
+
+    def _of(self, maps: Tensor) -> Tensor:
+        """Each signal's image of the maps, whole."""
+        if maps.dim() != 4:
+            return maps[self.starts.image]
+        return maps.permute(0, 2, 3, 1)[self.starts.image].permute(0, 3, 1, 2)
 
     def reaching(self, reach: Field | None, whole: "Windows") -> "Windows":
         """What these windows reach below; the `whole` windows there if that is no interval."""
@@ -88,20 +104,31 @@ class Windows:
                 top, left = to.top - self.top, to.left - self.left
                 within = inside(top, left, to.size, self.size)
                 signal = _masked(gather(signal, rows, top, left, to.size), within)
-        if _always_inside(target[0], map_size[0]) and _always_inside(target[1], map_size[1]):
+        if to.are_inside(map_size):
             return signal
         return _masked(signal, inside(to.top, to.left, to.size, map_size))
+
+    def are_inside(self, map_size: tuple[int, int]) -> bool:
+        """Whether no window leaves the map, as far as that can be told without a wait."""
+        assert self.field is not None
+        if all(map(_always_inside, self.field, map_size)):
+            return True
+        if self.starts.image.is_cuda or not len(self.starts):
+            return False
+        return all(
+            first.min() >= 0 and first.max() + reach.size <= length
+            for first, reach, length in zip(
+                (self.top, self.left), self.field, map_size, strict=True
+            )
+        )
 
 
 def gather(maps: Tensor, rows: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> Tensor:
     """Cut K windows of one size out of maps (N, ..., H, W); beyond an edge the edge is repeated."""
     ys = _positions(top, size[0]).clamp(0, maps.shape[-2] - 1)
     xs = _positions(left, size[1]).clamp(0, maps.shape[-1] - 1)
-    planes = maps.flatten(1, -3)
-    channels = torch.arange(planes.shape[1], device=maps.device)
-    cut = planes[
-        rows[:, None, None, None], channels[:, None, None], ys[:, None, :, None], xs[:, None, None]
-    ]
+    planes = maps.flatten(1, -3).permute(0, 2, 3, 1)
+    cut = planes[rows[:, None, None], ys[:, :, None], xs[:, None]].permute(0, 3, 1, 2)
     return cut.reshape(len(rows), *maps.shape[1:-2], *size)
 
 

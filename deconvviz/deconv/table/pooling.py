@@ -39,9 +39,8 @@ class _Pool(Row):
         """A blank input window, and its positions under each kernel element, as views of it."""
         y, x = self.geometry(call)
         height, width = signal.shape[2:]
-        blank = signal.new_zeros(
-            *signal.shape[:2], (height - 1) * y.stride + y.size, (width - 1) * x.stride + x.size
-        )
+        rows, columns = (height - 1) * y.stride + y.size, (width - 1) * x.stride + x.size
+        blank = signal.new_zeros(len(signal), rows, columns, signal.shape[1]).permute(0, 3, 1, 2)
         dilation = pair(call.arguments.get("dilation", 1))
         views = (
             blank[
@@ -85,10 +84,24 @@ class MaxPool(_Pool):
     @override
     def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
         switches = recall()
+        y, x = self.geometry(call)
+        if (y.stride, x.stride) == (y.size, x.size) == pair(call["kernel_size"]):
+            return [_unpooled(signal, switches, (y.size, x.size))]
         window, places = self.places(call, signal)
         for element, place in enumerate(places):
             place += signal * (switches == element)
         return [window]
+
+
+def _unpooled(signal: Tensor, switches: Tensor, kernel: tuple[int, int]) -> Tensor:
+    """Side by side, where pooling windows do not overlap: one comparison and one product."""
+    (count, channels, height, width), (rows, columns) = signal.shape, kernel
+    elements = torch.arange(rows * columns, dtype=switches.dtype, device=switches.device)
+    chosen = switches.permute(0, 2, 3, 1)[:, :, None, :, None]
+    chosen = (chosen == elements.view(rows, 1, columns, 1)).view(torch.int8)  # quicker than bool
+    spread = signal.permute(0, 2, 3, 1)[:, :, None, :, None] * chosen
+    spread = spread.reshape(count, height * rows, width * columns, channels)
+    return spread.permute(0, 3, 1, 2)
 
 
 class AveragePool(_Pool):

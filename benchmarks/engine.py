@@ -1,0 +1,161 @@
+"""How fast the engine is against captum, and how near the machine's limit.
+
+    python benchmarks/engine.py [--device cuda] [--write]
+
+Each row projects some units of one layer with deconvviz (one call, its forward pass included) and
+with captum's NeuronDeconvolution (one call a unit), warm, in one run, and prints the ratio of the
+times a unit; weights are random. `--write` puts the table into benchmarks/RESULTS.md.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import captum
+import torch
+from captum.attr import NeuronDeconvolution
+from torch import Tensor, nn
+from torchvision.models import get_model
+
+from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.models import vgg
+from deconvviz.training.device import device_name
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+SECONDS = 4.0  # spent on each side of each row, after one call to warm up
+
+
+@dataclass(frozen=True)
+class Work:
+    """Units of one layer in some pictures."""
+
+    title: str
+    model: Callable[[], nn.Module]
+    side: int
+    layer: str
+    images: int
+    units: int  # a picture
+
+    def make(self, device: str) -> tuple[nn.Module, Tensor]:
+        """The network with random weights, and random pictures."""
+        torch.manual_seed(0)
+        model = self.model().eval().to(device)
+        for module in model.modules():  # captum cannot take in-place activations
+            if isinstance(module, nn.ReLU):
+                module.inplace = False
+        return model, torch.randn(self.images, 3, self.side, self.side, device=device)
+
+
+def zoo(name: str) -> Callable[[], nn.Module]:
+    """An untrained network of torchvision."""
+    return lambda: get_model(name, weights=None)
+
+
+ROWS = (
+    Work("VGG16 conv3_3, 64 units", zoo("vgg16"), 224, "features.15", 1, 64),
+    Work("VGG16 conv4_3, 64 units", zoo("vgg16"), 224, "features.22", 1, 64),
+    Work("VGG16 conv5_3, 64 units", zoo("vgg16"), 224, "features.29", 1, 64),
+    Work("ResNet18 layer2, 64 units", zoo("resnet18"), 224, "layer2.1.conv2", 1, 64),
+    Work("vgg 32x32, last map, every unit of 32", vgg, 32, "stage3.relu2", 32, 256),
+)
+
+
+def seconds(run: Callable[[], object], device: str) -> float:
+    """The median of calls for some seconds, one at least."""
+    run()
+    times: list[float] = []
+    began = time.perf_counter()
+    while not times or time.perf_counter() - began < SECONDS:
+        started = time.perf_counter()
+        run()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def ours(net: Deconvnet, work: Work, images: Tensor) -> Callable[[], Tensor]:
+    """Record, choose the strongest units, project."""
+
+    def run() -> Tensor:
+        recording = net.record(images, [work.layer])
+        return net.project(recording, chosen(recording[work.layer], work), start="one").pixels
+
+    return run
+
+
+def chosen(maps: Tensor, work: Work) -> Selection:
+    """The position of the maximum in the first maps of every picture."""
+    place = maps[:, : work.units].flatten(2).argmax(2).cpu()
+    image, channel = torch.meshgrid(
+        torch.arange(len(place)), torch.arange(place.shape[1]), indexing="ij"
+    )
+    image, channel, place = image.flatten(), channel.flatten(), place.flatten()
+    return Selection(work.layer, image, channel, place // maps.shape[3], place % maps.shape[3])
+
+
+def captums(
+    model: nn.Module, images: Tensor, units: Selection, batched: bool
+) -> tuple[Callable[[], object], int]:
+    """A call of captum for one unit, in one picture or in all at once, and how many it does."""
+    method = NeuronDeconvolution(model, model.get_submodule(units.layer))
+    place = (int(units.channel[0]), int(units.y[0]), int(units.x[0]))
+    pictures = (images if batched else images[:1]).clone().requires_grad_()
+
+    def run() -> object:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells of the hooks that it sets
+            return method.attribute(pictures, place)
+
+    return run, len(pictures)
+
+
+def measure(work: Work, device: str) -> list[str]:
+    """The table's line for one row."""
+    model, images = work.make(device)
+    net = Deconvnet(model, (3, work.side, work.side))
+    with torch.no_grad():
+        units = chosen(net.record(images, [work.layer])[work.layer], work)
+    mine = seconds(ours(net, work, images), device) / len(units)
+    one, _ = captums(model, images, units, batched=False)
+    theirs = seconds(one, device)
+    line = [work.title, f"{1e3 * mine:.2f}", f"{1e3 * theirs:.1f}", f"**{theirs / mine:.0f}x**"]
+    if work.images > 1:
+        all_at_once, count = captums(model, images, units, batched=True)
+        best = seconds(all_at_once, device) / count
+        return [*line, f"**{best / mine:.1f}x**"]
+    return [*line, ""]
+
+
+def table(device: str) -> str:
+    """The whole table in Markdown."""
+    head = ["work", "ours, ms a unit", "captum, ms a unit", "ratio", "captum batched over pictures"]
+    lines = [head, ["---"] * len(head)]
+    for work in ROWS:
+        lines.append(measure(work, device))
+        print(" | ".join(lines[-1]), flush=True)  # noqa: T201
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    """Measure, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    made = (
+        f"{device_name(torch.device(options.device))}; torch {torch.__version__}, "
+        f"captum {captum.__version__}; {date.today()}"
+    )
+    text = f"# The engine\n\n`python benchmarks/engine.py`; {made}.\n\n{table(options.device)}\n"
+    if options.write:
+        RESULTS.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
