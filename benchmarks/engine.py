@@ -11,7 +11,7 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,7 +27,7 @@ from deconvviz.models import vgg
 from deconvviz.training.device import device_name
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-SECONDS = 4.0  # spent on each side of each row, after one call to warm up
+SECONDS = 12.0  # spent on each row, after one call of each side to warm up
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ ROWS = (
 )
 
 
-def seconds(run: Callable[[], object], device: str) -> float:
-    """The median of calls for some seconds, one at least."""
-    run()
-    times: list[float] = []
+def seconds(runs: Sequence[Callable[[], object]], device: str) -> list[float]:
+    """The median of each; in turns, so that a busy machine slows all of them alike."""
+    times: list[list[float]] = [[] for _ in runs]
     began = time.perf_counter()
-    while not times or time.perf_counter() - began < SECONDS:
-        started = time.perf_counter()
-        run()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+    while len(times[0]) < 3 or time.perf_counter() - began < SECONDS:
+        for run, taken in zip(runs, times, strict=True):
+            started = time.perf_counter()
+            run()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            taken.append(time.perf_counter() - started)
+    return [statistics.median(taken[1:]) for taken in times]
 
 
 def ours(net: Deconvnet, work: Work, images: Tensor) -> Callable[[], Tensor]:
@@ -101,8 +101,8 @@ def chosen(maps: Tensor, work: Work) -> Selection:
 
 def captums(
     model: nn.Module, images: Tensor, units: Selection, batched: bool
-) -> tuple[Callable[[], object], int]:
-    """A call of captum for one unit, in one picture or in all at once, and how many it does."""
+) -> Callable[[], object]:
+    """A call of captum for one unit, in one picture or in all at once."""
     method = NeuronDeconvolution(model, model.get_submodule(units.layer))
     place = (int(units.channel[0]), int(units.y[0]), int(units.x[0]))
     pictures = (images if batched else images[:1]).clone().requires_grad_()
@@ -112,7 +112,7 @@ def captums(
             warnings.simplefilter("ignore")  # it tells of the hooks that it sets
             return method.attribute(pictures, place)
 
-    return run, len(pictures)
+    return run
 
 
 def measure(work: Work, device: str) -> list[str]:
@@ -121,15 +121,11 @@ def measure(work: Work, device: str) -> list[str]:
     net = Deconvnet(model, (3, work.side, work.side))
     with torch.no_grad():
         units = chosen(net.record(images, [work.layer])[work.layer], work)
-    mine = seconds(ours(net, work, images), device) / len(units)
-    one, _ = captums(model, images, units, batched=False)
-    theirs = seconds(one, device)
+    one, all_at_once = (captums(model, images, units, batched=b) for b in (False, True))
+    taken = seconds((ours(net, work, images), one, all_at_once), device)
+    mine, theirs, best = taken[0] / len(units), taken[1], taken[2] / work.images
     line = [work.title, f"{1e3 * mine:.2f}", f"{1e3 * theirs:.1f}", f"**{theirs / mine:.0f}x**"]
-    if work.images > 1:
-        all_at_once, count = captums(model, images, units, batched=True)
-        best = seconds(all_at_once, device) / count
-        return [*line, f"**{best / mine:.1f}x**"]
-    return [*line, ""]
+    return [*line, f"**{best / mine:.1f}x**" if work.images > 1 else ""]
 
 
 def table(device: str) -> str:

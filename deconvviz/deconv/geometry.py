@@ -56,8 +56,13 @@ class Reach:
             return whole(length)
         if self.stride:
             return self
-        start, end = max(self.offset, 0), min(self.offset + self.size, length)
+        start = min(max(self.offset, 0), length - 1)  # never empty, even where all is padding
+        end = max(min(self.offset + self.size, length), start + 1)
         return Reach(0, start, end - start)
+
+    def at(self, position: int) -> "Reach":
+        """What one position reaches, as a fixed interval."""
+        return Reach(0, self.stride * position + self.offset, self.size)
 
 
 # Along y and x. None stands for a value without positions, or for an operation that mixes them all.
@@ -125,21 +130,19 @@ def receptive_fields(
 
 
 def windows_below(
-    steps: Sequence[Step], top: str, size: tuple[int, int], shapes: Mapping[str, Shape]
+    steps: Sequence[Step], starts: Mapping[str, Field | None], shapes: Mapping[str, Shape]
 ) -> dict[str, Field | None]:
-    """The window in each value, from a start of `size` positions in the value `top` downwards.
+    """The window in each value, from where signals start downwards.
 
     Args:
-        steps: The operations that `top` is made by, in the order of their execution.
-        top: The value in which the signal starts.
-        size: How many positions the start covers, down and across.
+        steps: The operations that the starts are made by, in the order of their execution.
+        starts: Value name -> the window in which a signal stands there; None without positions.
         shapes: The shape of every value.
 
     Returns:
-        Value name -> its window, as a field from the start's first position.
+        Value name -> its window, as a field from the same positions as the starts.
     """
     mixing = {step.output for step in steps if step.reach is None}
-    start = (Reach(1, 0, size[0]), Reach(1, 0, size[1]))
     windows: dict[str, Field | None] = {}
 
     def widen(name: str, window: Field | None) -> None:
@@ -151,7 +154,8 @@ def windows_below(
         held = windows.get(name)
         windows[name] = window if held is None else hull(held, window, shape)
 
-    widen(top, start)
+    for name, window in starts.items():
+        widen(name, window)
     for step in reversed(steps):
         above = windows[step.output]
         for name in step.inputs:

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, get_args
@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from deconvviz.deconv.geometry import windows_below
+from deconvviz.deconv.geometry import Field, Reach, windows_below
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.deconv.selection import Selection
@@ -24,6 +24,9 @@ __all__ = ["Projection", "Start", "project"]
 Start = Literal["activation", "one"]
 STARTS: tuple[Start, ...] = get_args(Start)
 _CACHE = 2**23  # bytes of one signal tensor, of which a few are at work at once
+_FEW = 4  # signals; fewer at once are slower than each alone in a window of its own
+
+_Fields = Mapping[str, Field | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,23 +190,41 @@ class _Descent:
         operations = tape.ancestors([top])
         self.calls = _on_the_way(tape.calls(operations, model, self.shapes), top, rule)
         self.steps = [step_of(call, rule) for call in self.calls]
-        self.fields = windows_below(self.steps, top, size, self.shapes)
+        start = (Reach(1, 0, size[0]), Reach(1, 0, size[1]))
+        self.fields = windows_below(self.steps, {top: start}, self.shapes)
         self.top, self.input = top, tape.input
         self.residues, self.rule = recording.residues, rule
         self.itemsize = recording.dtype.itemsize
         self.parts = self._parts(recording.device)
 
     def windows_of(self, value: str, starts: Starts) -> Windows:
-        """The windows in a value of the signals from `starts`."""
+        """The windows in a value of the signals from `starts`, all of one size."""
         return Windows(starts, self.fields[value])
 
     def run(self, groups: _Groups, begin: Tensor) -> Tensor:
         """Project some groups: (G, C, h, w) in the windows of the images."""
         starts = groups.starts(begin.device)
         signals = {self.top: self._start(groups, starts, begin)}
-        return self._down(len(self.calls), signals, starts)
+        return self._part(len(self.calls), signals, starts)
 
-    def _down(self, place: int, signals: dict[str, Tensor], starts: Starts) -> Tensor:
+    def _part(self, place: int, signals: dict[str, Tensor], starts: Starts) -> Tensor:
+        """Send signals through the first `place` calls, in the windows of `self.fields`."""
+        if len(starts) != 1 or starts.y.device.type != "cpu":
+            return self._down(place, signals, starts, self.fields)
+        # One alone needs no window of the size of others', but only what lies on the map.
+        y, x = int(starts.y), int(starts.x)
+        here = {n: f and (f[0].at(y), f[1].at(x)) for n, f in self.fields.items() if n in signals}
+        fields = windows_below(self.steps[:place], here, self.shapes)
+        for name, signal in signals.items():
+            there = Windows(starts, fields[name])
+            signals[name] = self.windows_of(name, starts).carry(signal, there, self.shapes[name])
+        pixels = self._down(place, signals, starts, fields)
+        windows, shape = self.windows_of(self.input, starts), self.shapes[self.input]
+        return Windows(starts, fields[self.input]).carry(pixels, windows, shape)
+
+    def _down(
+        self, place: int, signals: dict[str, Tensor], starts: Starts, fields: _Fields
+    ) -> Tensor:
         """Send signals through the first `place` calls, in ever smaller parts as they grow."""
         while place:
             place -= 1
@@ -212,22 +233,24 @@ class _Descent:
                 rows = [slice(i, i + part) for i in range(0, len(starts), part)]
                 return torch.cat(
                     [
-                        self._down(place + 1, {n: s[row] for n, s in signals.items()}, starts[row])
+                        self._part(place + 1, {n: s[row] for n, s in signals.items()}, starts[row])
                         for row in rows
                     ]
                 )
-            self._undo(place, signals, starts)
+            self._undo(place, signals, starts, fields)
         return signals[self.input]
 
-    def _undo(self, place: int, signals: dict[str, Tensor], starts: Starts) -> None:
+    def _undo(
+        self, place: int, signals: dict[str, Tensor], starts: Starts, fields: _Fields
+    ) -> None:
         """Send the signal in one call's value on to what that was made of."""
         call, step = self.calls[place], self.steps[place]
-        here = self.windows_of(step.output, starts)
+        here = Windows(starts, fields[step.output])
         sent = TABLE[call.operation.target].adjoint(
             call, signals.pop(step.output), partial(self._recall, step.output, here), self.rule
         )
         for name, signal in zip(step.inputs, sent, strict=True):
-            there = self.windows_of(name, starts)
+            there = Windows(starts, fields[name])
             arrived = here.reaching(step.reach, there).carry(signal, there, self.shapes[name])
             signals[name] = signals[name] + arrived if name in signals else arrived
 
@@ -259,10 +282,9 @@ class _Descent:
         """
         if device.type != "cpu":
             return [sys.maxsize] * len(self.steps)
-        return [
-            max(1, _CACHE // (self.itemsize * max(map(self._count, (s.output, *s.inputs)))))
-            for s in self.steps
-        ]
+        sizes = [max(map(self._count, (step.output, *step.inputs))) for step in self.steps]
+        parts = [_CACHE // (self.itemsize * size) for size in sizes]
+        return [part if part >= _FEW else 1 for part in parts]
 
     def bytes_per_signal(self) -> int:
         """How much memory one signal takes at its widest, intermediate copies included."""

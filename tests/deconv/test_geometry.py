@@ -66,16 +66,30 @@ def test_the_window_of_one_unit_in_the_image_is_its_receptive_field() -> None:
     fields = receptive_fields(STEPS, "image", SHAPES)
     below = {"conv": STEPS[:1], "pool": STEPS[:2], "side": STEPS[2:3], "sum": STEPS[:4]}
     for top, steps in below.items():
-        assert windows_below(steps, top, (1, 1), SHAPES)["image"] == fields[top]
+        assert windows_below(steps, {top: HERE}, SHAPES)["image"] == fields[top]
 
 
 def test_windows_of_a_mixing_operation_are_whole_maps() -> None:
-    windows = windows_below(STEPS, "flat", (1, 1), SHAPES)
+    windows = windows_below(STEPS, {"flat": None}, SHAPES)
     assert windows["flat"] is None
     assert windows["sum"] == (Reach(0, 0, 16), Reach(0, 0, 10))
     assert windows["image"] == (Reach(0, 0, 32), Reach(0, 0, 20))
 
 
 def test_a_window_as_long_as_the_map_is_the_map() -> None:
-    windows = windows_below(STEPS[:1], "conv", (8, 17), SHAPES)
+    start = (Reach(1, 0, 8), Reach(1, 0, 17))
+    windows = windows_below(STEPS[:1], {"conv": start}, SHAPES)
     assert windows["image"] == (Reach(1, -2, 12), Reach(0, 0, 20))
+
+
+def test_the_window_of_one_place_is_what_of_it_lies_on_the_map() -> None:
+    corner = (HERE[0].at(0), HERE[1].at(9))
+    windows = windows_below(STEPS[:2], {"pool": corner}, SHAPES)
+    assert windows["pool"] == (Reach(0, 0, 1), Reach(0, 9, 1))
+    assert windows["conv"] == (Reach(0, 0, 2), Reach(0, 18, 2))
+    assert windows["image"] == (Reach(0, 0, 4), Reach(0, 16, 4))
+
+
+def test_a_fixed_window_beside_the_map_keeps_one_position() -> None:
+    assert Reach(0, -3, 2).clip(5) == Reach(0, 0, 1)
+    assert Reach(0, 7, 2).clip(5) == Reach(0, 4, 1)
