@@ -27,7 +27,6 @@ _SQUASHES: Mapping[object, Callable[..., Any]] = {
 
 # What a gate may pass between the squashing and the product: shapes change, numbers do not.
 _SAME_NUMBERS = (
-    "view",
     "reshape",
     "expand",
     "expand_as",

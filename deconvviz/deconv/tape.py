@@ -313,7 +313,9 @@ def _kind(target: Any) -> str:
 
 
 def _out_of_place(target: Any) -> Any:
-    """The operation that gives the same value and writes nowhere."""
+    """The operation that gives the same value, writes nowhere and takes any layout in memory."""
+    if target is torch.ops.aten.view.default:
+        return torch.ops.aten.reshape.default
     if not _writes(target):
         return target
     functional = getattr(torch.ops.aten, _kind(target).rstrip("_"), None)

@@ -258,7 +258,7 @@ def flatten(draw: Draw) -> Case:
 def view(draw: Draw) -> Case:
     x = maps(draw)
     size = draw(st.sampled_from([[2, 2, -1], [2, 2, 2, *x.shape[2:]], [2, -1]]))
-    return {"self": x, "size": size, "shape": size}, ["self"]
+    return {"self": x, "shape": size}, ["self"]
 
 
 def dropout(draw: Draw) -> Case:
@@ -318,7 +318,6 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.upsample_bilinear2d.vec: scaled,
     aten.upsample_bicubic2d.vec: scaled,
     aten.flatten.using_ints: flatten,
-    aten.view.default: view,
     aten.reshape.default: view,
     aten.dropout.default: dropout,
     aten.clone.default: activation,
@@ -396,7 +395,7 @@ X = torch.zeros(2, 3, 4, 4)
         (aten.batch_norm.default, {"input": X, "training": True}, ["input"], "statistics"),
         (aten.cat.default, {"tensors": [X, X], "dim": 2}, ["tensors"], "channels"),
         (aten.sum.dim_IntList, {"self": X, "dim": [0]}, ["self"], "batch"),
-        (aten.view.default, {"self": X, "size": [6, 4, 4]}, ["self"], "batch"),
+        (aten.reshape.default, {"self": X, "shape": [6, 4, 4]}, ["self"], "batch"),
         (aten.permute.default, {"self": X, "dims": [1, 0, 2, 3]}, ["self"], "batch"),
         (aten.slice.Tensor, {"self": X, "dim": 0, "step": 1}, ["self"], "batch"),
         (aten.expand.default, {"self": X, "size": [5, 2, 3, 4, 4]}, ["self"], "adds axes"),

@@ -82,7 +82,6 @@ TABLE: Mapping[object, Row] = {
     _aten.slice.Tensor: Slice(),
     _aten.pad.default: Pad(),
     _aten.flatten.using_ints: Reshape(),
-    _aten.view.default: Reshape(),
     _aten.reshape.default: Reshape(),
     _aten.squeeze.dims: Reshape(),
     _aten.squeeze.dim: Reshape(),
