@@ -1,7 +1,8 @@
 """What a network is made of, and how each operation is undone: said before any picture."""
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from deconvviz.deconv.table import refusal, row_of
@@ -32,7 +33,10 @@ class CoveredOperation:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Every operation of a network between the images and its outputs; `str()` is for people."""
+    """Every operation of a network between the images and its outputs.
+
+    `str()` is for people, `json()` for programs.
+    """
 
     operations: tuple[CoveredOperation, ...]
 
@@ -40,6 +44,10 @@ class Coverage:
     def unsupported(self) -> tuple[CoveredOperation, ...]:
         """What cannot be undone: layers above it can be recorded, but not projected."""
         return tuple(op for op in self.operations if op.status == "unsupported")
+
+    def json(self) -> str:
+        """A list with an object an operation, whose keys are the fields of `CoveredOperation`."""
+        return json.dumps([asdict(op) for op in self.operations], indent=1)
 
     def __str__(self) -> str:
         width = max((len(op.operation) for op in self.operations), default=0)

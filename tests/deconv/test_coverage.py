@@ -1,3 +1,5 @@
+import json
+
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +38,14 @@ def test_extensions_and_the_unsupported_are_told_apart() -> None:
     assert status["gelu"] == "extension"
     assert status["softmax"] == "unsupported"
     assert coverage.unsupported[0].operation == "softmax"
+
+
+def test_as_json_it_says_the_same() -> None:
+    coverage = Deconvnet(Odd(), (3, 8, 8)).coverage
+    rows = json.loads(coverage.json())
+    assert [row["operation"] for row in rows] == [op.operation for op in coverage.operations]
+    assert rows[2]["status"] == "unsupported"
+    assert rows[2]["modules"] == ["stem.2", "stem.3"]
 
 
 def test_the_text_is_for_people() -> None:
