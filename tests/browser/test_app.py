@@ -130,8 +130,10 @@ def test_both_files_of_a_reconstruction_can_be_taken_away(page, server, tmp_path
 
     open_page(page, server, "reconstruct?view=as+the+classifier+does")
     for label, suffix in (("PNG", ".png"), ("Raw tensor", ".safetensors")):
+        buttons = page.get_by_role("button", name=label)
+        buttons.nth(1).wait_for()  # the whole picture's, the first on the page, comes last
         with page.expect_download() as download:
-            page.get_by_role("button", name=label).first.click()
+            buttons.first.click()
         path = tmp_path / f"taken{suffix}"
         download.value.save_as(path)
         assert download.value.suggested_filename.endswith(suffix)
