@@ -317,6 +317,6 @@ def _on_the_way(calls: Sequence[Call], top: str, rule: Rule) -> list[Call]:
             reason = refusal(call)
             if reason:
                 raise UnsupportedOperationError(f"cannot undo {call.operation}: {reason}")
-            reached.update(step_of(call, rule).inputs)
+            reached.update(TABLE[call.operation.target].targets(call.operation, rule))
             passed.append(call)
     return passed[::-1]
