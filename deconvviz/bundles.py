@@ -1,10 +1,11 @@
 """A name or a path -> a network that is ready to be looked at."""
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from PIL import Image
@@ -12,14 +13,19 @@ from torch import Tensor, nn
 
 from deconvviz.card import card
 from deconvviz.checkpoint import Checkpoint, Description, load_checkpoint
-from deconvviz.data import normalise
-from deconvviz.errors import UnknownModelError
-from deconvviz.images import to_tensor
+from deconvviz.errors import SettingError, UnknownModelError
+from deconvviz.intake import Intake, Rectangle, Size
 
 __all__ = ["DEMOS", "Bundle", "load"]
 
 DEMOS = ("demo", "demo-deconv")
 """The networks that come with the package."""
+
+_KINDS = (
+    f"{', '.join(DEMOS)}, torchvision/NAME, timm/NAME, paths of checkpoints that end in "
+    ".safetensors, and package.module:function, which makes a network of your own"
+)
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 @dataclass(frozen=True)
@@ -29,80 +35,111 @@ class Bundle:
     Attributes:
         name: What it was loaded by.
         model: The network, on the CPU, in evaluation mode.
-        description: What its checkpoint says of it.
-        sha256: Of the checkpoint's file: a key for caches.
+        intake: How a picture becomes its input.
+        architecture: What kind of network it is.
+        classes: In the order of the logits; none where they are not known or the head is missing.
+        facts: What is known of its training and its quality: short phrases, Markdown.
+        card: All that is known of it, a Markdown page; may be empty.
+        training: The training record of a checkpoint: recipe, device, seconds, metrics, test.
+        sha256: Of the checkpoint's file, or of all weights where there is none: a key for caches.
         snapshots: Epoch -> checkpoint of its convolutional stages then, where there are any.
     """
 
     name: str
     model: nn.Module
-    description: Description
-    sha256: str
+    intake: Intake
+    architecture: str
+    classes: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    card: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
     snapshots: Mapping[int, Path] = field(default_factory=dict)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes, in the order of the logits; none where the head is missing."""
-        return () if self.description.stages_only else self.description.classes
+    @classmethod
+    def from_checkpoint(
+        cls, name: str, checkpoint: Checkpoint, snapshots: Mapping[int, Path] | None = None
+    ) -> "Bundle":
+        """A network that `deconvviz train` made."""
+        described = checkpoint.description
+        return cls(
+            name,
+            checkpoint.network(),
+            Intake(described.size, described.mean, described.std),
+            described.model,
+            () if described.stages_only else described.classes,
+            _facts(described),
+            card(described, name),
+            described.training,
+            checkpoint.sha256,
+            snapshots or {},
+        )
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        input_size: tuple[int, int, int] = (3, 224, 224),
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
+        classes: tuple[str, ...] = (),
+        name: str = "",
+    ) -> "Bundle":
+        """A network of your own, with what it wants of a picture.
+
+        Args:
+            model: The network; it is put into evaluation mode.
+            input_size: Channels, height and width of its training pictures, which are square.
+            mean: Per channel, of pixels in [0, 1], subtracted from the input; 0 if not given.
+            std: Per channel, the divisor after it; 1 if not given.
+            classes: In the order of the logits.
+            name: How it is called; by default its class's name.
+
+        Raises:
+            SettingError: The sizes do not fit together.
+        """
+        channels, height, width = input_size
+        mean, std = mean or (0.0,) * channels, std or (1.0,) * channels
+        if height != width or height < 1:
+            raise SettingError(f"input_size {input_size} is no square; give (channels, side, side)")
+        if len(mean) != channels or len(std) != channels or min(std) <= 0:
+            raise SettingError(
+                f"mean {mean} and std {std} do not fit {channels} channels; give one number a "
+                "channel, and std above zero"
+            )
+        architecture = type(model).__name__
+        intake = Intake(height, mean, std)
+        digest = weights_digest(model)
+        name = name or architecture
+        return cls(name, model.eval(), intake, architecture, classes, sha256=digest)
 
     @property
     def input_size(self) -> tuple[int, int, int]:
         """(C, H, W) of the pictures it was trained on."""
-        return self.description.input_size
+        return self.intake.input_size
 
-    @property
-    def training(self) -> Mapping[str, Any]:
-        """The training record: recipe, device, seconds, metrics an epoch, test result."""
-        return self.description.training
+    def box(self, picture: Image.Image) -> Rectangle:
+        """The part of `picture` that the model sees: top, left, bottom, right, in its pixels."""
+        return self.intake.box(picture)
 
-    @cached_property
-    def card(self) -> str:
-        """Its card, Markdown."""
-        return card(self.description, self.name)
-
-    def box(self, picture: Image.Image) -> tuple[int, int, int, int]:
-        """The part of `picture` that the model sees: top, left, bottom, right, in its pixels.
-
-        The largest central square; all of a square picture.
-        """
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        return top, left, top + side, left + side
-
-    def view(
-        self, picture: Image.Image, size: int | Literal["trained"] | None = "trained"
-    ) -> Image.Image:
+    def view(self, picture: Image.Image, size: Size = "trained") -> Image.Image:
         """The pixels that `preprocess` normalises, as a picture; its arguments are the same."""
-        if size is None:
-            return picture
-        side = self.input_size[1] if size == "trained" else size
-        if picture.size == (side, side):
-            return picture
-        top, left, bottom, right = self.box(picture)
-        square = picture.crop((left, top, right, bottom))
-        return square.resize((side, side), Image.Resampling.BICUBIC)
+        return self.intake.view(picture, size)
 
-    def preprocess(
-        self, picture: Image.Image, size: int | Literal["trained"] | None = "trained"
-    ) -> Tensor:
+    def preprocess(self, picture: Image.Image, size: Size = "trained") -> Tensor:
         """Make a picture what the model was trained on.
 
         Args:
             picture: Any size and mode.
-            size: The side of the square that `box` cuts out and that is then resized
-                (antialiased bicubic), by default that of the training pictures; a picture already
-                of that size passes untouched. None keeps the whole picture at its own size, for
-                the convolutional layers, which take any.
+            size: The side of the square that `box` cuts out and that is then resized, by default
+                that of the training pictures; a picture already of that size passes untouched.
+                None keeps the whole picture at its own size, for the convolutional layers, which
+                take any.
 
         Returns:
             (C, H, W) float32, normalised for this model.
         """
-        seen = self.view(picture, size)
-        pixels = to_tensor(seen.convert("L") if self.input_size[0] == 1 else seen)
-        pixels = pixels[None, : self.input_size[0]]
-        return normalise(
-            pixels, self.description.mean, self.description.std, torch.contiguous_format
-        )[0]
+        return self.intake.tensor(picture, size)
 
     def at_epoch(self, epoch: int) -> "Bundle":
         """The convolutional stages as they were after `epoch` epochs of training.
@@ -115,35 +152,89 @@ class Bundle:
             raise UnknownModelError(
                 f"`{self.name}` has no snapshot of epoch {epoch}; kept were: {kept}"
             )
-        return _bundle(f"{self.name}, epoch {epoch}", load_checkpoint(self.snapshots[epoch]), {})
+        name = f"{self.name}, epoch {epoch}"
+        return Bundle.from_checkpoint(name, load_checkpoint(self.snapshots[epoch]))
 
 
-def load(name: str | Path) -> Bundle:
+def load(
+    name: str | Path,
+    *,
+    weights: str | None = "default",
+    download: bool = False,
+    checkpoint: str | Path | None = None,
+    input_size: tuple[int, int, int] | None = None,
+) -> Bundle:
     """Load a network.
 
     Args:
-        name: "demo", a VGG trained on CIFAR-10; "demo-deconv", its twin trained with a
-            deconvolution decoder; or the path of a checkpoint made by `deconvviz train`.
+        name: "demo", trained on CIFAR-10; "demo-deconv", its twin trained with a deconvolution
+            decoder; the path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or
+            "timm/NAME"; or "package.module:function", which is imported and called without
+            arguments and gives a module, or a `Bundle`, made by `Bundle.of`.
+        weights: Of torchvision and timm: "default", the name of others, or None for random ones.
+        download: Whether weights that are not on this machine may be fetched, with a progress bar.
+        checkpoint: Of a function's network: a file of its `state_dict`, safetensors or made by
+            `torch.save`; code in it is never run.
+        input_size: Of a function's network: channels, height, width; 3 x 224 x 224 by default.
 
     Raises:
         UnknownModelError: no network has this name.
-        CheckpointError: the checkpoint is missing, damaged or unsafe.
+        CheckpointError: a checkpoint or weights are missing, damaged, unsafe or of another network.
+        SettingError: an option does not go with this kind of name.
     """
-    if str(name) in DEMOS:
+    text = str(name)
+    is_function = bool(_FUNCTION.fullmatch(text)) and not Path(text).exists()
+    if not is_function and (checkpoint is not None or input_size is not None):
+        raise SettingError(
+            f"`{text}` is no package.module:function, so a checkpoint or an input size for it "
+            "means nothing; leave it out"
+        )
+    if is_function:
+        from deconvviz.zoo.own import load_function
+
+        return load_function(text, checkpoint, input_size)
+    source, _, rest = text.partition("/")
+    if source == "torchvision":
+        from deconvviz.zoo._torchvision import network
+
+        return network(rest, weights, download=download)
+    if source == "timm":
+        from deconvviz.zoo._timm import network
+
+        return network(rest, weights, download=download)
+    return _from_file(text)
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of all weights and buffers with their names, for caches."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{name}:{tuple(tensor.shape)}:{tensor.dtype};".encode())
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _from_file(name: str) -> Bundle:
+    if name in DEMOS:
         folder = Path(__file__).parent / "demo"
         checkpoint = load_checkpoint(folder / f"{name}.safetensors")
-        return _bundle(str(name), checkpoint, _snapshots(folder / f"{name}-epochs"))
+        return Bundle.from_checkpoint(name, checkpoint, _snapshots(folder / f"{name}-epochs"))
     path = Path(name).expanduser()
     if not path.exists() and path.suffix != ".safetensors":
-        raise UnknownModelError(
-            f"no model `{name}`; there are {', '.join(DEMOS)} and paths of checkpoints "
-            "that end in .safetensors"
-        )
-    return _bundle(path.stem, load_checkpoint(path), _snapshots(path.parent / "snapshots"))
+        raise UnknownModelError(f"no model `{name}`; there are {_KINDS}")
+    return Bundle.from_checkpoint(
+        path.stem, load_checkpoint(path), _snapshots(path.parent / "snapshots")
+    )
 
 
-def _bundle(name: str, checkpoint: Checkpoint, snapshots: dict[int, Path]) -> Bundle:
-    return Bundle(name, checkpoint.network(), checkpoint.description, checkpoint.sha256, snapshots)
+def _facts(described: Description) -> tuple[str, ...]:
+    epochs, test = described.training.get("epochs", 0), described.training.get("test")
+    facts = [f"trained on {described.data['title']} for {epochs} epoch{'s' * (epochs != 1)}"]
+    if test:
+        pictures = f"{test['pictures']:,}".replace(",", "\u202f")  # a thin space, never broken
+        facts.append(f"**{test['accuracy']:.1%}** of {pictures} test pictures right")
+    return tuple(facts)
 
 
 def _snapshots(folder: Path) -> dict[int, Path]:

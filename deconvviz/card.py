@@ -15,7 +15,7 @@ _ORIGIN = {
 
 
 def card(description: Description, name: str) -> str:
-    """A Markdown page made from the checkpoint's own record alone.
+    """A Markdown page made from the checkpoint's own record alone; what that lacks is left out.
 
     Args:
         description: Of the checkpoint.
@@ -35,19 +35,22 @@ def _facts(d: Description) -> str:
     rows = [
         ("Input", f"{d.channels} x {d.size} x {d.size}"),
         ("Classes", ", ".join(d.classes)),
-        ("Data", d.data["title"] + _origin(d.data["title"])),
-        ("Data fingerprint", f"`{d.data['fingerprint'][:16]}`"),
-        ("Training pictures", f"{t['pictures']:,}".replace(",", " ")),
-        ("Epochs", f"{t['epochs']} of {t['recipe']['epochs']}, seed {t['recipe']['seed']}"),
-        ("Device", f"{t['device']}, {t['recipe']['precision']}"),
-        ("Time", f"{t['seconds'] / 60:.0f} minutes"),
-        ("Versions", ", ".join(f"{k} {v}" for k, v in d.versions.items())),
     ]
     if "test" in t:
         test = t["test"]
         measured = f"{test['accuracy']:.2%} of {test['pictures']:,} pictures".replace(",", " ")
         how = "last epoch, weights as stored, float32, each picture once as it is"
-        rows.insert(2, ("Test accuracy", f"**{measured}** ({how})"))
+        rows.append(("Test accuracy", f"**{measured}** ({how})"))
+    rows.append(("Data", d.data["title"] + _origin(d.data["title"])))
+    rows.append(("Data fingerprint", f"`{d.data['fingerprint'][:16]}`"))
+    if "pictures" in t:
+        rows.append(("Training pictures", f"{t['pictures']:,}".replace(",", " ")))
+    if "recipe" in t:
+        recipe = t["recipe"]
+        rows.append(("Epochs", f"{t['epochs']} of {recipe['epochs']}, seed {recipe['seed']}"))
+        rows.append(("Device", f"{t['device']}, {recipe['precision']}"))
+        rows.append(("Time", f"{t['seconds'] / 60:.0f} minutes"))
+    rows.append(("Versions", ", ".join(f"{k} {v}" for k, v in d.versions.items())))
     return "\n".join(["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""])
 
 
@@ -56,6 +59,8 @@ def _origin(title: str) -> str:
 
 
 def _recipe(d: Description) -> str:
+    if "recipe" not in d.training:
+        return ""
     settings = ", ".join(f"{k} {v}" for k, v in d.training["recipe"].items())
     weight = d.training["recipe"]["deconv_weight"]
     decoder = (

@@ -192,6 +192,10 @@ def _check_description(d: Description) -> None:
         raise ValueError("class names are missing or no texts")
     if not isinstance(d.training, dict) or not isinstance(d.data, dict):
         raise ValueError("training record or data is missing")
+    recipe = d.training.get("recipe")
+    if recipe is not None:  # the card is made of these
+        _ = [d.training[key] for key in ("epochs", "pictures", "device", "seconds")]
+        _ = [recipe[key] for key in ("epochs", "seed", "precision", "deconv_weight")]
 
 
 def _check_architecture(

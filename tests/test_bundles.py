@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from deconvviz.bundles import DEMOS, load
+from deconvviz.bundles import DEMOS, Bundle, load
+from deconvviz.checkpoint import load_checkpoint
 from deconvviz.data import draw_shapes
-from deconvviz.errors import CheckpointError, UnknownModelError
+from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
 from deconvviz.training import Recipe, train
 
 
@@ -61,39 +62,51 @@ def test_a_path_loads_with_the_snapshots_of_its_run(run):
         bundle.at_epoch(7)
 
 
-def test_a_picture_of_the_trained_size_passes_untouched(run):
+def test_it_feeds_the_network_as_its_checkpoint_says(run):
     bundle = load(run / "model.safetensors")
-    image = picture(32, 32)
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).double() / 255
-    mean, std = (
-        torch.tensor(v).double().view(3, 1, 1)
-        for v in (bundle.description.mean, bundle.description.std)
-    )
-    assert torch.allclose(bundle.preprocess(image).double(), (pixels - mean) / std, atol=1e-5)
+    image = picture(300, 200)
+    assert bundle.preprocess(image).shape == (3, 32, 32)
+    assert bundle.preprocess(image, size=None).shape == (3, 200, 300)
+    assert bundle.box(image) == (0, 50, 200, 250)
+    described = load_checkpoint(run / "model.safetensors").description
+    assert (bundle.intake.mean, bundle.intake.std) == (described.mean, described.std)
 
 
-@pytest.mark.parametrize(("width", "height"), [(300, 200), (200, 300), (64, 64), (20, 10)])
-def test_any_picture_becomes_the_central_square_that_box_says(run, width, height):
-    bundle = load(run / "model.safetensors")
-    image = picture(width, height)
-    top, left, bottom, right = bundle.box(image)
-    assert bottom - top == right - left == min(width, height)
-    assert (top, left) == ((height - bottom + top) // 2, (width - right + left) // 2)
-    seen = bundle.preprocess(image)
-    assert seen.shape == (3, 32, 32)
-    cut = image.crop((left, top, right, bottom))
-    assert torch.equal(seen, bundle.preprocess(cut))
+def test_the_facts_say_how_good_it_is():
+    trained, right = load("demo").facts
+    assert "CIFAR-10, JPEG copy" in trained
+    assert f"{load('demo').training['test']['accuracy']:.1%}" in right
 
 
-def test_a_picture_keeps_its_size_where_that_is_asked_for(run):
-    bundle = load(run / "model.safetensors")
-    assert bundle.preprocess(picture(70, 50), size=None).shape == (3, 50, 70)
-    assert bundle.preprocess(picture(70, 50), size=48).shape == (3, 48, 48)
+def test_a_network_of_ones_own_becomes_a_bundle():
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU())
+    bundle = Bundle.of(model, (1, 20, 20), (0.5,), (0.25,), name="mine")
+    assert not bundle.model.training
+    assert (bundle.name, bundle.architecture) == ("mine", "Sequential")
+    assert bundle.preprocess(picture(50, 40)).shape == (1, 20, 20)
+    changed = Bundle.of(torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU()), (1, 20, 20))
+    assert changed.sha256 != bundle.sha256
+    assert Bundle.of(model, (1, 20, 20)).sha256 == bundle.sha256
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"input_size": (3, 20, 30)}, "no square"),
+        ({"input_size": (1, 20, 20), "mean": (0.5, 0.5, 0.5)}, "do not fit 1 channels"),
+        ({"std": (1.0, 0.0, 1.0)}, "std above zero"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(options, told):
+    with pytest.raises(SettingError, match=told):
+        Bundle.of(torch.nn.Conv2d(3, 4, 3), **options)
 
 
 def test_unknown_names_and_missing_paths_say_what_there_is(tmp_path):
     with pytest.raises(UnknownModelError, match="no model `dmo`; there are demo, demo-deconv"):
         load("dmo")
+    with pytest.raises(SettingError, match="no package"):
+        load("demo", input_size=(3, 32, 32))
     with pytest.raises(CheckpointError, match="no checkpoint at"):
         load(tmp_path / "none.safetensors")
     (tmp_path / "bad.pt").write_bytes(b"PK\x03\x04")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deconvviz.data import Dataset, normalise
+from deconvviz.errors import DataError
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -60,6 +61,9 @@ def evaluate(
         std: Per channel, as the model was trained.
         batch_size: Pictures in one forward pass.
         autocast: float32, or bfloat16 for a quick look during training.
+
+    Raises:
+        DataError: the model does not give a logit for each class of the data.
     """
     device = next(model.parameters()).device
     classes = len(dataset.classes)
@@ -72,7 +76,7 @@ def evaluate(
             images = dataset.images[start : start + batch_size].to(device)
             labels = dataset.labels[start : start + batch_size].to(device)
             with torch.autocast(device.type, autocast, enabled=autocast != torch.float32):
-                logits = model(normalise(images, mean, std)).float()
+                logits = _logits(model, normalise(images, mean, std), dataset.classes)
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
             confusion += torch.bincount(
                 labels * classes + logits.argmax(1), minlength=classes * classes
@@ -81,3 +85,14 @@ def evaluate(
         model.train(was_training)
     matrix = confusion.view(classes, classes).cpu()
     return Evaluation(matrix, dataset.classes, loss.item() / max(len(dataset), 1))
+
+
+def _logits(model: nn.Module, images: Tensor, classes: tuple[str, ...]) -> Tensor:
+    logits: Tensor = model(images)
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if shape != (len(images), len(classes)):
+        raise DataError(
+            f"the network answers {len(images)} pictures with {shape}, where {len(classes)} "
+            f"classes need {(len(images), len(classes))}; take a network for this data"
+        )
+    return logits.float()

@@ -85,24 +85,12 @@ def record(bundle: Bundle) -> Record:
 def summary(bundle: Bundle) -> str:
     """A network in one line of Markdown."""
     count = sum(parameter.numel() for parameter in bundle.model.parameters()) / 1e6
-    parts = [f"**{bundle.name}**", f"`{bundle.description.model}`, {count:.1f} M parameters"]
-    parts.append(
-        f"trained on {bundle.description.data['title']} for {_epochs(bundle.training['epochs'])}"
-    )
-    test = bundle.training.get("test")
-    if test:
-        parts.append(
-            f"**{test['accuracy']:.1%}** of {_spaced(test['pictures'])} test pictures right"
-        )
-    return " · ".join(parts)
+    parts = [f"**{bundle.name}**", f"`{bundle.architecture}`, {count:.1f} M parameters"]
+    return " · ".join([*parts, *bundle.facts])
 
 
 def _spaced(count: int) -> str:
     return f"{count:,}".replace(",", "\u202f")  # a thin space that does not break
-
-
-def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def conclusion(baseline: Record, twin: Record) -> str:

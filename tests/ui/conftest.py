@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from deconvviz.bundles import Bundle
-from deconvviz.checkpoint import Description
+from deconvviz.checkpoint import Checkpoint, Description
 from deconvviz.deconv import Deconvnet
 from deconvviz.images import open_picture, to_png
 from deconvviz.ui.explore import Network
@@ -35,8 +35,9 @@ def make_network():
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 2)
                 torch.nn.init.normal_(module.weight)
-        bundle = Bundle(model, net, description, model.ljust(64, "0"))
-        return Network(bundle, Deconvnet(net, (3, 32, 32)))
+        checkpoint = Checkpoint(description, net.state_dict(), model.ljust(64, "0"))
+        bundle = Bundle.from_checkpoint(model, checkpoint)
+        return Network(bundle, Deconvnet(bundle.model, (3, 32, 32)))
 
     return make
 

@@ -52,7 +52,10 @@ def test_unequal_training_is_no_fair_pair():
 
 TRAINING = {
     "epochs": 2,
-    "recipe": {"deconv_weight": 0.3},
+    "recipe": {"deconv_weight": 0.3, "epochs": 2, "seed": 0, "precision": "float32"},
+    "pictures": 20,
+    "device": "cpu",
+    "seconds": 1.0,
     "metrics": [{"epoch": 1, "test_loss": 1.5}, {"epoch": 2, "test_loss": 1.25}],
     "test": {
         "title": "shapes",

@@ -1,0 +1,1 @@
+"""Networks from elsewhere: torchvision's, timm's, and a person's own."""
