@@ -4,6 +4,7 @@ Arrays are uint8 and crisp: small windows are enlarged by repeating pixels. Figu
 background and one `ink` for lines and letters, so that they can stand on a light or a dark page.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -25,6 +26,7 @@ __all__ = [
     "GalleryRow",
     "Pixels",
     "confusion_matrix",
+    "contact_sheet",
     "crop",
     "enlarge",
     "figure_png",
@@ -33,6 +35,7 @@ __all__ = [
     "learning_curves",
     "mosaic",
     "per_class_accuracy",
+    "stretched",
 ]
 
 Pixels = NDArray[np.uint8]
@@ -44,6 +47,12 @@ NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
 ACCENTS = ("#d0753c", "#3f92b0")
 _FRAME = (255, 255, 255)
 _CHOSEN = (255, 150, 60)
+# A contact sheet, in inches: a picture's longer side, what is left free around cells and between
+# the pictures of one, and a line of letters.
+_SIDE, _GAP, _NEAR, _LINE = 1.6, 0.1, 0.03, 0.13
+_NARROWEST = 5.0  # inches of the sheet, so that its caption can be read
+_LETTERS = 7  # points
+_WIDE = 0.6  # of its height is a letter of DejaVu Sans, a digit a little more
 
 
 def enlarge(pixels: Pixels, side: int) -> Pixels:
@@ -113,6 +122,23 @@ def mosaic(tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: i
         sheet[y : y + height, x : x + width, :3] = tile
         sheet[y : y + height, x : x + width, 3] = 255
     return sheet
+
+
+def stretched(images: NDArray[np.floating]) -> Pixels:
+    """Images of any range as something to look at: uint8 (N, H, W, 3).
+
+    Each goes from its smallest value, black, to its largest, white; one that is flat is black.
+
+    Args:
+        images: (N, C, H, W). Three channels are red, green and blue; any other number is shown as
+            its mean, in grey.
+    """
+    if images.shape[1] != 3:
+        images = images.mean(axis=1, keepdims=True).repeat(3, axis=1)
+    low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
+    shades = 255 * (images - low) / np.where(high > low, high - low, 1)
+    shown: Pixels = shades.round().astype(np.uint8).transpose(0, 2, 3, 1)
+    return shown
 
 
 def learning_curves(
@@ -262,6 +288,79 @@ def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333
             if y == 0:
                 left.set_title(heading[x], loc="left", fontsize=8, color=ink)
     return figure
+
+
+class _Sheet(Figure):
+    """A figure that a notebook shows also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        return figure_png(self, dpi=100)
+
+
+def contact_sheet(
+    cells: Sequence[Sequence[Pixels]],
+    titles: Sequence[str],
+    caption: str,
+    columns: int,
+    ink: str = NEUTRAL_INK,
+) -> Figure:
+    """Small pictures row by row under their titles, and a caption below them all.
+
+    Args:
+        cells: For each title its pictures, side by side; uint8 (h, w, 3), all of one size. Without
+            any, the caption stands alone.
+        titles: One a cell; broken after commas where too long.
+        caption: Of any length.
+        columns: Cells in a row.
+        ink: Colour of the letters; the sheet has no ground.
+    """
+    # All is placed by hand, in inches from the top left: a layout engine takes seconds for many
+    # pictures, and lets long titles run into each other.
+    height, width = cells[0][0].shape[:2] if cells else (1, 1)
+    high, wide = (_SIDE * side / max(height, width) for side in (height, width))
+    across = max(_SIDE, len(cells[0]) * (wide + _NEAR) - _NEAR if cells else 0)
+    titles = [_wrapped(_breaking_at_commas(title), across) for title in titles]
+    above = max(map(_height, titles), default=0)
+    columns, rows = min(columns, len(cells)), -(-len(cells) // columns)
+    page = max(columns * (across + _GAP) + _GAP, _NARROWEST)
+    text, below = _wrapped(caption, page - 2 * _GAP), rows * (above + high + _GAP) + _GAP
+    figure = _Sheet(figsize=(page, below + _height(text) + _GAP), facecolor="none")
+    for place, (pictures, title) in enumerate(zip(cells, titles, strict=True)):
+        top = _GAP + place // columns * (above + high + _GAP) + above
+        left = _GAP + place % columns * (across + _GAP)
+        lefts = [left + nth * (wide + _NEAR) for nth in range(len(pictures))]
+        first, *_ = [
+            _placed(figure, (x, top, wide, high), pixels)
+            for x, pixels in zip(lefts, pictures, strict=True)
+        ]
+        first.set_title(title, loc="left", fontsize=_LETTERS, color=ink, pad=2, parse_math=False)
+    x, y = _GAP / page, 1 - below / figure.get_figheight()
+    figure.text(x, y, text, va="top", fontsize=_LETTERS, color=ink, parse_math=False)
+    return figure
+
+
+def _breaking_at_commas(title: str) -> str:
+    """The title with spaces that no line ends at, but for those after commas."""
+    return title.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
+
+
+def _wrapped(text: str, width: float) -> str:
+    """Text in lines of at most about `width` inches."""
+    return textwrap.fill(text, int(width * 72 / (_WIDE * _LETTERS)))
+
+
+def _height(text: str) -> float:
+    """Of some lines of letters, in inches."""
+    return _LINE * (text.count("\n") + 1)
+
+
+def _placed(figure: Figure, inches: tuple[float, float, float, float], pixels: Pixels) -> Axes:
+    """A picture, given how far from the figure's left and top, how wide and how high."""
+    left, top, wide, high = inches
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height))
+    _picture(axes, pixels, "", NEUTRAL_INK, smooth=True)
+    return axes
 
 
 def figure_png(figure: Figure, dpi: int = 200) -> bytes:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from PIL import Image
 
@@ -120,6 +121,59 @@ def test_the_gallery_shows_every_picture_of_every_row():
     figure = figures.gallery([row, row, row], ["low", "high"])
     assert sum(len(axes.images) for axes in figure.axes) == 3 * (1 + 2 * 2)
     assert len(figures.figure_png(figure, dpi=50)) > 1000
+
+
+LONG = "unit 1234, row 1000, column 1000, image 99999, and more to break, with more"
+
+
+@pytest.mark.parametrize("beside", [1, 2])
+@pytest.mark.parametrize("shape", [(4, 4), (9, 2), (2, 30), (300, 200)])
+@pytest.mark.parametrize("count", [1, 5])
+def test_on_a_contact_sheet_nothing_runs_into_anything_else(count, shape, beside):
+    cells = [[random_picture(*shape)] * beside] * count
+    figure = figures.contact_sheet(cells, [LONG] * count, "words " * 80, columns=3)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    title = [axes._left_title for axes in figure.axes[::beside]]
+    parts = [*figure.axes, *title, *figure.texts]
+    extents = [part.get_window_extent(renderer).shrunk(0.99, 0.99) for part in parts]
+    assert len(extents) == count * beside + count + 1
+    for i, extent in enumerate(extents):
+        assert figure.bbox.x0 <= extent.x0 <= extent.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= extent.y0 <= extent.y1 <= figure.bbox.y1
+        assert not extent.count_overlaps(extents[i + 1 :])
+
+
+def test_a_title_is_broken_after_commas_only():
+    figure = figures.contact_sheet([[random_picture(4, 4)]], [LONG], "", columns=1)
+    lines = figure.axes[0].get_title("left").splitlines()
+    assert len(lines) > 1
+    assert " ".join(" ".join(lines).split()) == LONG
+    assert all(line.endswith(",") for line in lines[:-1])
+
+
+def test_letters_on_a_contact_sheet_are_as_given_and_no_formula():
+    figure = figures.contact_sheet(
+        [[random_picture(4, 4)]], ["$a$"], r"$\\b", columns=1, ink="#111111"
+    )
+    assert figures.figure_png(figure, dpi=50)
+    assert to_hex(figure.texts[0].get_color()) == "#111111"
+
+
+@given(st.sampled_from([1, 2, 3, 5]), st.floats(-50, 50), st.floats(0.1, 50))
+def test_stretching_keeps_differences_from_black_to_white(channels, low, width):
+    images = low + width * np.random.default_rng(0).random((2, channels, 5, 6))
+    shown = figures.stretched(images)
+    assert shown.shape == (2, 5, 6, 3)
+    assert shown.dtype == np.uint8
+    for image, seen in zip(images, shown, strict=True):
+        truth = image if channels == 3 else image.mean(0)[None].repeat(3, 0)
+        expected = np.interp(truth, [truth.min(), truth.max()], [0, 255])
+        assert np.abs(seen.transpose(2, 0, 1) - expected).max() <= 0.5 + 1e-6
+
+
+def test_a_flat_image_is_black_and_no_division_by_zero():
+    assert not figures.stretched(np.full((1, 3, 4, 4), 7.0)).any()
 
 
 def test_no_figure_is_kept_by_pyplot():

@@ -1,6 +1,7 @@
 """The rules of the house, held by tests: who may import whom, and what a file may be called."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "deconvviz"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
+# All that the engine borrows from outside, for a projection that is asked for its picture.
+LENT = {"deconvviz.sheets": {"captioned", "thumbnails"}}
+BORROWER = PACKAGE / "deconv" / "projection.py"
+DEF = ast.FunctionDef | ast.AsyncFunctionDef
+
 
 def imports(path):
     """The names of all modules that a file imports, anywhere in it."""
@@ -18,6 +24,16 @@ def imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+
+
+def borrowed(path):
+    """The module of each import of nothing but what is `LENT` in the body of a function."""
+    functions = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, DEF)]
+    for node in (node for function in functions for node in function.body):
+        if isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names}
+            if names <= LENT.get(node.module, set()):
+                yield node.module
 
 
 def top(name):
@@ -36,8 +52,16 @@ def test_only_the_app_imports_streamlit(path):
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "deconv").rglob("*.py")), ids=relative)
 def test_the_engine_knows_itself_and_the_errors_alone(path):
-    ours = {name for name in imports(path) if top(name) == "deconvviz"}
-    assert all(n.startswith("deconvviz.deconv") or n == "deconvviz.errors" for n in ours)
+    """But for `LENT`, imported by the `BORROWER` inside functions alone."""
+    ours = [name for name in imports(path) if top(name) == "deconvviz"]
+    others = [n for n in ours if not n.startswith(("deconvviz.deconv", "deconvviz.errors"))]
+    assert sorted(others) == (sorted(borrowed(path)) if path == BORROWER else [])
+
+
+def test_the_engine_is_imported_without_what_draws():
+    code = "import sys, deconvviz.deconv; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"matplotlib", "PIL", "streamlit"} & set(map(top, run.stdout.split()))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

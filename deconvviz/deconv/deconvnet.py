@@ -10,7 +10,14 @@ from deconvviz.deconv import projection, recording
 from deconvviz.deconv.coverage import Coverage, cover
 from deconvviz.deconv.geometry import receptive_fields
 from deconvviz.deconv.idioms import idiomatic
-from deconvviz.deconv.layers import Layer, default_layers, describe, name_values, unknown_layer
+from deconvviz.deconv.layers import (
+    Convolved,
+    Layer,
+    default_layers,
+    describe,
+    name_values,
+    unknown_layer,
+)
 from deconvviz.deconv.projection import Projection, Start
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import Rule
@@ -33,6 +40,7 @@ class Deconvnet:
         model: The model that is read.
         layers: Layer name -> `Layer`, in the order of execution.
         default_layers: The names of the rectified maps after each convolution.
+        convolutions: Each of these -> the convolution that it rectifies.
         coverage: Every operation met, and how it is undone.
 
     Args:
@@ -61,7 +69,10 @@ class Deconvnet:
             [step_of(call, "deconvnet") for call in calls], self._tape.input, shapes
         )
         self.coverage: Coverage = cover(calls)
-        self.default_layers: tuple[str, ...] = default_layers(self._tape, self._names)
+        self.convolutions: Mapping[str, Convolved] = MappingProxyType(
+            default_layers(self._tape, self._names)
+        )
+        self.default_layers: tuple[str, ...] = tuple(self.convolutions)
         self.layers: Mapping[str, Layer] = MappingProxyType(
             {name: describe(shapes[value], fields[value]) for name, value in self._names.items()}
         )

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from deconvviz.deconv.geometry import Field, Shape
 from deconvviz.deconv.table import row_of
 from deconvviz.deconv.table.convolution import Convolution, Linear
+from deconvviz.deconv.table.norm import BatchNorm
+from deconvviz.deconv.table.pooling import AveragePool, MaxPool
 from deconvviz.deconv.tape import Operation, Tape
 from deconvviz.errors import UnknownLayerError
 
-__all__ = ["Layer", "default_layers", "describe", "name_values", "unknown_layer"]
+__all__ = ["Convolved", "Layer", "default_layers", "describe", "name_values", "unknown_layer"]
 
 _SHOWN = 12  # so many names fit into a sentence
 
@@ -36,6 +38,39 @@ class Layer:
     stride: tuple[int, int]
     receptive_field: tuple[int, int]
     offset: tuple[int, int]
+
+    def __repr__(self) -> str:
+        return f"Layer({self})"
+
+    def __str__(self) -> str:
+        plural = "s" * (self.channels != 1)
+        if self.size == (1, 1):
+            units = f"{self.channels} unit{plural}, each"
+        else:
+            units = f"{self.channels} map{plural} of {_by(self.size)}, each unit"
+        if self.stride == (0, 0):
+            return f"{units} sees the whole picture"
+        down, across = self.stride
+        stride = str(down) if down == across else _by(self.stride)
+        return f"{units} sees {_by(self.receptive_field)} pixels, stride {stride}"
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+@dataclass(frozen=True)
+class Convolved:
+    """What a default layer rectifies.
+
+    Attributes:
+        convolution: Path of the module whose convolution it is; of several, whose sum is rectified,
+            the first. Empty for the model itself.
+        norm: Path of the BatchNorm between the two, at once or after a pooling; None without one.
+    """
+
+    convolution: str
+    norm: str | None
 
 
 def describe(shape: Shape, field: Field) -> Layer:
@@ -86,10 +121,13 @@ def _name_calls(operations: Sequence[Operation]) -> dict[str, str]:
     return names
 
 
-def default_layers(tape: Tape, names: Mapping[str, str]) -> tuple[str, ...]:
+def default_layers(tape: Tape, names: Mapping[str, str]) -> dict[str, Convolved]:
     """The rectified map after each convolution, by its first name, in the order of execution.
 
     What a gate is made of is left out: gates are held as recorded, no signal comes from them.
+
+    Returns:
+        Layer name -> what it rectifies.
     """
     first_names: dict[str, str] = {}
     for name, value in names.items():
@@ -98,11 +136,13 @@ def default_layers(tape: Tape, names: Mapping[str, str]) -> tuple[str, ...]:
     for op in tape.operations:
         for value in op.inputs:
             consumers.setdefault(value, []).append(op)
-    reached, rectified = _reached(tape), set[str]()
+    reached, rectified = _reached(tape), dict[str, Convolved]()
     for op in tape.operations:
         if op.name in reached and isinstance(row_of(op), Convolution):
-            rectified.update(_first_rectified(op, consumers))
-    return tuple(name for value, name in first_names.items() if value in rectified)
+            below = Convolved(op.module, _norm_after(op, consumers))
+            for value in _first_rectified(op, consumers):
+                rectified.setdefault(value, below)
+    return {name: rectified[v] for v, name in first_names.items() if v in rectified}
 
 
 def _reached(tape: Tape) -> set[str]:
@@ -129,6 +169,16 @@ def _first_rectified(
             yield op.name
             return
         above.extend(consumers.get(op.name, ()))
+
+
+def _norm_after(op: Operation, consumers: Mapping[str, Sequence[Operation]]) -> str | None:
+    """The BatchNorm that alone reads a convolution, or what pooling leaves of it."""
+    match consumers.get(op.name, ()):
+        case [after] if isinstance(row_of(after), BatchNorm):
+            return after.module
+        case [after] if isinstance(row_of(after), MaxPool | AveragePool):
+            return _norm_after(after, consumers)
+    return None
 
 
 def unknown_layer(name: str, known: Collection[str], owner: str) -> UnknownLayerError:

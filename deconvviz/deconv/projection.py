@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,16 @@ from deconvviz.deconv.tape import Call
 from deconvviz.deconv.windows import Starts, Windows, gather, inside
 from deconvviz.errors import SelectionError, UnsupportedOperationError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = ["Projection", "Start", "project"]
 
 Start = Literal["activation", "one"]
 STARTS: tuple[Start, ...] = get_args(Start)
 _CACHE = 2**23  # bytes of one signal tensor, of which a few are at work at once
 _FEW = 4  # signals; fewer at once are slower than each alone in a window of its own
+_SHOWN = 64  # pictures of a projection that a person is shown unasked
 
 _Fields = Mapping[str, Field | None]
 
@@ -33,6 +37,8 @@ _Fields = Mapping[str, Field | None]
 class Projection:
     """G reconstructions in pixel space, each in its own window of the picture.
 
+    A notebook shows the first 64 as a sheet of small pictures; `plot` says of each what it is.
+
     Attributes:
         pixels: (G, C, h, w) signed, in normalised input units, in the model's dtype and on its
             device. Outside the picture, where a window may reach, they are zero.
@@ -40,12 +46,19 @@ class Projection:
             exclusive.
         image: (G,) int64: the image of the recording that each belongs to.
         size: Height and width of the picture, in pixels.
+        selection: The K units that they started from; a picture each, or one a group by rising
+            group number.
+        rule: The rule that activations were undone by.
+        start: What they started from: each unit's own "activation", or "one".
     """
 
     pixels: Tensor
     boxes: Tensor
     image: Tensor
     size: tuple[int, int]
+    selection: Selection
+    rule: Rule
+    start: Start
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -60,6 +73,35 @@ class Projection:
     def __repr__(self) -> str:
         height, width = self.pixels.shape[2:]
         return f"Projection({len(self)} windows of {height} x {width} pixels)"
+
+    # Drawing needs matplotlib and Pillow, which nobody else should wait for.
+
+    def _repr_png_(self) -> bytes:
+        from deconvviz.sheets import thumbnails
+
+        return thumbnails(self, _SHOWN)
+
+    def plot(
+        self, columns: int | None = None, images: Tensor | None = None, most: int = _SHOWN
+    ) -> "Figure":
+        """Every projection as a picture under a title, and below them how they are displayed.
+
+        Args:
+            columns: Pictures in a row; by default 6, or 3 beside what their units saw.
+            images: (N, C, H, W), what was recorded: what each window holds of its image is then
+                shown beside its projection.
+            most: Only so many are shown, the first ones.
+
+        Returns:
+            Figure that pyplot does not know, without a ground; `savefig` writes it to a file.
+
+        Raises:
+            PictureError: The pixels are not finite, or the images are not those of the recording.
+            ValueError: `columns` or `most` is not positive.
+        """
+        from deconvviz.sheets import captioned
+
+        return captioned(self, columns, images, most)
 
 
 def project(
@@ -90,7 +132,8 @@ def project(
             for first in range(0, max(1, len(groups)), at_once)
         ]
         windows = descent.windows_of(recording.tape.input, groups.starts(begin.device))
-    return Projection(torch.cat(pixels), windows.boxes(), windows.starts.image, recording.size)
+    boxes, image = windows.boxes(), windows.starts.image
+    return Projection(torch.cat(pixels), boxes, image, recording.size, selection, rule, start)
 
 
 def _check_choice(name: str, given: str, known: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ from deconvviz.errors import PictureError, SelectionError
 
 __all__ = ["Peaks", "Recording", "record"]
 
+_SHOWN = 6  # layers that a printed recording names
+
 
 @dataclass(frozen=True)
 class Peaks:
@@ -76,7 +78,10 @@ class Recording:
 
     def __repr__(self) -> str:
         height, width = self.size
-        return f"Recording({len(self)} images of {height} x {width}: {', '.join(self.layers)})"
+        images = "1 image" if len(self) == 1 else f"{len(self)} images"
+        layers = ", ".join(self.layers[:_SHOWN])
+        more = f" and {len(self.layers) - _SHOWN} more" if len(self.layers) > _SHOWN else ""
+        return f"Recording({images} of {height} x {width}: {layers}{more})"
 
     def __getitem__(self, layer: str) -> Tensor:
         """The activations of a layer: (N, C, H, W), and (N, C, 1, 1) for a linear layer.

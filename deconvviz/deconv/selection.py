@@ -1,7 +1,7 @@
 """Which units to project."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from deconvviz.errors import SelectionError
 __all__ = ["Selection"]
 
 Indices = int | Sequence[int] | Tensor
+_SHOWN = 10  # rows of a printed selection; more would push a person's own lines off the screen
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,23 @@ class Selection:
     def __repr__(self) -> str:
         units = "1 unit" if len(self) == 1 else f"{len(self)} units"
         groups = "" if self.group is None else f" in {len(torch.unique(self.group))} groups"
-        return f"Selection({units} of `{self.layer}`{groups})"
+        return "\n".join([f"Selection({units} of `{self.layer}`{groups})", *self._first_rows()])
+
+    def _first_rows(self) -> Iterator[str]:
+        """The first rows, as lines of a table under the names of its columns."""
+        if not len(self):
+            return
+        columns = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        cells = [
+            [name, *(f"{value:{'g' if name == 'weight' else 'd'}}" for value in column[:_SHOWN])]
+            for name, column in columns.items()
+            if column is not None
+        ]
+        widths = [max(map(len, column)) for column in cells]
+        for row in zip(*cells, strict=True):
+            yield "".join(f"  {cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        if len(self) > _SHOWN:
+            yield f"  … {len(self) - _SHOWN} more"
 
 
 def _weights(value: float | Sequence[float] | Tensor) -> Tensor:

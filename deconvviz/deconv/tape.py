@@ -6,11 +6,14 @@ operations. The tape keeps their structure only: weights are read from a live mo
 
 import copy
 import logging
+import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +31,10 @@ _TRACING = threading.Lock()
 # Export's own checks on sizes and types; the interpreter makes its own.
 _CHECKS = ("_assert", "sym_constrain_range")
 _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
+
+# One frame of a stack trace, as Python writes it.
+_FRAME = re.compile(r'^ *File "(.+)", line (\d+), in ', re.MULTILINE)
+_TORCH = str(Path(torch.__file__).parent) + os.sep
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class Operation:
         calls: The module calls around it, outermost first: (a key of this very call, module path).
         shape: The shape of its value when traced, without the batch axis; None if it is no tensor
             that depends on the images.
+        line: Where it is written in the model's code, for example `nets.py:12`: the line of a
+            `forward` that calls it, itself or through torch's modules. Empty where that is unknown.
     """
 
     name: str
@@ -58,6 +67,7 @@ class Operation:
     inputs: tuple[str, ...]
     calls: tuple[tuple[str, str], ...]
     shape: tuple[int, ...] | None
+    line: str = ""
 
     @property
     def reads(self) -> frozenset[str]:
@@ -75,7 +85,8 @@ class Operation:
         return self.calls[-1][1] if self.calls else ""
 
     def __str__(self) -> str:
-        return f"{self.kind} in `{self.module}`" if self.module else f"{self.kind} in the model"
+        place = f"`{self.module}`" if self.module else "the model"
+        return f"{self.kind} in {place}" + (f" ({self.line})" if self.line else "")
 
     def call(self, values: Mapping[str, Any]) -> "Call":
         """This operation with its arguments looked up in `values`."""
@@ -275,7 +286,17 @@ def _operation(node: fx.Node, aliases: Mapping[str, str], varying: set[str]) -> 
         inputs=inputs if _is_tensor(node) else (),
         calls=tuple((key, path) for key, (path, _) in stack.items() if path),
         shape=_shape(node) if inputs and _is_tensor(node) else None,
+        line=_line(node.meta.get("stack_trace") or ""),
     )
+
+
+def _line(stack: str) -> str:
+    """The innermost line of a stack trace that is not torch's own, as `file:line`.
+
+    Export keeps the frames of `forward` alone, so that a helper's line is its caller's.
+    """
+    frames = [frame for frame in _FRAME.findall(stack) if not frame[0].startswith(_TORCH)]
+    return f"{Path(frames[-1][0]).name}:{frames[-1][1]}" if frames else ""
 
 
 def _is_part_of_pool(node: fx.Node) -> bool:

@@ -1,9 +1,15 @@
+import inspect
 import json
+import re
+from xml.etree import ElementTree
 
+import pandas as pd
+import pytest
 import torch
 from torch import Tensor, nn
 
 from deconvviz.deconv import Deconvnet
+from deconvviz.errors import UnsupportedOperationError
 from tests.deconv.networks import deconvnet
 
 
@@ -14,6 +20,10 @@ class Odd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.fft.fft2(self.stem(x)).real
+
+
+# Export tells one line of it all: that of the only `forward` that is not torch's own.
+ODD_LINE = f"test_coverage.py:{inspect.getsourcelines(Odd.forward)[1] + 1}"
 
 
 def test_a_supported_network_has_nothing_unsupported() -> None:
@@ -46,11 +56,42 @@ def test_as_json_it_says_the_same() -> None:
     assert [row["operation"] for row in rows] == [op.operation for op in coverage.operations]
     assert rows[2]["status"] == "unsupported"
     assert rows[2]["modules"] == ["stem.2", "stem.3"]
+    assert rows == coverage.table()
+
+
+def test_as_a_table_it_is_ready_for_pandas() -> None:
+    coverage = Deconvnet(Odd(), (3, 8, 8)).coverage
+    frame = pd.DataFrame(coverage.table())
+    assert list(frame) == ["operation", "count", "status", "undone", "modules", "lines"]
+    assert frame["count"].tolist() == [1, 1, 2, 1, 1]
+    for name in ("operation", "status", "undone"):
+        assert frame[name].tolist() == [getattr(op, name) for op in coverage.operations]
+    assert frame["lines"][2] == [ODD_LINE] * 2
+
+
+def test_a_notebook_shows_a_table_in_which_names_are_inert() -> None:
+    model = nn.Sequential()
+    model.add_module("<script>&", nn.Softmax2d())
+    page = Deconvnet(model, (3, 8, 8)).coverage._repr_html_()
+    table = ElementTree.fromstring(page)
+    heads, row = [[cell.text for cell in row] for row in table]
+    assert heads == ["operation", "count", "status", "how it is undone", "where"]
+    assert row == ["softmax", "1", "unsupported", "there is no rule to undo it", "`<script>&`"]
+    assert "<script>" not in page
 
 
 def test_the_text_is_for_people() -> None:
     lines = str(Deconvnet(Odd(), (3, 8, 8)).coverage).splitlines()
     assert lines[0].split()[:4] == ["1", "x", "conv2d", "exact"]
     assert "2 x softmax" in lines[2]
-    assert "unsupported  there is no rule to undo it (in `stem.2`, `stem.3`)" in lines[2]
-    assert "(in the model itself)" in lines[-1]
+    places = f"`stem.2` at {ODD_LINE}, `stem.3` at {ODD_LINE}"
+    assert f"unsupported  there is no rule to undo it (in {places})" in lines[2]
+    assert f"(in the model itself at {ODD_LINE})" in lines[-1]
+
+
+def test_what_cannot_be_undone_is_refused_with_its_line() -> None:
+    net = Deconvnet(Odd(), (3, 8, 8))
+    recording = net.record(torch.rand(1, 3, 8, 8), ["stem.3"])
+    told = re.escape(f"cannot undo softmax in `stem.3` ({ODD_LINE}): there is no rule to undo it")
+    with pytest.raises(UnsupportedOperationError, match=told):
+        net.project(recording, recording.strongest("stem.3", 1))

@@ -92,6 +92,15 @@ def test_what_becomes_of_a_function(function: Callable[[Tensor], Tensor], kinds:
     torch.testing.assert_close(run(tape, model, images), model(images))
 
 
+def test_what_is_rewritten_keeps_its_line() -> None:
+    before, after = both(Mixing(), (3, 16, 16))
+    lines = {op.name: op.line for op in before.operations}
+    assert all(lines.values())
+    for op in after.operations:
+        if not op.name.endswith("_last"):  # a transposition that nobody wrote
+            assert op.line == lines[op.name.removesuffix("_first")]
+
+
 def test_operations_of_our_own_are_what_they_say() -> None:
     maps, weight, bias = torch.randn(2, 4, 5, 6), torch.randn(7, 4), torch.randn(7)
     expected = functional.conv2d(maps, weight[:, :, None, None], bias)

@@ -36,6 +36,31 @@ def test_modules_have_their_paths_in_the_order_of_execution() -> None:
 
 
 @pytest.mark.parametrize(
+    ("layer", "printed"),
+    [
+        (
+            Layer(64, (16, 16), (2, 2), (10, 10), (-3, -3)),
+            "Layer(64 maps of 16 x 16, each unit sees 10 x 10 pixels, stride 2)",
+        ),
+        (
+            Layer(1, (9, 20), (2, 1), (8, 4), (0, 0)),
+            "Layer(1 map of 9 x 20, each unit sees 8 x 4 pixels, stride 2 x 1)",
+        ),
+        (
+            Layer(8, (4, 4), (0, 0), (32, 32), (0, 0)),
+            "Layer(8 maps of 4 x 4, each unit sees the whole picture)",
+        ),
+        (
+            Layer(10, (1, 1), (0, 0), (32, 32), (0, 0)),
+            "Layer(10 units, each sees the whole picture)",
+        ),
+    ],
+)
+def test_a_layer_prints_in_one_line(layer: Layer, printed: str) -> None:
+    assert repr(layer) == f"Layer({layer})" == printed
+
+
+@pytest.mark.parametrize(
     ("family", "default"),
     [
         ("seed-cnn", ("stage1.relu", "stage2.relu", "stage3.relu")),
@@ -59,6 +84,18 @@ def test_functional_and_shared_activations_are_counted() -> None:
 def test_the_default_after_a_residual_convolution_is_none_before_another() -> None:
     assert Deconvnet(Residual(), (3, 16, 16)).default_layers == ("relu",)
     assert Deconvnet(Branches(), (3, 16, 16)).default_layers == ("relu", "relu@2")
+
+
+def test_each_default_layer_knows_its_convolution_and_the_norm_between() -> None:
+    convolved = deconvnet("demo").convolutions
+    names = [(c.convolution, c.norm) for c in convolved.values()]
+    wanted = [(f"stage{s}.conv{i}", f"stage{s}.bn{i}") for s in (1, 2, 3) for i in (1, 2)]
+    assert names == wanted
+    alone = [(c.convolution, c.norm) for c in deconvnet("alexnet").convolutions.values()]
+    assert alone == [(f"features.{i}", None) for i in (0, 3, 6, 8, 10)]
+    functional_only = deconvnet("densenet").convolutions
+    first = functional_only["features.relu0"]
+    assert (first.convolution, first.norm) == ("features.conv0", "features.norm0")
 
 
 class Blocks(nn.Module):

@@ -35,10 +35,26 @@ def test_rows_can_be_chosen() -> None:
     assert [int(unit.channel) for unit in units] == [4, 5, 6]
 
 
-def test_repr_tells_how_many() -> None:
-    assert repr(Selection("conv", 0, 1, 2, 3)) == "Selection(1 unit of `conv`)"
-    units = Selection("conv", 0, [1, 2, 3], 2, 3, group=[0, 0, 1])
-    assert repr(units) == "Selection(3 units of `conv` in 2 groups)"
+def test_it_prints_as_a_table_of_its_rows() -> None:
+    units = Selection("conv", 0, [1, 20, 3], 2, 3, group=[0, 0, 1], weight=[1, -0.5, 2])
+    assert repr(units).splitlines() == [
+        "Selection(3 units of `conv` in 2 groups)",
+        "  image  channel  y  x  group  weight",
+        "      0        1  2  3      0       1",
+        "      0       20  2  3      0    -0.5",
+        "      0        3  2  3      1       2",
+    ]
+    assert str(units) == repr(units)
+    assert repr(units[:0]) == "Selection(0 units of `conv` in 0 groups)"
+    assert repr(Selection("conv", 0, 1, 2, 3)).startswith("Selection(1 unit of `conv`)\n")
+
+
+@pytest.mark.parametrize(("rows", "lines", "last"), [(10, 12, "9"), (64, 13, "… 54 more")])
+def test_of_many_rows_it_prints_the_first_ten(rows: int, lines: int, last: str) -> None:
+    printed = repr(Selection("conv", 0, 3, 4, range(rows))).splitlines()
+    assert len(printed) == lines
+    assert printed[11].split()[-1] == "9"
+    assert printed[-1].endswith(last)
 
 
 def test_it_is_frozen() -> None:

@@ -1,3 +1,4 @@
+import inspect
 import threading
 from collections.abc import Callable
 
@@ -6,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from deconvviz.deconv.tape import Tape, trace
+from deconvviz.deconv.tape import Tape, _line, trace
 from deconvviz.errors import TraceError
 from tests.deconv.networks import FAMILIES, Branches, Functional, Residual, network
 
@@ -48,6 +49,44 @@ def test_the_tape_takes_other_sizes_and_leaves_values_alone(make: type[nn.Module
     kept = images.clone()
     torch.testing.assert_close(run(tape, model, images), model(images), rtol=0, atol=0)
     assert torch.equal(images, kept)
+
+
+def halved(x: Tensor) -> Tensor:
+    return x / 2
+
+
+class Written(nn.Module):
+    """An operation of a module of torch's, one of a function's, and one of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv2d(3, 3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        x = halved(x)
+        return x.softmax(1)
+
+
+def test_operations_know_the_line_of_the_forward_that_they_are_written_in() -> None:
+    first = inspect.getsourcelines(Written.forward)[1] + 1
+    tape = trace(nn.Sequential(Written(), nn.ReLU()), (3, 8, 8))
+    written = {op.kind: op.line for op in tape.operations}
+    lines = {
+        kind: f"test_tape.py:{first + i}" for i, kind in enumerate(("conv2d", "div", "softmax"))
+    }
+    assert written == {**lines, "relu": ""}  # which is written in no forward but torch's own
+    assert [str(op) for op in tape.operations] == [
+        f"conv2d in `0.conv.0` (test_tape.py:{first})",
+        f"div in `0` (test_tape.py:{first + 1})",
+        f"softmax in `0` (test_tape.py:{first + 2})",
+        "relu in `1`",
+    ]
+
+
+def test_a_stack_trace_that_says_nothing_gives_no_line() -> None:
+    assert _line("") == _line("no frames") == ""
+    assert _line('  File "C:/a b/nets.py", line 7, in forward\n    x = y') == "nets.py:7"
 
 
 def test_weights_are_read_when_it_runs() -> None:
