@@ -5,11 +5,17 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deconvviz.errors import DeconvvizError, SettingError
+from deconvviz.errors import DeconvvizError, SelectionError, SettingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from deconvviz.bundles import Bundle
+    from deconvviz.deconv import Projection, Recording, Selection
 
 __all__ = ["app", "main"]
 
@@ -22,6 +28,23 @@ app = typer.Typer(
 
 DataDir = Annotated[
     Path | None, typer.Option(help="Where the pictures are; else DECONVVIZ_DATA, else the cache.")
+]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="demo, demo-deconv, a checkpoint's path, torchvision/NAME, timm/NAME, or "
+        "package.module:function."
+    ),
+]
+Weights = Annotated[
+    str, typer.Option(help="Of torchvision and timm: default, none (random), or a name.")
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch weights that are not here.")]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Weights for the network of package.module:function.")
+]
+InputSize = Annotated[
+    str | None, typer.Option(help="Of package.module:function: channels,height,width.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps; by default the best there is.")]
 
@@ -82,35 +105,116 @@ def train(
 
 @app.command()
 def evaluate(
-    checkpoint: Annotated[str, typer.Argument(help="A path, demo or demo-deconv.")],
+    model: Model,
     data: Annotated[str, typer.Option(help="cifar10, folder, photos or shapes.")] = "cifar10",
     data_dir: DataDir = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch data or weights that are not here.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
-    """Measure a checkpoint on the test pictures, each once as it is."""
-    from deconvviz.bundles import load
+    """Measure a network on the test pictures, each once as it is."""
     from deconvviz.data import load_dataset
     from deconvviz.training import evaluate as measure
     from deconvviz.training.device import find_device
 
-    bundle = load(checkpoint)
-    described = bundle.description
+    bundle = _load(model, weights, download, checkpoint, input_size)
+    intake = bundle.intake
     test = load_dataset(
         data,
         "test",
         data_dir=data_dir,
-        size=described.size,
-        channels=described.channels,
+        size=intake.side,
+        channels=intake.channels,
         download=download,
     )
-    model = bundle.model.to(find_device(device))
-    result = measure(model, test, described.mean, described.std)
+    network = bundle.model.to(find_device(device))
+    result = measure(network, test, intake.mean, intake.std)
     for name, accuracy in result.per_class.items():
         typer.echo(f"{name:>12} {accuracy:7.2%}")
     typer.echo(f"{'all':>12} {result.accuracy:7.2%}  of {len(test)} pictures, {test.title}")
-    if "test" in described.training:
-        typer.echo(f"{'its card':>12} {described.training['test']['accuracy']:7.2%}")
+    if "test" in bundle.training:
+        typer.echo(f"{'its card':>12} {bundle.training['test']['accuracy']:7.2%}")
+
+
+@app.command()
+def layers(
+    model: Model,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Download = False,
+) -> None:
+    """List a network's layers, and what each of their units sees."""
+    from deconvviz.deconv import Deconvnet
+
+    bundle = _load(model, weights, download, checkpoint, input_size)
+    net = Deconvnet(bundle.model, bundle.input_size)
+    width = max(map(len, net.layers))
+    for name, layer in net.layers.items():
+        mark = "*" if name in net.default_layers else " "
+        typer.echo(f"{mark} {name:{width}}  {layer}")
+    typer.echo("* the rectified map after a convolution: what `strongest` and the app look at")
+
+
+@app.command()
+def coverage(
+    model: Model,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Download = False,
+) -> None:
+    """Say how each operation of a network is undone, or why it cannot be."""
+    from deconvviz.deconv import Deconvnet
+
+    bundle = _load(model, weights, download, checkpoint, input_size)
+    report = Deconvnet(bundle.model, bundle.input_size).coverage
+    typer.echo(report.json() if as_json else report)
+
+
+@app.command()
+def project(
+    model: Model,
+    picture: Annotated[Path, typer.Argument(help="A picture's file.")],
+    layer: Annotated[str, typer.Option(help="One that `deconvviz layers` lists.")],
+    out: Annotated[Path, typer.Option(help="The sheet, a .png; or the pixels, .safetensors.")],
+    unit: Annotated[int | None, typer.Option(help="One feature map, or a class.")] = None,
+    count: Annotated[int, typer.Option("-k", help="So many of the strongest units.")] = 9,
+    rule: Annotated[str, typer.Option(help="deconvnet, guided or gradient.")] = "deconvnet",
+    size: Annotated[
+        int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
+    ] = None,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Download = False,
+) -> None:
+    """Project a layer's strongest units in a picture back to pixels."""
+    from deconvviz.deconv import Deconvnet
+    from deconvviz.images import limit_side, open_picture
+
+    if out.suffix not in (".png", ".safetensors"):
+        raise SettingError(f"cannot write `{out}`; name a file that ends in .png or .safetensors")
+    bundle = _load(model, weights, download, checkpoint, input_size)
+    net = Deconvnet(bundle.model, bundle.input_size)
+    image = open_picture(picture).image
+    if size is None:
+        pixels = bundle.preprocess(image)
+    else:
+        pixels = bundle.preprocess(limit_side(image, size), size=None)
+    recording = net.record(pixels[None], [layer])
+    if unit is None:
+        selection = recording.strongest(layer, count)
+    else:
+        selection = _at_peak(recording, layer, unit)
+    projection = net.project(recording, selection, rule)  # type: ignore[arg-type]  # it checks
+    _write(projection, pixels[None], out)
+    typer.echo(f"{len(projection)} of {layer}'s {net.layers[layer].channels} units: {out}")
 
 
 @app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -119,6 +223,52 @@ def start_app(context: typer.Context) -> None:
     script = Path(__file__).with_name("app.py")
     command = [sys.executable, "-m", "streamlit", "run", str(script), *context.args]
     raise typer.Exit(subprocess.call(command))  # noqa: S603  our own interpreter and script
+
+
+def _load(
+    model: str, weights: str, download: bool, checkpoint: Path | None, input_size: str | None
+) -> "Bundle":
+    from deconvviz.bundles import load
+
+    return load(
+        model,
+        weights=None if weights == "none" else weights,
+        download=download,
+        checkpoint=checkpoint,
+        input_size=None if input_size is None else _size(input_size),
+    )
+
+
+def _at_peak(recording: "Recording", layer: str, unit: int) -> "Selection":
+    """One unit where it is strongest, active or not."""
+    from deconvviz.deconv import Selection
+
+    peaks = recording.peaks(layer)
+    units = peaks.value.shape[1]
+    if not 0 <= unit < units:
+        raise SelectionError(f"no unit {unit} in `{layer}`; it has {units}, counted from 0")
+    return Selection(layer, 0, [unit], int(peaks.y[0, unit]), int(peaks.x[0, unit]))
+
+
+def _write(projection: "Projection", images: "Tensor", out: Path) -> None:
+    from safetensors.torch import save
+
+    from deconvviz.figures import figure_png
+    from deconvviz.files import write_atomically
+
+    if out.suffix == ".png":
+        write_atomically(out, figure_png(projection.plot(images=images)))
+    else:
+        tensors = {"pixels": projection.pixels.contiguous(), "boxes": projection.boxes}
+        write_atomically(out, save(tensors))
+
+
+def _size(text: str) -> tuple[int, int, int]:
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise SettingError(f"no size: `{text}`; give channels,height,width as in 3,224,224")
+    channels, height, width = map(int, parts)
+    return channels, height, width
 
 
 def _epochs(text: str) -> tuple[int, ...]:

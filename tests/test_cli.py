@@ -1,13 +1,21 @@
 """The command line, as a person calls it."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from deconvviz import cli
+from deconvviz.bundles import load
 from deconvviz.cli import app
+from deconvviz.deconv import Deconvnet
+from deconvviz.images import limit_side, open_picture, photograph
+
+LAYER = "stage2.relu2"
 
 runner = CliRunner()
 
@@ -29,6 +37,12 @@ def test_trains_and_measures_what_it_trained(tmp_path):
     ("words", "says"),
     [
         (["evaluate", "nobody"], "no model `nobody`"),
+        (["layers", "torchvision/resnet0"], "torchvision has no network `resnet0`"),
+        (["coverage", "nobody.nets:f"], "no module `nobody.nets`"),
+        (["layers", "demo", "--input-size", "3,32,32"], "no package.module:function"),
+        (["layers", "nobody:f", "--input-size", "32"], "no size: `32`; give channels"),
+        (["project", "demo", "x.png", "--layer", "l", "--out", "x.jpg"], "ends in .png or"),
+        (["project", "demo", "x.png", "--layer", "l", "--out", "x.png"], "x.png"),
         (["evaluate", "missing.safetensors"], "no checkpoint at missing.safetensors"),
         (["evaluate", "demo", "--data", "mnist"], "no data set `mnist`; there are cifar10"),
         (["train", "--out", "x", "--data", "shapes", "--model", "lenet"], "no model `lenet`"),
@@ -48,6 +62,50 @@ def test_a_refusal_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys
     assert said.startswith("deconvviz: ")
     assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_layers_are_listed_with_what_their_units_see():
+    listed = runner.invoke(app, ["layers", "demo"])
+    assert listed.exit_code == 0, listed.output
+    lines = listed.output.splitlines()
+    net = Deconvnet(load("demo").model)
+    assert len(lines) == len(net.layers) + 1
+    for line, (name, layer) in zip(lines, net.layers.items(), strict=False):
+        assert line.lstrip("* ").startswith(name)
+        assert str(layer) in line
+        assert line.startswith("*") == (name in net.default_layers)
+
+
+def test_coverage_is_for_people_or_for_programs():
+    words = ["coverage", "torchvision/squeezenet1_1", "--weights", "none"]
+    told = runner.invoke(app, words)
+    assert told.exit_code == 0, told.output
+    assert "26 x conv2d" in told.output
+    read = json.loads(runner.invoke(app, [*words, "--json"]).output)
+    assert {"conv2d", "relu", "max_pool2d", "cat"} <= {row["operation"] for row in read}
+
+
+def test_projections_are_written_as_a_sheet_or_as_pixels(tmp_path):
+    photograph("cat").image.save(tmp_path / "cat.png")
+    words = ["project", "demo", str(tmp_path / "cat.png"), "--layer", LAYER]
+    sheet, file = tmp_path / "sheet.png", tmp_path / "unit.safetensors"
+    done = runner.invoke(app, [*words, "-k", "4", "--out", str(sheet)])
+    assert done.exit_code == 0, done.output
+    assert f"4 of {LAYER}'s" in done.output
+    assert open_picture(sheet).image.width > 300
+    unit = ["--unit", "7", "--rule", "guided", "--size", "64", "--out", str(file)]
+    done = runner.invoke(app, [*words, *unit])
+    assert done.exit_code == 0, done.output
+    bundle = load("demo")
+    net = Deconvnet(bundle.model)
+    image = bundle.preprocess(limit_side(photograph("cat").image, 64), size=None)[None]
+    recording = net.record(image, [LAYER])
+    every = recording.strongest(LAYER, k=1000)
+    ours = net.project(recording, every[every.channel == 7], "guided")
+    stored = load_file(file)
+    torch.testing.assert_close(stored["pixels"], ours.pixels)
+    assert torch.equal(stored["boxes"], ours.boxes)
+    assert runner.invoke(app, [*words, "--unit", "999", "--out", str(file)]).exit_code != 0
 
 
 def test_python_m_deconvviz_is_the_same_command(tmp_path):
@@ -73,7 +131,8 @@ def test_help_names_every_command_without_importing_torch():
     code = (
         "import sys; from deconvviz.cli import app; from typer.testing import CliRunner; "
         "out = CliRunner().invoke(app, ['--help']).output; "
-        "assert all(c in out for c in ('train', 'evaluate', 'app')); "
+        "names = ('train', 'evaluate', 'layers', 'coverage', 'project', 'app'); "
+        "assert all(name in out for name in names); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
