@@ -5,10 +5,11 @@ import streamlit as st
 from deconvviz import ui
 from deconvviz.figures import enlarge, mosaic
 from deconvviz.images import PHOTOGRAPHS, display, display_caption, photograph
-from deconvviz.ui.explore import Network, Sight
+from deconvviz.ui.explore import Network, Sight, spread
 
 CAT = PHOTOGRAPHS["cat"]
 SHARE = 0.1  # of a feature map's positions
+LAYERS = 9  # at most
 
 
 def strongest_unit(network: Network, sight: Sight, layer: str) -> None:
@@ -42,13 +43,15 @@ with picture:
     st.caption(f"{CAT.title}. {CAT.credit}.")
 
 st.header("One photograph, layer by layer", anchor=False)
+layers = spread(network.layers, LAYERS)
+some = "" if len(layers) == len(network.layers) else f" ({len(layers)} of {len(network.layers)})"
 st.markdown(
-    "For each layer its strongest unit here: the whole picture through the strongest tenth of the "
-    "unit's positions; below, the window where it is strongest, beside its reconstruction. Deeper "
-    "units see more of the picture at once."
+    f"For each layer{some} its strongest unit here: the whole picture through the strongest tenth "
+    "of the unit's positions; below, the window where it is strongest, beside its reconstruction. "
+    "Deeper units see more of the picture at once."
 )
-cells = [cell for _ in range(0, len(network.layers), 3) for cell in st.columns(3, gap="medium")]
-for cell, layer in zip(cells, network.layers, strict=False):
+cells = [cell for _ in range(0, len(layers), 3) for cell in st.columns(3, gap="medium")]
+for cell, layer in zip(cells, layers, strict=False):
     with cell:
         strongest_unit(network, cat, layer)
 st.caption(f"{display_caption()} Whole pictures: at percentile {ui.WHOLE_PERCENTILE}.")

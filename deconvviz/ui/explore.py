@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from deconvviz.bundles import Bundle
-from deconvviz.data import Dataset, normalise
+from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
@@ -30,11 +30,13 @@ __all__ = [
     "Reconstruction",
     "Sight",
     "UnitStatistics",
+    "activations",
     "classify",
     "kernels",
     "look",
     "raw",
     "reconstruct",
+    "spread",
     "strongest_positions",
     "strongest_units",
     "through",
@@ -193,6 +195,20 @@ def look(bundle: Bundle, picture: Picture, size: int | Literal["trained"]) -> Si
     return Sight(picture, image, bundle.preprocess(image, size=None)[None], size)
 
 
+def activations(network: Network, pixels: int) -> int:
+    """About how many units all layers have together for a picture of so many pixels."""
+    _, height, width = network.bundle.input_size
+    sizes = [network.net.layers[name] for name in network.layers]
+    units = sum(layer.channels * layer.size[0] * layer.size[1] for layer in sizes)
+    return units * pixels // (height * width)
+
+
+def spread(layers: Sequence[str], count: int) -> list[str]:
+    """At most `count` of the layers, evenly from the first to the last."""
+    last = len(layers) - 1
+    return list(dict.fromkeys(layers[round(i * last / (count - 1))] for i in range(count)))
+
+
 def strongest_units(recording: Recording, layer: str, k: int | None = None) -> Selection:
     """The `k` (or all) active units of the first picture, each where it is strongest."""
     return recording.strongest(layer, recording[layer].shape[1] if k is None else k)
@@ -290,11 +306,10 @@ def unit_statistics(
     network: Network, dataset: Dataset, layer: str, batch_size: int = 32
 ) -> UnitStatistics:
     """How the units of `layer` behave over a data set of the network's input size."""
-    described = network.bundle.description
     sums: list[Tensor] = []
     peaks: list[Tensor] = []
     for batch in torch.split(dataset.images, batch_size):
-        recording = network.net.record(normalise(batch, described.mean, described.std), [layer])
+        recording = network.net.record(network.bundle.intake.normalised(batch), [layer])
         maps = recording[layer].flatten(2).double()
         active = maps > 0
         sums.append(
@@ -309,34 +324,23 @@ def kernels(network: Network, layer: str) -> Kernels:
     """The kernels of the convolution that `layer` rectifies.
 
     Raises:
-        UnsupportedOperationError: convolutions and rectified maps do not pair one to one.
+        UnsupportedOperationError: no module of the network holds them.
     """
-    modules = list(network.bundle.model.named_modules())
-    found = [i for i, (_, module) in enumerate(modules) if isinstance(module, nn.Conv2d)]
-    if len(found) != len(network.layers):
+    model, below = network.bundle.model, network.net.convolutions[layer]
+    convolution = model.get_submodule(below.convolution)
+    if type(convolution) is not nn.Conv2d:  # a subclass may change its weights before it uses them
+        where = f"`{below.convolution}`" if below.convolution else "the model itself"
         raise UnsupportedOperationError(
-            f"the kernels below `{layer}` are not known: this model has {len(found)} convolutions "
-            f"for {len(network.layers)} rectified maps; look at its reconstructions instead"
+            f"the kernels below `{layer}` are not known: {type(convolution).__name__}, {where}, "
+            "has them in a way of its own; look at its reconstructions instead"
         )
-    place = found[network.layers.index(layer)]
-    name, convolution = modules[place]
-    assert isinstance(convolution, nn.Conv2d)
     weights = convolution.weight.detach()
-    scale = _following_scale(modules[place + 1 :])
-    if scale is None:
-        return Kernels(weights, name, None)
-    return Kernels(weights * scale[1][:, None, None, None], name, scale[0])
-
-
-def _following_scale(modules: Sequence[tuple[str, nn.Module]]) -> tuple[str, Tensor] | None:
-    """The scale of a BatchNorm that stands before the next convolution, with its name."""
-    for name, module in modules:
-        if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
-            scale = (module.running_var + module.eps).rsqrt()
-            return name, (scale if module.weight is None else scale * module.weight).detach()
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            break
-    return None
+    norm = None if below.norm is None else model.get_submodule(below.norm)
+    if not isinstance(norm, nn.BatchNorm2d) or norm.running_var is None:
+        return Kernels(weights, below.convolution, None)
+    scale = (norm.running_var + norm.eps).rsqrt()
+    scale = scale if norm.weight is None else scale * norm.weight
+    return Kernels(weights * scale.detach()[:, None, None, None], below.convolution, below.norm)
 
 
 def _extrema(image: Image.Image) -> list[tuple[float, float]]:

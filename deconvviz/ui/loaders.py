@@ -32,8 +32,9 @@ __all__ = [
     "whole",
 ]
 
-SMALL = 256 * 256  # pixels: all layers of a picture up to this size are kept at once
-TILES = 256  # natural pictures for the statistics: about a second of work
+ACTIVATIONS = 2**23  # all layers are kept at once while they have no more units than this together
+TILES = 256  # natural pictures for the statistics, at most: about a second of work for the demo
+TILE_PIXELS = 2**21  # of all of them together
 
 _KEYS: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, Sight, Picture)}
 
@@ -66,8 +67,9 @@ def sight(network: Network, picture: Picture, size: int | Literal["trained"]) ->
 
 
 def _recording(network: Network, sight: Sight, layer: str) -> Recording:
-    # At 1024 pixels the maps of all layers together would take a gigabyte.
-    small = sight.image.width * sight.image.height <= SMALL
+    # At 1024 pixels, or in a deep network, the maps of all layers would take gigabytes.
+    pixels = sight.image.width * sight.image.height
+    small = explore.activations(network, pixels) <= ACTIVATIONS
     return _recorded(network, sight, network.layers if small else (layer,))
 
 
@@ -142,9 +144,10 @@ def statistics(network: Network, layer: str) -> explore.UnitStatistics:
     _, height, _ = network.bundle.input_size
     channels = network.bundle.input_size[0]
     tiles = load_dataset("photos", size=height, channels=channels, progress=False)
-    every = max(1, len(tiles) // TILES)
+    count = min(len(tiles), TILES, TILE_PIXELS // height**2)
+    every = len(tiles) // count
     return explore.unit_statistics(
-        network, tiles.subset(range(0, len(tiles), every)[:TILES]), layer
+        network, tiles.subset(range(0, len(tiles), every)[:count]), layer
     )
 
 

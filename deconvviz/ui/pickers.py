@@ -30,15 +30,19 @@ __all__ = [
 STRONGEST = "strongest"
 _SHARES = {"1 %": 0.01, "3 %": 0.03, "10 %": 0.1, "30 %": 0.3, "all": 1.0}
 _SIZES = (256, 384, 512, 768, LARGEST)
+_PILLS = 20  # more layers than these are a list
 _VIEWS = ("large", "as the classifier does")
 
 
 def _models() -> dict[str, str]:
-    """Shown name -> what `load` takes: the demos, then paths given when the app was started."""
-    given = [Path(argument) for argument in sys.argv[1:] if argument.endswith(".safetensors")]
-    return {name: name for name in DEMOS} | {
-        str(Path(path.parent.name) / path.name): str(path) for path in given
-    }
+    """Shown name -> what `load` takes: the demos, then what was named when the app was started."""
+    given = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    return {name: name for name in DEMOS} | {_shown(name): name for name in given}
+
+
+def _shown(name: str) -> str:
+    """A path by its last two parts, as all runs call their checkpoint alike."""
+    return str(Path(*Path(name).parts[-2:])) if name.endswith(".safetensors") else name
 
 
 def pick_model() -> None:
@@ -58,10 +62,21 @@ def chosen_network() -> Network:
 
 def pick_layer(layers: Sequence[str], default: int = 0) -> str:
     """One of a network's layers; choosing another forgets the unit."""
+    first = min(default, len(layers) - 1)
+    if len(layers) > _PILLS:
+        return st.selectbox(
+            "Layer",
+            layers,
+            index=first,
+            key="layer",
+            bind="query-params",
+            on_change=_forget_unit,
+            width=340,
+        )
     return st.pills(
         "Layer",
         layers,
-        default=layers[min(default, len(layers) - 1)],
+        default=layers[first],
         required=True,
         key="layer",
         bind="query-params",

@@ -1,5 +1,7 @@
 """The first page: what this is, and pictures without a click."""
 
+import sys
+
 from deconvviz.bundles import load
 from tests.pages.conftest import all_words, alternatives
 
@@ -50,3 +52,24 @@ def test_a_broken_checkpoint_is_one_sentence_and_the_other_network_still_works(
     app.selectbox(key="model").set_value("demo").run()
     assert not app.error
     assert alternatives(app)
+
+
+CODE = """
+from torch import nn
+
+def deep():
+    pairs = [(nn.Conv2d(4 if i else 3, 4, 3), nn.ReLU()) for i in range(12)]
+    return nn.Sequential(*(layer for pair in pairs for layer in pair))
+"""
+
+
+def test_a_network_of_ones_own_is_shown_by_some_of_its_layers(open_page, tmp_path, monkeypatch):
+    (tmp_path / "deep_nets.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setattr("sys.argv", ["app.py", "deep_nets:deep", "--flag"])
+    app = open_page("overview", model="deep_nets:deep")
+    assert not app.exception
+    assert not app.error
+    assert "(9 of 12)" in all_words(app)
+    assert "**deep_nets:deep** · `Sequential`" in all_words(app)

@@ -1,5 +1,7 @@
 """What the pages ask of the engine, against slower ways to the same numbers."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ from PIL import Image
 from safetensors import safe_open
 from torch.nn import functional
 
-from deconvviz.data import Dataset, normalise
+from deconvviz.bundles import Bundle, load
+from deconvviz.data import Dataset
+from deconvviz.deconv import Deconvnet
 from deconvviz.errors import UnsupportedOperationError
 from deconvviz.images import open_picture, to_png
 from deconvviz.ui import explore
@@ -132,8 +136,7 @@ def tiles():
 
 def test_statistics_equal_those_of_one_plain_pass(network, tiles):
     statistics = explore.unit_statistics(network, tiles, "stage1.relu1", batch_size=4)
-    described = network.bundle.description
-    images = normalise(tiles.images, described.mean, described.std)
+    images = network.bundle.intake.normalised(tiles.images)
     stage = network.bundle.model.stage1
     with torch.no_grad():
         maps = stage.relu1(stage.bn1(stage.conv1(images))).double()
@@ -173,15 +176,32 @@ def test_kernels_without_normalisation_are_the_weights(make_network):
     assert torch.equal(sheet.weights, network.bundle.model.stage2.conv.weight)
 
 
-def test_a_model_without_rectified_maps_is_refused_in_words(make_network):
-    network = make_network("seed-cnn")
+class OfItsOwn(torch.nn.Conv2d):
+    """A convolution that does not use its weights as they are."""
 
-    class Bare:
-        default_layers = ("stage1.relu",)
-        layers = network.net.layers
+    def forward(self, x):
+        return functional.conv2d(x, self.weight / self.weight.norm(), self.bias)
 
-    with pytest.raises(UnsupportedOperationError, match=r"3 convolutions .* 1 rectified"):
-        explore.kernels(Network(network.bundle, Bare()), "stage1.relu")
+
+def test_kernels_that_a_module_changes_before_it_uses_them_are_refused_in_words():
+    model = torch.nn.Sequential(OfItsOwn(3, 4, 3), torch.nn.ReLU())
+    network = Network(Bundle.of(model), Deconvnet(model))
+    with pytest.raises(UnsupportedOperationError, match="OfItsOwn, `0`, has them in a way of its"):
+        explore.kernels(network, "1")
+
+
+def test_every_rectified_map_of_a_residual_network_has_its_kernels():
+    """The first of a sum's convolutions, with the scale of the BatchNorm that follows that."""
+    bundle = load("torchvision/resnet18", weights=None)
+    network = Network(bundle, Deconvnet(bundle.model, (3, 64, 64)))
+    sheets = {layer: explore.kernels(network, layer) for layer in network.layers}
+    found = [(sheet.convolution, sheet.scaled_by) for sheet in sheets.values()]
+    assert found[0] == ("conv1", "bn1")
+    assert ("layer2.0.conv2", "layer2.0.bn2") in found
+    assert all(
+        sheet.weights.shape[0] == network.net.layers[layer].channels
+        for layer, sheet in sheets.items()
+    )
 
 
 def test_the_strongest_slices_hold_the_stated_share(network):
@@ -206,3 +226,22 @@ def test_a_raw_file_holds_the_tensor_and_how_to_make_it_again(network, recording
     assert told["picture_sha256"] == sight.picture.key
     assert (told["layer"], told["unit"]) == (LAYER, str(one.channel))
     assert (told["rule"], told["start"]) == ("gradient", "one")
+
+
+@pytest.mark.parametrize("count", [2, 5, 9])
+def test_some_layers_are_spread_from_the_first_to_the_last(count):
+    layers = [f"layer{i}" for i in range(40)]
+    some = explore.spread(layers, count)
+    assert len(some) == count
+    assert (some[0], some[-1]) == (layers[0], layers[-1])
+    gaps = {layers.index(b) - layers.index(a) for a, b in pairwise(some)}
+    assert max(gaps) - min(gaps) <= 1
+    assert explore.spread(layers[:2], 9) == layers[:2]
+    assert explore.spread(layers[:1], 9) == layers[:1]
+
+
+def test_activations_are_counted_as_the_network_makes_them(network, noise):
+    recording = network.net.record(look(network.bundle, noise, "trained").pixels, network.layers)
+    assert explore.activations(network, 32 * 32) == sum(
+        recording[layer].numel() for layer in network.layers
+    )

@@ -107,3 +107,23 @@ def test_a_unit_that_the_layer_lacks_is_forgotten():
     app.run()
     assert not app.exception
     assert app.selectbox(key="unit").value == "strongest"
+
+
+def deep_page():
+    import streamlit as st
+
+    from deconvviz.ui import pickers
+
+    st.json({"layer": pickers.pick_layer([f"layer{i}" for i in range(60)], default=30)})
+
+
+def test_many_layers_are_a_list_with_the_same_link():
+    app = AppTest.from_function(deep_page, default_timeout=120)
+    app.run()
+    assert "layer30" in app.json[0].value
+    app.selectbox(key="layer").set_value("layer7").run()
+    assert "layer7" in app.json[0].value
+    app = AppTest.from_function(deep_page, default_timeout=120)
+    app.query_params["layer"] = "layer59"
+    app.run()
+    assert "layer59" in app.json[0].value
