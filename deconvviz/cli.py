@@ -1,6 +1,7 @@
 """`deconvviz COMMAND`: train, evaluate, and the app."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -29,6 +30,9 @@ app = typer.Typer(
 DataDir = Annotated[
     Path | None, typer.Option(help="Where the pictures are; else DECONVVIZ_DATA, else the cache.")
 ]
+# What `load` takes, told from the values of Streamlit's options.
+_NETWORK = re.compile(r"\.safetensors$|^(torchvision|timm)/|^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+
 Model = Annotated[
     str,
     typer.Argument(
@@ -218,15 +222,28 @@ def project(
 
 
 @app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def start_app(context: typer.Context) -> None:
-    """Start the app in a browser; further options go to `streamlit run`."""
+def start_app(context: typer.Context, download: Download = False) -> None:
+    """Start the app in a browser.
+
+    Name further networks to choose among; other options go to `streamlit run`.
+    """
+    networks = [argument for argument in context.args if _NETWORK.search(argument)]
+    for name in networks:  # here a person sees the download and a refusal, before any browser
+        _load(name, "default", download)
+    options = [argument for argument in context.args if argument not in networks]
     script = Path(__file__).with_name("app.py")
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *context.args]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
+    if networks:
+        command += ["--", *networks]
     raise typer.Exit(subprocess.call(command))  # noqa: S603  our own interpreter and script
 
 
 def _load(
-    model: str, weights: str, download: bool, checkpoint: Path | None, input_size: str | None
+    model: str,
+    weights: str,
+    download: bool,
+    checkpoint: Path | None = None,
+    input_size: str | None = None,
 ) -> "Bundle":
     from deconvviz.bundles import load
 

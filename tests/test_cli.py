@@ -13,6 +13,7 @@ from deconvviz import cli
 from deconvviz.bundles import load
 from deconvviz.cli import app
 from deconvviz.deconv import Deconvnet
+from deconvviz.errors import UnknownModelError
 from deconvviz.images import limit_side, open_picture, photograph
 
 LAYER = "stage2.relu2"
@@ -125,6 +126,20 @@ def test_app_starts_streamlit_on_the_script_and_hands_on_options(monkeypatch):
     assert calls[0][1:4] == ["-m", "streamlit", "run"]
     assert calls[0][4].endswith("app.py")
     assert calls[0][5:] == ["--server.port", "8600"]
+
+
+def test_app_takes_networks_that_can_be_loaded(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(cli.subprocess, "call", lambda command: calls.append(command) or 0)
+    (tmp_path / "nets_for_app.py").write_text("from torch.nn import ReLU as net")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    words = ["app", "nets_for_app:net", "--server.port", "8600", "--theme.base=dark"]
+    assert runner.invoke(app, words).exit_code == 0
+    assert calls[0][5:] == ["--server.port", "8600", "--theme.base=dark", "--", "nets_for_app:net"]
+    refused = runner.invoke(app, ["app", "torchvision/resnet0"])
+    assert isinstance(refused.exception, UnknownModelError)
+    assert len(calls) == 1
 
 
 def test_help_names_every_command_without_importing_torch():
