@@ -4,7 +4,9 @@
 
 Each row projects some units of one layer with deconvviz (one call, its forward pass included) and
 with captum's NeuronDeconvolution (one call a unit), warm, in one run, and prints the ratio of the
-times a unit; weights are random. `--write` puts the table into benchmarks/RESULTS.md.
+times a unit; weights are random. The share of the machine's limit is what our convolutions
+multiply and add a second, the forward pass included, against a large matrix product in turns with
+them. `--write` puts the table into benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import captum
 import torch
 from captum.attr import NeuronDeconvolution
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model
 
 from deconvviz.deconv import Deconvnet, Selection
@@ -27,6 +30,7 @@ from deconvviz.models import vgg
 from deconvviz.training.device import device_name
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+MATRIX = 2048  # rows and columns of the large matrices
 SECONDS = 12.0  # spent on each row, after one call of each side to warm up
 
 
@@ -115,25 +119,42 @@ def captums(
     return run
 
 
+def product(device: str) -> Callable[[], Tensor]:
+    """The product of two large matrices, which is as fast as a machine multiplies and adds."""
+    left, right = torch.randn(2, MATRIX, MATRIX, device=device)
+    return lambda: left @ right
+
+
+def operations(run: Callable[[], object]) -> int:
+    """How many multiplications and additions the convolutions and matrix products of a run take."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return int(counter.get_total_flops())
+
+
 def measure(work: Work, device: str) -> list[str]:
     """The table's line for one row."""
     model, images = work.make(device)
     net = Deconvnet(model, (3, work.side, work.side))
     with torch.no_grad():
         units = chosen(net.record(images, [work.layer])[work.layer], work)
-    runs = [ours(net, work, images), captums(model, images, units, batched=False)]
+    run = ours(net, work, images)
+    runs = [run, product(device), captums(model, images, units, batched=False)]
     if work.images > 1:
         runs.append(captums(model, images, units, batched=True))
     taken = seconds(runs, device)
-    mine, theirs = taken[0] / len(units), taken[1]
-    batched = f"**{taken[2] / work.images / mine:.1f}x**" if work.images > 1 else ""
+    mine, theirs = taken[0] / len(units), taken[2]
+    share = operations(run) / taken[0] / (2 * MATRIX**3 / taken[1])
+    batched = f"**{taken[3] / work.images / mine:.1f}x**" if work.images > 1 else ""
     ratio = f"**{theirs / mine:.0f}x**"
-    return [work.title, f"{1e3 * mine:.2f}", f"{1e3 * theirs:.1f}", ratio, batched]
+    times = [f"{1e3 * mine:.2f}", f"{1e3 * theirs:.1f}"]
+    return [work.title, *times, ratio, batched, f"{share:.0%}"]
 
 
 def table(device: str) -> str:
     """The whole table in Markdown."""
-    head = ["work", "ours, ms a unit", "captum, ms a unit", "ratio", "captum batched over pictures"]
+    head = ["work", "ours, ms a unit", "captum, ms a unit", "ratio"]
+    head += ["captum batched over pictures", "ours, of the machine's limit"]
     lines = [head, ["---"] * len(head)]
     for work in ROWS:
         lines.append(measure(work, device))
