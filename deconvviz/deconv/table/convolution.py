@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
@@ -13,6 +14,8 @@ from deconvviz.deconv.table.row import Recall, Row, pair
 from deconvviz.deconv.tape import Call
 
 __all__ = ["Convolution", "Linear", "Pointwise", "TransposedConvolution"]
+
+_FEW = 4  # channels of a picture
 
 
 class Convolution(Row):
@@ -42,7 +45,37 @@ class Convolution(Row):
     def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
         stride, dilation = pair(call["stride"]), pair(call["dilation"])
         kernels, groups = call["weight"], call["groups"]
+        if stride[0] == stride[1] > 1 and kernels.shape[1] <= _FEW and groups == max(dilation) == 1:
+            return [_in_phases(signal, kernels, stride[0])]
         return [functional.conv_transpose2d(signal, kernels, None, stride, 0, 0, groups, dilation)]
+
+
+def _in_phases(signal: Tensor, kernels: Tensor, stride: int) -> Tensor:
+    """A transposed convolution as a plain one, which makes all phases of its stride as maps.
+
+    Every stride-th row and column of what comes out is filtered with every stride-th row and column
+    of the kernels alone. A transposed convolution into the few channels of a picture leaves most
+    lanes of a CPU idle; this fills them.
+
+    Args:
+        signal: (K, F, h, w).
+        kernels: (F, C, kh, kw).
+        stride: The same along y and x.
+
+    Returns:
+        (K, C, (h - 1) * stride + kh, (w - 1) * stride + kw).
+    """
+    maps, channels, height, width = kernels.shape
+    rows, columns = -(-height // stride), -(-width // stride)
+    missing = (0, columns * stride - width, 0, rows * stride - height)
+    phases = functional.pad(kernels, missing).view(maps, channels, rows, stride, columns, stride)
+    phases = phases.flip(2, 4).permute(1, 3, 5, 0, 2, 4).reshape(-1, maps, rows, columns)
+    phases = phases.to(memory_format=torch.channels_last)
+    made = functional.conv2d(signal, phases, padding=(rows - 1, columns - 1))
+    whole = functional.pixel_shuffle(made, stride)
+    bottom = (signal.shape[2] - 1) * stride + height
+    right = (signal.shape[3] - 1) * stride + width
+    return whole[:, :, :bottom, :right]
 
 
 class Pointwise(Convolution):
