@@ -87,8 +87,12 @@ def _slices(tape: Tape) -> list[Operation]:
 def _as_slice(
     op: Operation, by_name: Mapping[str, Operation], shapes: Mapping[str, tuple[int, ...]]
 ) -> Operation | None:
-    """A part that is taken of split channels."""
-    if op.kind != "getitem" or not op.inputs or op.inputs[0] not in by_name:
+    """A part that is taken of split channels, or one channel that stays an axis of its own."""
+    if not op.inputs or op.inputs[0] not in by_name:
+        return None
+    if op.kind == "unsqueeze":
+        return _as_channel(op, by_name[op.inputs[0]])
+    if op.kind != "getitem":
         return None
     split, place = by_name[op.inputs[0]], op.arguments["1"]
     if split.kind not in ("chunk", "split", "split_with_sizes") or not split.inputs:
@@ -96,9 +100,22 @@ def _as_slice(
     whole = shapes[split.inputs[0]]
     if split.arguments["dim"] % len(whole) != 1:
         return None
-    start, end = _bounds(split, whole[1], place)
-    arguments = {"self": Ref(split.inputs[0]), "dim": 1, "start": start, "end": end, "step": 1}
-    return replace(op, target=_aten.slice.Tensor, arguments=arguments, inputs=split.inputs)
+    return _slice(op, split.inputs[0], *_bounds(split, whole[1], place))
+
+
+def _as_channel(op: Operation, select: Operation) -> Operation | None:
+    """`x[:, i].unsqueeze(1)`, in which torchvision's Inception writes its change of units."""
+    wanted = select.kind == "select" and select.inputs and op.arguments["dim"] == 1
+    if not wanted or select.arguments["dim"] != 1 or select.arguments["index"] < 0:
+        return None
+    index = select.arguments["index"]
+    return _slice(op, select.inputs[0], index, index + 1)
+
+
+def _slice(op: Operation, source: str, start: int, end: int) -> Operation:
+    """What `op` gives, as some channels of `source`."""
+    arguments = {"self": Ref(source), "dim": 1, "start": start, "end": end, "step": 1}
+    return replace(op, target=_aten.slice.Tensor, arguments=arguments, inputs=(source,))
 
 
 def _bounds(split: Operation, channels: int, place: int) -> tuple[int, int]:

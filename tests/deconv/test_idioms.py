@@ -82,6 +82,9 @@ def test_each_idiom_is_found_and_nothing_else() -> None:
         (lambda x: x.permute(0, 2, 3, 1), ["permute"]),
         (lambda x: x.split(2, dim=1)[0] + x.chunk(2, dim=1)[1], ["slice", "slice", "add"]),
         (lambda x: x.split(2, dim=0)[0], ["split", "getitem"]),
+        (lambda x: x[:, 2].unsqueeze(1) * 2, ["slice", "slice", "mul"]),
+        (lambda x: x.select(1, 2).unsqueeze(2), ["select", "unsqueeze"]),
+        (lambda x: x.select(2, 2).unsqueeze(1), ["select", "unsqueeze"]),
     ],
 )
 def test_what_becomes_of_a_function(function: Callable[[Tensor], Tensor], kinds: list[str]) -> None:
@@ -89,6 +92,20 @@ def test_what_becomes_of_a_function(function: Callable[[Tensor], Tensor], kinds:
     _, tape = both(model, (4, 6, 6))
     assert [op.kind for op in tape.operations] == kinds
     images = torch.randn(2, 4, 6, 6)
+    torch.testing.assert_close(run(tape, model, images), model(images))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_networks_that_change_the_units_of_their_input_are_covered(name: str) -> None:
+    """As torchvision's do with its own weights; random ones leave that out."""
+    from torchvision.models import get_model
+
+    with torch.device("meta"):
+        change = get_model(name, weights=None, init_weights=False, transform_input=True)
+    model = Plain(change._transform_input)
+    _, tape = both(model, (3, 8, 8))
+    assert {op.kind for op in tape.operations} == {"slice", "mul", "add", "cat"}
+    images = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(run(tape, model, images), model(images))
 
 
