@@ -38,6 +38,7 @@ with words:
         "decision.",
     )
     ui.describe_network(network.bundle)
+    ui.describe_coverage(network.net.coverage)
 with picture:
     ui.show(enlarge(cat.shown, 500), CAT.title)
     st.caption(f"{CAT.title}. {CAT.credit}.")

@@ -27,6 +27,7 @@ from deconvviz.ui.pictures import pick_pictures
 from deconvviz.ui.refusals import refusals, sentence
 from deconvviz.ui.show import (
     WHOLE_PERCENTILE,
+    describe_coverage,
     describe_layer,
     describe_network,
     downloads,
@@ -42,6 +43,7 @@ __all__ = [
     "bundle",
     "chosen_network",
     "classification",
+    "describe_coverage",
     "describe_layer",
     "describe_network",
     "downloads",

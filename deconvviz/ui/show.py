@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deconvviz.bundles import Bundle
-from deconvviz.deconv import Layer
+from deconvviz.deconv import Coverage, Layer
 from deconvviz.figures import NEUTRAL_INK, figure_png
 from deconvviz.ui.records import summary
 
 __all__ = [
     "WHOLE_PERCENTILE",
+    "describe_coverage",
     "describe_layer",
     "describe_network",
     "downloads",
@@ -59,11 +60,31 @@ def describe_layer(layer: Layer) -> str:
 
 
 def describe_network(bundle: Bundle) -> None:
-    """Which network is loaded and how good it is, with its card."""
+    """Which network is loaded and how good it is, with its card where it has one."""
     st.markdown(summary(bundle))
+    if not bundle.card:
+        return
     with st.expander("Its card"):
         _, _, body = bundle.card.partition("\n")  # without the heading, which stands above
         st.markdown(body)
+
+
+def describe_coverage(coverage: Coverage) -> None:
+    """How each operation of a network is undone; what cannot be stands above it in words."""
+    for operation in coverage.unsupported:
+        st.warning(
+            f"{operation.operation} in {operation.places} cannot be undone: {operation.undone}. "
+            "Layers above it can be recorded, but not projected.",
+            icon=":material/warning:",
+        )
+    with st.expander("How each operation is undone"):
+        st.dataframe(
+            coverage.table(),
+            hide_index=True,
+            column_order=("operation", "count", "status", "undone"),
+            column_config={"undone": st.column_config.TextColumn(width="large")},
+        )
+        st.caption("*Exact* is as in the paper; an *extension* is what it says nothing of.")
 
 
 def downloads(name: str, picture: Callable[[], bytes], tensor: Callable[[], bytes]) -> None:

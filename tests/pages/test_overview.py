@@ -54,6 +54,14 @@ def test_a_broken_checkpoint_is_one_sentence_and_the_other_network_still_works(
     assert alternatives(app)
 
 
+def test_it_says_how_each_operation_is_undone(open_page):
+    (table,) = open_page("overview").dataframe
+    rows = {row.operation: row for row in table.value.itertuples()}
+    assert rows["conv2d"].status == "exact"
+    assert rows["conv2d"].count == 6
+    assert "switches" in rows["max_pool2d"].undone
+
+
 CODE = """
 from torch import nn
 
