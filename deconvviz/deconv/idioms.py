@@ -1,8 +1,9 @@
 """Idioms: what networks write in several operations, put on the tape as the one that it is.
 
-Splitting channels and taking a part is a slice; a product with a squashed branch is a gate, or a
-SiLU where the branch is the value's own; what runs between two transpositions to channels-last and
-back (ConvNeXt) runs channels first, so that every map on the tape is (N, C, H, W).
+A clamp at zero is a ReLU; splitting channels and taking a part is a slice; a product with a
+squashed branch is a gate, or a SiLU where the branch is the value's own; what runs between two
+transpositions to channels-last and back (ConvNeXt) runs channels first, so that every map on the
+tape is (N, C, H, W).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -63,7 +64,7 @@ def channel_norm(
 
 def idiomatic(tape: Tape) -> Tape:
     """The same tape in fewer and plainer operations; it computes the same values."""
-    for rewrite in (_slices, _gates, _channels_first):
+    for rewrite in (_relus, _slices, _gates, _channels_first):
         tape = replace(tape, operations=tuple(rewrite(tape)))
     return tape
 
@@ -73,6 +74,26 @@ def _needed(operations: list[Operation], before: Tape) -> list[Operation]:
     once_read = {name for op in before.operations for name in op.reads}
     read = {name for op in operations for name in op.reads}
     return [op for op in operations if op.name in read or op.name not in once_read]
+
+
+# --- ReLU -----------------------------------------------------------------------------------------
+
+
+def _relus(tape: Tape) -> list[Operation]:
+    return [_as_relu(op) if _clips_at_zero(op) else op for op in tape.operations]
+
+
+def _clips_at_zero(op: Operation) -> bool:
+    match op.kind, op.arguments:
+        case ("clamp", {"min": 0, "max": None}) | ("clamp_min", {"min": 0}):
+            return True
+        case "threshold", {"threshold": 0, "value": 0}:
+            return True
+    return False
+
+
+def _as_relu(op: Operation) -> Operation:
+    return replace(op, target=_aten.relu.default, arguments={"self": op.arguments["self"]})
 
 
 # --- parts of the channels ------------------------------------------------------------------------

@@ -106,7 +106,9 @@ def name_values(tape: Tape) -> dict[str, str]:
             seen[path] += 1
             names[f"{path}@{seen[path]}"] = op.name
         names |= {call_names[key]: op.name for key, _ in reversed(op.calls) if last[key] is op}
-    presentable = {op.name for op in operations if op.shape and len(op.shape) in (1, 3)}
+    presentable = {
+        op.name for op in operations if op.batched and op.shape and len(op.shape) in (1, 3)
+    }
     return {name: value for name, value in names.items() if value in presentable}
 
 

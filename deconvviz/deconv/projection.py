@@ -14,7 +14,7 @@ from deconvviz.deconv.geometry import Field, Reach, windows_below
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.deconv.selection import Selection
-from deconvviz.deconv.table import TABLE, Residue, refusal, step_of
+from deconvviz.deconv.table import TABLE, Residue, refusal, row_of, step_of
 from deconvviz.deconv.tape import Call
 from deconvviz.deconv.windows import Starts, Windows, gather, inside
 from deconvviz.errors import SelectionError, UnsupportedOperationError
@@ -354,12 +354,17 @@ def _on_the_way(calls: Sequence[Call], top: str, rule: Rule) -> list[Call]:
     Raises:
         UnsupportedOperationError: One of them cannot be undone.
     """
-    reached, passed = {top}, []
+    reached, passed, refused = {top}, list[Call](), list[Call]()
     for call in reversed(calls):
         if call.operation.name in reached:
-            reason = refusal(call)
-            if reason:
-                raise UnsupportedOperationError(f"cannot undo {call.operation}: {reason}")
+            if refusal(call):
+                refused.append(call)
+                reached.update(call.operation.inputs)
+                continue
             reached.update(TABLE[call.operation.target].targets(call.operation, rule))
             passed.append(call)
+    if refused:
+        # Attention itself tells more than the transpositions around it, which have a row.
+        call = min(refused, key=lambda call: row_of(call.operation) is not None)
+        raise UnsupportedOperationError(f"cannot undo {call.operation}: {refusal(call)}")
     return passed[::-1]

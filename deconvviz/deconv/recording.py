@@ -201,7 +201,7 @@ class _Run:
             reason = str(error).strip().partition("\n")[0]
             raise _misfit(op, images, reason) from error
         first = value if isinstance(value, Tensor) else value[0]
-        if first.shape[:1] != images.shape[:1]:
+        if op.batched and first.shape[:1] != images.shape[:1]:
             raise _misfit(op, images, "it would mix pixels with the batch")
         self.shapes[op.name] = tuple(first.shape)
         if residue is not None:
@@ -223,6 +223,7 @@ def _check(tape: Tape, model: nn.Module, images: Tensor) -> None:
         )
     if not images.is_floating_point():
         raise PictureError(f"images must be floating point, normalised, not {images.dtype}")
+    _check_size(tape, tuple(images.shape))
     weight = weight_of(model)
     if images.dtype != weight.dtype:
         raise PictureError(f"images are {images.dtype}, but the model is {weight.dtype}")
@@ -230,3 +231,21 @@ def _check(tape: Tape, model: nn.Module, images: Tensor) -> None:
         raise PictureError(f"images are on {images.device}, but the model is on {weight.device}")
     if not torch.isfinite(images).all():
         raise PictureError("images hold NaN or infinity; nothing can be recorded of them")
+
+
+def _check_size(tape: Tape, shape: tuple[int, ...]) -> None:
+    """Refuse images of a size for which the tape is not what the model computes."""
+    (_, channels, h, w), (_, height, width) = shape, tape.input_shape
+    advice = f"make a Deconvnet of it with input_size=({channels}, {h}, {w})"
+    if tape.one_size and (h, w) != (height, width):
+        raise PictureError(
+            f"images are {h} x {w} pixels, but this network could be traced for {height} x {width}"
+            f" alone; {advice}"
+        )
+    for condition in tape.conditions:
+        if not condition.holds(shape):
+            raise PictureError(
+                f"{shape[0]} images of {h} x {w} pixels take another way through this network, at"
+                f" {condition.line}, than those of {height} x {width} that it was traced at;"
+                f" {advice}"
+            )

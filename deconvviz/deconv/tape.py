@@ -5,12 +5,13 @@ operations. The tape keeps their structure only: weights are read from a live mo
 """
 
 import copy
+import functools
 import logging
-import os
 import re
 import threading
+import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
+from deconvviz.deconv.sizes import Condition, ShortFormulas, conditions, is_models_own
 from deconvviz.errors import TraceError
 
 __all__ = ["Call", "Operation", "Ref", "Tape", "named_weights", "trace", "weight_of"]
@@ -32,9 +35,18 @@ _TRACING = threading.Lock()
 _CHECKS = ("_assert", "sym_constrain_range")
 _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
 
+# How many images a model is traced with: not one, which export takes for a constant, and a number
+# that no network has heads or parts, so that an axis of this length is the batch's.
+_BATCH = 13
+
+# What export wraps a part of a model in -> what the model calls it.
+_CONTEXTS = {
+    "wrap_with_autocast": "torch.autocast",
+    "wrap_with_set_grad_enabled": "torch.enable_grad",
+}
+
 # One frame of a stack trace, as Python writes it.
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+), in ', re.MULTILINE)
-_TORCH = str(Path(torch.__file__).parent) + os.sep
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ class Operation:
             that depends on the images.
         line: Where it is written in the model's code, for example `nets.py:12`: the line of a
             `forward` that calls it, itself or through torch's modules. Empty where that is unknown.
+        batched: Whether the images lie along the first axis of its value and of what it reads.
     """
 
     name: str
@@ -68,6 +81,7 @@ class Operation:
     calls: tuple[tuple[str, str], ...]
     shape: tuple[int, ...] | None
     line: str = ""
+    batched: bool = True
 
     @property
     def reads(self) -> frozenset[str]:
@@ -125,6 +139,8 @@ class Tape:
         input_shape: The images' shape when traced, without the batch axis.
         weights: Value name -> name of the parameter or buffer in the model.
         constants: Value name -> a tensor that the model holds outside parameters and buffers.
+        one_size: Whether it is for images of the traced size alone.
+        conditions: What other images must fulfil.
     """
 
     operations: tuple[Operation, ...]
@@ -132,6 +148,8 @@ class Tape:
     input_shape: tuple[int, int, int]
     weights: Mapping[str, str]
     constants: Mapping[str, Tensor]
+    one_size: bool
+    conditions: tuple[Condition, ...]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The traced shape of every value that depends on the images, for a batch of one."""
@@ -181,24 +199,55 @@ class Tape:
 def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
     """Trace a model, in evaluation form, at images of `input_size` (channels, height, width).
 
-    The model is left alone: a copy is traced that shares its parameters and has no hooks.
+    The model is left alone: a copy is traced that shares its parameters and has no hooks. It is
+    traced for images of any size, or, where export cannot reason about its sizes, as with
+    TensorFlow's padding, for this size alone.
 
     Raises:
         TraceError: `torch.export` cannot follow the model, or the model writes in place into a part
             of another tensor.
     """
-    # Two images, because export takes a batch of one for a constant.
-    images = weight_of(model).new_zeros(2, *input_size)
-    free = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}
-    with _TRACING, _quiet():
+    images = weight_of(model).new_zeros(_BATCH, *input_size)
+    with _TRACING, _quiet(), torch.no_grad():
         try:
-            program = export(_shadow(model), (images,), dynamic_shapes=(free,), strict=False)
+            program, one_size = _export(model, images)
         except Exception as error:  # export raises whatever the model's own forward raises
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise TraceError(
                 f"cannot trace {type(model).__name__} at images of {input_size}: {reason}"
             ) from error
-    return _read(program, input_size)
+    return _read(program, input_size, one_size)
+
+
+def _export(model: nn.Module, images: Tensor) -> tuple[ExportedProgram, bool]:
+    """The exported model, and whether it is so for images of this one size."""
+    batch = {0: Dim.AUTO}
+    free = batch | {2: Dim.AUTO, 3: Dim.AUTO}
+    shadow = _shadow(model)
+    shadow.forward = _telling(shadow.forward)
+    try:
+        with ShortFormulas():
+            return export(shadow, (images,), dynamic_shapes=(free,), strict=False), False
+    except TraceError:
+        raise
+    except Exception:  # noqa: BLE001  what is wrong at this size too is raised once more
+        return export(shadow, (images,), dynamic_shapes=(batch,), strict=False), True
+
+
+def _telling(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward pass that says where it goes by the images, and not in torch's words."""
+
+    @functools.wraps(forward)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return forward(*args, **kwargs)
+        except GuardOnDataDependentSymNode as error:
+            line = _line("".join(traceback.format_tb(error.__traceback__)))
+            raise TraceError(
+                f"it reads numbers out of the images to decide what to do, at {line}"
+            ) from error
+
+    return run
 
 
 @contextmanager
@@ -240,22 +289,26 @@ def _shadow(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo).eval()
 
 
-def _read(program: ExportedProgram, input_size: tuple[int, int, int]) -> Tape:
+def _read(program: ExportedProgram, input_size: tuple[int, int, int], one_size: bool) -> Tape:
     specs = program.graph_signature.input_specs
     images = next(s.arg.name for s in specs if s.kind is InputKind.USER_INPUT)
+    given = next(node for node in program.graph.nodes if node.name == images)
     nodes = [node for node in program.graph.nodes if node.op == "call_function"]
     nodes = [node for node in nodes if not _kind(node.target).startswith(_CHECKS)]
+    _refuse_contexts(program.graph.nodes)
     _refuse_written_views(nodes)
     nodes = [node for node in nodes if node.users]
-    varying, aliases, operations = {images}, dict[str, str](), []
+    varying, mixed, aliases, operations = {images}, set[str](), dict[str, str](), []
     for node in nodes:
         if _is_part_of_pool(node):  # switches are residue, so that pooling's value is its map alone
             aliases[node.name] = node.all_input_nodes[0].name
             continue
-        op = _operation(node, aliases, varying)
+        op = _operation(node, aliases, varying, mixed)
         operations.append(op)
         if op.shape is not None:
             varying.add(op.name)
+            if not _leads_with_batch(node):
+                mixed.add(op.name)
     read = {name for op in operations for name in op.reads}
     return Tape(
         operations=tuple(operations),
@@ -269,24 +322,30 @@ def _read(program: ExportedProgram, input_size: tuple[int, int, int]) -> Tape:
             for s in specs
             if s.kind is InputKind.CONSTANT_TENSOR
         },
+        one_size=one_size,
+        conditions=conditions(given.meta["val"].shape),
     )
 
 
-def _operation(node: fx.Node, aliases: Mapping[str, str], varying: set[str]) -> Operation:
+def _operation(
+    node: fx.Node, aliases: Mapping[str, str], varying: set[str], mixed: set[str]
+) -> Operation:
     target = _out_of_place(node.target)
     arguments = {
         name: _referring(value, aliases) for name, value in _bound(target, node.args, node.kwargs)
     }
     inputs = tuple(name for name in _refs(arguments.values()) if name in varying)
+    varies = bool(inputs) and _is_tensor(node)
     stack = node.meta.get("nn_module_stack") or {}
     return Operation(
         name=node.name,
         target=target,
         arguments=arguments,
-        inputs=inputs if _is_tensor(node) else (),
+        inputs=inputs if varies else (),
         calls=tuple((key, path) for key, (path, _) in stack.items() if path),
-        shape=_shape(node) if inputs and _is_tensor(node) else None,
+        shape=_shape(node) if varies else None,
         line=_line(node.meta.get("stack_trace") or ""),
+        batched=varies and _leads_with_batch(node) and not mixed.intersection(inputs),
     )
 
 
@@ -295,7 +354,7 @@ def _line(stack: str) -> str:
 
     Export keeps the frames of `forward` alone, so that a helper's line is its caller's.
     """
-    frames = [frame for frame in _FRAME.findall(stack) if not frame[0].startswith(_TORCH)]
+    frames = [frame for frame in _FRAME.findall(stack) if is_models_own(frame[0])]
     return f"{Path(frames[-1][0]).name}:{frames[-1][1]}" if frames else ""
 
 
@@ -314,9 +373,16 @@ def _is_tensor(node: fx.Node) -> bool:
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:
+    return tuple(_traced(size) for size in _sizes(node)[1:])
+
+
+def _leads_with_batch(node: fx.Node) -> bool:
+    return [_traced(size) for size in _sizes(node)[:1]] == [_BATCH]
+
+
+def _sizes(node: fx.Node) -> Sequence[Any]:
     value = node.meta["val"]
-    value = value if isinstance(value, Tensor) else value[0]
-    return tuple(_traced(size) for size in value.shape[1:])
+    return value.shape if isinstance(value, Tensor) else value[0].shape
 
 
 def _traced(size: Any) -> int:
@@ -348,6 +414,14 @@ def _out_of_place(target: Any) -> Any:
 
 def _writes(target: Any) -> bool:
     return isinstance(target, torch._ops.OpOverload) and bool(target._schema.is_mutable)
+
+
+def _refuse_contexts(nodes: Iterable[fx.Node]) -> None:
+    """Refuse parts of a model that export keeps as a model of their own."""
+    for node in nodes:
+        if node.op == "get_attr":
+            kind = _kind(next(iter(node.users)).target)
+            raise TraceError(f"cannot trace a part of a model under {_CONTEXTS.get(kind, kind)}")
 
 
 def _refuse_written_views(nodes: list[fx.Node]) -> None:

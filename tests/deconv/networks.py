@@ -1,5 +1,7 @@
 """Small networks with random weights, one of each family, for the engine's tests."""
 
+import copy
+import math
 from functools import cache
 
 import torch
@@ -12,9 +14,12 @@ from deconvviz.deconv import Deconvnet
 __all__ = [
     "FAMILIES",
     "GRAPHS",
+    "SEVERAL",
     "Branches",
+    "EvenHeights",
     "Functional",
     "Residual",
+    "SamePadding",
     "Smooth",
     "deconvnet",
     "images_for",
@@ -254,14 +259,71 @@ GRAPHS = {
 }
 
 
-_ALL = FAMILIES | GRAPHS
+# --- and those that give several outputs: segmenters, and the pyramid of a detector ---------------
+
+
+def features_of(outputs: dict[str, str]) -> nn.Module:
+    """A MobileNetV3 that gives some of its stages: their name -> how each output is called."""
+    from torchvision.models._utils import IntermediateLayerGetter
+
+    return IntermediateLayerGetter(of_zoo("mobilenet_v3_small", width_mult=0.5).features, outputs)
+
+
+def fcn() -> nn.Module:
+    from torchvision.models.segmentation.fcn import FCN, FCNHead
+
+    return FCN(features_of({"8": "aux", "12": "out"}), FCNHead(288, 5), FCNHead(24, 5))
+
+
+def deeplab() -> nn.Module:
+    from torchvision.models.segmentation.deeplabv3 import DeepLabHead, DeepLabV3
+
+    return DeepLabV3(features_of({"12": "out"}), DeepLabHead(288, 5, (2, 3)))
+
+
+def lraspp() -> nn.Module:
+    from torchvision.models.segmentation import LRASPP
+
+    return LRASPP(features_of({"3": "low", "12": "high"}), 16, 288, 5)
+
+
+def pyramid() -> nn.Module:
+    from torchvision.models.detection.backbone_utils import BackboneWithFPN
+
+    features = of_zoo("mobilenet_v3_small", width_mult=0.5).features
+    return BackboneWithFPN(features, {"3": "0", "8": "1"}, [16, 24], 8)
+
+
+SEVERAL = {
+    "fcn": (
+        fcn,
+        (3, 64, 64),
+        ("backbone.5.block.1.0", "classifier.4", "aux_classifier.4"),
+    ),
+    "deeplab": (deeplab, (3, 64, 64), ("backbone.5.block.1.0", "classifier.4")),
+    "lraspp": (
+        lraspp,
+        (3, 64, 64),
+        ("backbone.5.block.1.0", "classifier.high_classifier", "classifier"),
+    ),
+    "pyramid": (
+        pyramid,
+        (3, 64, 64),
+        ("body.5.block.1.0", "fpn.inner_blocks.0.0", "fpn.layer_blocks.0.0"),
+    ),
+}
+
+
+_ALL = FAMILIES | GRAPHS | SEVERAL
 
 
 @cache
 def network(family: str, dtype: torch.dtype = torch.float64) -> nn.Module:
     """One network of a family, in evaluation mode, with statistics that are no identity."""
+    if dtype != torch.float64:
+        return copy.deepcopy(network(family)).to(dtype)
     torch.manual_seed(0)
-    model = _ALL[family][0]().to(dtype).eval()
+    model = _ALL[family][0]().double().eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight)
@@ -348,6 +410,33 @@ class Branches(nn.Module):
         self.last = nn.MaxPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        narrow, wide = self.relu(self.narrow(x)), self.relu(self.wide(x))
+        narrow, wide = self.narrow(x), self.wide(x)
+        narrow, wide = self.relu(narrow), self.relu(wide)
         pooled = functional.avg_pool2d(functional.pad(wide, (1, 1, 1, 1)), 3, stride=1)
         return self.last(self.join(torch.cat([narrow, wide, pooled - narrow], dim=1)))
+
+
+class SamePadding(nn.Conv2d):
+    """A convolution with TensorFlow's padding, which depends on the size of what it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        (top, bottom), (left, right) = (
+            (need // 2, need - need // 2)
+            for size, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
+            for need in (max((math.ceil(size / stride) - 1) * stride + kernel - size, 0),)
+        )
+        return super().forward(functional.pad(x, (left, right, top, bottom)))
+
+
+class EvenHeights(nn.Module):
+    """Takes two ways: pictures of odd height get a row more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] % 2:
+            x = functional.pad(x, (0, 0, 0, 1), value=1)
+        return self.relu(self.conv(x))

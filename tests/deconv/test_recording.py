@@ -4,7 +4,15 @@ from torch import Tensor, nn
 
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.errors import PictureError, UnknownLayerError
-from tests.deconv.networks import FAMILIES, Functional, deconvnet, images_for, network
+from tests.deconv.networks import (
+    FAMILIES,
+    EvenHeights,
+    Functional,
+    SamePadding,
+    deconvnet,
+    images_for,
+    network,
+)
 
 
 def output_of(model: nn.Module, module: str, images: Tensor) -> Tensor:
@@ -110,8 +118,25 @@ class Folding(nn.Module):
 def test_pixels_are_never_folded_into_the_batch() -> None:
     net, images = Deconvnet(Folding(), (3, 8, 8)), torch.randn(1, 3, 16, 16)
     assert net.record(images, ["before"])["before"].shape == images.shape
-    with pytest.raises(PictureError, match="reshape in the model: it would mix pixels with"):
+    with pytest.raises(PictureError, match=r"reshape in the model.*: it would mix pixels with"):
         net.record(images, ["after"])
+
+
+def test_a_network_traced_for_one_size_refuses_others() -> None:
+    net = Deconvnet(nn.Sequential(*(SamePadding(3, 3, 3, stride=2) for _ in range(4))), (3, 16, 16))
+    assert net.record(torch.randn(3, 3, 16, 16), ["3"])["3"].shape == (3, 3, 1, 1)
+    with pytest.raises(PictureError, match=r"traced for 16 x 16 alone; make .*=\(3, 16, 18\)"):
+        net.record(torch.randn(1, 3, 16, 18), ["0"])
+
+
+def test_images_that_take_another_way_through_the_network_are_refused() -> None:
+    model = EvenHeights().eval()
+    net, images = Deconvnet(model, (3, 16, 16)), torch.randn(2, 3, 18, 17)
+    torch.testing.assert_close(net.record(images, ["relu"])["relu"], model(images))
+    with pytest.raises(PictureError, match=r"2 images of 17 x 17 .* at networks.py:\d+, than"):
+        net.record(images[:, :, 1:], ["relu"])
+    other = Deconvnet(model, (3, 17, 17)).record(images[:, :, 1:], ["relu"])
+    torch.testing.assert_close(other["relu"], model(images[:, :, 1:]))
 
 
 @pytest.mark.parametrize(

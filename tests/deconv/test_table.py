@@ -1,6 +1,7 @@
 """Every row of the table is the adjoint of its forward pass."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,6 +101,13 @@ def conv_transposed(draw: Draw) -> Case:
     return {"input": x, "bias": None, "groups": groups, **pairs}, ["input"]
 
 
+def conv_of_rows(draw: Draw) -> Case:
+    groups = draw(st.sampled_from([1, 2]))
+    single = {name: [draw(st.integers(1, 2))] for name in ("stride", "padding", "dilation")}
+    weight = randn(6, 4 // groups, 3)
+    return {"input": randn(2, 4, 9), "weight": weight, "groups": groups, **single}, ["input"]
+
+
 def at_positions(draw: Draw) -> Case:
     return {"input": maps(draw), "weight": randn(7, 4), "bias": randn(7)}, ["input"]
 
@@ -135,8 +143,29 @@ def group_norm(draw: Draw) -> Case:
     return {"input": x, "num_groups": groups, "weight": weight, "eps": 1e-5}, ["input"]
 
 
+def instance_norm(draw: Draw) -> Case:
+    weight = draw(st.sampled_from([None, randn(4)]))
+    given_ = {"input": maps(draw), "weight": weight, "use_input_stats": True}
+    return {**given_, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": False}, ["input"]
+
+
 def activation(draw: Draw) -> Case:
     return {"self": draw(st.sampled_from([randn(2, 9), maps(draw)]))}, ["self"]
+
+
+def with_slopes(draw: Draw) -> Case:
+    return {"self": maps(draw), "weight": draw(st.sampled_from([randn(1), randn(4)]))}, ["self"]
+
+
+def with_bounds(draw: Draw) -> Case:
+    bounds = {"min": draw(st.sampled_from([None, -0.5])), "max": 0.7}
+    if draw(st.booleans()):
+        bounds = {"min": -0.5, "max": None}
+    return {"self": maps(draw), **bounds, "threshold": 0.2, "value": -1.0}, ["self"]
+
+
+def with_lower_bound(draw: Draw) -> Case:
+    return {"self": maps(draw), "min": draw(st.sampled_from([0, -0.5]))}, ["self"]
 
 
 def pooling(draw: Draw) -> dict[str, Any]:
@@ -191,9 +220,15 @@ def gate(draw: Draw) -> Case:
 
 def part(draw: Draw) -> Case:
     start, step = draw(st.integers(0, 2)), draw(st.integers(1, 3))
-    dim = draw(st.sampled_from([1, 2, -1]))
+    dim = draw(st.sampled_from([0, 1, 2, -1]))
     end = draw(st.sampled_from([None, 2**63 - 1, 4, -1]))
+    if dim == 0:  # all images, as `maps[:, :8, :, :]` spells out
+        start, end, step = draw(st.sampled_from([(0, 2**63 - 1, 1), (None, None, 1)]))
     return {"self": maps(draw), "dim": dim, "start": start, "end": end, "step": step}, ["self"]
+
+
+def index(draw: Draw) -> Case:
+    return {"self": maps(draw), "dim": draw(st.sampled_from([1, 2, -1])), "index": 1}, ["self"]
 
 
 def order(draw: Draw) -> Case:
@@ -230,13 +265,30 @@ def scaled(draw: Draw) -> Case:
     }, ["input"]
 
 
+def repeated(draw: Draw) -> Case:
+    times = [1, *(draw(st.integers(1, 2)) for _ in range(3))]
+    return {"self": maps(draw), "repeats": times}, ["self"]
+
+
+def subtracted(draw: Draw) -> Case:
+    return {"self": maps(draw), "other": 1.5, "alpha": 2}, ["self"]
+
+
 def shift(draw: Draw) -> Case:
     return {"self": maps(draw), "shifts": [1, -2], "dims": [2, 3]}, ["self"]
+
+
+def flipped(draw: Draw) -> Case:
+    return {"self": maps(draw), "dims": draw(st.sampled_from([[1], [2, 3], [-1]]))}, ["self"]
 
 
 def shuffled(_draw: Draw) -> Case:
     case = {"self": randn(2, 8, 4, 6), "upscale_factor": 2, "downscale_factor": 2}
     return case, ["self"]
+
+
+def dealt_out(draw: Draw) -> Case:
+    return {"self": maps(draw, channels=6), "groups": draw(st.sampled_from([1, 2, 3]))}, ["self"]
 
 
 def branches(draw: Draw) -> Case:
@@ -261,6 +313,15 @@ def view(draw: Draw) -> Case:
     return {"self": x, "shape": size}, ["self"]
 
 
+def unflattened(draw: Draw) -> Case:
+    sizes = draw(st.sampled_from([[2, 2], [-1, 4], [1, 2, 2]]))
+    return {"self": maps(draw), "dim": 1, "sizes": sizes}, ["self"]
+
+
+def cast(draw: Draw) -> Case:
+    return {"self": maps(draw), "dtype": torch.float64}, ["self"]
+
+
 def dropout(draw: Draw) -> Case:
     return {"input": maps(draw), "p": 0.5, "train": False}, ["input"]
 
@@ -269,11 +330,13 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.conv2d.default: conv,
     aten.conv2d.padding: conv_padding,
     aten.conv_transpose2d.input: conv_transposed,
+    aten.conv1d.default: conv_of_rows,
     idioms.channel_linear: at_positions,
     aten.linear.default: linear,
     aten.batch_norm.default: batch_norm,
     aten.layer_norm.default: layer_norm,
     aten.group_norm.default: group_norm,
+    aten.instance_norm.default: instance_norm,
     idioms.channel_norm: channel_norm,
     aten.relu.default: activation,
     aten.relu6.default: activation,
@@ -285,6 +348,12 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.hardswish.default: activation,
     aten.mish.default: activation,
     aten.softplus.default: activation,
+    aten.prelu.default: with_slopes,
+    aten.selu.default: activation,
+    aten.celu.default: activation,
+    aten.threshold.default: with_bounds,
+    aten.clamp.default: with_bounds,
+    aten.clamp_min.default: with_lower_bound,
     aten.tanh.default: activation,
     aten.sigmoid.default: activation,
     aten.hardsigmoid.default: activation,
@@ -300,8 +369,10 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.div.Tensor: factor,
     idioms.gated: gate,
     aten.cat.default: branches,
+    aten.channel_shuffle.default: dealt_out,
     aten.pad.default: border,
     aten.slice.Tensor: part,
+    aten.select.int: index,
     aten.permute.default: order,
     aten.transpose.int: order,
     aten.expand.default: copies,
@@ -310,16 +381,26 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.squeeze.dims: thin_axes,
     aten.unsqueeze.default: thin,
     aten.sum.dim_IntList: mean,
+    aten.neg.default: activation,
+    aten.rsub.Scalar: subtracted,
+    aten.repeat.default: repeated,
     aten.roll.default: shift,
-    aten.flip.default: order,
+    aten.flip.default: flipped,
     aten.pixel_shuffle.default: shuffled,
     aten.pixel_unshuffle.default: shuffled,
     aten.upsample_nearest2d.vec: scaled,
     aten.upsample_bilinear2d.vec: scaled,
     aten.upsample_bicubic2d.vec: scaled,
+    aten._upsample_nearest_exact2d.vec: scaled,
+    aten._upsample_bilinear2d_aa.vec: scaled,
+    aten._upsample_bicubic2d_aa.vec: scaled,
     aten.flatten.using_ints: flatten,
     aten.reshape.default: view,
+    aten.unflatten.int: unflattened,
+    aten.to.dtype: cast,
     aten.dropout.default: dropout,
+    aten.feature_dropout.default: dropout,
+    aten.alpha_dropout.default: dropout,
     aten.clone.default: activation,
     aten.contiguous.default: activation,
 }
@@ -397,7 +478,15 @@ X = torch.zeros(2, 3, 4, 4)
         (aten.sum.dim_IntList, {"self": X, "dim": [0]}, ["self"], "batch"),
         (aten.reshape.default, {"self": X, "shape": [6, 4, 4]}, ["self"], "batch"),
         (aten.permute.default, {"self": X, "dims": [1, 0, 2, 3]}, ["self"], "batch"),
-        (aten.slice.Tensor, {"self": X, "dim": 0, "step": 1}, ["self"], "batch"),
+        (aten.slice.Tensor, {"self": X, "dim": 0, "end": 1, "step": 1}, ["self"], "batch"),
+        (aten.slice.Tensor, {"self": X, "dim": 0, "step": 2}, ["self"], "batch"),
+        (aten.select.int, {"self": X, "dim": -4, "index": 0}, ["self"], "batch"),
+        (aten.roll.default, {"self": X, "shifts": [1], "dims": [0]}, ["self"], "batch"),
+        (aten.roll.default, {"self": X, "shifts": [1], "dims": []}, ["self"], "batch"),
+        (aten.flip.default, {"self": X, "dims": [2, -4]}, ["self"], "batch"),
+        (aten.repeat.default, {"self": X, "repeats": [2, 1, 1, 1]}, ["self"], "batch"),
+        (aten.conv1d.default, {"input": X[0], "weight": X[0]}, ["input", "weight"], "two branches"),
+        (aten.instance_norm.default, {"input": X, "use_input_stats": False}, ["input"], "of other"),
         (aten.expand.default, {"self": X, "size": [5, 2, 3, 4, 4]}, ["self"], "adds axes"),
         (aten.pad.default, {"self": X, "pad": [1] * 6, "mode": "constant"}, ["self"], "two axes"),
         (aten.mean.dim, {"self": X, "dim": [0]}, ["self"], "batch"),
@@ -410,3 +499,10 @@ def test_what_has_no_adjoint_is_refused_with_the_reason(
     target: Any, arguments: dict[str, Any], varying: list[str], reason: str
 ) -> None:
     assert reason in (refusal(call_of(target, arguments, varying)) or "")
+
+
+def test_an_operation_whose_batch_is_not_first_is_refused() -> None:
+    call = call_of(aten.relu.default, {"self": X}, ["self"])
+    moved = Call(replace(call.operation, batched=False), call.arguments)
+    assert refusal(call) is None
+    assert refusal(moved) == "the images do not lie along its first axis"

@@ -125,6 +125,32 @@ def test_a_sum_in_place_keeps_what_it_adds_to() -> None:
     assert torch.equal(run(trace(model, (3, 4, 4)), model, images), forward(images))
 
 
+def test_what_runs_without_gradients_is_on_the_tape() -> None:
+    """As the frozen part of a network does."""
+
+    def forward(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            h = x.relu()
+        with torch.inference_mode():
+            h = h * 2
+        return h - x
+
+    images = torch.randn(2, 3, 4, 4)
+    tape = trace(Plain(forward), (3, 4, 4))
+    assert [op.kind for op in tape.operations] == ["relu", "mul", "sub"]
+    assert torch.equal(run(tape, Plain(forward), images), forward(images))
+
+
+def test_operations_know_whether_the_images_lie_first() -> None:
+    def forward(x: Tensor) -> Tensor:
+        h = x.flatten(2).relu()
+        h = h.permute(2, 0, 1).tanh()
+        return h.permute(1, 0, 2).relu()
+
+    batched = {op.kind: op.batched for op in trace(Plain(forward), (3, 4, 4)).operations}
+    assert batched == {"flatten": True, "tanh": False, "permute": False, "relu": True}
+
+
 def base_after_write_to_view(x: Tensor) -> Tensor:
     h = x * 2
     h[:, 0] = 0
@@ -142,20 +168,31 @@ def data_dependent(x: Tensor) -> Tensor:
     return x if x.sum() > 0 else -x
 
 
+def in_other_precision(x: Tensor) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return x.relu()
+
+
 @pytest.mark.parametrize(
     ("forward", "told"),
     [
         (lambda x: nn.functional.max_pool2d(x, 2, return_indices=True)[1] * 1, "switches"),
         (base_after_write_to_view, "written into in place"),
         (view_after_write_to_base, "written into in place"),
-        (data_dependent, "cannot trace Plain at images of"),
+        (data_dependent, r"cannot trace Plain at images of .* it reads numbers out of the images "),
+        (data_dependent, r"to decide what to do, at test_tape.py:\d+$"),
+        (lambda x: x * float(x.max()), r"to decide what to do, at test_tape.py:\d+$"),
+        (in_other_precision, "under torch.autocast"),
         (lambda x: nn.functional.conv2d(x, torch.ones(1, 4, 3, 3)), "cannot trace Plain"),
         (lambda x: x.flatten(1)[:, x[0].flatten() > 0] * 1, "depends on what the images show"),
     ],
 )
-def test_what_cannot_be_traced(forward: Callable[[Tensor], Tensor], told: str) -> None:
+def test_what_cannot_be_traced(
+    forward: Callable[[Tensor], Tensor], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(TraceError, match=told):
         trace(Plain(forward), (3, 8, 8))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_tracing_leaves_no_trace() -> None:

@@ -19,7 +19,13 @@ from deconvviz.deconv.table.convolution import (
     Pointwise,
     TransposedConvolution,
 )
-from deconvviz.deconv.table.norm import BatchNorm, ChannelNorm, GroupNorm, LayerNorm
+from deconvviz.deconv.table.norm import (
+    BatchNorm,
+    ChannelNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+)
 from deconvviz.deconv.table.pointwise import Difference, Divide, Dropout, Gate, Multiply, Sum
 from deconvviz.deconv.table.pooling import (
     AdaptiveAveragePool,
@@ -30,6 +36,7 @@ from deconvviz.deconv.table.pooling import (
 )
 from deconvviz.deconv.table.row import Residue, Row
 from deconvviz.deconv.table.shape import (
+    ChannelShuffle,
     Concatenate,
     Expand,
     LinearMap,
@@ -53,6 +60,7 @@ TABLE: Mapping[object, Row] = {
     _aten.batch_norm.default: BatchNorm(),
     _aten.layer_norm.default: LayerNorm(),
     _aten.group_norm.default: GroupNorm(),
+    _aten.instance_norm.default: InstanceNorm(),
     channel_norm: ChannelNorm(),
     _aten.relu.default: ReLU(),
     _aten.relu6.default: ClippedReLU(),
@@ -64,6 +72,12 @@ TABLE: Mapping[object, Row] = {
     _aten.hardswish.default: SmoothActivation(),
     _aten.mish.default: SmoothActivation(),
     _aten.softplus.default: SmoothActivation(),
+    _aten.prelu.default: SmoothActivation(),
+    _aten.selu.default: SmoothActivation(),
+    _aten.celu.default: SmoothActivation(),
+    _aten.threshold.default: SmoothActivation(),
+    _aten.clamp.default: SmoothActivation(),
+    _aten.clamp_min.default: SmoothActivation(),
     _aten.tanh.default: SmoothActivation(),
     _aten.sigmoid.default: SmoothActivation(),
     _aten.hardsigmoid.default: SmoothActivation(),
@@ -80,9 +94,11 @@ TABLE: Mapping[object, Row] = {
     gated: Gate(),
     _aten.cat.default: Concatenate(),
     _aten.slice.Tensor: Slice(),
+    _aten.select.int: LinearMap(),
     _aten.pad.default: Pad(),
     _aten.flatten.using_ints: Reshape(),
     _aten.reshape.default: Reshape(),
+    _aten.unflatten.int: Reshape(),
     _aten.squeeze.dims: Reshape(),
     _aten.squeeze.dim: Reshape(),
     _aten.unsqueeze.default: Reshape(),
@@ -90,6 +106,11 @@ TABLE: Mapping[object, Row] = {
     _aten.transpose.int: Transpose(),
     _aten.expand.default: Expand(),
     _aten.expand_as.default: Expand(),
+    _aten.channel_shuffle.default: ChannelShuffle(),
+    _aten.conv1d.default: LinearMap(),
+    _aten.neg.default: LinearMap(),
+    _aten.rsub.Scalar: LinearMap(),
+    _aten.repeat.default: LinearMap(),
     _aten.sum.dim_IntList: LinearMap(),
     _aten.roll.default: LinearMap(),
     _aten.flip.default: LinearMap(),
@@ -98,7 +119,13 @@ TABLE: Mapping[object, Row] = {
     _aten.upsample_nearest2d.vec: LinearMap(),
     _aten.upsample_bilinear2d.vec: LinearMap(),
     _aten.upsample_bicubic2d.vec: LinearMap(),
+    _aten._upsample_nearest_exact2d.vec: LinearMap(),
+    _aten._upsample_bilinear2d_aa.vec: LinearMap(),
+    _aten._upsample_bicubic2d_aa.vec: LinearMap(),
     _aten.dropout.default: Dropout(),
+    _aten.feature_dropout.default: Dropout(),
+    _aten.alpha_dropout.default: Dropout(),
+    _aten.to.dtype: Row(),
     _aten.clone.default: Row(),
     _aten.contiguous.default: Row(),
 }
@@ -112,7 +139,11 @@ def row_of(operation: Operation) -> Row | None:
 def refusal(call: Call) -> str | None:
     """Why this call cannot be undone; None if it can."""
     row = row_of(call.operation)
-    return "there is no rule to undo it" if row is None else row.refusal(call)
+    if row is None:
+        return "there is no rule to undo it"
+    if not call.operation.batched:
+        return "the images do not lie along its first axis"
+    return row.refusal(call)
 
 
 def step_of(call: Call, rule: Rule) -> Step:

@@ -13,7 +13,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Recall, Row
 from deconvviz.deconv.tape import Call
 
-__all__ = ["BatchNorm", "ChannelNorm", "GroupNorm", "LayerNorm"]
+__all__ = ["BatchNorm", "ChannelNorm", "GroupNorm", "InstanceNorm", "LayerNorm"]
 
 
 class BatchNorm(Row):
@@ -126,6 +126,27 @@ class GroupNorm(_OwnStatistics):
             .repeat_interleave(channels, 1)
             .view(len(scale), -1, *[1] * (call["input"].dim() - 2))
         )
+
+    @override
+    def weight(self, call: Call, signal: Tensor) -> Tensor | None:
+        weight: Tensor | None = call["weight"]
+        return None if weight is None else weight.view(-1, *[1] * (signal.dim() - 2))
+
+
+class InstanceNorm(_OwnStatistics):
+    """Over all positions of a feature map."""
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return None if call["use_input_stats"] else "it uses statistics of other images"
+
+    @override
+    def reach(self, call: Call, rule: Rule) -> Field | None:
+        return None if rule == "gradient" else HERE
+
+    @override
+    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        return value, tuple(range(2, value.dim()))
 
     @override
     def weight(self, call: Call, signal: Tensor) -> Tensor | None:

@@ -1,10 +1,12 @@
 """Rows of the operations that only move values about."""
 
 from collections.abc import Sequence
+from sys import maxsize
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Reach, has_positions
@@ -12,7 +14,16 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Recall, Row
 from deconvviz.deconv.tape import Call, Operation, Ref
 
-__all__ = ["Concatenate", "Expand", "LinearMap", "Pad", "Reshape", "Slice", "Transpose"]
+__all__ = [
+    "ChannelShuffle",
+    "Concatenate",
+    "Expand",
+    "LinearMap",
+    "Pad",
+    "Reshape",
+    "Slice",
+    "Transpose",
+]
 
 
 class Reshape(Row):
@@ -76,7 +87,9 @@ class Slice(Row):
 
     @override
     def refusal(self, call: Call) -> str | None:
-        return None if call["dim"] % call["self"].dim() else "it takes a part of the batch"
+        everything = (call["start"] or 0, call["end"] or maxsize, call["step"]) == (0, maxsize, 1)
+        of_batch = call["dim"] % call["self"].dim() == 0
+        return "it takes a part of the batch" if of_batch and not everything else None
 
     def _part(self, call: Call) -> tuple[int, int, int, int]:
         """The axis, its length, the first index and the step of the part."""
@@ -97,6 +110,8 @@ class Slice(Row):
     @override
     def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
         axis, length, start, step = self._part(call)
+        if not axis:  # all images, as `maps[:, :8, :, :]` spells out
+            return [signal]
         if axis >= call["self"].dim() - 2 and has_positions(call["self"].shape):
             length, start = (signal.shape[axis] - 1) * step + 1, 0
         sent = signal.new_zeros(*signal.shape[:axis], length, *signal.shape[axis + 1 :])
@@ -145,7 +160,10 @@ class LinearMap(Row):
 
     @override
     def refusal(self, call: Call) -> str | None:
-        same_batch = call.run().shape[:1] == call[self._argument(call)].shape[:1]
+        if len(call.operation.inputs) > 1:
+            return "it combines two branches that both depend on the images"
+        mapped = call[self._argument(call)]
+        same_batch = call.run().shape[:1] == mapped.shape[:1] and 0 not in _axes(call, mapped.dim())
         return None if same_batch else "it mixes the images of a batch"
 
     @override
@@ -159,6 +177,26 @@ class LinearMap(Row):
             zeros = signal.new_zeros(len(signal), *call[name].shape[1:]).requires_grad_()
             value = Call(call.operation, {**call.arguments, name: zeros}).run()
             return torch.autograd.grad(value, zeros, signal)
+
+
+def _axes(call: Call, dims: int) -> list[int]:
+    """The axes that an operation names; all if it names none where it could."""
+    named = call.arguments.get("dims", call.arguments.get("dim", ()))
+    if isinstance(named, int):
+        return [named % dims]
+    if named == [] or named is None:
+        return list(range(dims))
+    return [axis % dims for axis in named]
+
+
+class ChannelShuffle(Row):
+    """The channels of every group dealt out in turn."""
+
+    undone: ClassVar[str] = "the former order of channels"
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+        return [functional.channel_shuffle(signal, call["self"].shape[1] // call["groups"])]
 
 
 class Concatenate(Row):
