@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.data import Dataset
+from deconvviz.data import Dataset, draw_shapes
+from deconvviz.errors import DataError
 from deconvviz.training import Evaluation, evaluate
 
 
@@ -55,7 +56,14 @@ def test_the_demo_is_as_good_as_its_card_says(cifar10_test):
     from deconvviz.bundles import load
 
     bundle = load("demo")
-    d = bundle.description
     some = cifar10_test.subset(range(0, 10_000, 10))
-    accuracy = evaluate(bundle.model, some, d.mean, d.std).accuracy
-    assert accuracy == pytest.approx(d.training["test"]["accuracy"], abs=0.03)  # 3.5 deviations
+    accuracy = evaluate(bundle.model, some, bundle.intake.mean, bundle.intake.std).accuracy
+    assert accuracy == pytest.approx(
+        bundle.training["test"]["accuracy"], abs=0.03
+    )  # 3.5 deviations
+
+
+def test_a_network_for_other_classes_is_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 7))
+    with pytest.raises(DataError, match=r"answers 6 pictures with \(6, 7\), where \d classes need"):
+        evaluate(model, draw_shapes(6), (0.5,) * 3, (0.25,) * 3)
