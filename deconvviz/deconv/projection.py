@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
@@ -127,13 +127,28 @@ def project(
     with torch.no_grad():
         descent = _Descent(model, value, recording, groups.size, rule)
         at_once = max(1, max_bytes // descent.bytes_per_signal())
-        pixels = [
+        parts = (
             descent.run(groups.between(first, first + at_once), begin)
             for first in range(0, max(1, len(groups)), at_once)
-        ]
+        )
+        pixels = _together(parts, len(groups))
         windows = descent.windows_of(recording.tape.input, groups.starts(begin.device))
     boxes, image = windows.boxes(), windows.starts.image
-    return Projection(torch.cat(pixels), boxes, image, recording.size, selection, rule, start)
+    return Projection(pixels, boxes, image, recording.size, selection, rule, start)
+
+
+def _together(parts: Iterable[Tensor], count: int) -> Tensor:
+    """`count` maps from their parts; the parts are never all there beside what they make."""
+    whole, done = torch.empty(0), 0
+    for part in parts:
+        if len(part) == count:
+            return part
+        if not done:
+            size, last = (count, *part.shape[1:]), torch.channels_last
+            whole = torch.empty(size, dtype=part.dtype, device=part.device, memory_format=last)
+        whole[done : done + len(part)] = part
+        done += len(part)
+    return whole
 
 
 def _check_choice(name: str, given: str, known: Sequence[str]) -> None:

@@ -10,6 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from deconvviz.deconv import Deconvnet, Projection, Recording, Selection
 from deconvviz.errors import SelectionError, UnknownLayerError, UnsupportedOperationError
@@ -320,20 +323,83 @@ def test_a_window_is_the_crop_of_the_full_map(row: tuple[int, ...], rule: str) -
     torch.testing.assert_close(projection.full(), truth, rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_shift_by_the_stride_moves_the_window_by_as_much(rule: str) -> None:
-    """Far from the edges, a picture moved by the stride gives the same window, moved."""
-    net, layer = deconvnet("maximum"), "2.5"
-    info = net.layers[layer]
-    picture = torch.zeros(1, 3, 96, 96, dtype=torch.float64)
-    picture[:, :, 40:56, 40:56] = images_for("maximum", 1)[:, :, :16, :16]
-    moved = picture.roll(info.stride, dims=(2, 3))
-    here = net.project(net.record(picture, [layer]), Selection(layer, 0, 3, 12, 12), rule, "one")
-    there = net.project(net.record(moved, [layer]), Selection(layer, 0, 3, 13, 13), rule, "one")
-    assert here.pixels.abs().max() > 0
+SHIFTED = [
+    *(("maximum", layer) for layer in ("0.5", "1.2", "1.6", "2.5")),
+    *(("odd", layer) for layer in ("2", "3", "5", "7")),
+    *(("resnet", layer) for layer in ("layer1.0.bn1", "layer2.0")),
+    ("shufflenet_v2", "stage2.0"),
+]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    place=st.sampled_from(SHIFTED),
+    rule=st.sampled_from(RULES),
+    steps=st.tuples(st.integers(-2, 2), st.integers(-2, 2)),
+    channel=st.integers(0, 5),
+)
+def test_a_shift_by_strides_moves_the_window_by_as_much(
+    place: tuple[str, str], rule: str, steps: tuple[int, int], channel: int
+) -> None:
+    """Where no edge of the picture is in sight."""
+    family, layer = place
+    net = deconvnet(family)
+    info, size = net.layers[layer], (120, 112)
+    picture = torch.randn(1, images_for(family).shape[1], *size, dtype=torch.float64)
+    shift = tuple(n * stride for n, stride in zip(steps, info.stride, strict=True))
+    middle = [
+        (length // 2 - field // 2 - offset) // stride
+        for length, field, offset, stride in zip(
+            size, info.receptive_field, info.offset, info.stride, strict=True
+        )
+    ]
+    moved = [position + n for position, n in zip(middle, steps, strict=True)]
+    here, there = (
+        net.project(net.record(images, [layer]), Selection(layer, 0, channel, *at), rule, "one")
+        for images, at in ((picture, middle), (picture.roll(shift, dims=(2, 3)), moved))
+    )
+    assert here.boxes.min() >= 0
+    assert there.boxes.min() >= 0
+    assert torch.equal(there.boxes, here.boxes + torch.tensor([*shift, *shift]))
     torch.testing.assert_close(here.pixels, there.pixels, rtol=1e-10, atol=1e-14)
-    step = torch.tensor([*info.stride, *info.stride])
-    assert torch.equal(there.boxes, here.boxes + step)
+
+
+WEIGHTS = st.lists(st.floats(-3, 3), min_size=4, max_size=4)
+
+
+def weighted(layer: str, weights: list[float]) -> Selection:
+    """Three neighbours, and one far from them, start together."""
+    y, x = [2, 2, 3, 5], [4, 5, 4, 9]
+    return Selection(layer, 1, [0, 3, 3, 7], y, x, group=0, weight=weights)
+
+
+@settings(max_examples=10, deadline=None)
+@given(weights=WEIGHTS, place=st.sampled_from([("2.3", "gradient"), *(("0.1", r) for r in RULES)]))
+def test_linear_where_nothing_is_rectified(weights: list[float], place: tuple[str, str]) -> None:
+    """Under the gradient everywhere, under every rule below the first activation."""
+    layer, rule = place
+    net = deconvnet("average")
+    recording = net.record(images_for("average"), [layer])
+    together = weighted(layer, weights)
+    alone = Selection(layer, together.image, together.channel, together.y, together.x)
+    pictures = net.project(recording, alone, rule).full()
+    sum_of_all = (together.weight[:, None, None, None] * pictures).sum(0, keepdim=True)
+    joint = net.project(recording, together, rule).full()
+    torch.testing.assert_close(joint, sum_of_all, rtol=1e-10, atol=1e-12)
+
+
+@settings(max_examples=10, deadline=None)
+@given(weights=WEIGHTS, times=st.floats(0.01, 100), rule=st.sampled_from(RULES))
+def test_a_start_that_is_times_as_strong_gives_a_picture_that_is(
+    weights: list[float], times: float, rule: str
+) -> None:
+    net, recording = property_case()
+    once = net.project(recording, weighted("2.3", weights), rule).pixels
+    stronger = weighted("2.3", [times * weight for weight in weights])
+    scale = float(once.abs().max()) * times
+    torch.testing.assert_close(
+        net.project(recording, stronger, rule).pixels, once * times, rtol=0, atol=1e-12 * scale
+    )
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -357,6 +423,57 @@ def test_memory_bound_changes_nothing_but_memory(layer: str, rule: str) -> None:
             parts = net.project(recording, selection, rule, max_bytes=max_bytes)
             assert torch.equal(parts.boxes, whole.boxes)
             torch.testing.assert_close(parts.pixels, whole.pixels, rtol=1e-10, atol=1e-14)
+
+
+class Memory(TorchDispatchMode):
+    """Counts the bytes of all tensors that are made and held at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.most = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        value = func(*args, **(kwargs or {}))
+        given = {storage_of(tensor)._cdata for tensor in tensors_in((args, kwargs))}
+        for storage in map(storage_of, tensors_in(value)):
+            if storage._cdata not in given:  # views take nothing
+                self.held[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        self.held = {key: held for key, held in self.held.items() if not held[0].expired()}
+        self.most = max(self.most, sum(size for _, size in self.held.values()))
+        return value
+
+
+def tensors_in(tree: object) -> list[Tensor]:
+    leaves = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+    return [leaf for leaf in leaves if not leaf.is_meta]
+
+
+def storage_of(tensor: Tensor) -> torch.UntypedStorage:
+    return tensor.untyped_storage()
+
+
+@pytest.mark.parametrize(
+    ("family", "layer"), [("average", "2.5"), ("densenet", "classifier"), ("resnet", "fc")]
+)
+def test_memory_stays_within_its_bound_however_many_units(family: str, layer: str) -> None:
+    """Beside the pictures themselves, under the rule that takes most."""
+    net, bound = deconvnet(family), 6_000_000
+    recording = net.record(images_for(family), [layer])
+    channels = recording[layer].shape[1]
+    for count in (8, 64):
+        units = Selection(layer, 1, torch.arange(count) % channels, 0, 0)
+        with Memory() as memory:
+            pixels = net.project(recording, units, "guided", max_bytes=bound).pixels
+        assert pixels.nbytes < memory.most < pixels.nbytes + bound
+
+
+def test_memory_without_a_bound_is_more() -> None:
+    net, recording = property_case()
+    units = Selection(PROPERTY_LAYER, 1, torch.arange(64), 0, 0)
+    with Memory() as memory:
+        pixels = net.project(recording, units).pixels
+    assert memory.most - pixels.nbytes > 6_000_000
 
 
 def test_a_negative_activation_keeps_its_sign() -> None:
