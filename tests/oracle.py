@@ -141,6 +141,9 @@ _ACTIVATIONS = {
     _aten.gelu_backward.default,
     _aten.silu_backward.default,
     _aten.hardswish_backward.default,
+    _aten.mish_backward.default,
+    _aten.softplus_backward.default,
+    _aten._prelu_kernel_backward.default,
 }
 # Held as recorded under the paper's rule and the guided one: no signal enters a gate.
 _GATES = {_aten.sigmoid_backward.default, _aten.hardsigmoid_backward.default}
@@ -163,11 +166,16 @@ class _RuledBackward(TorchDispatchMode):
             return signal * scale * (1 if weight is None else weight), None, None
         if func is _aten.native_group_norm_backward.default:
             return _scaled_groups(*args), None, None
+        if func is _aten.native_batch_norm_backward.default and args[7]:  # instance norm
+            signal, _, weight, _, _, _, scale, _, _, _ = args
+            return signal * (scale * weight)[:, None, None], None, None
         if func not in _ACTIVATIONS:
             return func(*args, **(kwargs or {}))
         if self.rule == "deconvnet":
-            return args[0].clamp(min=0)
-        return func(*args, **(kwargs or {})).clamp(min=0)
+            sent = args[0].clamp(min=0)
+            return (sent, None) if func is _aten._prelu_kernel_backward.default else sent
+        sent = func(*args, **(kwargs or {}))
+        return (sent[0].clamp(min=0), None) if isinstance(sent, tuple) else sent.clamp(min=0)
 
 
 def _scaled_groups(signal, _maps, _mean, scale, weight, _n, channels, _positions, groups, _mask):

@@ -217,6 +217,9 @@ def _misfit(op: Operation, images: Tensor, reason: str) -> PictureError:
 def _check(tape: Tape, model: nn.Module, images: Tensor) -> None:
     """Refuse images that the model cannot take, before it stumbles over them."""
     channels = tape.input_shape[0]
+    if not isinstance(images, Tensor):
+        kind = type(images).__name__
+        raise PictureError(f"images must be a tensor of shape (N, {channels}, H, W), not a {kind}")
     if images.dim() != 4 or images.shape[1] != channels:
         raise PictureError(
             f"images must be of shape (N, {channels}, H, W), but they are {tuple(images.shape)}"

@@ -34,6 +34,7 @@ _TRACING = threading.Lock()
 # Export's own checks on sizes and types; the interpreter makes its own.
 _CHECKS = ("_assert", "sym_constrain_range")
 _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
+_LOUD = ("torch.fx.experimental.symbolic_shapes", "torch._subclasses.fake_tensor")
 
 # How many images a model is traced with: not one, which export takes for a constant, and a number
 # that no network has heads or parts, so that an axis of this length is the batch's.
@@ -204,9 +205,13 @@ def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
     TensorFlow's padding, for this size alone.
 
     Raises:
-        TraceError: `torch.export` cannot follow the model, or the model writes in place into a part
-            of another tensor.
+        TraceError: The size is none, `torch.export` cannot follow the model, or the model writes in
+            place into a part of another tensor.
     """
+    if len(input_size) != 3 or not all(isinstance(n, int) and n > 0 for n in input_size):
+        raise TraceError(
+            f"input_size must be the channels, height and width of images, but it is {input_size}"
+        )
     images = weight_of(model).new_zeros(_BATCH, *input_size)
     with _TRACING, _quiet(), torch.no_grad():
         try:
@@ -252,13 +257,16 @@ def _telling(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep from a person's screen what export says of sizes that it need not solve for."""
-    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
-    before, logger.disabled = logger.disabled, True
+    """Keep from a person's screen what export says; what matters of it comes as an exception."""
+    loggers = [logging.getLogger(name) for name in _LOUD]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
     try:
         yield
     finally:
-        logger.disabled = before
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled
 
 
 def named_weights(model: nn.Module) -> dict[str, Tensor]:

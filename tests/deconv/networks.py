@@ -21,6 +21,7 @@ __all__ = [
     "Residual",
     "SamePadding",
     "Smooth",
+    "Varied",
     "deconvnet",
     "images_for",
     "network",
@@ -414,6 +415,36 @@ class Branches(nn.Module):
         narrow, wide = self.relu(narrow), self.relu(wide)
         pooled = functional.avg_pool2d(functional.pad(wide, (1, 1, 1, 1)), 3, stride=1)
         return self.last(self.join(torch.cat([narrow, wide, pooled - narrow], dim=1)))
+
+
+class Varied(nn.Module):
+    """Every way to pad, to pool with overlaps, to deal channels out, to scale up and to gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        padded: list[nn.Module] = []
+        for mode, inputs in (("zeros", 5), ("reflect", 8), ("replicate", 8), ("circular", 8)):
+            padded += [nn.Conv2d(inputs, 8, 3, padding=(1, 2), padding_mode=mode), nn.ReLU()]
+        self.padded = nn.Sequential(*padded)
+        self.overlap = nn.MaxPool2d(3, 2, padding=1, ceil_mode=True)
+        self.mean = nn.AvgPool2d(3, 2, padding=1, ceil_mode=True, count_include_pad=False)
+        self.deal = nn.ChannelShuffle(4)
+        self.gate = nn.Conv2d(8, 8, 1)
+        self.slope = nn.PReLU(8)
+        self.up = nn.ConvTranspose2d(
+            8, 8, 3, stride=2, padding=1, output_padding=(1, 0), dilation=2, groups=2
+        )
+        self.norm = nn.InstanceNorm2d(8, affine=True)
+        self.tiles = nn.PixelShuffle(2)
+        self.last = nn.Conv2d(2, 3, 3, padding="same")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.padded(x)
+        a, b = torch.cat([self.overlap(x), self.mean(x)], dim=1).split([8, 8], dim=1)
+        x = self.deal(a) * torch.sigmoid(self.gate(b)) + 1 - b[:, :8, :, :]
+        x = self.norm(functional.threshold(self.up(self.slope(x)), 0, 0))
+        x = functional.interpolate(x, size=(24, 31), mode="nearest-exact")
+        return self.last(self.tiles(functional.hardsigmoid(x.mean((2, 3), keepdim=True)) * x))
 
 
 class SamePadding(nn.Conv2d):

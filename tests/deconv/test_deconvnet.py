@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -81,6 +82,36 @@ def test_threads_with_different_rules_get_what_one_thread_gets() -> None:
         thread.join()
     assert not wrong
     assert not torch.allclose(alone["deconvnet"], alone["guided"])
+
+
+def test_building_two_at_once_disturbs_nothing_and_nothing_disturbs_it() -> None:
+    """While both models run forward, and one is projected from."""
+    families = {"average": "2.5", "resnet": "layer2.1.bn2"}
+    images = {family: images_for(family) for family in families}
+    outputs = {family: network(family)(images[family]).detach() for family in families}
+
+    def project(net: Deconvnet, family: str) -> torch.Tensor:
+        recording = net.record(images[family], [families[family]])
+        return net.project(recording, recording.strongest(families[family], 2), "guided").full()
+
+    alone = {family: project(deconvnet(family), family) for family in families}
+
+    def run(family: str) -> bool:
+        right = True
+        while not all(building.done() for building in builders):
+            with torch.no_grad():
+                right &= torch.allclose(network(family)(images[family]), outputs[family], 1e-10)
+            right &= torch.allclose(project(deconvnet("average"), "average"), alone["average"])
+        return right
+
+    with ThreadPoolExecutor(4) as pool:
+        builders = [
+            pool.submit(Deconvnet, network(family), tuple(images[family].shape[1:]))
+            for family in families
+        ]
+        assert all(pool.map(run, families))
+    for family, built in zip(families, builders, strict=True):
+        torch.testing.assert_close(project(built.result(), family), alone[family])
 
 
 def test_reading_another_model_of_the_same_structure() -> None:

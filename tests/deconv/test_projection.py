@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from tests.deconv.networks import (
     Functional,
     Residual,
     Smooth,
+    Varied,
     deconvnet,
     images_for,
     network,
@@ -140,6 +142,37 @@ def test_a_float32_pass_has_all_but_a_few_of_the_masks_and_switches(family: str)
     assert sum(other) <= 1e-5 * sum(held.numel() for held in double.residues.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        pytest.param(
+            "tf_mobilenetv3_small_minimal_100",
+            ("blocks.0.0.conv_dw", "conv_head", "classifier"),
+            id="TensorFlow's padding",
+        ),
+        pytest.param(
+            "test_nfnet",
+            ("stem.conv2", "stages.1.0.conv2b", "final_conv"),
+            id="computed weights",
+        ),
+        pytest.param("fasternet_t0", ("stages.1.blocks.0.mlp.0", "conv_head"), id="split maps"),
+    ],
+)
+def test_timms_families_equal_the_autograd_oracle(name: str, layers: tuple[str, ...]) -> None:
+    timm = pytest.importorskip("timm", reason="needs timm, which is an extra")
+    torch.manual_seed(0)
+    model = timm.create_model(name, pretrained=False, num_classes=10).double().eval()
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    net = Deconvnet(model, (3, 64, 64))
+    for layer in layers:
+        recording = net.record(images, [layer])
+        units = some_units(recording, layer)
+        for rule in RULES:
+            ours = net.project(recording, units, rule).full()
+            truth = by_oracle(oracle.autograd, model, images, units, rule)
+            assert deviation(ours, truth) < 1e-9, (layer, rule)
+
+
 def graph(make: Callable[[], nn.Module]) -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
     model = make().double().eval()
@@ -169,6 +202,25 @@ def test_graphs_equal_the_autograd_oracle(
     units = some_units(recording, layer)
     ours = net.project(recording, units, rule).full()
     assert deviation(ours, by_oracle(oracle.autograd, model, images, units, rule)) < 1e-10
+
+
+@pytest.mark.parametrize("layer", ["padded.5", "padded.7", "overlap", "deal", "up", "norm", "last"])
+def test_every_way_to_pad_pool_scale_and_gate_equals_the_autograd_oracle(layer: str) -> None:
+    """On pictures of five channels, not square, and of another size than traced."""
+    model, net = varied()
+    images = torch.randn(3, 5, 19, 26, dtype=torch.float64)
+    recording = net.record(images, [layer])
+    units = some_units(recording, layer)
+    for rule in RULES:
+        ours = net.project(recording, units, rule).full()
+        assert deviation(ours, by_oracle(oracle.autograd, model, images, units, rule)) < 1e-10
+
+
+@cache
+def varied() -> tuple[nn.Module, Deconvnet]:
+    torch.manual_seed(0)
+    model = Varied().double().eval()
+    return model, Deconvnet(model, (5, 16, 20))
 
 
 @pytest.mark.parametrize("rule", ["deconvnet", "guided"])
@@ -453,15 +505,13 @@ def storage_of(tensor: Tensor) -> torch.UntypedStorage:
     return tensor.untyped_storage()
 
 
-@pytest.mark.parametrize(
-    ("family", "layer"), [("average", "2.5"), ("densenet", "classifier"), ("resnet", "fc")]
-)
+@pytest.mark.parametrize(("family", "layer"), [("average", "2.5"), ("densenet", "classifier")])
 def test_memory_stays_within_its_bound_however_many_units(family: str, layer: str) -> None:
     """Beside the pictures themselves, under the rule that takes most."""
-    net, bound = deconvnet(family), 6_000_000
+    net, bound = deconvnet(family), 3_000_000
     recording = net.record(images_for(family), [layer])
     channels = recording[layer].shape[1]
-    for count in (8, 64):
+    for count in (4, 32):
         units = Selection(layer, 1, torch.arange(count) % channels, 0, 0)
         with Memory() as memory:
             pixels = net.project(recording, units, "guided", max_bytes=bound).pixels
@@ -473,7 +523,7 @@ def test_memory_without_a_bound_is_more() -> None:
     units = Selection(PROPERTY_LAYER, 1, torch.arange(64), 0, 0)
     with Memory() as memory:
         pixels = net.project(recording, units).pixels
-    assert memory.most - pixels.nbytes > 6_000_000
+    assert memory.most - pixels.nbytes > 3_000_000
 
 
 def test_a_negative_activation_keeps_its_sign() -> None:

@@ -142,6 +142,7 @@ def test_images_that_take_another_way_through_the_network_are_refused() -> None:
 @pytest.mark.parametrize(
     ("images", "told"),
     [
+        (torch.zeros(1, 3, 8, 8).numpy(), r"a tensor of shape \(N, 3, H, W\), not a ndarray"),
         (torch.zeros(3, 32, 32), r"must be of shape \(N, 3, H, W\), but they are \(3, 32, 32\)"),
         (torch.zeros(1, 1, 32, 32), r"\(N, 3, H, W\), but they are \(1, 1, 32, 32\)"),
         (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), "floating point, normalised, not torch.uin"),

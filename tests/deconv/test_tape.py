@@ -195,6 +195,24 @@ def test_what_cannot_be_traced(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        ((32, 32), r"channels, height and width of images, but it is \(32, 32\)"),
+        ((3, 0, 8), "channels, height and width of images"),
+        ((3, 8.0, 8), "channels, height and width of images"),
+        ((4, 24, 24), "cannot trace Sequential at images of .* to have 3 channels, but got 4"),
+        ((3, 4, 4), "cannot trace Sequential at images of .* Output size is too small"),
+    ],
+)
+def test_sizes_that_a_model_does_not_take(
+    size: tuple[int, ...], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(TraceError, match=told):
+        trace(network("average"), size)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_tracing_leaves_no_trace() -> None:
     seen: list[object] = []
     model = network("demo").train()
