@@ -31,7 +31,7 @@ from deconvviz.training.device import device_name
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 MATRIX = 2048  # rows and columns of the large matrices
-SECONDS = 12.0  # spent on each row, after one call of each side to warm up
+SECONDS = 8.0  # spent on each row, after one call of each side to warm up
 
 
 @dataclass(frozen=True)
