@@ -120,7 +120,7 @@ def test_python_m_deconvviz_is_the_same_command(tmp_path):
 
 def test_app_starts_streamlit_on_the_script_and_hands_on_options(monkeypatch):
     calls = []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: calls.append(command) or 0)
+    monkeypatch.setattr(subprocess, "call", lambda command: calls.append(command) or 0)
     result = runner.invoke(app, ["app", "--server.port", "8600"])
     assert result.exit_code == 0
     assert calls[0][1:4] == ["-m", "streamlit", "run"]
@@ -130,7 +130,7 @@ def test_app_starts_streamlit_on_the_script_and_hands_on_options(monkeypatch):
 
 def test_app_takes_networks_that_can_be_loaded(monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: calls.append(command) or 0)
+    monkeypatch.setattr(subprocess, "call", lambda command: calls.append(command) or 0)
     (tmp_path / "nets_for_app.py").write_text("from torch.nn import ReLU as net")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])

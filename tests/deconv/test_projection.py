@@ -208,6 +208,7 @@ def test_graphs_equal_the_autograd_oracle(
 def test_every_way_to_pad_pool_scale_and_gate_equals_the_autograd_oracle(layer: str) -> None:
     """On pictures of five channels, not square, and of another size than traced."""
     model, net = varied()
+    torch.manual_seed(1)
     images = torch.randn(3, 5, 19, 26, dtype=torch.float64)
     recording = net.record(images, [layer])
     units = some_units(recording, layer)
@@ -397,6 +398,7 @@ def test_a_shift_by_strides_moves_the_window_by_as_much(
     family, layer = place
     net = deconvnet(family)
     info, size = net.layers[layer], (120, 112)
+    torch.manual_seed(0)
     picture = torch.randn(1, images_for(family).shape[1], *size, dtype=torch.float64)
     shift = tuple(n * stride for n, stride in zip(steps, info.stride, strict=True))
     middle = [

@@ -1,0 +1,125 @@
+"""`deconvviz layers`, `coverage` and `project`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deconvviz.cli.base import (
+    Checkpoint,
+    Download,
+    InputSize,
+    Model,
+    Weights,
+    app,
+    load_network,
+)
+from deconvviz.errors import SelectionError, SettingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from deconvviz.deconv import Projection, Recording, Selection
+
+__all__ = ["coverage", "layers", "project"]
+
+
+@app.command()
+def layers(
+    model: Model,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Download = False,
+) -> None:
+    """List a network's layers, and what each of their units sees."""
+    from deconvviz.deconv import Deconvnet
+
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    net = Deconvnet(bundle.model, bundle.input_size)
+    width = max(map(len, net.layers))
+    for name, layer in net.layers.items():
+        mark = "*" if name in net.default_layers else " "
+        typer.echo(f"{mark} {name:{width}}  {layer}")
+    typer.echo("* the rectified map after a convolution: what `strongest` and the app look at")
+
+
+@app.command()
+def coverage(
+    model: Model,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Download = False,
+) -> None:
+    """Say how each operation of a network is undone, or why it cannot be."""
+    from deconvviz.deconv import Deconvnet
+
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    report = Deconvnet(bundle.model, bundle.input_size).coverage
+    typer.echo(report.json() if as_json else report)
+
+
+@app.command()
+def project(
+    model: Model,
+    picture: Annotated[Path, typer.Argument(help="A picture's file.")],
+    layer: Annotated[str, typer.Option(help="One that `deconvviz layers` lists.")],
+    out: Annotated[Path, typer.Option(help="The sheet, a .png; or the pixels, .safetensors.")],
+    unit: Annotated[int | None, typer.Option(help="One feature map, or a class.")] = None,
+    count: Annotated[int, typer.Option("-k", help="So many of the strongest units.")] = 9,
+    rule: Annotated[str, typer.Option(help="deconvnet, guided or gradient.")] = "deconvnet",
+    size: Annotated[
+        int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
+    ] = None,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Download = False,
+) -> None:
+    """Project a layer's strongest units in a picture back to pixels."""
+    from deconvviz.deconv import Deconvnet
+    from deconvviz.images import limit_side, open_picture
+
+    if out.suffix not in (".png", ".safetensors"):
+        raise SettingError(f"cannot write `{out}`; name a file that ends in .png or .safetensors")
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    net = Deconvnet(bundle.model, bundle.input_size)
+    image = open_picture(picture).image
+    if size is None:
+        pixels = bundle.preprocess(image)
+    else:
+        pixels = bundle.preprocess(limit_side(image, size), size=None)
+    recording = net.record(pixels[None], [layer])
+    if unit is None:
+        selection = recording.strongest(layer, count)
+    else:
+        selection = _at_peak(recording, layer, unit)
+    projection = net.project(recording, selection, rule)  # type: ignore[arg-type]  # it checks
+    _write(projection, pixels[None], out)
+    typer.echo(f"{len(projection)} of {layer}'s {net.layers[layer].channels} units: {out}")
+
+
+def _at_peak(recording: "Recording", layer: str, unit: int) -> "Selection":
+    """One unit where it is strongest, active or not."""
+    from deconvviz.deconv import Selection
+
+    peaks = recording.peaks(layer)
+    units = peaks.value.shape[1]
+    if not 0 <= unit < units:
+        raise SelectionError(f"no unit {unit} in `{layer}`; it has {units}, counted from 0")
+    return Selection(layer, 0, [unit], int(peaks.y[0, unit]), int(peaks.x[0, unit]))
+
+
+def _write(projection: "Projection", images: "Tensor", out: Path) -> None:
+    from safetensors.torch import save
+
+    from deconvviz.figures import figure_png
+    from deconvviz.files import write_atomically
+
+    if out.suffix == ".png":
+        write_atomically(out, figure_png(projection.plot(images=images)))
+    else:
+        tensors = {"pixels": projection.pixels.contiguous(), "boxes": projection.boxes}
+        write_atomically(out, save(tensors))

@@ -1,0 +1,32 @@
+"""`deconvviz app`."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import typer
+
+from deconvviz.cli.base import Download, app, load_network
+
+__all__ = ["start_app"]
+
+# What `load` takes, told from the values of Streamlit's options.
+_NETWORK = re.compile(r"\.safetensors$|^(torchvision|timm)/|^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+
+
+@app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def start_app(context: typer.Context, download: Download = False) -> None:
+    """Start the app in a browser.
+
+    Name further networks to choose among; other options go to `streamlit run`.
+    """
+    networks = [argument for argument in context.args if _NETWORK.search(argument)]
+    for name in networks:  # here a person sees the download and a refusal, before any browser
+        load_network(name, "default", download)
+    options = [argument for argument in context.args if argument not in networks]
+    script = Path(__file__).parents[1] / "app.py"
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
+    if networks:
+        command += ["--", *networks]
+    raise typer.Exit(subprocess.call(command))  # noqa: S603  our own interpreter and script

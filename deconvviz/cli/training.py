@@ -1,0 +1,120 @@
+"""`deconvviz train` and `evaluate`."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deconvviz.cli.base import (
+    Checkpoint,
+    Data,
+    DataDir,
+    Device,
+    InputSize,
+    Model,
+    Weights,
+    app,
+    load_network,
+)
+from deconvviz.errors import SettingError
+
+__all__ = ["evaluate", "train"]
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run goes on.")],
+    model: Annotated[str, typer.Option(help="A network: vgg, fast or seed-cnn.")] = "vgg",
+    data: Data = "cifar10",
+    data_dir: DataDir = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
+    size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
+    epochs: int = 15,
+    seed: int = 0,
+    batch_size: int = 128,
+    peak_rate: Annotated[float, typer.Option(help="Of SGD.")] = 0.125,
+    kernel_rate: Annotated[
+        float, typer.Option(help="Of Muon, for kernels before BatchNorm; 0: SGD for them too.")
+    ] = 0.0,
+    deconv_weight: Annotated[
+        float, typer.Option(help="Of a deconvolution decoder beside the classifier; 0: none.")
+    ] = 0.0,
+    hold_out: Annotated[
+        int, typer.Option(help="Test on this many pictures held out of the training data.")
+    ] = 0,
+    snapshots: Annotated[
+        str, typer.Option(help="Epochs whose convolutional stages are kept; 0 is the start.")
+    ] = "0,1,2,5,10,20,50,100",
+    precision: Annotated[str, typer.Option(help="auto, bf16 or float32.")] = "auto",
+    half: Annotated[bool, typer.Option("--half", help="Store float16.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Train a network; the same command goes on where a run was left."""
+    from deconvviz.data import held_out, load_dataset
+    from deconvviz.training import Recipe
+    from deconvviz.training import train as run
+    from deconvviz.training.device import find_device
+
+    recipe = Recipe(
+        model=model,
+        epochs=epochs,
+        seed=seed,
+        batch_size=batch_size,
+        peak_rate=peak_rate,
+        kernel_rate=kernel_rate,
+        deconv_weight=deconv_weight,
+        snapshots=_epochs(snapshots),
+        precision=precision,
+        half=half,
+    )
+    pictures = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
+    training = pictures("train")
+    training, test = held_out(training, hold_out) if hold_out else (training, pictures("test"))
+    done = run(recipe, training, test, out, device=find_device(device))
+    typer.echo(f"{done.evaluation.accuracy:.2%} of {len(test)} test pictures ({test.title})")
+    typer.echo(f"{done.checkpoint} after {done.epochs} of {epochs} epochs")
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    data: Data = "cifar10",
+    data_dir: DataDir = None,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch data or weights that are not here.")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Measure a network on the test pictures, each once as it is."""
+    from deconvviz.data import load_dataset
+    from deconvviz.training import evaluate as measure
+    from deconvviz.training.device import find_device
+
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    intake = bundle.intake
+    test = load_dataset(
+        data,
+        "test",
+        data_dir=data_dir,
+        size=intake.side,
+        channels=intake.channels,
+        download=download,
+    )
+    network = bundle.model.to(find_device(device))
+    result = measure(network, test, intake.mean, intake.std)
+    for name, accuracy in result.per_class.items():
+        typer.echo(f"{name:>12} {accuracy:7.2%}")
+    typer.echo(f"{'all':>12} {result.accuracy:7.2%}  of {len(test)} pictures, {test.title}")
+    if "test" in bundle.training:
+        typer.echo(f"{'its card':>12} {bundle.training['test']['accuracy']:7.2%}")
+
+
+def _epochs(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise SettingError(f"no epochs: `{text}`; give whole numbers with commas, as in 0,1,2,5")
+    return tuple(map(int, parts))

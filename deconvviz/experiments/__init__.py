@@ -1,0 +1,5 @@
+"""The experiments of Zeiler & Fergus (2014), arXiv:1311.2901, each a function with a `Result`."""
+
+from deconvviz.experiments.result import Result
+
+__all__ = ["Result"]
