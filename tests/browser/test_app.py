@@ -18,7 +18,8 @@ SECONDS = (
 STREAMLITS_OWN = re.compile(r"/_stcore/(health|host-config)$")
 
 # As pictures may still arrive while a page is looked at, all are measured at one moment.
-UNDISTORTED = """() => [...document.querySelectorAll('[data-testid=stImage] img')].every((image) => {
+UNDISTORTED = """
+() => [...document.querySelectorAll('[data-testid=stImage] img')].every((image) => {
     const box = image.getBoundingClientRect();
     const natural = image.naturalWidth / image.naturalHeight;
     return Math.abs(box.width / box.height / natural - 1) < 0.02;

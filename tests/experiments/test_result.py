@@ -20,7 +20,7 @@ class Drawn(Result):
     def sentence(self):
         return f"It is {self.value}."
 
-    def figure(self, ink="black"):
+    def figure(self, ink="black"):  # noqa: ARG002
         return Figure(figsize=(2, 1))
 
 
