@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -94,6 +96,20 @@ class Intake:
     def normalised(self, images: Tensor) -> Tensor:
         """Pictures (B, C, H, W), uint8 or in [0, 1], in the network's units; see `normalise`."""
         return normalise(images, self.mean, self.std)
+
+    def pixels(self, images: Tensor) -> NDArray[np.uint8]:
+        """What `normalised` came from, as something to look at: uint8 (B, H, W, 3).
+
+        Any number of channels but three is shown as its mean, in grey.
+        """
+        mean, std = (images.new_tensor(v).view(1, -1, 1, 1) for v in (self.mean, self.std))
+        shades = (images.detach() * std + mean).float().cpu()
+        if shades.shape[1] != 3:
+            shades = shades.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+        shown: NDArray[np.uint8] = (
+            shades.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+        )
+        return np.ascontiguousarray(shown)
 
 
 def _with_shorter(size: tuple[int, int], shorter: int) -> tuple[int, int]:

@@ -98,3 +98,11 @@ def test_the_box_holds_what_is_seen(size):
     image = Image.new("RGB", size, (255, 255, 255))
     image.paste((0, 0, 0), (left, top, right, bottom))
     assert not np.asarray(CUT.view(image))[3:-3, 3:-3].any()
+
+
+def test_normalised_pixels_are_given_back_as_they_were():
+    image = picture(32, 32)
+    assert np.array_equal(SMALL.pixels(SMALL.tensor(image)[None])[0], np.asarray(image))
+    grey = Intake(32, (0.5,), (0.25,))
+    shown = grey.pixels(grey.tensor(image)[None])[0]
+    assert np.array_equal(shown, np.asarray(image.convert("L").convert("RGB")))
