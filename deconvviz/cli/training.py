@@ -40,6 +40,9 @@ def train(
     deconv_weight: Annotated[
         float, typer.Option(help="Of a deconvolution decoder beside the classifier; 0: none.")
     ] = 0.0,
+    largest_rms: Annotated[
+        float, typer.Option(help="Of any kernel; longer ones are shortened, 0: none. Paper: 0.1.")
+    ] = 0.0,
     hold_out: Annotated[
         int, typer.Option(help="Test on this many pictures held out of the training data.")
     ] = 0,
@@ -64,6 +67,7 @@ def train(
         peak_rate=peak_rate,
         kernel_rate=kernel_rate,
         deconv_weight=deconv_weight,
+        largest_rms=largest_rms,
         snapshots=_epochs(snapshots),
         precision=precision,
         half=half,

@@ -29,6 +29,7 @@ from deconvviz.models import build
 from deconvviz.training.decoder import Decoder, reconstruction_loss
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.evaluate import Evaluation, evaluate
+from deconvviz.training.limit import limit_kernels
 from deconvviz.training.muon import Muon
 from deconvviz.training.start import decorrelated_start
 
@@ -61,6 +62,8 @@ class Recipe:
             next (Jordan 2024): both sides are seen equally often.
         deconv_weight: Of the deconvolution decoder's mean squared error beside the cross-entropy;
             0 trains the classifier alone.
+        largest_rms: The root mean square to which longer kernels of the classifier's convolutions
+            are shortened after each step; 0 lets them grow. Zeiler & Fergus (2014) took 0.1.
         snapshots: The epochs whose convolutional stages are kept; 0 is the initial weights.
         precision: "bf16", "float32", or "auto" for the one that is faster on the device.
         half: Store the checkpoint and the snapshots in float16.
@@ -79,6 +82,7 @@ class Recipe:
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(cutout=8))
     deconv_weight: float = 0.0
+    largest_rms: float = 0.0
     snapshots: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
     precision: str = "auto"
     half: bool = False
@@ -89,11 +93,17 @@ class Recipe:
                 f"no precision `{self.precision}`; there are {', '.join(PRECISIONS)}"
             )
         least: dict[str, float] = {"epochs": 1, "batch_size": 2, "seed": 0}
-        least |= dict.fromkeys(("deconv_weight", "peak_rate", "kernel_rate"), 0.0)
+        weights_and_rates = ("deconv_weight", "peak_rate", "kernel_rate", "largest_rms")
+        least |= dict.fromkeys(weights_and_rates, 0.0)
         for name, value in least.items():
             if not value <= getattr(self, name) < math.inf:
                 asked = getattr(self, name)
                 raise SettingError(f"{name} {asked} cannot be; it is {value} or more")
+        if self.largest_rms and self.kernel_rate:
+            raise SettingError(
+                f"largest_rms {self.largest_rms} and kernel_rate {self.kernel_rate} both set how "
+                "long kernels are; set one of them to 0"
+            )
 
     def pace(self, progress: float) -> float:
         """The share of their peaks that all rates have when a share `progress` is done."""
@@ -199,10 +209,10 @@ class _Loop:
         wanted = asdict(recipe)
         if path.is_file():
             before = json.loads(path.read_text())
-            wanted["precision"] = before["recipe"]["precision"]
-            if json.loads(json.dumps(wanted)) != before["recipe"] or (
-                before["data"] != self.data.fingerprint
-            ):
+            # A run from before there was a setting was trained as that setting's default does.
+            had = json.loads(json.dumps(asdict(Recipe()))) | before["recipe"]
+            wanted["precision"] = had["precision"]
+            if json.loads(json.dumps(wanted)) != had or before["data"] != self.data.fingerprint:
                 raise CheckpointError(
                     f"{self.folder} holds a run of another recipe or other data; "
                     "give the same options to go on, or another folder"
@@ -277,6 +287,8 @@ class _Loop:
             for group in optimiser.param_groups:
                 group["lr"] = pace * group["peak"]
             optimiser.step()
+        if self.recipe.largest_rms:
+            limit_kernels(self.model, self.recipe.largest_rms)
         hits = (logits.argmax(1) == labels).sum()
         return torch.stack([entropy.detach(), error.detach(), hits / len(labels)]) * len(labels)
 

@@ -124,6 +124,29 @@ def test_a_folder_of_another_recipe_or_other_data_is_refused(tmp_path, shapes):
         run(tmp_path, (draw_shapes(256, seed=3), shapes[1]), replace(RECIPE, epochs=1))
 
 
+def test_a_run_from_before_a_setting_was_there_goes_on_as_with_its_default(tmp_path, shapes):
+    run(tmp_path, shapes, replace(RECIPE, epochs=1))
+    config = tmp_path / "config.json"
+    old = json.loads(config.read_text())
+    del old["recipe"]["largest_rms"]
+    config.write_text(json.dumps(old))
+    with pytest.raises(CheckpointError, match="another recipe or other data"):
+        run(tmp_path, shapes, replace(RECIPE, epochs=1, largest_rms=0.1))
+    assert run(tmp_path, shapes, replace(RECIPE, epochs=1)).epochs == 1
+
+
+@pytest.mark.parametrize("deconv_weight", [0.0, 0.3])
+def test_no_kernel_grows_beyond_the_radius_and_without_one_some_do(tmp_path, shapes, deconv_weight):
+    def longest(radius):
+        wanted = replace(RECIPE, epochs=1, largest_rms=radius, deconv_weight=deconv_weight)
+        weights = load_checkpoint(run(tmp_path / f"{radius}", shapes, wanted).checkpoint).weights
+        kernels = [tensor for tensor in weights.values() if tensor.dim() == 4]
+        return max(float(kernel.pow(2).mean((1, 2, 3)).sqrt().max()) for kernel in kernels)
+
+    assert longest(0.0) > 0.11
+    assert 0.09 < longest(0.1) <= 0.1 + 1e-6
+
+
 def test_fewer_pictures_than_a_batch_are_refused(tmp_path, shapes):
     with pytest.raises(DataError, match="256 training pictures are fewer than one batch of 512"):
         run(tmp_path, shapes, replace(RECIPE, batch_size=512))
@@ -142,6 +165,8 @@ def test_rates_rise_to_their_peaks_and_fall_to_nothing():
         ({"epochs": 0}, "epochs 0 cannot be; it is 1 or more"),
         ({"batch_size": 1}, "batch_size 1 cannot be"),
         ({"peak_rate": float("nan")}, "peak_rate nan cannot be"),
+        ({"largest_rms": -0.1}, "largest_rms -0.1 cannot be; it is 0.0 or more"),
+        ({"largest_rms": 0.1, "kernel_rate": 0.03}, "both set how long kernels are; set one"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(settings, says):
