@@ -35,6 +35,9 @@ __all__ = [
     "learning_curves",
     "mosaic",
     "per_class_accuracy",
+    "picture_on",
+    "plot",
+    "quiet",
     "stretched",
 ]
 
@@ -150,7 +153,7 @@ def learning_curves(
         runs: Name -> lines of metrics, as a training record has them.
         ink: Colour of lines and letters.
     """
-    figure, axes = _figure(4.8, 3.2, ink)
+    figure, axes = plot(4.8, 3.2, ink)
     for colour, (name, metrics) in zip(_colours(len(runs)), runs.items(), strict=True):
         epochs = [line["epoch"] for line in metrics]
         for key, style, label in (
@@ -186,7 +189,7 @@ def per_class_accuracy(
     """
     first = next(iter(results.values()))
     classes = sorted(first, key=lambda name: first[name])
-    figure, axes = _figure(4.8, 0.9 + 0.24 * len(classes), ink)
+    figure, axes = plot(4.8, 0.9 + 0.24 * len(classes), ink)
     for row, name in enumerate(classes):
         values = [result[name] for result in results.values() if name in result]
         axes.plot([min(values), max(values)], [row, row], color=ink, linewidth=1, zorder=1)
@@ -221,7 +224,7 @@ def confusion_matrix(
     counts = np.asarray(confusion, np.float64)
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, shares)
-    figure, axes = _figure(4.8, 4.6, ink)
+    figure, axes = plot(4.8, 4.6, ink)
     # Opacity, not lightness, carries the number, so that it reads alike on light and dark pages.
     strongest = max(float(mistakes.max()), 1e-9)
     red, green, blue = (int(ACCENTS[0][i : i + 2], 16) / 255 for i in (1, 3, 5))
@@ -279,12 +282,12 @@ def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333
     figure = Figure(figsize=shape, facecolor="white", layout=engine)
     grid = figure.add_gridspec(len(rows), 2, width_ratios=(3, wide - 3))
     for y, row in enumerate(rows):
-        _picture(figure.add_subplot(grid[y, 0]), row.photograph, row.title, ink, smooth=True)
+        picture_on(figure.add_subplot(grid[y, 0]), row.photograph, row.title, ink, smooth=True)
         pairs = grid[y, 1].subgridspec(1, 2 * len(heading))
         for x, (caption, patch, reconstruction) in enumerate(row.units):
             left = figure.add_subplot(pairs[2 * x])
-            _picture(left, patch, caption, ink)
-            _picture(figure.add_subplot(pairs[2 * x + 1]), reconstruction, " ", ink)
+            picture_on(left, patch, caption, ink)
+            picture_on(figure.add_subplot(pairs[2 * x + 1]), reconstruction, " ", ink)
             if y == 0:
                 left.set_title(heading[x], loc="left", fontsize=8, color=ink)
     return figure
@@ -359,7 +362,7 @@ def _placed(figure: Figure, inches: tuple[float, float, float, float], pixels: P
     left, top, wide, high = inches
     width, height = figure.get_size_inches()
     axes = figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height))
-    _picture(axes, pixels, "", NEUTRAL_INK, smooth=True)
+    picture_on(axes, pixels, "", NEUTRAL_INK, smooth=True)
     return axes
 
 
@@ -371,7 +374,10 @@ def figure_png(figure: Figure, dpi: int = 200) -> bytes:
     return stream.getvalue()
 
 
-def _picture(axes: Axes, pixels: Pixels, caption: str, ink: str, *, smooth: bool = False) -> None:
+def picture_on(
+    axes: Axes, pixels: Pixels, caption: str, ink: str = NEUTRAL_INK, *, smooth: bool = False
+) -> None:
+    """A picture without ticks and frame, its caption below it at the left."""
     axes.imshow(pixels, interpolation="antialiased" if smooth else "nearest")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -380,17 +386,23 @@ def _picture(axes: Axes, pixels: Pixels, caption: str, ink: str, *, smooth: bool
     axes.set_xlabel(caption, fontsize=7, color=ink, labelpad=2, loc="left")
 
 
-def _figure(width: float, height: float, ink: str) -> tuple[Figure, Axes]:
+def plot(width: float, height: float, ink: str = NEUTRAL_INK) -> tuple[Figure, Axes]:
     """One plot, width and height in inches, with two quiet spines and no ground."""
     figure = Figure(figsize=(width, height), facecolor="none", layout="constrained")
-    axes = figure.add_subplot(facecolor="none")
+    axes = figure.add_subplot()
+    quiet(axes, ink)
+    return figure, axes
+
+
+def quiet(axes: Axes, ink: str = NEUTRAL_INK) -> None:
+    """Two spines, small letters and no ground, for one plot of several."""
+    axes.set_facecolor("none")
     for side, spine in axes.spines.items():
         spine.set_color(ink)
         spine.set_visible(side in ("left", "bottom"))
     axes.tick_params(colors=ink, labelsize=8)
     axes.xaxis.label.set(color=ink, fontsize=9)
     axes.yaxis.label.set(color=ink, fontsize=9)
-    return figure, axes
 
 
 def _colours(count: int) -> list[str]:
