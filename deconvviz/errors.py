@@ -5,6 +5,7 @@ be shown as it stands. Code that calls deconvviz catches `DeconvvizError`.
 """
 
 __all__ = [
+    "AtlasError",
     "CheckpointError",
     "DataError",
     "DeconvvizError",
@@ -28,6 +29,10 @@ class PictureError(DeconvvizError):
 
 class DataError(DeconvvizError):
     """A data set is missing, incomplete or not of the stated form."""
+
+
+class AtlasError(DeconvvizError):
+    """An atlas is missing, damaged, unfinished, or of another network or other data."""
 
 
 class CheckpointError(DeconvvizError):

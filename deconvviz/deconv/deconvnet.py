@@ -1,7 +1,7 @@
 """The deconvnet of a model: its layers, recordings of it, and projections back to pixels."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from torch import Tensor, nn
@@ -112,9 +112,31 @@ class Deconvnet:
             PictureError: The images have a wrong shape, dtype or device, hold NaN or infinity, or
                 have a size that the network does not take up to the highest of the layers.
         """
-        chosen = self.default_layers if layers is None else layers
-        chosen = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+        chosen = _chosen(self.default_layers, layers)
         return recording.record(self._tape, self.model, self._names, images, chosen)
+
+    def stream(
+        self, images: Tensor, layers: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Run the model forward and give each layer's activations as soon as they are known.
+
+        For what needs no projection: as fast as the model itself, and no map is held for longer
+        than the pass takes to go on from it, so that many images fit.
+
+        Args:
+            images: As in `record`.
+            layers: Likewise.
+
+        Yields:
+            A layer's name and its activations, (N, C, H, W), (N, C, 1, 1) for a linear layer, in
+            the order of execution.
+
+        Raises:
+            UnknownLayerError: As in `record`, when the first layer is asked for.
+            PictureError: Likewise.
+        """
+        chosen = _chosen(self.default_layers, layers)
+        return recording.stream(self._tape, self.model, self._names, images, chosen)
 
     def project(
         self,
@@ -158,6 +180,11 @@ class Deconvnet:
             raise unknown_layer(selection.layer, self._names, "this model")
         value = self._names[selection.layer]
         return projection.project(self.model, value, recording, selection, rule, start, max_bytes)
+
+
+def _chosen(default: tuple[str, ...], layers: Sequence[str] | None) -> tuple[str, ...]:
+    chosen = default if layers is None else layers
+    return (chosen,) if isinstance(chosen, str) else tuple(chosen)
 
 
 def _weight_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:

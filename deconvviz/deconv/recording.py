@@ -1,7 +1,8 @@
 """One forward pass, kept: the activations that were asked for, and what reversing them needs."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import Residue, row_of
-from deconvviz.deconv.tape import Operation, Tape, weight_of
+from deconvviz.deconv.tape import Call, Operation, Tape, weight_of
 from deconvviz.errors import PictureError, SelectionError
 
-__all__ = ["Peaks", "Recording", "record"]
+__all__ = ["Peaks", "Recording", "record", "stream"]
 
 _SHOWN = 6  # layers that a printed recording names
 
@@ -149,64 +150,109 @@ def record(
 
     See `Deconvnet.record` for the rest.
     """
+    values = _values_of(names, layers)
+    kept = set(values)
+    run = _Run(tape, model, images, tape.ancestors(kept), kept)
+    shapes: dict[str, tuple[int, ...]] = {tape.input: tuple(images.shape)}
+    residues: dict[str, Residue] = {}
+    with torch.no_grad():
+        for op, call in run:
+            row = row_of(op) if op.shape is not None else None
+            with _fitting(op, images):
+                value, residue = row.run(call) if row else (call.run(), None)
+            run.keep(op, value)
+            if op.shape is not None:
+                shapes[op.name] = tuple(run.first(op).shape)
+            if residue is not None:
+                residues[op.name] = residue
+    activations = {layer: _as_maps(run.values[names[layer]]) for layer in layers}
+    return Recording(tape, shapes, residues, activations)
+
+
+def stream(
+    tape: Tape, model: nn.Module, names: Mapping[str, str], images: Tensor, layers: Sequence[str]
+) -> Iterator[tuple[str, Tensor]]:
+    """Run the tape up to the highest of `layers` and give each as soon as it is known.
+
+    See `Deconvnet.stream` for the rest.
+    """
+    values = _values_of(names, layers)
+    run = _Run(tape, model, images, tape.ancestors(values), set())
+    for op, call in run:
+        row = row_of(op) if op.shape is not None else None
+        with torch.no_grad(), _fitting(op, images):
+            value = row.value(call) if row else call.run()
+        for layer in values.get(op.name, ()):
+            yield layer, _as_maps(value)
+        run.keep(op, value)
+
+
+def _values_of(names: Mapping[str, str], layers: Sequence[str]) -> dict[str, list[str]]:
+    """Value name -> the layers that are called so."""
+    values: dict[str, list[str]] = {}
     for layer in layers:
         if layer not in names:
             raise unknown_layer(layer, names, "this model")
-    kept = {names[layer] for layer in layers}
-    operations = tape.ancestors(kept)
-    _check(tape, model, images)
-    with torch.no_grad():
-        # Channels last: convolutions are as fast or faster, and windows are cut in runs of bytes.
-        images = images.detach().contiguous(memory_format=torch.channels_last)
-        run = _Run(tape, model, images, kept, operations)
-    activations = {
-        layer: value if value.dim() == 4 else value[:, :, None, None]
-        for layer in layers
-        for value in (run.values[names[layer]],)
-    }
-    return Recording(tape, run.shapes, run.residues, activations)
+        values.setdefault(names[layer], []).append(layer)
+    return values
+
+
+def _as_maps(value: Tensor) -> Tensor:
+    return value if value.dim() == 4 else value[:, :, None, None]
 
 
 class _Run:
-    """One pass over the tape. A value is let go when its last reader has run."""
+    """One pass over the tape: gives each call in turn, and takes its value back by `keep`.
+
+    A value is let go when its last reader has run, unless it is among `kept`.
+    """
 
     def __init__(
         self,
         tape: Tape,
         model: nn.Module,
         images: Tensor,
-        kept: set[str],
         operations: Sequence[Operation],
+        kept: set[str],
     ) -> None:
+        _check(tape, model, images)
+        # Channels last: convolutions are as fast or faster, and windows are cut in runs of bytes.
+        images = images.detach().contiguous(memory_format=torch.channels_last)
         self.values: dict[str, Any] = {**tape.state(model), tape.input: images}
-        self.shapes: dict[str, tuple[int, ...]] = {tape.input: tuple(images.shape)}
-        self.residues: dict[str, Residue] = {}
-        readers = Counter(name for op in operations for name in op.reads)
-        for op in operations:
-            value = self._value(op, images)
-            self.values[op.name] = value
-            for name in op.reads:
-                readers[name] -= 1
-                if not readers[name] and name not in kept:
-                    del self.values[name]
+        self._images, self._operations, self._kept = images, operations, kept
+        self._readers = Counter(name for op in operations for name in op.reads)
 
-    def _value(self, op: Operation, images: Tensor) -> Any:
-        call = op.call(self.values)
+    def __iter__(self) -> Iterator[tuple[Operation, Call]]:
+        for op in self._operations:
+            yield op, op.call(self.values)
+
+    def keep(self, op: Operation, value: Any) -> None:
+        self.values[op.name] = value
+        mixes = op.batched and self.first(op).shape[:1] != self._images.shape[:1]
+        if op.shape is not None and mixes:
+            raise _misfit(op, self._images, "it would mix pixels with the batch")
+        for name in op.reads:
+            self._readers[name] -= 1
+            if not self._readers[name] and name not in self._kept:
+                del self.values[name]
+
+    def first(self, op: Operation) -> Tensor:
+        """An operation's value, or the first of several."""
+        value = self.values[op.name]
+        first: Tensor = value if isinstance(value, Tensor) else value[0]
+        return first
+
+
+@contextmanager
+def _fitting(op: Operation, images: Tensor) -> Iterator[None]:
+    """What torch says of sizes that do not fit, as an error of ours."""
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:
         if op.shape is None:
-            return call.run()
-        row = row_of(op)
-        try:
-            value, residue = row.run(call) if row else (call.run(), None)
-        except (RuntimeError, ValueError, IndexError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise _misfit(op, images, reason) from error
-        first = value if isinstance(value, Tensor) else value[0]
-        if op.batched and first.shape[:1] != images.shape[:1]:
-            raise _misfit(op, images, "it would mix pixels with the batch")
-        self.shapes[op.name] = tuple(first.shape)
-        if residue is not None:
-            self.residues[op.name] = residue
-        return value
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise _misfit(op, images, reason) from error
 
 
 def _misfit(op: Operation, images: Tensor, reason: str) -> PictureError:

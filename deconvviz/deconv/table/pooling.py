@@ -61,6 +61,10 @@ class MaxPool(_Pool):
     undone: ClassVar[str] = "unpooled through the recorded switches, overlaps summed"
 
     @override
+    def value(self, call: Call) -> Tensor:
+        return _map_alone(call)
+
+    @override
     def run(self, call: Call) -> tuple[Tensor, Tensor]:
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
         arguments = {name: call[name] for name in names}
@@ -91,6 +95,12 @@ class MaxPool(_Pool):
         for element, place in enumerate(places):
             place += signal * (switches == element).view(torch.int8)  # quicker than bool
         return [window]
+
+
+def _map_alone(call: Call) -> Tensor:
+    """The pooled map without the switches that some spellings of pooling give beside it."""
+    value = call.run()
+    return value if isinstance(value, Tensor) else value[0]
 
 
 def _unpooled(signal: Tensor, switches: Tensor, kernel: tuple[int, int]) -> Tensor:
@@ -140,6 +150,10 @@ class AdaptiveMaxPool(Row):
     """Each output returns to the position where its bin's maximum was."""
 
     undone: ClassVar[str] = "unpooled through the recorded positions of the maxima"
+
+    @override
+    def value(self, call: Call) -> Tensor:
+        return _map_alone(call)
 
     @override
     def reach(self, call: Call, rule: Rule) -> None:

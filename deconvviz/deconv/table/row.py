@@ -34,6 +34,10 @@ class Row:
         """Why this very call cannot be undone; None if it can."""
         return None
 
+    def value(self, call: Call) -> Any:
+        """The operation's value alone: a tensor, or several where an operation splits one."""
+        return call.run()
+
     def run(self, call: Call) -> tuple[Tensor, Residue | None]:
         """The operation's value, and what must be remembered to undo it.
 

@@ -1,0 +1,19 @@
+"""The atlas: what excites every unit of a network most, over a whole data set."""
+
+from deconvviz.atlas.peers import Peers
+from deconvviz.atlas.store import FILE, Atlas, Header, Moment, Units, load_atlas
+from deconvviz.atlas.sweep import Progress, build_atlas
+from deconvviz.atlas.tally import EDGES
+
+__all__ = [
+    "EDGES",
+    "FILE",
+    "Atlas",
+    "Header",
+    "Moment",
+    "Peers",
+    "Progress",
+    "Units",
+    "build_atlas",
+    "load_atlas",
+]

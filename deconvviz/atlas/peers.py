@@ -1,0 +1,60 @@
+"""The processes that share one sweep: one alone, or those that `torchrun` started."""
+
+import os
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+__all__ = ["Peers"]
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Peers:
+    """This process among `size` that do the same work on different parts of the data.
+
+    Attributes:
+        rank: Its number, from 0.
+        size: How many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def found(cls) -> "Peers":
+        """Those that `torchrun` started this process among, connected; else this one alone."""
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        if size == 1:
+            return cls()
+        if not distributed.is_initialized():
+            # On the CPU also where the work is on GPUs: what is exchanged is small and seldom.
+            distributed.init_process_group("gloo")
+        return cls(distributed.get_rank(), size)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes and talks."""
+        return self.rank == 0
+
+    def share(self, part: Part) -> list[Part]:
+        """Every process's part, by rank; all wait until all have given theirs."""
+        if self.size == 1:
+            return [part]
+        given: list[Part] = [part] * self.size
+        distributed.all_gather_object(given, part)
+        return given
+
+    def device(self, kind: torch.device) -> torch.device:
+        """A device of its own where a machine has several of that kind."""
+        if kind.type == "cuda" and kind.index is None and self.size > 1:
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        return kind
+
+    def close(self) -> None:
+        """Let go of the others."""
+        if self.size > 1:
+            distributed.destroy_process_group()
