@@ -19,9 +19,9 @@ from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
-from deconvviz.errors import UnsupportedOperationError
 from deconvviz.figures import Box, crop
 from deconvviz.images import Picture, limit_side
+from deconvviz.kernels import Kernels, kernels_of
 
 __all__ = [
     "LARGEST",
@@ -149,34 +149,6 @@ class UnitStatistics:
     def strongest(self) -> int:
         """The unit with the largest activation."""
         return int(self.peak.argmax())
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """The kernels of a convolution, as the network applies them.
-
-    Attributes:
-        weights: (units, inputs, h, w), times BatchNorm's scale where one follows.
-        convolution: The convolution's name.
-        scaled_by: The name of that BatchNorm, or None.
-    """
-
-    weights: Tensor
-    convolution: str
-    scaled_by: str | None
-
-    def strongest_slices(self, unit: int, count: int) -> tuple[list[int], Tensor, float]:
-        """One unit's largest kernels.
-
-        Returns:
-            The maps below that they are on, by falling norm; the kernels (K, 1, h, w); and their
-            share of the unit's squared weights.
-        """
-        slices = self.weights[unit]
-        energy = slices.square().sum((1, 2))
-        largest, maps = energy.topk(min(count, len(slices)))
-        share = float(largest.sum() / energy.sum()) if energy.any() else 1.0
-        return maps.tolist(), slices[maps][:, None], share
 
 
 def look(bundle: Bundle, picture: Picture, size: int | Literal["trained"]) -> Sight:
@@ -321,26 +293,8 @@ def unit_statistics(
 
 
 def kernels(network: Network, layer: str) -> Kernels:
-    """The kernels of the convolution that `layer` rectifies.
-
-    Raises:
-        UnsupportedOperationError: no module of the network holds them.
-    """
-    model, below = network.bundle.model, network.net.convolutions[layer]
-    convolution = model.get_submodule(below.convolution)
-    if type(convolution) is not nn.Conv2d:  # a subclass may change its weights before it uses them
-        where = f"`{below.convolution}`" if below.convolution else "the model itself"
-        raise UnsupportedOperationError(
-            f"the kernels below `{layer}` are not known: {type(convolution).__name__}, {where}, "
-            "has them in a way of its own; look at its reconstructions instead"
-        )
-    weights = convolution.weight.detach()
-    norm = None if below.norm is None else model.get_submodule(below.norm)
-    if not isinstance(norm, nn.BatchNorm2d) or norm.running_var is None:
-        return Kernels(weights, below.convolution, None)
-    scale = (norm.running_var + norm.eps).rsqrt()
-    scale = scale if norm.weight is None else scale * norm.weight
-    return Kernels(weights * scale.detach()[:, None, None, None], below.convolution, below.norm)
+    """The kernels of the convolution that `layer` rectifies; see `kernels_of`."""
+    return kernels_of(network.net, layer)
 
 
 def _extrema(image: Image.Image) -> list[tuple[float, float]]:
