@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deconvviz.cli.base import app
+from deconvviz.cli.base import (
+    Checkpoint,
+    Data,
+    DataDir,
+    InputSize,
+    Model,
+    Weights,
+    app,
+    load_network,
+)
 from deconvviz.errors import SettingError
 
 if TYPE_CHECKING:
@@ -13,7 +22,7 @@ if TYPE_CHECKING:
     from deconvviz.data import Dataset
     from deconvviz.experiments import Result
 
-__all__ = ["Count", "Out", "Seed", "experiments", "pictures", "tell"]
+__all__ = ["Count", "Out", "Seed", "experiments", "filters", "pictures", "tell"]
 
 experiments = typer.Typer(no_args_is_help=True)
 app.add_typer(experiments, name="experiment")
@@ -21,6 +30,7 @@ app.add_typer(experiments, name="experiment")
 Out = Annotated[Path, typer.Option(help="Folder of the result: NAME.json and NAME.png.")]
 Count = Annotated[int, typer.Option(help="So many pictures at most, of all classes alike.")]
 Seed = Annotated[int, typer.Option(help="Which pictures are chosen.")]
+Fetch = Annotated[bool, typer.Option("--download", help="Fetch data or weights that are not here.")]
 
 
 @experiments.callback()
@@ -72,3 +82,29 @@ def tell(result: "Result", out: Path) -> None:
     typer.echo(result.sentence())
     for path in paths:
         typer.echo(path)
+
+
+@experiments.command()
+def filters(
+    model: Model,
+    out: Out,
+    layer: Annotated[str | None, typer.Option(help="Another default layer than the first.")] = None,
+    outsized: Annotated[
+        float, typer.Option(help="So many times the median RMS makes a kernel dominant.")
+    ] = 3.0,
+    alike: Annotated[float, typer.Option(help="Such a |cosine| makes two duplicates.")] = 0.95,
+    data: Data = "photos",
+    data_dir: DataDir = None,
+    count: Count = 1000,
+    seed: Seed = 0,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Fetch = False,
+) -> None:
+    """First-layer kernels on one scale: dominant, dead, aliased, duplicate (Fig. 6)."""
+    from deconvviz.experiments import filters as run
+
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    chosen = pictures(bundle, data, data_dir, count, seed, download=download)
+    tell(run(bundle, chosen, layer, outsized=outsized, alike=alike, progress=True), out)
