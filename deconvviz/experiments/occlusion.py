@@ -171,7 +171,7 @@ class Occlusion(Result):
 
     def figure(self, ink: str = NEUTRAL_INK) -> Figure:
         """The five panels of the paper's Fig. 7, side by side."""
-        figure = Figure(figsize=(12.4, 2.7), facecolor="none", layout="constrained")
+        figure = Figure(figsize=(12.4, 2.5), facecolor="none", layout="constrained")
         cells = figure.add_gridspec(1, 5, width_ratios=(1, 1, 2, 1, 1))
         first = figure.add_subplot(cells[0])
         _titled(first, "a  covered where d is lowest", ink)
@@ -184,9 +184,10 @@ class Occlusion(Result):
         title = f"d  p({self.classes[self.truth]})"
         self._heat(figure.add_subplot(cells[3]), self.probability, title, 1.0, ink)
         self._classes(figure.add_subplot(cells[4]), ink)
+        others = f"others from {self.data}. " if self.data else ""
         text = (
             f"A square of {self.side} pixels moved by {self.stride}. b, d, e: by the place of its "
-            f"centre; frame: the picture. c: {display_caption()}"
+            f"centre; frame: the picture. c: {others}{display_caption()}"
         )
         figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left")
         return figure
@@ -231,8 +232,8 @@ class Occlusion(Result):
     def _projections(self, axes: Axes, ink: str) -> None:
         """The map projected into this picture and into others, each below its picture."""
         others = len(self.other_pictures[:_SHOWN])
-        where = f": here, and where it is strongest in {self.data}" if others else " into it"
-        _titled(axes, f"c  map {self.channel} projected{where}", ink)
+        where = ": here, and where it is strongest" if others else ""
+        _titled(axes, f"c  the map projected{where}", ink)
         signed = torch.cat([self.projection[None], self.other_projections[:_SHOWN]])
         tiles = [self.picture, *self.other_pictures[:_SHOWN], *display(signed)]
         picture_on(axes, mosaic(tiles, 1 + others, gap=8, side=128), "", ink)
@@ -301,7 +302,7 @@ def occlusion(
         PictureError: The image, or the pictures of the data set, have another form.
     """
     net = net or Deconvnet(bundle.model, bundle.input_size)
-    layer = layer or net.default_layers[-1]
+    layer = layer or _last_rectified(net)
     _check_form(bundle, image, dataset)
     size = (image.shape[1], image.shape[2])
     side = 4 * max(1, min(size) // 16) if side is None else side
@@ -371,6 +372,14 @@ def places(length: int, side: int, stride: int) -> Tensor:
             "every pixel equally often"
         )
     return torch.arange(stride - side, length, stride)
+
+
+def _last_rectified(net: Deconvnet) -> str:
+    if not net.default_layers:
+        raise SettingError(
+            "this network rectifies no convolution; name a layer that `deconvviz layers` lists"
+        )
+    return net.default_layers[-1]
 
 
 def _quarter(side: int) -> int:

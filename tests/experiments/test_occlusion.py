@@ -195,3 +195,10 @@ def test_a_network_that_is_no_classifier_is_refused():
     bundle = Bundle.of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (3, 16, 16))
     with pytest.raises(SettingError, match="no logit for each class"):
         occlusion(bundle, torch.zeros(3, 16, 16))
+
+
+def test_a_network_without_rectified_maps_needs_a_layer():
+    bundle = Bundle.of(nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), (3, 8, 8))
+    with pytest.raises(SettingError, match="name a layer"):
+        occlusion(bundle, torch.ones(3, 8, 8))
+    assert occlusion(bundle, torch.ones(3, 8, 8), layer="1").decision.shape == (11, 11)
