@@ -106,7 +106,9 @@ def _outline(
         draw.rectangle(corners, outline=line, width=thickness)
 
 
-def mosaic(tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: int = 0) -> Pixels:
+def mosaic(
+    tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: int = 0, places: int = 0
+) -> Pixels:
     """K tiles (h, w, 3) row by row on a transparent ground: (H, W, 4).
 
     Args:
@@ -114,11 +116,13 @@ def mosaic(tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: i
         columns: Tiles in a row.
         gap: Pixels between tiles, of the enlarged picture.
         side: Each tile is enlarged to about this many pixels.
+        places: There is room for so many tiles, also where they are fewer.
     """
     large = [enlarge(tile, side) for tile in tiles]
     height, width = large[0].shape[:2]
-    columns = min(columns, len(large))
-    rows = -(-len(large) // columns)
+    places = max(places, len(large))
+    columns = min(columns, places)
+    rows = -(-places // columns)
     sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
     for place, tile in enumerate(large):
         y, x = place // columns * (height + gap), place % columns * (width + gap)
@@ -306,6 +310,7 @@ def contact_sheet(
     caption: str,
     columns: int,
     ink: str = NEUTRAL_INK,
+    side: float = _SIDE,
 ) -> Figure:
     """Small pictures row by row under their titles, and a caption below them all.
 
@@ -316,12 +321,13 @@ def contact_sheet(
         caption: Of any length.
         columns: Cells in a row.
         ink: Colour of the letters; the sheet has no ground.
+        side: Inches of a picture's longer side.
     """
     # All is placed by hand, in inches from the top left: a layout engine takes seconds for many
     # pictures, and lets long titles run into each other.
     height, width = cells[0][0].shape[:2] if cells else (1, 1)
-    high, wide = (_SIDE * side / max(height, width) for side in (height, width))
-    across = max(_SIDE, len(cells[0]) * (wide + _NEAR) - _NEAR if cells else 0)
+    high, wide = (side * pixels / max(height, width) for pixels in (height, width))
+    across = max(side, len(cells[0]) * (wide + _NEAR) - _NEAR if cells else 0)
     titles = [_wrapped(_breaking_at_commas(title), across) for title in titles]
     above = max(map(_height, titles), default=0)
     columns, rows = min(columns, len(cells)), -(-len(cells) // columns)
@@ -379,6 +385,7 @@ def picture_on(
 ) -> None:
     """A picture without ticks and frame, its caption below it at the left."""
     axes.imshow(pixels, interpolation="antialiased" if smooth else "nearest")
+    axes.set_facecolor("none")  # seen through a picture's transparent parts
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -77,6 +77,20 @@ def test_a_mosaic_shows_every_tile_and_nothing_between():
     assert (sheet[..., 3] == 0).sum() == sheet[..., 3].size - shown
 
 
+def test_a_mosaic_has_room_for_tiles_that_are_not_there():
+    tile = random_picture(3, 4)
+    sheet = figures.mosaic([tile], columns=3, gap=1, places=9)
+    assert sheet.shape == (3 * 3 + 2, 3 * 4 + 2, 4)
+    assert np.array_equal(sheet[:3, :4, :3], tile)
+    assert (sheet[..., 3] == 255).sum() == 3 * 4
+
+
+def test_the_transparent_parts_of_a_picture_on_a_sheet_show_what_is_behind_it():
+    clear = np.zeros((8, 8, 4), np.uint8)
+    figure = figures.contact_sheet([[clear]], [""], "", columns=1)
+    assert not np.asarray(Image.open(BytesIO(figures.figure_png(figure, dpi=50))))[..., 3].any()
+
+
 def test_learning_curves_have_the_numbers_of_the_record():
     axes = figures.learning_curves(RUNS).axes[0]
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
