@@ -10,28 +10,22 @@ them. `--write` puts the table into benchmarks/RESULTS.md.
 """
 
 import argparse
-import statistics
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 
 import captum
 import torch
 from captum.attr import NeuronDeconvolution
+from report import made, markdown, seconds, write_section
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model
 
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.models import vgg
-from deconvviz.training.device import device_name
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
 MATRIX = 2048  # rows and columns of the large matrices
-SECONDS = 8.0  # spent on each row, after one call of each side to warm up
 
 
 @dataclass(frozen=True)
@@ -67,20 +61,6 @@ ROWS = (
     Work("ResNet18 layer2, 64 units", zoo("resnet18"), 224, "layer2.1.conv2", 1, 64),
     Work("vgg 32x32, last map, every unit of 32", vgg, 32, "stage3.relu2", 32, 256),
 )
-
-
-def seconds(runs: Sequence[Callable[[], object]], device: str) -> list[float]:
-    """The median of each; in turns, so that a busy machine slows all of them alike."""
-    times: list[list[float]] = [[] for _ in runs]
-    began = time.perf_counter()
-    while len(times[0]) < 3 or time.perf_counter() - began < SECONDS:
-        for run, taken in zip(runs, times, strict=True):
-            started = time.perf_counter()
-            run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            taken.append(time.perf_counter() - started)
-    return [statistics.median(taken[1:]) for taken in times]
 
 
 def ours(net: Deconvnet, work: Work, images: Tensor) -> Callable[[], Tensor]:
@@ -155,11 +135,11 @@ def table(device: str) -> str:
     """The whole table in Markdown."""
     head = ["work", "ours, ms a unit", "captum, ms a unit", "ratio"]
     head += ["captum batched over pictures", "ours, of the machine's limit"]
-    lines = [head, ["---"] * len(head)]
+    rows = []
     for work in ROWS:
-        lines.append(measure(work, device))
-        print(" | ".join(lines[-1]), flush=True)  # noqa: T201
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        rows.append(measure(work, device))
+        print(" | ".join(rows[-1]), flush=True)  # noqa: T201
+    return markdown(head, rows)
 
 
 def main() -> None:
@@ -168,13 +148,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    made = (
-        f"{device_name(torch.device(options.device))}; torch {torch.__version__}, "
-        f"captum {captum.__version__}; {date.today()}"
-    )
-    text = f"# The engine\n\n`python benchmarks/engine.py`; {made}.\n\n{table(options.device)}\n"
+    text = table(options.device)
     if options.write:
-        RESULTS.write_text(text, "utf-8")
+        told = made(options.device, captum=captum.__version__)
+        write_section("The engine", f"`python benchmarks/engine.py`; {told}.\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from deconvviz import cli
+from deconvviz.atlas import load_atlas
 from deconvviz.bundles import load
 from deconvviz.cli import app
+from deconvviz.data import load_dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import UnknownModelError
 from deconvviz.images import limit_side, open_picture, photograph
@@ -46,6 +48,9 @@ def test_trains_and_measures_what_it_trained(tmp_path):
         (["project", "demo", "x.png", "--layer", "l", "--out", "x.png"], "x.png"),
         (["evaluate", "missing.safetensors"], "no checkpoint at missing.safetensors"),
         (["evaluate", "demo", "--data", "mnist"], "no data set `mnist`; there are cifar10"),
+        (["atlas", "build", "--out", "x", "--model", "nobody"], "no model `nobody`"),
+        (["atlas", "build", "--out", "x", "-k", "0"], "k 0 cannot be: of"),
+        (["atlas", "build", "--out", "x", "--layer", "no"], "no layer `no`"),
         (["train", "--out", "x", "--data", "shapes", "--model", "lenet"], "no model `lenet`"),
         (["train", "--out", "x", "--data", "shapes", "--device", "abacus"], "no device `abacus`"),
         (["train", "--out", "x", "--data", "shapes", "--snapshots", "a"], "no epochs: `a`"),
@@ -107,6 +112,19 @@ def test_projections_are_written_as_a_sheet_or_as_pixels(tmp_path):
     torch.testing.assert_close(stored["pixels"], ours.pixels)
     assert torch.equal(stored["boxes"], ours.boxes)
     assert runner.invoke(app, [*words, "--unit", "999", "--out", str(file)]).exit_code != 0
+
+
+def test_an_atlas_is_built_and_then_found_finished(tmp_path):
+    words = ["atlas", "build", "--data", "shapes", "--split", "test", "-k", "3", "--device", "cpu"]
+    words += ["--layer", LAYER, "--no-statistics", "--out", str(tmp_path)]
+    for _ in range(2):
+        built = runner.invoke(app, words)
+        assert built.exit_code == 0, built.output
+        assert "the 3 strongest of" in built.output
+        assert str(tmp_path / "atlas.safetensors") in built.output
+    atlas = load_atlas(tmp_path)
+    assert list(atlas.units) == [LAYER]
+    atlas.check(load("demo"), load_dataset("shapes", "test"))
 
 
 def test_python_m_deconvviz_is_the_same_command(tmp_path):

@@ -10,7 +10,7 @@ from torch.nn import functional
 __all__ = ["EDGES", "Tally", "Want"]
 
 EDGES = tuple(2.0 ** (half / 2) for half in range(-32, 33))
-"""Between the bins of the histogram of peaks, two an octave; the silent ones lie below the first."""
+"""Between the bins of the histogram of peaks, two an octave; silent ones lie below the first."""
 
 _TOP = ("value", "picture", "y", "x")
 _COUNTS = ("total", "active", "pictures", "class_total", "histogram")

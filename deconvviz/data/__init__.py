@@ -6,7 +6,7 @@ device, and `normalise` makes them a network's input.
 
 from deconvviz.data.augment import Augmentation, normalise
 from deconvviz.data.cache import cache_folder
-from deconvviz.data.dataset import Dataset, held_out
+from deconvviz.data.dataset import Dataset, held_out, joined
 from deconvviz.data.registry import LOADERS, load_dataset
 from deconvviz.data.request import Loader, Request
 from deconvviz.data.shapes import draw_shapes
@@ -20,6 +20,7 @@ __all__ = [
     "cache_folder",
     "draw_shapes",
     "held_out",
+    "joined",
     "load_dataset",
     "normalise",
 ]

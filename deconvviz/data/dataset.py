@@ -12,7 +12,7 @@ from torch import Tensor
 from deconvviz.data.cache import scratch_tensor
 from deconvviz.errors import DataError
 
-__all__ = ["Dataset", "held_out", "stratified_parts"]
+__all__ = ["Dataset", "held_out", "joined", "stratified_parts"]
 
 _BLOCK_BYTES = 2**24
 
@@ -101,6 +101,28 @@ def _blocks(images: Tensor) -> Iterator[Tensor]:
 
 def _blocks_of_rows(rows: Tensor, images: Tensor) -> Iterator[Tensor]:
     return iter(torch.split(rows, _rows_per_block(images)))
+
+
+def joined(first: Dataset, second: Dataset) -> Dataset:
+    """Both data sets as one, the second after the first.
+
+    Raises:
+        DataError: their pictures have different sizes, or their classes differ.
+    """
+    if first.classes != second.classes or first.images.shape[1:] != second.images.shape[1:]:
+        raise DataError(
+            f"`{first.title}` and `{second.title}` cannot be joined: pictures of "
+            f"{tuple(first.images.shape[1:])} and {tuple(second.images.shape[1:])}, "
+            f"{len(first.classes)} and {len(second.classes)} classes; they must be alike"
+        )
+    labels = torch.cat([first.labels, second.labels])
+    if not (first.mapped or second.mapped):
+        return replace(first, images=torch.cat([first.images, second.images]), labels=labels)
+    images = scratch_tensor((len(labels), *first.images.shape[1:]))
+    for part, target in zip((first, second), images.split((len(first), len(second))), strict=True):
+        for block, place in zip(_blocks(part.images), _blocks(target), strict=True):
+            place.copy_(block)
+    return replace(first, images=images, labels=labels, mapped=True)
 
 
 def held_out(dataset: Dataset, share: float | int, seed: int = 0) -> tuple[Dataset, Dataset]:

@@ -1,10 +1,11 @@
 """The data sets by name."""
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 from deconvviz.data.cifar10 import load_cifar10
-from deconvviz.data.dataset import Dataset
+from deconvviz.data.dataset import Dataset, joined
 from deconvviz.data.folders import load_folder
 from deconvviz.data.photos import load_photos
 from deconvviz.data.request import Loader, Request
@@ -39,7 +40,8 @@ def load_dataset(
     Args:
         name: "cifar10"; "folder", class folders of a person's own; "photos", tiles of the
             photographs inside scikit-image; or "shapes", drawn here. The last two need no files.
-        split: "train" or "test"; a folder may also have "val", or, undivided, "all".
+        split: "train", "test", or "all", which is both, the training pictures first. A folder may
+            also have "val"; one that is divided into such splits has no "all".
         data_dir: where the pictures of "cifar10" and "folder" are.
         size: the side of the pictures in pixels: a folder's are brought to it when decoded
             (the shorter side resized, antialiased bicubic, then the centre cut out); without one
@@ -59,4 +61,7 @@ def load_dataset(
         raise DataError(f"pictures of {size} pixels are too small; ask for at least {MIN_SIDE}")
     place = None if data_dir is None else Path(data_dir).expanduser()
     request = Request(split, place, size, channels, download, byte_budget, progress)
+    if split == "all" and name != "folder":
+        train, test = (LOADERS[name](replace(request, split=part)) for part in ("train", "test"))
+        return joined(train, test)
     return LOADERS[name](request)

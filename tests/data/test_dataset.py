@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deconvviz.data import Dataset, draw_shapes, held_out
+from deconvviz.data import Dataset, draw_shapes, held_out, joined
 from deconvviz.data.dataset import stratified_parts
 from deconvviz.errors import DataError
 
@@ -133,3 +133,20 @@ def test_on_the_gpu_fingerprint_and_statistics_are_the_same():
     assert there.fingerprint == one.fingerprint
     assert there.channel_statistics() == one.channel_statistics()
     assert torch.equal(there.subset([3, 1]).images.cpu(), one.images[[3, 1]])
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_joined_sets_are_one_after_the_other(mapped):
+    one, two = dataset(5), dataset(7).subset([6, 2, 0])
+    if mapped:
+        two = Dataset(two.images, two.labels, two.classes, two.title, mapped=True)
+    both = joined(one, two)
+    assert both.mapped == mapped
+    assert torch.equal(both.images, torch.cat([one.images, two.images]))
+    assert torch.equal(both.labels, torch.cat([one.labels, two.labels]))
+
+
+def test_sets_of_different_sizes_or_classes_are_not_joined():
+    for other in (dataset(height=8), dataset(classes=("a", "b"))):
+        with pytest.raises(DataError, match="cannot be joined"):
+            joined(dataset(), other)

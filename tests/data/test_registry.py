@@ -23,3 +23,11 @@ def test_sizes_that_no_picture_has_are_refused(name):
     for size in (0, -1, 7):
         with pytest.raises(DataError, match=f"pictures of {size} pixels are too small; ask for"):
             load_dataset(name, size=size)
+
+
+@pytest.mark.parametrize("name", ["photos", "shapes"])
+def test_all_is_both_splits(name):
+    train, test, both = (load_dataset(name, split) for split in ("train", "test", "all"))
+    assert both.images[: len(train)].equal(train.images)
+    assert both.images[len(train) :].equal(test.images)
+    assert len(both) == len(train) + len(test)

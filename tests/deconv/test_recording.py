@@ -1,3 +1,5 @@
+import weakref
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -226,3 +228,34 @@ def test_peaks_and_values_are_the_activations() -> None:
     assert torch.equal(peaks.value, maps.amax(dim=(2, 3)))
     units = Selection("0.3", 1, range(16), peaks.y[1], peaks.x[1])
     assert torch.equal(recording.values(units), peaks.value[1])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_stream_gives_what_a_recording_keeps(family: str) -> None:
+    net, images = deconvnet(family), images_for(family)
+    layers = list(net.layers)
+    recording = net.record(images, layers)
+    streamed = list(net.stream(images, layers[::-1]))
+    assert {layer for layer, _ in streamed} == set(layers)
+    for layer, maps in streamed:
+        assert torch.equal(maps, recording[layer])
+
+
+def test_a_stream_holds_no_map_that_the_pass_has_gone_on_from() -> None:
+    net, images = deconvnet("average"), images_for("average")
+    held = []
+    for _, maps in net.stream(images):
+        assert sum(one() is not None for one in held) <= 1  # the one before may still be read
+        held.append(weakref.ref(maps))
+        del maps
+    assert len(held) == 6
+
+
+def test_a_stream_refuses_what_a_recording_refuses() -> None:
+    net, images = deconvnet("average"), images_for("average")
+    with pytest.raises(UnknownLayerError, match="no layer `conv9`"):
+        next(net.stream(images, ["conv9"]))
+    with pytest.raises(PictureError, match="must be of shape"):
+        next(net.stream(images[:, :2]))
+    with pytest.raises(PictureError, match="do not fit"):
+        list(deconvnet("odd").stream(images_for("odd")[:, :, :9, :9], ["10"]))

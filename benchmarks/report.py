@@ -1,0 +1,61 @@
+"""What every benchmark does with its figures: time both sides in turns, print, write a section."""
+
+import platform
+import re
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from deconvviz.training.device import device_name
+
+__all__ = ["made", "markdown", "seconds", "write_section"]
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def seconds(
+    runs: Sequence[Callable[[], object]], device: str = "cpu", spend: float = 8.0
+) -> list[float]:
+    """The median of each, the first of each left out; in turns, so that a busy machine slows all.
+
+    Args:
+        runs: What to time.
+        device: Of the work; the clock waits for it.
+        spend: About how many seconds all may take; each runs three times at least.
+    """
+    times: list[list[float]] = [[] for _ in runs]
+    began = time.perf_counter()
+    while len(times[0]) < 3 or time.perf_counter() - began < spend:
+        for run, taken in zip(runs, times, strict=True):
+            started = time.perf_counter()
+            run()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            taken.append(time.perf_counter() - started)
+    return [statistics.median(taken[1:]) for taken in times]
+
+
+def made(device: str = "cpu", **libraries: str) -> str:
+    """Device, versions and date, for the line above a table."""
+    told = {"torch": str(torch.__version__), "Python": platform.python_version(), **libraries}
+    versions = ", ".join(f"{name} {version}" for name, version in told.items())
+    return f"{device_name(torch.device(device))}; {versions}; {date.today()}"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def write_section(title: str, text: str) -> None:
+    """Put a section into RESULTS.md, in the place of the one of the same title."""
+    before = RESULTS.read_text("utf-8") if RESULTS.is_file() else ""
+    sections = dict(re.findall(r"^# (.+)\n\n((?:(?!^# ).*\n)*)", before, re.MULTILINE))
+    sections[title] = f"{text.strip()}\n"
+    written = (f"# {name}\n\n{body.strip()}\n" for name, body in sections.items())
+    RESULTS.write_text("\n".join(written), "utf-8")

@@ -1,0 +1,127 @@
+"""An atlas is read as it was written, or refused in one sentence."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from deconvviz.atlas import FILE, build_atlas, load_atlas
+from deconvviz.atlas.store import load_sweep
+from deconvviz.data import draw_shapes
+from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError
+
+
+@pytest.fixture(scope="module")
+def folder(bundle, shapes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("atlas")
+    build_atlas(bundle, shapes, folder)
+    return folder
+
+
+def test_what_is_read_is_what_was_found(bundle, shapes, folder):
+    found, read = build_atlas(bundle, shapes), load_atlas(folder)
+    assert read.header == found.header
+    for layer, units in found.units.items():
+        for name in ("value", "picture", "y", "x", "mean", "active", "fires", "histogram"):
+            assert torch.equal(getattr(read[layer], name), getattr(units, name))
+    assert "the 9 strongest of 120 pictures" in repr(read)
+    assert "20 units in 2 layers" in repr(read)
+
+
+def test_its_size_is_known(folder):
+    """As `Sweep.save` says, for 20 units of float64 values and 6 classes; names come on top."""
+    size = (folder / FILE).stat().st_size
+    assert 0 < size - 20 * (32 * 9 + 8 * (70 + 6)) < 5000
+
+
+def test_it_is_of_one_network_and_of_its_pictures(bundle, shapes, folder):
+    atlas = load_atlas(folder / FILE)
+    atlas.check(bundle, shapes)
+    with pytest.raises(AtlasError, match="build one of this network"):
+        atlas.check(replace(bundle, sha256="f" * 64))
+    with pytest.raises(AtlasError, match="not of these 60"):
+        atlas.check(bundle, draw_shapes(60, 16))
+
+
+def test_units_that_it_does_not_have_are_refused(folder):
+    atlas = load_atlas(folder)
+    with pytest.raises(UnknownLayerError, match="this atlas has 1, 4"):
+        atlas["conv9"]
+    for unit in (-1, 12):
+        with pytest.raises(SelectionError, match=f"no unit {unit} in `4`; it has 12"):
+            atlas.moments("4", unit)
+
+
+def content(folder):
+    with safe_open(folder / FILE, "pt") as file:
+        metadata = file.metadata()
+        return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+
+
+def told(metadata, **changes):
+    fields = json.loads(metadata["deconvviz_atlas"])
+    header = {n: changes.pop(n) for n in list(changes) if n in fields["header"]}
+    return {"deconvviz_atlas": json.dumps(fields | changes | {"header": fields["header"] | header})}
+
+
+def damaged(kind, folder, path):
+    tensors, metadata = content(folder)
+    if kind == "truncated":
+        path.write_bytes((folder / FILE).read_bytes()[:-100])
+    elif kind == "text":
+        path.write_text("<html>")
+    elif kind == "foreign":
+        save_file(tensors, path)
+    elif kind == "schema":
+        save_file(tensors, path, told(metadata, schema=7))
+    elif kind == "missing":
+        save_file({n: t for n, t in tensors.items() if n != "4/y"}, path, metadata)
+    elif kind == "extra":
+        save_file(tensors | {"9/y": tensors["4/y"].clone()}, path, metadata)
+    elif kind == "shape":
+        save_file(tensors | {"4/y": tensors["4/y"][:5].clone()}, path, metadata)
+    elif kind == "outside":
+        save_file(tensors | {"4/picture": tensors["4/picture"] + 500}, path, metadata)
+    elif kind == "counts":
+        save_file(tensors, path, told(metadata, seen=900))
+    elif kind == "dtype":
+        save_file(tensors, path, told(metadata, dtype="imaginary"))
+    elif kind == "header":
+        save_file(tensors, path, told(metadata, layers=[1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("truncated", "damaged"),
+        ("text", "damaged"),
+        ("foreign", "deconvviz_atlas"),
+        ("schema", "has schema 7, this version reads 1"),
+        ("missing", "4/y"),
+        ("extra", "`9/y` belongs to no layer"),
+        ("shape", r"`4/y` is \(5, 9\)"),
+        ("outside", "`4/picture` lies outside the data"),
+        ("counts", "counts do not fit"),
+        ("dtype", "imaginary"),
+        ("header", "damaged"),
+    ],
+)
+def test_a_damaged_atlas_is_refused(folder, tmp_path, kind, says):
+    path = tmp_path / FILE
+    damaged(kind, folder, path)
+    with pytest.raises(AtlasError, match=says) as refused:
+        load_atlas(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_or_unfinished_atlas_is_refused(folder, tmp_path):
+    with pytest.raises(AtlasError, match="no atlas at"):
+        load_atlas(tmp_path)
+    sweep = load_sweep(folder / FILE)
+    sweep.header = replace(sweep.header, pictures=500)
+    sweep.save(tmp_path / FILE)
+    with pytest.raises(AtlasError, match="it has seen 120 of 500 pictures"):
+        load_atlas(tmp_path)
