@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deconvviz.data import Dataset
     from deconvviz.experiments import Result
 
-__all__ = ["Count", "Out", "Seed", "experiments", "filters", "pictures", "tell"]
+__all__ = ["Count", "Out", "Seed", "evolution", "experiments", "filters", "pictures", "tell"]
 
 experiments = typer.Typer(no_args_is_help=True)
 app.add_typer(experiments, name="experiment")
@@ -57,8 +57,8 @@ def pictures(
         count: So many, of each class in proportion; all where there are fewer.
         seed: Which ones; they stay in the order of the data.
         download: Fetch CIFAR-10 where it is not found.
-        split: A part of the data; by default "test", or of the photos, on which networks are seldom
-            trained, the larger one.
+        split: A part of the data; by default "test", but all of the photos, since networks are
+            seldom trained on them.
 
     Raises:
         DataError: The data or its part are not there.
@@ -69,7 +69,7 @@ def pictures(
     if count < 1:
         raise SettingError(f"{count} pictures show nothing; ask for one or more with --count")
     channels, size, _ = bundle.input_size
-    part = split or ("train" if data == "photos" else "test")
+    part = split or ("all" if data == "photos" else "test")
     every = load_dataset(
         data, part, data_dir=data_dir, size=size, channels=channels, download=download
     )
@@ -82,6 +82,30 @@ def tell(result: "Result", out: Path) -> None:
     typer.echo(result.sentence())
     for path in paths:
         typer.echo(path)
+
+
+@experiments.command()
+def evolution(
+    model: Model,
+    out: Out,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="Only this one; give it again for another.")
+    ] = None,
+    units: Annotated[int, typer.Option(help="So many units of each layer in pictures.")] = 5,
+    rule: Annotated[str, typer.Option(help="deconvnet, guided or gradient.")] = "deconvnet",
+    data: Data = "photos",
+    data_dir: DataDir = None,
+    count: Count = 500,
+    seed: Annotated[int, typer.Option(help="Which pictures and units are chosen.")] = 0,
+    download: Annotated[bool, typer.Option("--download", help="Fetch data not here.")] = False,
+) -> None:
+    """What excites units most, snapshot by snapshot of a training run (Fig. 4)."""
+    from deconvviz.experiments import evolution as run
+
+    bundle = load_network(model, "default", download=False)
+    chosen = pictures(bundle, data, data_dir, count, seed, download=download)
+    found = run(bundle, chosen, layer, units, seed=seed, rule=rule, progress=True)  # type: ignore[arg-type]  # it checks
+    tell(found, out)
 
 
 @experiments.command()
