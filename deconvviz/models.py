@@ -5,15 +5,16 @@ classifies. ReLU and non-overlapping max pooling throughout, because these are w
 reverses exactly as the paper describes it.
 """
 
+import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from torch import Tensor, nn
 
 from deconvviz.errors import UnknownModelError
 
-__all__ = ["MODELS", "StagedCNN", "build", "fast", "seed_cnn", "vgg"]
+__all__ = ["MODELS", "StagedCNN", "build", "fast", "plain", "seed_cnn", "vgg"]
 
 
 class StagedCNN(nn.Sequential):
@@ -133,18 +134,79 @@ def fast(
     return StagedCNN(stages, head, stem)
 
 
-MODELS: dict[str, Callable[..., StagedCNN]] = {"seed-cnn": seed_cnn, "vgg": vgg, "fast": fast}
+def plain(
+    channels: int = 3,
+    classes: int = 10,
+    size: int = 32,
+    stages: Sequence[Sequence[int]] = ((32, 32), (64, 64), (128, 128)),
+    hidden: Sequence[int] = (256,),
+) -> StagedCNN:
+    """3x3 convolutions with BatchNorm, a pool after each stage, then hidden layers: any of each.
+
+    The network for ablations, which take away and resize its layers. By name, `plain:32,32/64+256`
+    has two stages, of two convolutions and of one, and 256 hidden units; a stage without
+    convolutions, as in `plain:32,32/+256`, only pools.
+
+    Raises:
+        UnknownModelError: There is no convolution, or the pools leave nothing of the picture.
+    """
+    side = size >> len(stages)
+    if not any(stages) or not side:
+        raise UnknownModelError(
+            f"no model `plain` of {len(stages)} stages and {sum(map(len, stages))} convolutions "
+            f"for pictures of {size} pixels; it needs a convolution, and a pixel that is left"
+        )
+    made: list[nn.Module] = []
+    for widths in stages:
+        layers = OrderedDict[str, nn.Module]()
+        for i, width in enumerate(widths, 1):
+            layers[f"conv{i}"] = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+            layers[f"bn{i}"] = nn.BatchNorm2d(width)
+            layers[f"relu{i}"] = nn.ReLU()
+            channels = width
+        made.append(_named(**layers, pool=nn.MaxPool2d(2)))
+    head = OrderedDict[str, nn.Module](flatten=nn.Flatten())
+    units = channels * side**2
+    for i, width in enumerate(hidden, 1):
+        head |= {f"hidden{i}": nn.Linear(units, width), f"relu{i}": nn.ReLU()}
+        units = width
+    return StagedCNN(made, _named(**head, logits=nn.Linear(units, classes)))
+
+
+MODELS: dict[str, Callable[..., StagedCNN]] = {
+    "seed-cnn": seed_cnn,
+    "vgg": vgg,
+    "fast": fast,
+    "plain": plain,
+}
 """Every network the trainer can make, by the name that a checkpoint records."""
+
+# Of bounded length, because the name may come from anyone's checkpoint.
+_WIDTHS = r"(?:[1-9]\d{0,3}(?:,[1-9]\d{0,3}){0,15})"
+_PLAIN = re.compile(rf"plain:({_WIDTHS}?(?:/{_WIDTHS}?){{0,9}})(?:\+({_WIDTHS}))?")
 
 
 def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
     """Make an untrained network of the registry.
 
+    Args:
+        name: One of `MODELS`; or `plain:` with the widths of its layers, see `plain`.
+        channels: Of the pictures.
+        classes: How many logits.
+        size: The pictures' side in pixels.
+
     Raises:
-        UnknownModelError: `name` is not in `MODELS`.
+        UnknownModelError: `name` is not in `MODELS`, or `plain` cannot have such layers.
     """
+    if form := _PLAIN.fullmatch(name):
+        stages = [_numbers(stage) for stage in form[1].split("/")]
+        return plain(channels, classes, size, stages, _numbers(form[2] or ""))
     if name not in MODELS:
         near = get_close_matches(name, MODELS, n=1)
         hint = f" (did you mean `{near[0]}`?)" if near else ""
         raise UnknownModelError(f"no model `{name}`{hint}; there are {', '.join(MODELS)}")
     return MODELS[name](channels=channels, classes=classes, size=size)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",") if number]

@@ -51,3 +51,37 @@ def test_an_unknown_name_is_told_what_there_is():
         UnknownModelError, match=r"no model `vg` .did you mean `vgg`.+seed-cnn, vgg, fast"
     ):
         build("vg")
+
+
+@pytest.mark.parametrize(
+    ("name", "widths", "hidden"),
+    [
+        ("plain", [32, 32, 64, 64, 128, 128], [256]),
+        ("plain:32,32/64,64/128,128+256", [32, 32, 64, 64, 128, 128], [256]),
+        ("plain:8", [8], []),
+        ("plain:8//+16,4", [8], [16, 4]),
+        ("plain:/8,9", [8, 9], []),
+    ],
+)
+def test_plain_has_the_layers_of_its_name(name, widths, hidden):
+    model = build(name, classes=7)
+    assert [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)] == widths
+    units = [m.out_features for m in model.modules() if isinstance(m, nn.Linear)]
+    assert units == [*hidden, 7]
+    pools = sum(isinstance(m, nn.MaxPool2d) for m in model.modules())
+    assert pools == (3 if name == "plain" else name.count("/") + 1)
+    assert model.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    "name", ["plain:", "plain:/", "plain:+256", "plain:8,", "plain:0", "plain:99999", "plain:8+a"]
+)
+def test_plain_without_a_convolution_or_with_another_form_is_refused(name):
+    with pytest.raises(UnknownModelError, match="no model `plain"):
+        build(name)
+
+
+def test_plain_cannot_pool_the_picture_away():
+    assert build("plain:4////", size=32)
+    with pytest.raises(UnknownModelError, match="pictures of 16 pixels"):
+        build("plain:4////", size=16)
