@@ -1,5 +1,6 @@
 """`deconvviz experiment NAME`: the experiments of Zeiler & Fergus (2014), each its numbers."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from deconvviz.cli.base import (
     Checkpoint,
     Data,
     DataDir,
+    Device,
     InputSize,
     Model,
     Weights,
@@ -22,7 +24,22 @@ if TYPE_CHECKING:
     from deconvviz.data import Dataset
     from deconvviz.experiments import Result
 
-__all__ = ["Count", "Out", "Seed", "evolution", "experiments", "filters", "pictures", "tell"]
+__all__ = [
+    "Count",
+    "Out",
+    "Seed",
+    "ablation",
+    "correspondence",
+    "depth",
+    "evolution",
+    "experiments",
+    "filters",
+    "occlusion",
+    "pictures",
+    "tell",
+]
+
+_FACES = 5  # as many pictures as in the paper's Table 1
 
 experiments = typer.Typer(no_args_is_help=True)
 app.add_typer(experiments, name="experiment")
@@ -30,6 +47,9 @@ app.add_typer(experiments, name="experiment")
 Out = Annotated[Path, typer.Option(help="Folder of the result: NAME.json and NAME.png.")]
 Count = Annotated[int, typer.Option(help="So many pictures at most, of all classes alike.")]
 Seed = Annotated[int, typer.Option(help="Which pictures are chosen.")]
+Layers = Annotated[
+    list[str] | None, typer.Option(help="One that `deconvviz layers` lists; again for another.")
+]
 Fetch = Annotated[bool, typer.Option("--download", help="Fetch data or weights that are not here.")]
 
 
@@ -132,3 +152,166 @@ def filters(
     bundle = load_network(model, weights, download, checkpoint, input_size)
     chosen = pictures(bundle, data, data_dir, count, seed, download=download)
     tell(run(bundle, chosen, layer, outsized=outsized, alike=alike, progress=True), out)
+
+
+@experiments.command()
+def occlusion(
+    model: Model,
+    picture: Annotated[Path, typer.Argument(help="A picture's file.")],
+    out: Out,
+    label: Annotated[
+        str | None, typer.Option(help="Its true class, by name or number; else the decision.")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Whose strongest map is watched.")] = None,
+    side: Annotated[int | None, typer.Option(help="Of the occluder, in pixels.")] = None,
+    stride: Annotated[int | None, typer.Option(help="From place to place; divides side.")] = None,
+    fill: Annotated[
+        float | None, typer.Option(help="Its shade, 0 to 1; else the training mean.")
+    ] = None,
+    data: Data = "photos",
+    data_dir: DataDir = None,
+    count: Count = 1000,
+    seed: Seed = 0,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Fetch = False,
+) -> None:
+    """Cover one part of a picture after the other, and watch map and decision (Fig. 7)."""
+    from deconvviz.experiments import occlusion as run
+    from deconvviz.images import open_picture
+
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    truth = None if label is None else _class(bundle, label)
+    image = bundle.preprocess(open_picture(picture).image)
+    found = run(
+        bundle,
+        image,
+        truth,
+        layer=layer,
+        side=side,
+        stride=stride,
+        fill=fill,
+        dataset=pictures(bundle, data, data_dir, count, seed, download=download),
+        progress=True,
+    )
+    tell(found, out)
+
+
+@experiments.command()
+def correspondence(
+    model: Model,
+    out: Out,
+    parts: Annotated[
+        str, typer.Option(help="A JSON file of marked pictures; or faces, which are drawn.")
+    ] = "faces",
+    layer: Layers = None,
+    draws: Annotated[int, typer.Option(help="Random masks for each part.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the masks' places, and of faces.")] = 0,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Fetch = False,
+) -> None:
+    """Hide the same part in several pictures: do features change alike (Table 1)?
+
+    The file names pictures and, for each part, a rectangle in each of them, in its pixels:
+    {"pictures": ["a.png", "b.png"], "parts": {"nose": [[top, left, bottom, right], [...]]}}.
+    """
+    from deconvviz.experiments import correspondence as run
+    from deconvviz.experiments import draw_faces, read_parts
+
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    if parts == "faces":
+        marked = draw_faces(_FACES, bundle.intake, seed)
+    else:
+        marked = read_parts(Path(parts), bundle.intake)
+    tell(run(bundle, marked, layer, draws=draws, seed=seed, progress=True), out)
+
+
+@experiments.command()
+def ablation(
+    out: Annotated[Path, typer.Option(help="Folder of the result and of all runs.")],
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this one of the declared variants, or a network like plain:32/64+256; again "
+            "for another. The first is compared with."
+        ),
+    ] = None,
+    data: Data = "cifar10",
+    data_dir: DataDir = None,
+    size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
+    count: Annotated[int, typer.Option(help="Training pictures; 0: all.")] = 0,
+    epochs: int = 10,
+    batch_size: int = 128,
+    seed: Annotated[list[int] | None, typer.Option(help="Again for one more run of each.")] = None,
+    precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Train networks with layers removed or resized (Table 3).
+
+    What is trained stays in the folder, and the same command goes on where it was stopped.
+    """
+    from functools import partial
+
+    from deconvviz.data import held_out, load_dataset
+    from deconvviz.experiments import ablation as run
+    from deconvviz.experiments.ablation import VARIANTS
+    from deconvviz.training import Recipe
+    from deconvviz.training.device import find_device
+
+    read = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
+    training, test = read("train"), read("test")
+    if 0 < count < len(training):
+        _, training = held_out(training, count)
+    found = run(
+        training,
+        test,
+        out,
+        variants={name: VARIANTS.get(name, name) for name in variant or VARIANTS},
+        recipe=Recipe(epochs=epochs, batch_size=batch_size, precision=precision, snapshots=()),
+        seeds=tuple(seed or (0,)),
+        device=find_device(device),
+        progress=True,
+    )
+    tell(found, out)
+
+
+@experiments.command()
+def depth(
+    model: Model,
+    out: Out,
+    layer: Layers = None,
+    grid: Annotated[int, typer.Option(help="Maps are averaged to so many rows and columns.")] = 2,
+    data: Data = "cifar10",
+    data_dir: DataDir = None,
+    count: Annotated[int, typer.Option(help="Pictures to fit on, of all classes alike.")] = 5000,
+    test: Annotated[int, typer.Option(help="Pictures to measure on, likewise.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Which pictures are chosen, and held out.")] = 0,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Fetch = False,
+) -> None:
+    """Fit a linear classifier on the features of each layer (Table 7)."""
+    from deconvviz.experiments import depth as run
+
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    fitted, measured = (
+        pictures(bundle, data, data_dir, many, seed, download=download, split=split)
+        for many, split in ((count, "train"), (test, "test"))
+    )
+    tell(run(bundle, fitted, measured, layer, grid=grid, seed=seed, progress=True), out)
+
+
+def _class(bundle: "Bundle", label: str) -> int:
+    """The number of a class that was given by name or number."""
+    if label in bundle.classes:
+        return bundle.classes.index(label)
+    if label.isdecimal():
+        return int(label)
+    near = get_close_matches(label, bundle.classes, n=3, cutoff=0.4)
+    known = ", ".join(near or bundle.classes[:10]) or "only their numbers"
+    raise SettingError(f"no class `{label}`; the network knows {known}")
