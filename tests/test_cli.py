@@ -127,6 +127,14 @@ def test_an_atlas_is_built_and_then_found_finished(tmp_path):
     atlas.check(load("demo"), load_dataset("shapes", "test"))
 
 
+def test_a_diagnosis_is_a_page_and_its_numbers(tmp_path):
+    words = ["diagnose", "demo", "--out", str(tmp_path)]
+    done = runner.invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert f"demo, {len(Deconvnet(load('demo').model).default_layers)} layers, on" in done.output
+    assert {path.suffix for path in tmp_path.iterdir()} == {".html", ".json", ".png"}
+
+
 def test_python_m_deconvviz_is_the_same_command(tmp_path):
     words = [sys.executable, "-m", "deconvviz", "evaluate", "nobody"]
     done = subprocess.run(
