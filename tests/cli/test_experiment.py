@@ -1,0 +1,100 @@
+"""The experiments' commands, as a person calls them."""
+
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from deconvviz import cli
+from deconvviz.cli import app
+from deconvviz.images import photograph
+
+runner = CliRunner()
+
+
+def invoke(*words):
+    done = runner.invoke(app, ["experiment", *map(str, words)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def told(folder, name):
+    assert (folder / f"{name}.png").stat().st_size > 1000
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def test_occlusion_of_a_file(tmp_path):
+    photograph("cat").image.save(tmp_path / "cat.png")
+    said = invoke(
+        "occlusion", "demo", tmp_path / "cat.png", "--label", "cat", "--side", 16, "--stride", 16,
+        "--fill", 0, "--count", 20, "--out", tmp_path / "out",
+    )  # fmt: skip
+    numbers = told(tmp_path / "out", "occlusion")
+    assert numbers["finding"] in said
+    assert (numbers["true class"], numbers["tops"]) == ("cat", [0, 16])
+    assert numbers["data"] == "photographs of scikit-image"
+
+
+def test_correspondence_of_drawn_faces_and_of_a_file_of_marks(tmp_path):
+    said = invoke("correspondence", "demo", "--draws", 3, "--out", tmp_path)
+    numbers = told(tmp_path, "correspondence")
+    assert numbers["finding"] in said
+    assert numbers["count"] == 5
+    for name in ("cat", "coffee"):
+        photograph(name).image.save(tmp_path / f"{name}.png")
+    marks = {"pictures": ["cat.png", "coffee.png"], "parts": {"middle": [[90, 150, 200, 290]] * 2}}
+    (tmp_path / "marks.json").write_text(json.dumps(marks))
+    words = ("--parts", tmp_path / "marks.json", "--layer", "stage1.relu1", "--draws", 3)
+    invoke("correspondence", "demo", *words, "--out", tmp_path)
+    assert [(row["part"], row["layer"]) for row in told(tmp_path, "correspondence")["rows"]] == [
+        ("middle", "stage1.relu1")
+    ]
+
+
+def test_ablation_of_chosen_variants_and_seeds(tmp_path):
+    words = ["--data", "shapes", "--count", 60, "--batch-size", 30, "--epochs", 1]
+    words += ["--seed", 0, "--seed", 1, "--device", "cpu", "--out", tmp_path]
+    said = invoke("ablation", "--variant", "plain:4/4/4", "--variant", "plain:4//4", *words)
+    numbers = told(tmp_path, "ablation")
+    assert numbers["finding"] in said
+    assert list(numbers["variants"]) == ["plain:4/4/4", "plain:4//4"]
+    assert [trial["seed"] for trial in numbers["trials"]] == [0, 1, 0, 1]
+    assert numbers["training pictures"] == 60
+
+
+def test_depth_of_chosen_layers(tmp_path):
+    words = ["--data", "shapes", "--count", 60, "--test", 30, "--grid", 1]
+    words += ["--layer", "stage1.relu1", "--layer", "stage2.relu1", "--out", tmp_path]
+    said = invoke("depth", "demo", *words)
+    numbers = told(tmp_path, "depth")
+    assert numbers["finding"] in said
+    assert [row["features"] for row in numbers["layers"]] == [32, 64]
+    assert (numbers["training pictures"], numbers["test pictures"]) == (60, 30)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["occlusion", "demo", "cat.png", "--label", "cow"], "no class `cow`; the network knows"),
+        (["occlusion", "demo", "cat.png", "--label", "12"], "no class 12; the network has 10"),
+        (["occlusion", "demo", "dog.png"], "there is no file dog.png"),
+        (["occlusion", "demo", "cat.png", "--side", "9", "--stride", "2"], "cannot move by 2"),
+        (["correspondence", "demo", "--parts", "no.json"], "no marks at no.json"),
+        (["correspondence", "demo", "--layer", "conv9"], "no layer `conv9`"),
+        (["ablation", "--data", "shapes", "--variant", "lenet"], "no model `lenet`"),
+        (["depth", "demo", "--data", "shapes", "--grid", "0"], "grid 0"),
+        (["depth", "demo", "--data", "shapes", "--count", "0"], "0 pictures show nothing"),
+    ],
+)
+def test_a_refusal_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, words, says):
+    monkeypatch.chdir(tmp_path)
+    photograph("cat").image.resize((64, 64)).save("cat.png")
+    monkeypatch.setattr(sys, "argv", ["deconvviz", "experiment", *words, "--out", "x"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert says in said
+    assert said.startswith("deconvviz: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["cat.png"]
