@@ -167,9 +167,12 @@ def correspondence(
     sign(e_j) differ; the score, its mean over all pairs: the paper's sum of Hamming distances, made
     independent of the numbers of pictures and features. The sign is -1, 0 or 1: two features that
     both stay as they are agree, and one that changes differs from one that does not. A change below
-    1e-5 of the layer's largest feature is rounding, and counts as none. Masks that change little
-    so have a low distance where features are rectified: look at the unchanged shares too, or at
-    layers that are not rectified.
+    1e-5 of the layer's largest feature is rounding, and counts as none.
+
+    In rectified maps most features are zero with and without the part, so that the distance there
+    tells mostly how many features a mask changes at all, and a mask on an empty ground comes out
+    lowest. The default layers are therefore ones that have signs; `unchanged` and
+    `random_unchanged` say how it is at others.
 
     The same with masks of the same sizes at random places, each picture its own, wherever they fit
     (so they may touch a part). A part is related where its score lies below theirs. Zeiler & Fergus
@@ -179,7 +182,8 @@ def correspondence(
         bundle: The network.
         marked: The pictures with their parts. What is hidden shows the mean of the training
             pictures, which is zero in normalised units.
-        layers: By default the last of the `Deconvnet`'s default layers, and the network's output.
+        layers: By default the last convolution (after its BatchNorm) before it is rectified, and
+            the network's output.
         draws: Random masks for each part.
         seed: Of their places.
         net: The bundle's `Deconvnet`, where there is one already.
@@ -193,7 +197,7 @@ def correspondence(
     if draws < 1:
         raise SettingError(f"{draws} draws are no comparison; ask for at least 1, better 100")
     net = net or Deconvnet(bundle.model, bundle.input_size)
-    layers = (*net.default_layers[-1:], list(net.layers)[-1]) if layers is None else tuple(layers)
+    layers = _signed_layers(net) if layers is None else tuple(layers)
     if not layers:
         raise SettingError("no layers to compare at; name some that `deconvviz layers` lists")
     if marked.images.shape[1] != bundle.intake.channels:
@@ -223,6 +227,16 @@ def correspondence(
         unchanged=torch.stack(unchanged)[:, 0],
         random_unchanged=torch.stack(unchanged)[:, 1],
     )
+
+
+def _signed_layers(net: Deconvnet) -> tuple[str, ...]:
+    """What the last default layer rectifies, where that has a name, and the output."""
+    output = list(net.layers)[-1]
+    for below in list(net.convolutions.values())[-1:]:
+        name = below.norm or below.convolution
+        if name in net.layers:
+            return name, output
+    return (output,)
 
 
 class _Comparison:

@@ -171,7 +171,7 @@ class Occlusion(Result):
 
     def figure(self, ink: str = NEUTRAL_INK) -> Figure:
         """The five panels of the paper's Fig. 7, side by side."""
-        figure = Figure(figsize=(12.4, 2.5), facecolor="none", layout="constrained")
+        figure = Figure(figsize=(12.4, 2.6), facecolor="none", layout="constrained")
         cells = figure.add_gridspec(1, 5, width_ratios=(1, 1, 2, 1, 1))
         first = figure.add_subplot(cells[0])
         _titled(first, "a  covered where d is lowest", ink)
@@ -187,7 +187,7 @@ class Occlusion(Result):
         others = f"others from {self.data}. " if self.data else ""
         text = (
             f"A square of {self.side} pixels moved by {self.stride}. b, d, e: by the place of its "
-            f"centre; frame: the picture. c: {others}{display_caption()}"
+            f"centre; frame: the picture.\nc: {others}{display_caption()}"
         )
         figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left")
         return figure

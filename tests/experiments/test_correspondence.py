@@ -137,7 +137,7 @@ def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
     faces = draw_faces(3, bundle.intake)
     one, other = (correspondence(bundle, faces, draws=4, seed=5) for _ in range(2))
     assert torch.equal(one.random, other.random)
-    assert one.layers == ("stage3.relu2", "head")
+    assert one.layers == ("stage3.bn2", "head")  # before it is rectified, and the logits
     numbers, picture = one.save(tmp_path)
     told = json.loads(numbers.read_text())
     assert len(told["rows"]) == 4 * 2
