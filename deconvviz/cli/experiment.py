@@ -34,6 +34,7 @@ __all__ = [
     "evolution",
     "experiments",
     "filters",
+    "invariance",
     "occlusion",
     "pictures",
     "tell",
@@ -152,6 +153,40 @@ def filters(
     bundle = load_network(model, weights, download, checkpoint, input_size)
     chosen = pictures(bundle, data, data_dir, count, seed, download=download)
     tell(run(bundle, chosen, layer, outsized=outsized, alike=alike, progress=True), out)
+
+
+@experiments.command()
+def invariance(
+    model: Model,
+    out: Out,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="Watch this one; give it again for another.")
+    ] = None,
+    shifts: Annotated[
+        str | None, typer.Option(help="Pixels down, as in -8,-4,0,4,8; else a quarter of the side.")
+    ] = None,
+    scales: Annotated[str | None, typer.Option(help="Else 1 to 1.8; below 1 shrinks.")] = None,
+    angles: Annotated[str | None, typer.Option(help="Degrees; else 0 to 360 by 15.")] = None,
+    border: Annotated[
+        str, typer.Option(help="What fills the places a picture leaves: reflect, edge or mean.")
+    ] = "reflect",
+    data: Data = "photos",
+    data_dir: DataDir = None,
+    count: Count = 20,
+    seed: Seed = 0,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Fetch = False,
+) -> None:
+    """How far features and the decision go as pictures move, grow and turn (Fig. 5)."""
+    from deconvviz.experiments import invariance as run
+
+    strengths = {"shifts": _numbers(shifts), "scales": _numbers(scales), "angles": _numbers(angles)}
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    chosen = pictures(bundle, data, data_dir, count, seed, download=download)
+    found = run(bundle, chosen, layer, **strengths, border=border, progress=True)  # type: ignore[arg-type]  # it checks
+    tell(found, out)
 
 
 @experiments.command()
@@ -315,3 +350,13 @@ def _class(bundle: "Bundle", label: str) -> int:
     near = get_close_matches(label, bundle.classes, n=3, cutoff=0.4)
     known = ", ".join(near or bundle.classes[:10]) or "only their numbers"
     raise SettingError(f"no class `{label}`; the network knows {known}")
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    """Numbers with commas between them."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise SettingError(f"no numbers: `{text}`; give some with commas, as in 0,1.5,3") from error

@@ -5,6 +5,7 @@ from deconvviz.experiments.correspondence import Correspondence, correspondence
 from deconvviz.experiments.depth import Depth, depth
 from deconvviz.experiments.evolution import Evolution, evolution
 from deconvviz.experiments.filters import Filters, filters
+from deconvviz.experiments.invariance import Invariance, invariance
 from deconvviz.experiments.occlusion import Occlusion, occlusion
 from deconvviz.experiments.parts import MarkedPictures, draw_faces, read_parts
 from deconvviz.experiments.result import Result
@@ -15,6 +16,7 @@ __all__ = [
     "Depth",
     "Evolution",
     "Filters",
+    "Invariance",
     "MarkedPictures",
     "Occlusion",
     "Result",
@@ -24,6 +26,7 @@ __all__ = [
     "draw_faces",
     "evolution",
     "filters",
+    "invariance",
     "occlusion",
     "read_parts",
 ]

@@ -7,7 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from deconvviz import cli
+from deconvviz.bundles import load
 from deconvviz.cli import app
+from deconvviz.cli.experiment import pictures
+from deconvviz.data import load_dataset
 from deconvviz.images import photograph
 
 runner = CliRunner()
@@ -74,6 +77,32 @@ def test_depth_of_chosen_layers(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "words", "says"),
+    [
+        ("filters", [], "32 kernels of stage1.conv1"),
+        ("evolution", ["--layer", "stage1.relu2", "--units", 2], "from 10 to 24"),
+        ("invariance", ["--layer", "head", "--angles", "0,45", "--shifts=-3"], "(-3 to -3) head"),
+    ],
+)
+def test_filters_evolution_and_invariance_on_a_few_pictures(tmp_path, name, words, says):
+    few = ("--data", "shapes", "--count", 12, "--out", tmp_path)
+    said = invoke(name, "demo", *words, *few)
+    finding = told(tmp_path, name)["finding"]
+    assert finding in said
+    assert says in finding
+
+
+def test_pictures_are_a_share_of_every_class_or_all_there_are():
+    demo = load("demo")
+    every = load_dataset("photos", "all", progress=False)
+    some = pictures(demo, "photos", None, 100, seed=1)
+    counts, totals = (one.labels.bincount(minlength=5) for one in (some, every))
+    assert len(some) == 100
+    assert float((counts / 100 - totals / len(every)).abs().max()) < 0.02
+    assert len(pictures(demo, "photos", None, 10**6, seed=1)) == len(every)
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         (["occlusion", "demo", "cat.png", "--label", "cow"], "no class `cow`; the network knows"),
@@ -85,6 +114,11 @@ def test_depth_of_chosen_layers(tmp_path):
         (["ablation", "--data", "shapes", "--variant", "lenet"], "no model `lenet`"),
         (["depth", "demo", "--data", "shapes", "--grid", "0"], "grid 0"),
         (["depth", "demo", "--data", "shapes", "--count", "0"], "0 pictures show nothing"),
+        (["filters", "demo", "--count", "0"], "0 pictures show nothing"),
+        (["filters", "demo", "--data", "mnist"], "no data set `mnist`"),
+        (["evolution", "demo-deconv"], "has no snapshots of earlier epochs"),
+        (["invariance", "demo", "--scales", "1,x"], "no numbers: `1,x`; give some with commas"),
+        (["invariance", "demo", "--border", "wrap"], "no border `wrap`; there are reflect"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, words, says):

@@ -1,0 +1,73 @@
+"""Pictures moved, scaled and turned about their centre, all at once."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from deconvviz.errors import SettingError
+
+__all__ = ["BORDERS", "Border", "rotated", "scaled", "shifted"]
+
+Border = Literal["reflect", "edge", "mean"]
+BORDERS: tuple[Border, ...] = get_args(Border)
+"""What fills the places that a picture leaves: its mirror image, its outermost pixels, or zero,
+which is the mean colour in a network's units."""
+
+_PADDING = {"reflect": "reflection", "edge": "border", "mean": "zeros"}
+
+
+def shifted(images: Tensor, pixels: float, border: Border = "reflect") -> Tensor:
+    """Move pictures (B, C, H, W) down by so many pixels; up by negative ones."""
+    if pixels == 0:
+        return images
+    return _sampled(images, ((1, 0), (0, 1)), -pixels, 1, border)
+
+
+def scaled(images: Tensor, factor: float, border: Border = "reflect") -> Tensor:
+    """Enlarge pictures (B, C, H, W) about their centre; below 1 they shrink, antialiased.
+
+    Raises:
+        SettingError: The factor is not above zero.
+    """
+    if not 0 < factor < math.inf:
+        raise SettingError(f"no scale {factor:g}; it must be above 0, and 1 changes nothing")
+    if factor == 1:
+        return images
+    return _sampled(images, ((1 / factor, 0), (0, 1 / factor)), 0, math.ceil(1 / factor), border)
+
+
+def rotated(images: Tensor, degrees: float, border: Border = "reflect") -> Tensor:
+    """Turn pictures (B, C, H, W) about their centre, counter-clockwise."""
+    if degrees % 360 == 0:
+        return images
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return _sampled(images, ((cos, -sin), (sin, cos)), 0, 1, border)
+
+
+def _sampled(
+    images: Tensor, turn: Sequence[Sequence[float]], down: float, samples: int, border: Border
+) -> Tensor:
+    """Look up, for each pixel of the result, what lies at its place in the pictures (bicubic).
+
+    Args:
+        images: (B, C, H, W).
+        turn: Takes (x, y) from the centre of the result to that of the pictures, in pixels.
+        down: What is added to y there.
+        samples: A pixel is the mean over so many places on each axis, for pictures that shrink.
+        border: What lies beyond the pictures.
+    """
+    batch, channels, height, width = images.shape
+    (xx, xy), (yx, yy) = turn
+    # in affine_grid's units each axis goes from -1 to 1, whatever its length
+    rows = ((xx, xy * height / width, 0), (yx * width / height, yy, 2 * down / height))
+    theta = torch.tensor(rows, dtype=images.dtype, device=images.device).expand(batch, 2, 3)
+    size = [batch, channels, height * samples, width * samples]
+    grid = functional.affine_grid(theta, size, align_corners=False)
+    found = functional.grid_sample(
+        images, grid, "bicubic", padding_mode=_PADDING[border], align_corners=False
+    )
+    return functional.avg_pool2d(found, samples) if samples > 1 else found
