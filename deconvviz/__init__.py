@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from deconvviz.atlas import Atlas, build_atlas, load_atlas
     from deconvviz.bundles import Bundle, load
     from deconvviz.deconv import Deconvnet, Layer, Projection, Recording, Selection
     from deconvviz.errors import DeconvvizError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Atlas",
     "Bundle",
     "Deconvnet",
     "DeconvvizError",
@@ -30,10 +32,15 @@ __all__ = [
     "Recording",
     "Selection",
     "__version__",
+    "build_atlas",
     "load",
+    "load_atlas",
 ]
 
 _HOMES = {
+    "Atlas": "deconvviz.atlas",
+    "build_atlas": "deconvviz.atlas",
+    "load_atlas": "deconvviz.atlas",
     "Bundle": "deconvviz.bundles",
     "load": "deconvviz.bundles",
     "DeconvvizError": "deconvviz.errors",
