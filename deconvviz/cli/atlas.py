@@ -1,7 +1,7 @@
 """`deconvviz atlas`: what excites every unit most, over a data set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,8 +16,14 @@ from deconvviz.cli.base import (
     app,
     load_network,
 )
+from deconvviz.errors import SettingError
 
-__all__ = ["build"]
+if TYPE_CHECKING:
+    from deconvviz.bundles import Bundle
+    from deconvviz.data import Dataset
+    from deconvviz.deconv.rules import Rule as RuleName
+
+__all__ = ["build", "render", "show"]
 
 atlas = typer.Typer(
     help="What excites every unit most, over a data set.",
@@ -27,11 +33,20 @@ app.add_typer(atlas, name="atlas")
 
 Model = Annotated[str, typer.Option(help="A network, as for the other commands.")]
 Split = Annotated[str, typer.Option(help="train, test or all.")]
+Fetch = Annotated[bool, typer.Option("--download", help="Fetch data or weights that are not here.")]
+File = Annotated[Path, typer.Argument(metavar="ATLAS", help="An atlas's folder, or its file.")]
+Rule = Annotated[str, typer.Option(help="deconvnet, guided or gradient.")]
 
 
 @atlas.command()
 def build(
-    out: Annotated[Path, typer.Option(help="The atlas's folder; an unfinished atlas goes on.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The atlas's folder; an unfinished atlas goes on. By default one in the cache, "
+            "where the app finds it."
+        ),
+    ] = None,
     model: Model = "demo",
     data: Data = "photos",
     split: Split = "all",
@@ -46,9 +61,7 @@ def build(
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch data or weights that are not here.")
-    ] = False,
+    download: Fetch = False,
     device: Device = "auto",
 ) -> None:
     """Sweep a network over a data set; the same command goes on where a sweep was left.
@@ -57,19 +70,13 @@ def build(
     the file is the same.
     """
     from deconvviz.atlas import FILE, Peers, build_atlas
-    from deconvviz.data import load_dataset
+    from deconvviz.atlas.shelf import atlas_folder
     from deconvviz.training.device import find_device
 
     peers = Peers.found()
     bundle = load_network(model, weights, download, checkpoint, input_size)
-    pictures = load_dataset(
-        data,
-        split,
-        data_dir=data_dir,
-        size=None if data == "cifar10" else bundle.intake.side,
-        channels=bundle.intake.channels,
-        download=download,
-    )
+    pictures = _pictures(bundle, data, split, data_dir, download)
+    out = out or atlas_folder(bundle, pictures)
     bundle.model.to(peers.device(find_device(device)))
     try:
         with Bar("pictures") as bar:
@@ -93,3 +100,99 @@ def build(
         typer.echo(found)
         typer.echo(f"{dead} units are dead: above zero on none of the pictures")
         typer.echo(out / FILE)
+
+
+@atlas.command()
+def show(
+    source: File,
+    layer: Annotated[str, typer.Option(help="One of the atlas's layers.")],
+    unit: Annotated[list[int], typer.Option(help="A unit; give it again for another.")],
+    out: Annotated[Path, typer.Option(help="The figure, a .png.")],
+    rule: Rule = "deconvnet",
+    model: Model = "demo",
+    data: Data = "photos",
+    split: Split = "all",
+    data_dir: DataDir = None,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Fetch = False,
+    device: Device = "auto",
+) -> None:
+    """Draw units' strongest pictures beside their projections, as in the paper."""
+    from deconvviz.atlas import load_atlas
+    from deconvviz.atlas.draw import draw_units, unit_figure
+    from deconvviz.figures import figure_png
+    from deconvviz.files import write_atomically
+    from deconvviz.training.device import find_device
+
+    if out.suffix != ".png":
+        raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
+    found = load_atlas(source)
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    pictures = _pictures(bundle, data, split, data_dir, download)
+    bundle.model.to(find_device(device))
+    sheets = list(draw_units(found, bundle, pictures, layer, unit, rule=_rule(rule)))
+    write_atomically(out, figure_png(unit_figure(sheets, found, _rule(rule))))
+    for sheet in sheets:
+        told = f"at most {sheet.moments[0].value:.4g}" if len(sheet) else "dead"
+        typer.echo(f"{layer}, unit {sheet.unit}: {told}")
+    typer.echo(out)
+
+
+@atlas.command()
+def render(
+    source: File,
+    out: Annotated[Path, typer.Option(help="The gallery's folder; an unfinished one goes on.")],
+    rule: Rule = "deconvnet",
+    model: Model = "demo",
+    data: Data = "photos",
+    split: Split = "all",
+    data_dir: DataDir = None,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Fetch = False,
+    device: Device = "auto",
+) -> None:
+    """Make a gallery of all units that opens from disk in any browser."""
+    from deconvviz.atlas import load_atlas
+    from deconvviz.atlas.gallery import render as draw
+    from deconvviz.training.device import find_device
+
+    found = load_atlas(source)
+    bundle = load_network(model, weights, download, checkpoint, input_size)
+    pictures = _pictures(bundle, data, split, data_dir, download)
+    bundle.model.to(find_device(device))
+    try:
+        with Bar("units") as bar:
+            page = draw(found, bundle, pictures, out, rule=_rule(rule), progress=bar)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(page)
+
+
+def _pictures(
+    bundle: "Bundle", data: str, split: str, data_dir: Path | None, download: bool
+) -> "Dataset":
+    """The pictures that the options name, at the network's own size but for CIFAR-10's."""
+    from deconvviz.data import load_dataset
+
+    return load_dataset(
+        data,
+        split,
+        data_dir=data_dir,
+        size=None if data == "cifar10" else bundle.intake.side,
+        channels=bundle.intake.channels,
+        download=download,
+    )
+
+
+def _rule(name: str) -> "RuleName":
+    from deconvviz.deconv.rules import RULES
+
+    for rule in RULES:
+        if rule == name:
+            return rule
+    raise SettingError(f"no rule `{name}`; there are {', '.join(RULES)}")

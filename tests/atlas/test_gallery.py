@@ -85,7 +85,8 @@ def test_every_unit_has_its_pictures_and_a_dead_one_none(atlas, bundle, shapes, 
             assert path.is_file() == bool(len(sheet))
             if not len(sheet):
                 continue
-            pixels = np.asarray(Image.open(path))
+            with Image.open(path) as image:
+                pixels = np.asarray(image)
             assert pixels.shape == (2 * high, 9 * wide, 3)
             for place in range(len(sheet)):
                 columns = slice(place * wide, (place + 1) * wide)

@@ -1,0 +1,103 @@
+"""The shelf: where atlases lie that nobody named a folder for, so that the app finds them."""
+
+from functools import partial
+from pathlib import Path
+
+from deconvviz.atlas.store import FILE, Atlas, load_atlas
+from deconvviz.atlas.sweep import PARTIAL, Progress, build_atlas
+from deconvviz.bundles import Bundle
+from deconvviz.data import Dataset, cache_folder, load_dataset
+from deconvviz.deconv import Deconvnet
+from deconvviz.errors import AtlasError, DataError
+
+__all__ = ["PHOTOS", "atlas_folder", "known_pictures", "open_atlas"]
+
+PHOTOS = "photos"
+"""The pictures that are always there."""
+
+_DIGITS = 16  # of each SHA-256, in a folder's name
+_CIFAR10 = {10_000: "test", 50_000: "train", 60_000: "all"}
+
+
+def atlas_folder(bundle: Bundle, dataset: Dataset) -> Path:
+    """The place on the shelf of a network's atlas of some pictures."""
+    return _shelf() / f"{bundle.sha256[:_DIGITS]}-{dataset.fingerprint[:_DIGITS]}"
+
+
+def known_pictures(bundle: Bundle) -> dict[str, Dataset]:
+    """The pictures that a network's units can be shown in at once, by a short name.
+
+    Tiles of the photographs inside scikit-image, and those parts of CIFAR-10 that the shelf has an
+    atlas of, where they are found as `load_dataset` looks for them.
+
+    Raises:
+        DataError: The network takes no photographs: not of one or three channels, or too large.
+    """
+    channels, side, _ = bundle.input_size
+    known = {PHOTOS: load_dataset("photos", "all", size=side, channels=channels, progress=False)}
+    for atlas in _atlases(bundle):
+        split = _CIFAR10.get(atlas.header.pictures)
+        if split is None or atlas.header.fingerprint == known[PHOTOS].fingerprint:
+            continue
+        try:
+            found = load_dataset("cifar10", split, channels=channels, progress=False)
+        except DataError:
+            continue
+        if found.fingerprint == atlas.header.fingerprint:
+            known[f"cifar10 {split}"] = found
+    return known
+
+
+def open_atlas(
+    bundle: Bundle,
+    dataset: Dataset,
+    *,
+    net: Deconvnet | None = None,
+    progress: Progress | None = None,
+) -> Atlas:
+    """The shelf's atlas of these pictures; one that is missing or of no use is built.
+
+    It has statistics, and the rectified map after each convolution. Where the shelf cannot be
+    written to, the atlas is built and not kept.
+
+    Raises:
+        DataError: As `build_atlas`.
+        PictureError: Likewise.
+    """
+    net = net or Deconvnet(bundle.model, bundle.input_size)
+    folder = atlas_folder(bundle, dataset)
+    try:
+        atlas = load_atlas(folder)
+        atlas.check(bundle, dataset)
+        if atlas.header.statistics and set(net.default_layers) <= set(atlas.units):
+            return atlas
+    except AtlasError:
+        pass  # what is damaged or unfinished is seen below
+    make = partial(build_atlas, bundle, dataset, net=net, k=min(9, len(dataset)), progress=progress)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return make()
+    try:
+        return make(folder)
+    except AtlasError:  # of other settings or another version: it can be made again
+        for name in (FILE, PARTIAL):
+            (folder / name).unlink(missing_ok=True)
+        return make(folder)
+
+
+def _shelf() -> Path:
+    return cache_folder() / "atlases"
+
+
+def _atlases(bundle: Bundle) -> list[Atlas]:
+    """What the shelf has of a network; what is unfinished or damaged is passed over."""
+    found = []
+    for folder in sorted(_shelf().glob(f"{bundle.sha256[:_DIGITS]}-*")):
+        try:
+            atlas = load_atlas(folder)
+            atlas.check(bundle)
+        except AtlasError:
+            continue
+        found.append(atlas)
+    return found
