@@ -39,7 +39,8 @@ class Correspondence(Result):
         boxes: Part -> where it is in each picture.
         layers: The L layers whose features are compared.
         distance: (P, L, N * (N - 1) / 2), for each part and layer the distance of each pair.
-        random: (P, L, draws), the mean over the pairs for masks of the part's sizes, elsewhere.
+        random: (P, L, draws), the mean over the pairs for masks of equal sizes, each elsewhere.
+        moved: (P, L, draws), the same for the part's own masks, all moved alike.
         unchanged: (P, L) the share of features that hiding the part leaves as they are.
         random_unchanged: (P, L) the same for the random masks.
     """
@@ -51,6 +52,7 @@ class Correspondence(Result):
     layers: tuple[str, ...]
     distance: Tensor
     random: Tensor
+    moved: Tensor
     unchanged: Tensor
     random_unchanged: Tensor
     name = "correspondence"
@@ -63,8 +65,12 @@ class Correspondence(Result):
     @property
     def chance(self) -> Tensor:
         """(P, L) how often random masks are at least as alike, the part counted among them."""
-        as_low = (self.random <= self.score[:, :, None]).sum(2)
-        return (as_low + 1) / (self.random.shape[2] + 1)
+        return _rank(self.score, self.random)
+
+    @property
+    def moved_chance(self) -> Tensor:
+        """(P, L) the same for masks that are moved alike."""
+        return _rank(self.score, self.moved)
 
     def facts(self) -> dict[str, Any]:
         """Mean distance, its deviation over pairs, and that of random masks over draws."""
@@ -77,6 +83,9 @@ class Correspondence(Result):
                 "random": float(self.random[p, nth].mean()),
                 "deviation over draws": _deviation(self.random[p, nth]),
                 "share of draws as low": float(self.chance[p, nth]),
+                "moved alike": float(self.moved[p, nth].mean()),
+                "deviation over moves": _deviation(self.moved[p, nth]),
+                "share of moves as low": float(self.moved_chance[p, nth]),
                 "unchanged features": float(self.unchanged[p, nth]),
                 "unchanged by random masks": float(self.random_unchanged[p, nth]),
             }
@@ -95,20 +104,23 @@ class Correspondence(Result):
         """Which parts the network relates, by layer."""
         told = []
         for nth, layer in enumerate(self.layers):
-            means = self.score[:, nth].mean(), self.random[:, nth].mean()
-            spread = self.random[:, nth].std(dim=1).mean() if self.random.shape[2] > 1 else 0.0
-            found = [
-                part for p, part in enumerate(self.boxes) if float(self.chance[p, nth]) <= 0.05
+            controls = [
+                f"{name} {draws[:, nth].mean():.3f} (below 95% of these: "
+                f"{self._below(chance[:, nth])})"
+                for name, draws, chance in (
+                    ("random masks", self.random, self.chance),
+                    ("the part's masks moved alike", self.moved, self.moved_chance),
+                )
             ]
-            names = ", ".join(found) or "none"
-            told.append(
-                f"{layer}: distance {means[0]:.3f}, random masks {means[1]:.3f} ± {spread:.3f}; "
-                f"below 95% of them: {names} ({len(found)} of {len(self.boxes)})"
-            )
+            told.append(f"{layer}: distance {self.score[:, nth].mean():.3f}, {', '.join(controls)}")
         return (
             f"Parts hidden in {len(self.pictures)} pictures ({self.title}), mean over the parts. "
-            f"{'. '.join(told)}. Lower than random masks means that the network relates the part."
+            f"{'; '.join(told)}. Below both means that the network relates the part."
         )
+
+    def _below(self, chance: Tensor) -> str:
+        parts = [p for p, share in zip(self.boxes, chance.tolist(), strict=True) if share <= 0.05]
+        return ", ".join(parts) or "none"
 
     def figure(self, ink: str = NEUTRAL_INK) -> Figure:
         """The marked pictures, and for each layer every part among its random masks."""
@@ -122,8 +134,8 @@ class Correspondence(Result):
         for nth in range(len(self.layers)):
             self._layer(below.add_subplot(1, len(self.layers), nth + 1), nth, ink)
         below.supxlabel(
-            f"distance of sign changes, mean over pairs; grey: {self.random.shape[2]} draws of "
-            "random masks, their mean and deviation",
+            f"distance of sign changes, mean over pairs; dots: {self.random.shape[2]} draws of "
+            "random masks; crosses: the part's masks moved alike; bars: mean and deviation",
             fontsize=8,
             color=ink,
         )
@@ -139,11 +151,15 @@ class Correspondence(Result):
     def _layer(self, axes: Axes, nth: int, ink: str) -> None:
         quiet(axes, ink)
         axes.set_title(self.layers[nth], loc="left", fontsize=9, color=ink, parse_math=False)
-        jitter = np.random.default_rng(0).uniform(-0.25, 0.25, self.random.shape[2])
+        spread = np.random.default_rng(0).uniform(-0.14, 0.14, self.random.shape[2])
         for row, colour in enumerate(_cycled(len(self.boxes))):
-            draws = self.random[row, nth].numpy()
-            axes.scatter(draws, row + jitter, s=5, color=ink, alpha=0.3, linewidths=0)
-            axes.errorbar(draws.mean(), row, xerr=draws.std(), color=ink, capsize=3, linewidth=1.2)
+            for place, marker, every in ((-0.2, ".", self.random), (0.2, "x", self.moved)):
+                draws = every[row, nth].numpy()
+                axes.scatter(
+                    draws, row + place + spread, s=8, marker=marker, color=ink, alpha=0.3, lw=0.5
+                )
+                bar = {"xerr": draws.std(), "capsize": 3, "linewidth": 1.2}
+                axes.errorbar(draws.mean(), row + place, color=ink, **bar)
             score = float(self.score[row, nth])
             axes.scatter([score], [row], s=60, marker="D", color=colour, zorder=3)
         axes.set_yticks(range(len(self.boxes)), list(self.boxes) if nth == 0 else [])
@@ -175,8 +191,11 @@ def correspondence(
     `random_unchanged` say how it is at others.
 
     The same with masks of the same sizes at random places, each picture its own, wherever they fit
-    (so they may touch a part). A part is related where its score lies below theirs. Zeiler & Fergus
-    (2014), section 4.3 and Table 1, arXiv:1311.2901; there layers 5 and 7, and 10 draws.
+    (so they may touch a part), as in the paper. A part is related where its score lies below
+    theirs. But parts that lie alike in all pictures change the same positions of the maps, whatever
+    they show: as a second control all masks of a part are moved together, by one random step that
+    keeps them inside. Zeiler & Fergus (2014), section 4.3 and Table 1, arXiv:1311.2901; there
+    layers 5 and 7, and 10 draws.
 
     Args:
         bundle: The network.
@@ -207,15 +226,18 @@ def correspondence(
         )
     comparison = _Comparison(net, marked.images, layers)
     generator = torch.Generator().manual_seed(seed)
-    distance, random, unchanged = [], [], list[Tensor]()
+    distance, random, moved, unchanged = [], [], [], list[Tensor]()
+    size = marked.images.shape[2:]
     for part, boxes in marked.parts.items():
         true = torch.tensor([list(box) for box in boxes])
-        elsewhere = _elsewhere(true, marked.images.shape[2:], draws, generator)
-        places = torch.cat([true[None], elsewhere])
+        elsewhere = _elsewhere(true, size, draws, generator)
+        together = _together(true, size, draws, generator)
+        places = torch.cat([true[None], elsewhere, together])
         found, same = comparison.distances(places, part if progress else "")
         distance.append(found[:, 0])
-        random.append(found[:, 1:].mean(2))
-        unchanged.append(torch.stack([same[:, 0], same[:, 1:].mean(1)]))
+        random.append(found[:, 1 : draws + 1].mean(2))
+        moved.append(found[:, draws + 1 :].mean(2))
+        unchanged.append(torch.stack([same[:, 0], same[:, 1 : draws + 1].mean(1)]))
     return Correspondence(
         network=bundle.name,
         title=marked.title,
@@ -224,6 +246,7 @@ def correspondence(
         layers=layers,
         distance=torch.stack(distance),
         random=torch.stack(random),
+        moved=torch.stack(moved),
         unchanged=torch.stack(unchanged)[:, 0],
         random_unchanged=torch.stack(unchanged)[:, 1],
     )
@@ -304,6 +327,19 @@ def _elsewhere(
     corner = (torch.rand(draws, len(boxes), 2, generator=generator) * free).long()
     corner = torch.minimum(corner, free - 1)  # rand() * n may round up to n
     return torch.cat([corner, corner + sides], dim=2)
+
+
+def _together(boxes: Tensor, size: Sequence[int], draws: int, generator: torch.Generator) -> Tensor:
+    """(draws, N, 4): all rectangles moved by one random step, as far as all stay inside."""
+    least = -boxes[:, :2].amin(0)
+    free = torch.tensor(list(size)) - boxes[:, 2:].amax(0) - least + 1
+    step = torch.minimum((torch.rand(draws, 2, generator=generator) * free).long(), free - 1)
+    return boxes + (step + least).repeat(1, 2)[:, None]
+
+
+def _rank(score: Tensor, draws: Tensor) -> Tensor:
+    """The share of draws that are as low as the score, itself counted among them."""
+    return ((draws <= score[:, :, None]).sum(2) + 1) / (draws.shape[2] + 1)
 
 
 def _deviation(values: Tensor) -> float:

@@ -8,7 +8,7 @@ from torch import nn
 
 from deconvviz.bundles import Bundle, load
 from deconvviz.errors import PictureError, SettingError, UnknownLayerError
-from deconvviz.experiments.correspondence import _elsewhere, correspondence
+from deconvviz.experiments.correspondence import _elsewhere, _together, correspondence
 from deconvviz.experiments.parts import MarkedPictures, draw_faces
 
 PART = 5
@@ -57,7 +57,8 @@ def test_a_part_that_is_the_same_in_all_pictures_has_distance_zero(bundle):
     # falls on the same side for angle / pi of the mixtures: one half on average.
     assert found.random.mean() == pytest.approx(0.5, abs=0.08)
     assert found.chance.item() == pytest.approx(1 / 51)
-    assert "below 95% of them: part (1 of 1)" in found.sentence()
+    assert found.moved.mean() > 0.2  # lower, because masks that move little still hide the part
+    assert "random masks 0.5" in found.sentence()
 
 
 def test_parts_that_have_nothing_in_common_are_like_random_masks(bundle):
@@ -130,6 +131,28 @@ def test_random_masks_lie_inside_and_reach_every_place():
     assert set(drawn[:, 0, 1].tolist()) == set(range(4))
     assert set(drawn[:, 1, 0].tolist()) == set(range(3))
     assert torch.bincount(drawn[:, 0, 1]).min() > 3000 / 4 * 0.8
+
+
+def test_masks_that_move_alike_keep_their_distances_and_reach_every_edge():
+    boxes = torch.tensor([[1, 2, 4, 7], [2, 3, 9, 5]])
+    drawn = _together(boxes, (10, 8), 500, torch.Generator().manual_seed(0))
+    assert torch.equal(drawn[:, 1] - drawn[:, 0], (boxes[1] - boxes[0]).expand(500, 4))
+    steps = {tuple(step) for step in (drawn[:, 0, :2] - boxes[0, :2]).tolist()}
+    assert steps == {(down, right) for down in (-1, 0, 1) for right in (-2, -1, 0, 1)}
+
+
+def test_what_lies_alike_is_no_correspondence_by_that_alone():
+    """Noise, and a mask at one place of all pictures: alike beside random masks, not beside moved.
+
+    Each feature sees one pixel, so that only masks that overlap change the same features.
+    """
+    bundle = Bundle.of(nn.Sequential(nn.Conv2d(1, 1, 1)), (1, 24, 24))
+    noise = torch.randn(5, 1, 24, 24, generator=torch.Generator().manual_seed(2))
+    marked = MarkedPictures(noise, {"place": [(8, 8, 13, 13)] * 5}, "noise")
+    found = correspondence(bundle, marked, ["0"], draws=60)
+    assert found.chance.item() == pytest.approx(1 / 61)
+    assert found.moved_chance.item() > 0.05
+    assert "below 95% of these: none" in found.sentence()
 
 
 def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
