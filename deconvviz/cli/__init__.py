@@ -5,11 +5,11 @@ import sys
 
 import typer
 
-from deconvviz.cli import atlas, engine, experiment, start, training
+from deconvviz.cli import atlas, diagnose, engine, experiment, start, training, trust
 from deconvviz.cli.base import app
 from deconvviz.errors import DeconvvizError
 
-__all__ = ["app", "atlas", "engine", "experiment", "main", "start", "training"]
+__all__ = ["app", "atlas", "diagnose", "engine", "experiment", "main", "start", "training", "trust"]
 
 
 def main() -> None:

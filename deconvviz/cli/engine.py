@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from deconvviz.deconv import Projection, Recording, Selection
 
-__all__ = ["coverage", "layers", "project"]
+__all__ = ["at_peak", "coverage", "layers", "project"]
 
 
 @app.command()
@@ -95,13 +95,13 @@ def project(
     if unit is None:
         selection = recording.strongest(layer, count)
     else:
-        selection = _at_peak(recording, layer, unit)
+        selection = at_peak(recording, layer, unit)
     projection = net.project(recording, selection, rule)  # type: ignore[arg-type]  # it checks
     _write(projection, pixels[None], out)
     typer.echo(f"{len(projection)} of {layer}'s {net.layers[layer].channels} units: {out}")
 
 
-def _at_peak(recording: "Recording", layer: str, unit: int) -> "Selection":
+def at_peak(recording: "Recording", layer: str, unit: int) -> "Selection":
     """One unit where it is strongest, active or not."""
     from deconvviz.deconv import Selection
 
