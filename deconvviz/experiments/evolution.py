@@ -25,6 +25,7 @@ from deconvviz.images import display, display_caption
 __all__ = ["Evolution", "History", "evolution"]
 
 _BLOCKS = 3  # side by side
+_LARGEST, _NARROWEST = 0.9, 7.4  # inches of a projection, and of the figure, for its caption
 _TILE, _GAP = 64, 6  # pixels of a projection on the sheet, and between two
 
 
@@ -129,13 +130,15 @@ class Evolution(Result):
         across = min(_BLOCKS, len(self.histories))
         down = -(-len(self.histories) // across)
         rows = max(len(history.units) for history in self.histories)
-        size = (9.2, 0.6 + down * (0.45 + rows * 8.4 / across / (len(self.epochs) + 0.8)))
+        wide = across * (len(self.epochs) + 0.8)  # in projections, with room for numbers
+        side = min(_LARGEST, 8.4 / wide)
+        size = (max(_NARROWEST, 0.8 + side * wide), 0.6 + down * (0.45 + rows * side))
         figure = Figure(figsize=size, facecolor="none", layout="constrained")
         grid = figure.add_gridspec(down, across)
         for place, history in enumerate(self.histories):
             self._block(figure.add_subplot(grid[place // across, place % across]), history, ink)
         figure.supxlabel(
-            f"Rows: some units. Columns: epochs. Each the projection ({self.rule}) of "
+            f"Rows: units. Columns: epochs. Each is the projection ({self.rule}) of "
             f"the unit's strongest activation over\n{self.data}; orange: it is in another picture "
             f"than before.\n{display_caption()}",
             fontsize=7,

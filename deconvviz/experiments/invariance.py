@@ -358,7 +358,7 @@ def _strengths(
     scales: Sequence[float] | None,
     angles: Sequence[float] | None,
 ) -> dict[str, Tensor]:
-    """Kind -> (S,) strengths, those asked for or the usual ones for pictures of this height."""
+    """Kind -> (S,) rising strengths, those asked for or the usual ones for this height."""
     most = round(_SHARE * side)
     usual = {
         "translation": _distinct(torch.linspace(-most, most, _STEPS, dtype=torch.float64)),
@@ -367,7 +367,7 @@ def _strengths(
     }
     for kind, asked in zip(usual, (shifts, scales, angles), strict=True):
         if asked is not None:
-            usual[kind] = torch.tensor(asked, dtype=torch.float64)
+            usual[kind] = torch.tensor(sorted(asked), dtype=torch.float64)
         if not len(usual[kind]) or not usual[kind].isfinite().all():
             raise SettingError(f"the strengths of the {kind} must be one or more finite numbers")
     return usual
