@@ -58,7 +58,7 @@ def test_a_part_that_is_the_same_in_all_pictures_has_distance_zero(bundle):
     assert found.random.mean() == pytest.approx(0.5, abs=0.08)
     assert found.chance.item() == pytest.approx(1 / 51)
     assert found.moved.mean() > 0.2  # lower, because masks that move little still hide the part
-    assert "random masks 0.5" in found.sentence()
+    assert "(below 95% of these: part)" in found.sentence()
 
 
 def test_parts_that_have_nothing_in_common_are_like_random_masks(bundle):
