@@ -144,7 +144,7 @@ class Ablation(Result):
         return (
             f"{first}: test error {error:.1%}, training error {fitted:.1%} after "
             f"{self.recipe.epochs} epochs on {self.training} pictures ({self.data}), {runs}. "
-            f"Test error in percentage points more: {', '.join(told) or 'no other variant'}. "
+            f"Test error against this, in points: {', '.join(told) or 'no other variant'}. "
             f"{self.test} test pictures alone give each error a standard error of {noise:.1f}."
         )
 
