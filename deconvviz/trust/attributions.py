@@ -216,7 +216,7 @@ def compare(
         for (name, (pixels, score)), made in zip(found.items(), curves, strict=True)
     ]
     return Attributions(
-        unit=unit_of(selection),
+        unit=unit_of(selection, net.layers[selection.layer]),
         activation=subject.activation,
         rule=rule,
         patch=subject.patch.cpu(),

@@ -15,6 +15,7 @@ from deconvviz.trust.starts import once_an_image, other_units, random_starts
 from deconvviz.trust.subject import Subject
 
 __all__ = [
+    "SMALLEST",
     "Control",
     "Likeness",
     "Stage",
@@ -26,6 +27,9 @@ __all__ = [
     "random_units",
     "unrelated",
 ]
+
+SMALLEST = 64
+"""Pixels of a window; fewer cannot show whether two pictures are alike."""
 
 _UNITS = 8  # other units of one drawn network
 

@@ -17,11 +17,11 @@ from deconvviz.errors import SettingError
 from deconvviz.experiments.result import Result
 from deconvviz.figures import NEUTRAL_INK, Box
 from deconvviz.trust import checks, words
-from deconvviz.trust.checks import Control, Likeness, Stage
+from deconvviz.trust.checks import SMALLEST, Control, Likeness, Stage
 from deconvviz.trust.insertion import Curve, Curves, insertion_and_deletion
 from deconvviz.trust.subject import look_at
 
-__all__ = ["MUCH", "SMALLEST", "SOME", "SPREADS", "Trust", "examine"]
+__all__ = ["MUCH", "SOME", "SPREADS", "Trust", "examine"]
 
 MUCH = 0.4
 """From this share of the way from chance to the same picture on, "much" is said to be kept."""
@@ -31,9 +31,6 @@ SOME = 0.2
 
 SPREADS = 2.0
 """What lies so many standard deviations from its chance level is taken for more than chance."""
-
-SMALLEST = 64
-"""Pixels of a window; fewer cannot show whether two pictures are alike."""
 
 Finding = Literal["untold", "image", "layers below", "partly the unit", "the unit"]
 
@@ -245,7 +242,7 @@ def examine(
         (curves,) = insertion_and_deletion(subject, scores, steps, repeats, generator)
         bar.update(2)
     return Trust(
-        unit=words.unit_of(selection),
+        unit=words.unit_of(selection, net.layers[selection.layer]),
         layer=selection.layer,
         rule=rule,
         activation=subject.activation,

@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from deconvviz.figures import ACCENTS, Pixels, stretched
 from deconvviz.images import display, display_caption
 from deconvviz.trust.checks import Likeness
-from deconvviz.trust.words import numbers, verdict
+from deconvviz.trust.words import numbers, sentence
 
 if TYPE_CHECKING:
     from deconvviz.trust.examination import Trust
 
 __all__ = ["panel"]
 
-_WIDE, _HIGH = 11.0, 5.4  # inches
+_WIDE, _HIGH = 11.0, 5.7  # inches
 _LETTERS = 7  # points
 _LINE = 195  # letters of that size in a line
 
@@ -27,21 +27,21 @@ def panel(trust: "Trust", ink: str) -> Figure:
     figure = Figure(figsize=(_WIDE, _HIGH), facecolor="none")
     cells = list(_cells(trust))
     grid = figure.add_gridspec(
-        1, len(cells), left=0.01, right=0.99, top=0.82, bottom=0.61, wspace=0.08
+        1, len(cells), left=0.01, right=0.99, top=0.79, bottom=0.59, wspace=0.08
     )
     for place, (title, pixels, told) in enumerate(cells):
         _picture(figure.add_subplot(grid[place]), title, pixels, told, ink)
-    plots = figure.add_gridspec(1, 2, left=0.05, right=0.99, top=0.44, bottom=0.175, wspace=0.13)
+    plots = figure.add_gridspec(1, 2, left=0.05, right=0.99, top=0.43, bottom=0.19, wspace=0.13)
     _cascade(_plot(figure.add_subplot(plots[0]), ink), trust, ink)
     _curves(_plot(figure.add_subplot(plots[1]), ink), trust, ink)
     heading = textwrap.fill(
-        f"{trust.unit[0].upper()}{trust.unit[1:]}, {trust.rule}. {verdict(trust)}", 150
+        f"{trust.unit[0].upper()}{trust.unit[1:]}, {trust.rule}. {sentence(trust)}", 145
     )
     figure.text(0.01, 0.99, heading, va="top", color=ink, fontsize=9, parse_math=False)
     figure.text(
         0.01,
         0.01,
-        textwrap.fill(_caption(trust), _LINE),
+        textwrap.fill(_caption(), _LINE),
         va="bottom",
         color=ink,
         fontsize=_LETTERS,
@@ -166,13 +166,12 @@ def _legend(axes: Axes, ink: str) -> None:
     axes.legend(loc="upper left", frameon=False, labelcolor=ink, fontsize=_LETTERS, ncols=2)
 
 
-def _caption(trust: "Trust") -> str:
-    above = f" Layers above ({', '.join(trust.above)}) have no part in it." if trust.above else ""
+def _caption() -> str:
     return (
         "Each control changes one thing and shows its first example; below it, how alike its "
         "pictures are to the one examined, by magnitudes, the mean of all. Unrelated pictures, of "
         "shuffled networks that look at shuffled pixels, are the chance level: a control keeps 0 % "
         "there and 100 % where nothing changes. Inserted into, or deleted to, the training "
         "pictures' mean colour. "
-        f"A deconvnet is a projection, not an attribution.{above} {display_caption()}"
+        f"A deconvnet is a projection, not an attribution. {display_caption()}"
     )

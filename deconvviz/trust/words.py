@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from deconvviz.deconv import Selection
-from deconvviz.trust.checks import Likeness
+from deconvviz.deconv import Layer, Selection
+from deconvviz.trust.checks import SMALLEST, Likeness
 
 if TYPE_CHECKING:
     from deconvviz.trust.examination import Trust
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["alike", "numbers", "sentence", "unit_of", "verdict"]
 
 
-def unit_of(selection: Selection) -> str:
+def unit_of(selection: Selection, layer: Layer) -> str:
     """What a selection of one projection starts from, for example "unit 3 of conv1, row 2, ..."."""
     if len(selection) > 1:
         return f"{len(selection)} units of {selection.layer} together"
+    if layer.size == (1, 1):
+        return f"unit {int(selection.channel[0])} of {selection.layer}"
     channel, y, x = (int(column[0]) for column in (selection.channel, selection.y, selection.x))
     return f"unit {channel} of {selection.layer}, row {y}, column {x}"
 
@@ -34,10 +36,10 @@ def verdict(trust: "Trust") -> str:
     match trust.finding:
         case "untold":
             high, wide = trust.patch.shape[1:]
-            return (
-                f"Likeness tells nothing here: the window of {high} x {wide} pixels is too small, "
-                "or too few units were active in shuffled networks."
-            )
+            why = f"a window of {high} x {wide} pixels is too small"
+            if high * wide >= SMALLEST:
+                why = "no unit was active in shuffled networks"
+            return f"Likeness tells nothing here: {why}."
         case "image":
             what = "mostly the image's own"
             if trust.is_on_edges:

@@ -63,7 +63,7 @@ def test_all_methods_are_there_and_the_projection_is_first(found, logit):
     assert [one.method for one in found.methods] == names
     assert not found.missing
     assert found.methods[0].likeness.rank == pytest.approx(1)
-    assert found.unit == f"unit {logit} of head.logits, row 0, column 0"
+    assert found.unit == f"unit {logit} of head.logits"
 
 
 @HOOKS

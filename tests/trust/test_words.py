@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from deconvviz.deconv import Selection
+from deconvviz.deconv import Layer, Selection
 from deconvviz.trust import Control, Likeness, Stage, examine
 from deconvviz.trust.words import alike, numbers, sentence, unit_of, verdict
 
@@ -98,5 +98,8 @@ def test_numbers_that_are_not_there_are_not_shown():
 
 
 def test_units_have_names():
-    assert unit_of(Selection("c", 0, 3, 1, 2)) == "unit 3 of c, row 1, column 2"
-    assert unit_of(Selection("c", 0, [3, 4], 1, 2, group=0)) == "2 units of c together"
+    maps = Layer(8, (4, 4), (1, 1), (3, 3), (-1, -1))
+    assert unit_of(Selection("c", 0, 3, 1, 2), maps) == "unit 3 of c, row 1, column 2"
+    assert unit_of(Selection("c", 0, [3, 4], 1, 2, group=0), maps) == "2 units of c together"
+    linear = Layer(8, (1, 1), (0, 0), (9, 9), (0, 0))
+    assert unit_of(Selection("fc", 0, 3, 0, 0), linear) == "unit 3 of fc"
