@@ -4,7 +4,7 @@ import streamlit as st
 
 from deconvviz import ui
 from deconvviz.images import display
-from deconvviz.ui.explore import Kernels, Network, UnitStatistics
+from deconvviz.ui.explore import Kernels, Network
 
 SLICES = 36  # shown of a later unit's kernel
 SCALE = "symmetric about grey (zero); full contrast at percentile 99.5 of the magnitudes"
@@ -35,27 +35,30 @@ def later_kernels(sheet: Kernels, unit: int) -> None:
     st.caption(f"White adds, black takes away; all on one scale, {SCALE}.")
 
 
-def activity(statistics: UnitStatistics, unit: int, layer: str) -> None:
+def activity(survey: ui.Survey, unit: int, layer: str) -> None:
     """How the units behave: one in words, all in a chart and a table."""
+    units, pictures = survey.atlas[layer], survey.atlas.header.pictures
+    assert units.mean is not None
+    assert units.active is not None
+    assert units.fires is not None
     st.markdown(
-        f"Over **{statistics.count}** natural tiles: the photographs inside scikit-image, cut into "
-        "squares of the network's input size. They are not what it was trained on. A unit is "
-        "*active* where it is above zero, and called *dead* if that never happened on these tiles."
+        f"Over **{pictures}** natural tiles: the photographs inside scikit-image, cut into squares "
+        "of the network's input size. They are not what it was trained on. A unit is *active* "
+        "where it is above zero, and called *dead* if that never happened on these tiles."
     )
-    dead = int(statistics.dead.sum())
-    total = len(statistics.mean)
+    dead, total = int(units.dead.sum()), len(units)
     st.markdown(
         f"Of {total} units **{dead}** {'is' if dead == 1 else 'are'} dead. Unit {unit} is active "
-        f"at {statistics.active[unit]:.1%} of all positions and somewhere in "
-        f"{statistics.pictures[unit]:.0%} of the tiles; its mean is {statistics.mean[unit]:.3g}."
+        f"at {units.active[unit]:.1%} of all positions and somewhere in {units.fires[unit]:.0%} of "
+        f"the tiles; its mean is {units.mean[unit]:.3g}."
     )
     table = {
         "unit": range(total),
-        "mean": statistics.mean.tolist(),
-        "largest": statistics.peak.tolist(),
-        "active positions": (100 * statistics.active).tolist(),
-        "active tiles": (100 * statistics.pictures).tolist(),
-        "state": ["dead" if silent else "alive" for silent in statistics.dead.tolist()],
+        "mean": units.mean.tolist(),
+        "largest": units.value[:, 0].tolist(),
+        "active positions": (100 * units.active).tolist(),
+        "active tiles": (100 * units.fires).tolist(),
+        "state": ["dead" if silent else "alive" for silent in units.dead.tolist()],
     }
     chart, sortable = st.columns(2)
     chart.scatter_chart(
@@ -80,6 +83,7 @@ def activity(statistics: UnitStatistics, unit: int, layer: str) -> None:
             "active tiles": percent,
         },
     )
+    ui.link("atlas", f"What excites unit {unit} of {layer}", layer=layer, unit=str(unit))
     ui.link("reconstruct", f"Reconstruct unit {unit} of {layer}", layer=layer, unit=str(unit))
 
 
@@ -91,13 +95,14 @@ def units(network: Network, layer: str) -> None:
         st.header("Kernels", anchor=False)
         scaled = f", times the scale of `{sheet.scaled_by}`" if sheet.scaled_by else ""
         st.markdown(f"The weights of `{sheet.convolution}`{scaled}.")
-        statistics = ui.statistics(network, layer)
+        survey = ui.survey(network)
         picked = ui.pick_unit(len(sheet.weights))
-        unit = statistics.strongest if picked is None else picked
+        strongest = int(survey.atlas[layer].value[:, 0].argmax())
+        unit = strongest if picked is None else picked
         show = first_kernels if sheet.weights.shape[1] == 3 else later_kernels
         show(sheet, unit)
         st.header("Activity", anchor=False)
-        activity(statistics, unit, layer)
+        activity(survey, unit, layer)
 
 
 ui.title(

@@ -59,5 +59,6 @@ st.caption(f"{display_caption()} Whole pictures: at percentile {ui.WHOLE_PERCENT
 
 st.header("Where to go", anchor=False)
 ui.link("reconstruct", "Reconstruct: choose pictures, layers, units and rules; or use your own")
+ui.link("atlas", "Atlas: what excites each unit most, over many pictures")
 ui.link("filters", "Filters: the kernels, and which units are active at all")
 ui.link("accuracy", "Accuracy: how good the two networks are, and what that proves")

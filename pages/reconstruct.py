@@ -81,6 +81,8 @@ def closely(network: Network, sight: Sight, unit: Reconstruction, rule: Rule, st
         lambda: to_png(display(unit.pixels)),
         lambda: raw(network, sight, unit, rule, start, unit.pixels),
     )
+    label = f"What excites unit {unit.channel} most, over many pictures"
+    ui.link("atlas", label, layer=unit.layer, unit=str(unit.channel))
 
 
 def elsewhere(

@@ -10,7 +10,7 @@ from deconvviz.data import Dataset, cache_folder, load_dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import AtlasError, DataError
 
-__all__ = ["PHOTOS", "atlas_folder", "known_pictures", "open_atlas"]
+__all__ = ["PHOTOS", "atlas_folder", "known_pictures", "open_atlas", "shelved"]
 
 PHOTOS = "photos"
 """The pictures that are always there."""
@@ -24,6 +24,11 @@ def atlas_folder(bundle: Bundle, dataset: Dataset) -> Path:
     return _shelf() / f"{bundle.sha256[:_DIGITS]}-{dataset.fingerprint[:_DIGITS]}"
 
 
+def shelved(bundle: Bundle) -> tuple[Path, ...]:
+    """The files of a network's finished atlases on the shelf."""
+    return tuple(sorted(_shelf().glob(f"{bundle.sha256[:_DIGITS]}-*/{FILE}")))
+
+
 def known_pictures(bundle: Bundle) -> dict[str, Dataset]:
     """The pictures that a network's units can be shown in at once, by a short name.
 
@@ -35,15 +40,14 @@ def known_pictures(bundle: Bundle) -> dict[str, Dataset]:
     """
     channels, side, _ = bundle.input_size
     known = {PHOTOS: load_dataset("photos", "all", size=side, channels=channels, progress=False)}
-    for atlas in _atlases(bundle):
-        split = _CIFAR10.get(atlas.header.pictures)
-        if split is None or atlas.header.fingerprint == known[PHOTOS].fingerprint:
-            continue
+    for file in shelved(bundle):
         try:
+            header = load_atlas(file).header
+            split = _CIFAR10.get(header.pictures, "")
             found = load_dataset("cifar10", split, channels=channels, progress=False)
-        except DataError:
-            continue
-        if found.fingerprint == atlas.header.fingerprint:
+        except (AtlasError, DataError):
+            continue  # damaged, or of pictures that are not here: it is not offered
+        if (found.fingerprint, bundle.sha256) == (header.fingerprint, header.weights):
             known[f"cifar10 {split}"] = found
     return known
 
@@ -88,16 +92,3 @@ def open_atlas(
 
 def _shelf() -> Path:
     return cache_folder() / "atlases"
-
-
-def _atlases(bundle: Bundle) -> list[Atlas]:
-    """What the shelf has of a network; what is unfinished or damaged is passed over."""
-    found = []
-    for folder in sorted(_shelf().glob(f"{bundle.sha256[:_DIGITS]}-*")):
-        try:
-            atlas = load_atlas(folder)
-            atlas.check(bundle)
-        except AtlasError:
-            continue
-        found.append(atlas)
-    return found

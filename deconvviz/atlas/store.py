@@ -1,5 +1,6 @@
 """The atlas as a result and as one file."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -72,6 +73,11 @@ class Header:
     device: str
     dtype: str
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of it: a key for caches."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def difference(self, other: "Header") -> str | None:
         """What the other is of that this is not, in words; None if they are equal."""

@@ -15,7 +15,6 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from deconvviz.bundles import Bundle
-from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
@@ -29,7 +28,6 @@ __all__ = [
     "Network",
     "Reconstruction",
     "Sight",
-    "UnitStatistics",
     "activations",
     "classify",
     "kernels",
@@ -40,7 +38,6 @@ __all__ = [
     "strongest_positions",
     "strongest_units",
     "through",
-    "unit_statistics",
 ]
 
 LARGEST = 1024
@@ -120,35 +117,6 @@ class Reconstruction:
     box: Box
     pixels: Tensor
     patch: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class UnitStatistics:
-    """How the units of a layer behave over a batch of pictures.
-
-    Attributes:
-        mean: (C,) mean activation over pictures and positions.
-        peak: (C,) largest activation.
-        active: (C,) share of all positions where the unit is above zero.
-        pictures: (C,) share of pictures in which it is above zero anywhere.
-        count: How many pictures.
-    """
-
-    mean: Tensor
-    peak: Tensor
-    active: Tensor
-    pictures: Tensor
-    count: int
-
-    @property
-    def dead(self) -> Tensor:
-        """(C,) bool: not once above zero on these pictures."""
-        return self.peak <= 0
-
-    @property
-    def strongest(self) -> int:
-        """The unit with the largest activation."""
-        return int(self.peak.argmax())
 
 
 def look(bundle: Bundle, picture: Picture, size: int | Literal["trained"]) -> Sight:
@@ -272,24 +240,6 @@ def classify(model: nn.Module, sight: Sight) -> Tensor:
     with torch.inference_mode():
         probabilities: Tensor = model(sight.pixels)[0].softmax(0)
     return probabilities
-
-
-def unit_statistics(
-    network: Network, dataset: Dataset, layer: str, batch_size: int = 32
-) -> UnitStatistics:
-    """How the units of `layer` behave over a data set of the network's input size."""
-    sums: list[Tensor] = []
-    peaks: list[Tensor] = []
-    for batch in torch.split(dataset.images, batch_size):
-        recording = network.net.record(network.bundle.intake.normalised(batch), [layer])
-        maps = recording[layer].flatten(2).double()
-        active = maps > 0
-        sums.append(
-            torch.stack([maps.mean(2).sum(0), active.double().mean(2).sum(0), active.any(2).sum(0)])
-        )
-        peaks.append(maps.amax((0, 2)))
-    mean, active_share, pictures = torch.stack(sums).sum(0) / len(dataset)
-    return UnitStatistics(mean, torch.stack(peaks).amax(0), active_share, pictures, len(dataset))
 
 
 def kernels(network: Network, layer: str) -> Kernels:

@@ -11,7 +11,6 @@ import streamlit as st
 from torch import Tensor
 
 from deconvviz.bundles import Bundle, load
-from deconvviz.data import load_dataset
 from deconvviz.deconv import Deconvnet, Recording
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
@@ -26,15 +25,12 @@ __all__ = [
     "kernel_sheet",
     "network",
     "sight",
-    "statistics",
     "tiles",
     "units",
     "whole",
 ]
 
 ACTIVATIONS = 2**23  # all layers are kept at once while they have no more units than this together
-TILES = 256  # natural pictures for the statistics, at most: about a second of work for the demo
-TILE_PIXELS = 2**21  # of all of them together
 
 _KEYS: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, Sight, Picture)}
 
@@ -136,19 +132,6 @@ def classification(network: Network, sight: Sight) -> dict[str, float]:
     probabilities = explore.classify(network.bundle.model, sight).tolist()
     pairs = zip(network.bundle.classes, probabilities, strict=True)
     return dict(sorted(pairs, key=lambda pair: -pair[1]))
-
-
-@st.cache_resource(max_entries=32, show_spinner="Running natural tiles …", hash_funcs=_KEYS)
-def statistics(network: Network, layer: str) -> explore.UnitStatistics:
-    """A layer's units over tiles of the photographs inside scikit-image."""
-    _, height, _ = network.bundle.input_size
-    channels = network.bundle.input_size[0]
-    tiles = load_dataset("photos", size=height, channels=channels, progress=False)
-    count = min(len(tiles), TILES, TILE_PIXELS // height**2)
-    every = len(tiles) // count
-    return explore.unit_statistics(
-        network, tiles.subset(range(0, len(tiles), every)[:count]), layer
-    )
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_KEYS)

@@ -11,6 +11,7 @@ _PAGES = {
     "overview": ("Overview", ":material/home:"),
     "filters": ("Filters", ":material/grid_view:"),
     "reconstruct": ("Reconstruct", ":material/visibility:"),
+    "atlas": ("Atlas", ":material/map:"),
     "accuracy": ("Accuracy", ":material/monitoring:"),
 }
 

@@ -18,8 +18,11 @@ from deconvviz.ui.loaders import network
 
 __all__ = [
     "chosen_network",
+    "pick_data",
     "pick_layer",
     "pick_model",
+    "pick_order",
+    "pick_part",
     "pick_rule",
     "pick_share",
     "pick_size",
@@ -165,3 +168,29 @@ def pick_unit(channels: int) -> int | None:
         st.session_state["unit"] = STRONGEST
     label = st.selectbox("Unit", options, key="unit", bind="query-params", width=140)
     return None if label == STRONGEST else int(label)
+
+
+def pick_data(names: Sequence[str]) -> str:
+    """The pictures that units are shown in; no question where there is no choice."""
+    if len(names) == 1:
+        return names[0]
+    return st.segmented_control(
+        "Pictures", names, default=names[0], required=True, key="data", bind="query-params"
+    )
+
+
+def pick_order(orders: Sequence[str]) -> str:
+    """How the units of a layer are ordered."""
+    return st.selectbox("Order", orders, key="order", bind="query-params", width=240)
+
+
+def pick_part(count: int, most: int) -> slice:
+    """Some of `count` things, `most` at once; no question where that is all."""
+    if count <= most:
+        return slice(count)
+    parts = [f"{first + 1} to {min(first + most, count)}" for first in range(0, count, most)]
+    if st.session_state.get("part", parts[0]) not in parts:
+        st.session_state["part"] = parts[0]
+    part = st.selectbox("Shown", parts, key="part", bind="query-params", width=140)
+    first = parts.index(part) * most
+    return slice(first, first + most)

@@ -31,6 +31,13 @@ def test_what_is_read_is_what_was_found(bundle, shapes, folder):
     assert "20 units in 2 layers" in repr(read)
 
 
+def test_headers_that_differ_have_other_digests(folder):
+    header = load_atlas(folder).header
+    others = [replace(header, k=8), replace(header, data="x"), replace(header, layers={})]
+    assert len({header.digest, *(other.digest for other in others)}) == 4
+    assert load_atlas(folder).header.digest == header.digest
+
+
 def test_its_size_is_known(folder):
     """As `Sweep.save` says, for 20 units of float64 values and 6 classes; names come on top."""
     size = (folder / FILE).stat().st_size

@@ -53,7 +53,11 @@ def server(chromium, tmp_path_factory):
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", str(APP), *options],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(APP.parents[1])},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(APP.parents[1]),
+                "XDG_CACHE_HOME": str(folder / "cache"),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -133,6 +133,18 @@ def test_a_click_on_a_unit_looks_at_it_closely_and_puts_it_into_the_address(page
     assert is_reconstruction(picture(page, f"Unit {unit} reconstructed by the deconvnet rule"))
 
 
+def test_a_click_in_the_atlas_shows_the_units_nine(page, server):
+    open_page(page, server, "atlas")
+    page.locator("button.tile").nth(5).wait_for()
+    tile = page.locator("button.tile").nth(5)
+    unit = tile.get_attribute("data-name")
+    tile.click()
+    page.get_by_role("heading", name=f"Unit {unit} of").wait_for()
+    page.wait_for_url(re.compile(f"unit={unit}"))
+    settled(page)
+    assert is_reconstruction(picture(page, f"9 projections of unit {unit} of"))
+
+
 def test_both_files_of_a_reconstruction_can_be_taken_away(page, server, tmp_path):
     from safetensors.torch import load_file
 
@@ -150,7 +162,7 @@ def test_both_files_of_a_reconstruction_can_be_taken_away(page, server, tmp_path
     assert load_file(tmp_path / "taken.safetensors")["pixels"].shape == (3, 32, 32)
 
 
-@pytest.mark.parametrize("path", ["", "filters", "reconstruct", "accuracy"])
+@pytest.mark.parametrize("path", ["", "filters", "reconstruct", "atlas", "accuracy"])
 def test_no_page_is_wider_than_a_telephone(page, server, path):
     page.set_viewport_size({"width": 420, "height": 900})
     open_page(page, server, path)

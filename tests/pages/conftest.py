@@ -11,6 +11,14 @@ import deconvviz
 APP = Path(deconvviz.__file__).parent / "app.py"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shelf(tmp_path_factory):
+    """An empty one, which keeps what a page puts there for the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def open_page():
     def opened(name, **query):

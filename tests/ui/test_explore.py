@@ -10,7 +10,6 @@ from safetensors import safe_open
 from torch.nn import functional
 
 from deconvviz.bundles import Bundle, load
-from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import UnsupportedOperationError
 from deconvviz.images import open_picture, to_png
@@ -125,36 +124,6 @@ def test_probabilities_are_the_softmax_of_the_model(network, noise):
     logits = network.bundle.model(sight.pixels)[0]
     expected = logits.exp() / logits.exp().sum()
     torch.testing.assert_close(explore.classify(network.bundle.model, sight), expected.detach())
-
-
-@pytest.fixture(scope="module")
-def tiles():
-    generator = torch.Generator().manual_seed(2)
-    images = torch.randint(0, 256, (11, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    return Dataset(images, torch.zeros(11, dtype=torch.int64), ("noise",), "noise")
-
-
-def test_statistics_equal_those_of_one_plain_pass(network, tiles):
-    statistics = explore.unit_statistics(network, tiles, "stage1.relu1", batch_size=4)
-    images = network.bundle.intake.normalised(tiles.images)
-    stage = network.bundle.model.stage1
-    with torch.no_grad():
-        maps = stage.relu1(stage.bn1(stage.conv1(images))).double()
-    assert statistics.count == 11
-    torch.testing.assert_close(statistics.mean, maps.mean((0, 2, 3)))
-    torch.testing.assert_close(statistics.peak, maps.amax((0, 2, 3)))
-    torch.testing.assert_close(statistics.active, (maps > 0).double().mean((0, 2, 3)))
-    torch.testing.assert_close(statistics.pictures, (maps > 0).any(3).any(2).double().mean(0))
-    assert statistics.strongest == int(maps.amax((0, 2, 3)).argmax())
-
-
-def test_a_unit_that_is_never_above_zero_is_dead(make_network, tiles):
-    network = make_network("vgg")
-    with torch.no_grad():
-        network.bundle.model.stage1.bn1.bias[5] = -1e6
-    dead = explore.unit_statistics(network, tiles, "stage1.relu1").dead
-    assert dead[5]
-    assert not dead.all()
 
 
 def test_kernels_are_those_that_the_network_applies_normalisation_included(network):

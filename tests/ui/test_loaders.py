@@ -78,10 +78,6 @@ def test_probabilities_fall_and_sum_to_one(network, noise):
     assert sum(found.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_statistics_are_over_the_stated_number_of_natural_tiles(network):
-    assert loaders.statistics(network, "stage1.relu1").count == loaders.TILES
-
-
 def test_a_network_that_does_not_exist_is_refused():
     with pytest.raises(UnknownModelError, match="no model `nothing`"):
         loaders.network("nothing")

@@ -127,3 +127,44 @@ def test_many_layers_are_a_list_with_the_same_link():
     app.query_params["layer"] = "layer59"
     app.run()
     assert "layer59" in app.json[0].value
+
+
+def atlas_page():
+    import streamlit as st
+
+    from deconvviz.ui import pickers
+
+    part = pickers.pick_part(25, 10)
+    st.json(
+        {
+            "data": pickers.pick_data(["photos", "cifar10 test"]),
+            "order": pickers.pick_order(["by number", "by peak"]),
+            "part": [part.start, part.stop],
+            "whole": pickers.pick_part(10, 10).stop,
+            "only": pickers.pick_data(["photos"]),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, ("photos", "by number", [0, 10])),
+        (
+            {"data": "cifar10 test", "order": "by peak", "part": "21 to 25"},
+            ("cifar10 test", "by peak", [20, 30]),
+        ),
+        ({"data": "mnist", "order": "x", "part": "1 to 99"}, ("photos", "by number", [0, 10])),
+    ],
+)
+def test_the_atlas_is_asked_for_by_a_link(query, expected):
+    import json
+
+    app = AppTest.from_function(atlas_page, default_timeout=120)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    found = json.loads(app.json[0].value)
+    assert (found["data"], found["order"], found["part"]) == expected
+    assert (found["whole"], found["only"]) == (10, "photos")
