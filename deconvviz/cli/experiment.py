@@ -18,6 +18,7 @@ from deconvviz.cli.base import (
     load_network,
 )
 from deconvviz.errors import SettingError
+from deconvviz.progress import TerminalBars
 
 if TYPE_CHECKING:
     from deconvviz.bundles import Bundle
@@ -125,7 +126,8 @@ def evolution(
 
     bundle = load_network(model, "default", download=False)
     chosen = pictures(bundle, data, data_dir, count, seed, download=download)
-    found = run(bundle, chosen, layer, units, seed=seed, rule=rule, progress=True)  # type: ignore[arg-type]  # it checks
+    with TerminalBars() as bars:
+        found = run(bundle, chosen, layer, units, seed=seed, rule=rule, progress=bars)  # type: ignore[arg-type]  # it checks
     tell(found, out)
 
 
@@ -152,7 +154,9 @@ def filters(
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
     chosen = pictures(bundle, data, data_dir, count, seed, download=download)
-    tell(run(bundle, chosen, layer, outsized=outsized, alike=alike, progress=True), out)
+    with TerminalBars() as bars:
+        found = run(bundle, chosen, layer, outsized=outsized, alike=alike, progress=bars)
+    tell(found, out)
 
 
 @experiments.command()
@@ -185,7 +189,8 @@ def invariance(
     strengths = {"shifts": _numbers(shifts), "scales": _numbers(scales), "angles": _numbers(angles)}
     bundle = load_network(model, weights, download, checkpoint, input_size)
     chosen = pictures(bundle, data, data_dir, count, seed, download=download)
-    found = run(bundle, chosen, layer, **strengths, border=border, progress=True)  # type: ignore[arg-type]  # it checks
+    with TerminalBars() as bars:
+        found = run(bundle, chosen, layer, **strengths, border=border, progress=bars)  # type: ignore[arg-type]  # it checks
     tell(found, out)
 
 
@@ -219,17 +224,18 @@ def occlusion(
     bundle = load_network(model, weights, download, checkpoint, input_size)
     truth = None if label is None else _class(bundle, label)
     image = bundle.preprocess(open_picture(picture).image)
-    found = run(
-        bundle,
-        image,
-        truth,
-        layer=layer,
-        side=side,
-        stride=stride,
-        fill=fill,
-        dataset=pictures(bundle, data, data_dir, count, seed, download=download),
-        progress=True,
-    )
+    with TerminalBars() as bars:
+        found = run(
+            bundle,
+            image,
+            truth,
+            layer=layer,
+            side=side,
+            stride=stride,
+            fill=fill,
+            dataset=pictures(bundle, data, data_dir, count, seed, download=download),
+            progress=bars,
+        )
     tell(found, out)
 
 
@@ -261,7 +267,9 @@ def correspondence(
         marked = draw_faces(_FACES, bundle.intake, seed)
     else:
         marked = read_parts(Path(parts), bundle.intake)
-    tell(run(bundle, marked, layer, draws=draws, seed=seed, progress=True), out)
+    with TerminalBars() as bars:
+        found = run(bundle, marked, layer, draws=draws, seed=seed, progress=bars)
+    tell(found, out)
 
 
 @experiments.command()
@@ -280,6 +288,7 @@ def ablation(
     count: Annotated[int, typer.Option(help="Training pictures; 0: all.")] = 0,
     epochs: int = 10,
     batch_size: int = 128,
+    peak_rate: Annotated[float, typer.Option(help="Of SGD.")] = 0.03,
     seed: Annotated[list[int] | None, typer.Option(help="Again for one more run of each.")] = None,
     precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
     download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
@@ -301,12 +310,19 @@ def ablation(
     training, test = read("train"), read("test")
     if 0 < count < len(training):
         _, training = held_out(training, count)
+    recipe = Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        peak_rate=peak_rate,
+        precision=precision,
+        snapshots=(),
+    )
     found = run(
         training,
         test,
         out,
         variants={name: VARIANTS.get(name, name) for name in variant or VARIANTS},
-        recipe=Recipe(epochs=epochs, batch_size=batch_size, precision=precision, snapshots=()),
+        recipe=recipe,
         seeds=tuple(seed or (0,)),
         device=find_device(device),
         progress=True,
@@ -338,7 +354,9 @@ def depth(
         pictures(bundle, data, data_dir, many, seed, download=download, split=split)
         for many, split in ((count, "train"), (test, "test"))
     )
-    tell(run(bundle, fitted, measured, layer, grid=grid, seed=seed, progress=True), out)
+    with TerminalBars() as bars:
+        found = run(bundle, fitted, measured, layer, grid=grid, seed=seed, progress=bars)
+    tell(found, out)
 
 
 def _class(bundle: "Bundle", label: str) -> int:

@@ -119,7 +119,8 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
     if not (first.mapped or second.mapped):
         return replace(first, images=torch.cat([first.images, second.images]), labels=labels)
     images = scratch_tensor((len(labels), *first.images.shape[1:]))
-    for part, target in zip((first, second), images.split((len(first), len(second))), strict=True):
+    targets = torch.split(images, [len(first), len(second)])
+    for part, target in zip((first, second), targets, strict=True):
         for block, place in zip(_blocks(part.images), _blocks(target), strict=True):
             place.copy_(block)
     return replace(first, images=images, labels=labels, mapped=True)

@@ -25,7 +25,7 @@ from deconvviz.files import write_atomically
 from deconvviz.models import build
 from deconvviz.training import Recipe, evaluate, train
 
-__all__ = ["VARIANTS", "Ablation", "Trial", "ablation", "multiply_adds"]
+__all__ = ["RECIPE", "VARIANTS", "Ablation", "Trial", "ablation", "multiply_adds"]
 
 VARIANTS: Mapping[str, str] = {
     "full": "plain:32,32/64,64/128,128+256",
@@ -41,6 +41,14 @@ VARIANTS: Mapping[str, str] = {
 """Variant -> the network that the trainer builds. The first is what the others are compared with.
 
 A stage that is removed still pools, so that what is above it sees maps of the same size.
+"""
+
+
+RECIPE = Recipe(epochs=10, peak_rate=0.03, precision="float32", snapshots=())
+"""How variants are trained unless told otherwise.
+
+The rate is lower than that of networks whose last maps are averaged: without a hidden layer, logits
+that read thousands of features at once would not settle.
 """
 
 
@@ -218,7 +226,7 @@ def ablation(
         folder: Where trials and runs are kept; made where missing.
         variants: Name -> network, see `models.build`; the first is what the others are compared
             with.
-        recipe: How each is trained; its `model` and `seed` are set here, and its precision must not
+        recipe: How each is trained, by default `RECIPE`; its `model` and `seed` are set here, and its precision must not
             be "auto", which may differ from one network to the next.
         seeds: One run of every variant for each.
         device: Where to train.
@@ -230,7 +238,7 @@ def ablation(
         CheckpointError: `folder` has a trial of another recipe or of other data.
         KeyboardInterrupt: After Ctrl-C, once the run that was going on is kept.
     """
-    recipe = recipe or Recipe(epochs=10, precision="float32", snapshots=())
+    recipe = recipe or RECIPE
     if recipe.precision == "auto":
         raise SettingError(
             "variants must be trained in the same precision to be compared; ask for float32 or bf16"

@@ -20,6 +20,7 @@ from deconvviz.experiments.parts import MarkedPictures
 from deconvviz.experiments.result import Result
 from deconvviz.figures import ACCENTS, NEUTRAL_INK, Pixels, picture_on, quiet
 from deconvviz.intake import Rectangle
+from deconvviz.progress import Progress
 
 __all__ = ["Correspondence", "correspondence"]
 
@@ -174,7 +175,7 @@ def correspondence(
     draws: int = 100,
     seed: int = 0,
     net: Deconvnet | None = None,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> Correspondence:
     """Hide the same part in several pictures, and see whether the features change alike.
 
@@ -206,7 +207,7 @@ def correspondence(
         draws: Random masks for each part.
         seed: Of their places.
         net: The bundle's `Deconvnet`, where there is one already.
-        progress: Show a bar.
+        progress: Told how far it is.
 
     Raises:
         SettingError: No draws or no layers were asked for.
@@ -233,7 +234,7 @@ def correspondence(
         elsewhere = _elsewhere(true, size, draws, generator)
         together = _together(true, size, draws, generator)
         places = torch.cat([true[None], elsewhere, together])
-        found, same = comparison.distances(places, part if progress else "")
+        found, same = comparison.distances(places, part, progress)
         distance.append(found[:, 0])
         random.append(found[:, 1 : draws + 1].mean(2))
         moved.append(found[:, draws + 1 :].mean(2))
@@ -275,12 +276,15 @@ class _Comparison:
         streamed = self.net.stream(images, list(dict.fromkeys(self.layers)))
         return {name: maps.flatten(1) for name, maps in streamed}
 
-    def distances(self, boxes: Tensor, title: str) -> tuple[Tensor, Tensor]:
+    def distances(
+        self, boxes: Tensor, title: str, progress: Progress | None
+    ) -> tuple[Tensor, Tensor]:
         """Distances of all pairs, and unchanged shares, for K sets of one mask a picture.
 
         Args:
             boxes: (K, N, 4) int64, the masks.
-            title: Of a progress bar; none without one.
+            title: Of the part, for progress.
+            progress: Told how far it is.
 
         Returns:
             (L, K, pairs) distances, and (L, K) the mean share of features without a change.
@@ -288,7 +292,7 @@ class _Comparison:
         count, (height, width) = len(self.images), self.images.shape[2:]
         found, same = [], []
         together = (count * height, width)  # a set is measured in one pass
-        for rows in batches(len(boxes), together, title, progress=bool(title)):
+        for rows in batches(len(boxes), together, title, progress=progress):
             hidden = _inside(boxes[rows], (height, width)).to(self.images.device)
             masked = self.images.masked_fill(hidden[:, :, None], 0).flatten(0, 1)
             features = self._features(masked)

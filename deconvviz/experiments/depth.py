@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from deconvviz.bundles import Bundle
 from deconvviz.data import Dataset
@@ -20,6 +19,7 @@ from deconvviz.experiments.batches import batches
 from deconvviz.experiments.linear import fit_held_out
 from deconvviz.experiments.result import Result
 from deconvviz.figures import ACCENTS, NEUTRAL_INK, plot
+from deconvviz.progress import Progress, told
 from deconvviz.training import evaluate
 
 __all__ = ["Depth", "LayerAccuracy", "depth"]
@@ -141,7 +141,7 @@ def depth(
     penalties: Sequence[float] = _PENALTIES,
     seed: int = 0,
     net: Deconvnet | None = None,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> Depth:
     """Fit a linear classifier on the features of each layer.
 
@@ -165,7 +165,7 @@ def depth(
         penalties: On half the sum of squared weights, those that are tried.
         seed: Of the pictures that the penalty is chosen on.
         net: The bundle's `Deconvnet`, where there is one already.
-        progress: Show bars.
+        progress: Told how far it is.
 
     Raises:
         DataError: The two sets have different classes, fewer than two, or too few pictures.
@@ -182,7 +182,7 @@ def depth(
     )
     labels, classes = training.labels.cpu(), len(training.classes)
     rows = []
-    for layer in tqdm(layers, "classifiers", disable=not progress):
+    for layer in told(layers, "classifiers", progress):
         found = fit_held_out(fitted[layer], labels, classes, penalties, _HELD_OUT, seed)
         rows.append(
             LayerAccuracy(
@@ -235,7 +235,7 @@ def _features(
     layers: Sequence[str],
     grid: int,
     *,
-    progress: bool,
+    progress: Progress | None,
 ) -> dict[str, Tensor]:
     """Layer -> (N, D) float32 on the CPU, its maps averaged to at most `grid` x `grid`."""
     parts: dict[str, list[Tensor]] = {layer: [] for layer in layers}

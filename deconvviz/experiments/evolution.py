@@ -21,6 +21,7 @@ from deconvviz.experiments.peaks import check_fits, peaks
 from deconvviz.experiments.result import Result
 from deconvviz.figures import ACCENTS, NEUTRAL_INK, mosaic, picture_on
 from deconvviz.images import display, display_caption
+from deconvviz.progress import Progress
 
 __all__ = ["Evolution", "History", "evolution"]
 
@@ -174,7 +175,7 @@ def evolution(
     *,
     seed: int = 0,
     rule: Rule = "deconvnet",
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> Evolution:
     """Follow what excites units most through the snapshots of a run, to the trained network.
 
@@ -191,7 +192,7 @@ def evolution(
             where there are fewer; or those named for each layer.
         seed: Of that choice.
         rule: As in `Deconvnet.project`.
-        progress: Show a bar.
+        progress: Told how many pictures are done.
 
     Raises:
         DataError: The data set has no pictures or other channels than the network.

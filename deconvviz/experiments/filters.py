@@ -21,6 +21,7 @@ from deconvviz.experiments.result import Result
 from deconvviz.figures import ACCENTS, NEUTRAL_INK, mosaic, picture_on, quiet
 from deconvviz.images import display
 from deconvviz.kernels import Kernels, kernels_of
+from deconvviz.progress import Progress
 
 __all__ = ["Filters", "filters"]
 
@@ -242,7 +243,7 @@ def filters(
     outsized: float = 3.0,
     alike: float = 0.95,
     net: Deconvnet | None = None,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> Filters:
     """Look at a layer's kernels on one scale, and say what is wrong with them.
 
@@ -257,7 +258,7 @@ def filters(
         outsized: A kernel dominates whose RMS is above so many times the layer's median.
         alike: Kernels are duplicates whose |cosine| is above this.
         net: The network's deconvnet, where there is one already.
-        progress: Show a bar while pictures run.
+        progress: Told how many pictures are done.
 
     Raises:
         DataError: The data set has no pictures or other channels than the network.

@@ -20,6 +20,7 @@ from deconvviz.experiments.peaks import check_fits
 from deconvviz.experiments.result import Result
 from deconvviz.experiments.warp import BORDERS, Border, rotated, scaled, shifted
 from deconvviz.figures import ACCENTS, NEUTRAL_INK, Pixels, mosaic, picture_on, quiet
+from deconvviz.progress import Progress
 
 __all__ = ["Curves", "Invariance", "invariance"]
 
@@ -213,7 +214,7 @@ def invariance(
     angles: Sequence[float] | None = None,
     border: Border = "reflect",
     net: Deconvnet | None = None,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> Invariance:
     """Move, scale and turn pictures, and see how far their features and the decision go.
 
@@ -232,7 +233,7 @@ def invariance(
         border: What fills the places that a picture leaves: its mirror image ("reflect"), its
             outermost pixels ("edge"), or the "mean" colour of the training pictures.
         net: The network's deconvnet, where there is one already.
-        progress: Show a bar.
+        progress: Told how many pictures are done.
 
     Raises:
         DataError: Fewer than two pictures, other channels than the network's, or all alike to a

@@ -21,6 +21,7 @@ from deconvviz.experiments.batches import batches
 from deconvviz.experiments.result import Result
 from deconvviz.figures import ACCENTS, NEUTRAL_INK, Pixels, mosaic, picture_on, quiet
 from deconvviz.images import display, display_caption
+from deconvviz.progress import Progress
 
 __all__ = ["Occlusion", "occlusion", "places"]
 
@@ -110,8 +111,11 @@ class Occlusion(Result):
         return None if len(numbers) < 2 else (float(numbers.mean()), float(numbers.std()))
 
     def _agreement(self, projection: Tensor) -> float | None:
-        hidden = _hidden(self.tops, self.lefts, self.side, (projection.shape[1:]))
-        energy = hidden.flatten(1).double() @ projection.double().square().sum(0).flatten()
+        rows, columns = (
+            _hidden(starts, self.side, length).double()
+            for starts, length in zip((self.tops, self.lefts), projection.shape[1:], strict=True)
+        )
+        energy = (rows @ projection.double().square().sum(0) @ columns.T).flatten()
         loss = self.whole_activation - self.activation.double().flatten()
         if float(energy.std()) == 0 or float(loss.std()) == 0:
             return None
@@ -271,7 +275,7 @@ def occlusion(
     fill: float | None = None,
     dataset: Dataset | None = None,
     net: Deconvnet | None = None,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> Occlusion:
     """Cover one part of a picture after the other, and watch a feature map and the decision.
 
@@ -293,7 +297,7 @@ def occlusion(
         dataset: Other pictures, of the same size: the map is projected also into those that excite
             it most. The same picture among them is left out.
         net: The bundle's `Deconvnet`, where there is one already.
-        progress: Show a bar.
+        progress: Told how far it is.
 
     Raises:
         SettingError: No such occluder can be, or the network is no classifier.
@@ -318,17 +322,20 @@ def occlusion(
         raise SelectionError(f"no class {truth}; the network has {len(classes)}, counted from 0")
     channel = int(whole.peaks(layer).value[0].argmax())
 
-    hidden = _hidden(tops, lefts, side, size)
+    down, across = _hidden(tops, side, size[0]), _hidden(lefts, side, size[1])
+    # Masks are made batch by batch: those of all places could fill the memory.
+    place = torch.cartesian_prod(torch.arange(len(tops)), torch.arange(len(lefts)))
     covering = _fill(bundle, fill).to(image)
     sums, logits = [], []
-    for rows in batches(len(hidden), size, "occluder", progress=progress):
-        covered = torch.where(hidden[rows, None].to(image.device), covering, image)
+    for rows in batches(len(place), size, "occluder", progress=progress):
+        covered = torch.where(_square(down, across, place[rows]).to(image.device), covering, image)
         found = dict(net.stream(covered, [layer, output]))
         sums.append(found[layer][:, channel].sum((1, 2)).cpu())
         logits.append(found[output][:, :, 0, 0].cpu())
     grid = (len(tops), len(lefts))
     probability = torch.cat(logits).softmax(1)[:, truth]
-    worst = hidden[int(probability.argmin())].to(image.device)
+    lowest = int(probability.argmin())
+    worst = _square(down, across, place[lowest : lowest + 1])[0].to(image.device)
     pixels = bundle.intake.pixels(torch.stack([image, torch.where(worst, covering, image)]))
     pictures, projections = _others(bundle, net, layer, channel, image, dataset, progress=progress)
     return Occlusion(
@@ -387,13 +394,16 @@ def _quarter(side: int) -> int:
     return max(part for part in range(1, max(1, side // 4) + 1) if side % part == 0)
 
 
-def _hidden(tops: Tensor, lefts: Tensor, side: int, size: tuple[int, ...]) -> Tensor:
-    """(R * C, H, W) bool: the pixels under the occluder at each place, row by row."""
-    rows, columns = (
-        (torch.arange(length) >= starts[:, None]) & (torch.arange(length) < starts[:, None] + side)
-        for starts, length in zip((tops, lefts), size, strict=True)
-    )
-    return (rows[:, None, :, None] & columns[None, :, None, :]).flatten(0, 1)
+def _hidden(starts: Tensor, side: int, length: int) -> Tensor:
+    """(K, length) bool: the pixels of one side under an occluder that starts at each of K."""
+    pixel = torch.arange(length)
+    return (pixel >= starts[:, None]) & (pixel < starts[:, None] + side)
+
+
+def _square(down: Tensor, across: Tensor, place: Tensor) -> Tensor:
+    """(K, 1, H, W) bool: the pixels under the occluder, for places (K, 2) of rows and columns."""
+    rows, columns = down[place[:, 0]], across[place[:, 1]]
+    return rows[:, None, :, None] & columns[:, None, None, :]
 
 
 def _fill(bundle: Bundle, fill: float | None) -> Tensor:
@@ -450,7 +460,7 @@ def _others(
     image: Tensor,
     dataset: Dataset | None,
     *,
-    progress: bool,
+    progress: Progress | None,
 ) -> tuple[Pixels, Tensor]:
     """The pictures of the data set that excite a map most, and the map projected into each."""
     size = (image.shape[1], image.shape[2])

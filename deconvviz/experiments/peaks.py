@@ -8,6 +8,7 @@ from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError
 from deconvviz.experiments.batches import batches
+from deconvviz.progress import Progress
 
 __all__ = ["check_fits", "peaks"]
 
@@ -19,7 +20,7 @@ def peaks(
     layers: Sequence[str],
     *,
     title: str = "",
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Tally]:
     """Every unit's strongest activation, with its picture and its place there.
 
@@ -28,8 +29,8 @@ def peaks(
         bundle: It says how pictures become its input.
         dataset: The pictures.
         layers: Of `net`.
-        title: What is done, for the progress bar.
-        progress: Show one.
+        title: What is done, in a word.
+        progress: Told how many pictures are done.
 
     Returns:
         Layer -> tally with one activation a unit; 0, and picture -1, where none is above zero.
