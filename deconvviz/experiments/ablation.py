@@ -226,8 +226,8 @@ def ablation(
         folder: Where trials and runs are kept; made where missing.
         variants: Name -> network, see `models.build`; the first is what the others are compared
             with.
-        recipe: How each is trained, by default `RECIPE`; its `model` and `seed` are set here, and its precision must not
-            be "auto", which may differ from one network to the next.
+        recipe: How each is trained, by default `RECIPE`; its `model` and `seed` are set here, and
+            its precision must not be "auto", which may differ from one network to the next.
         seeds: One run of every variant for each.
         device: Where to train.
         progress: Show bars.

@@ -1,5 +1,6 @@
 """Ablation on drawn shapes: what is compared is alike, what was done is kept."""
 
+import importlib
 import json
 from dataclasses import replace
 
@@ -10,10 +11,12 @@ from torch import nn
 from deconvviz.bundles import load
 from deconvviz.data import draw_shapes
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
-from deconvviz.experiments import ablation as module
 from deconvviz.experiments.ablation import VARIANTS, Ablation, Trial, ablation, multiply_adds
 from deconvviz.models import build
 from deconvviz.training import Recipe
+
+# By its path, because the package gives the function under the module's name.
+module = importlib.import_module("deconvviz.experiments.ablation")
 
 TWO = {"full": "plain:8/8+16", "no hidden layer": "plain:8/8"}
 RECIPE = Recipe(epochs=2, batch_size=32, precision="float32", snapshots=())
