@@ -25,7 +25,9 @@ __all__ = ["evaluate", "train"]
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run goes on.")],
-    model: Annotated[str, typer.Option(help="A network: vgg, fast or seed-cnn.")] = "vgg",
+    model: Annotated[
+        str, typer.Option(help="A network: vgg, fast, seed-cnn or plain:WIDTHS.")
+    ] = "vgg",
     data: Data = "cifar10",
     data_dir: DataDir = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
