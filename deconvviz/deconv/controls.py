@@ -38,30 +38,39 @@ class Kernels:
     Attributes:
         module: The path of the module that they are of; empty for the model itself.
         weights: The names of the parameters and buffers, in the model.
+        depth: How many other kernels lie between them and the layer, on the longest way there.
     """
 
     module: str
     weights: tuple[str, ...]
+    depth: int
 
 
 def kernels_below(tape: Tape, layer: str) -> tuple[Kernels, ...]:
-    """The kernels that a layer's activations are made with, from its own downwards.
+    """The kernels that a layer's activations are made with, from its own, of depth 0, downwards.
+
+    Of branches that are joined, the last kernels are all of one depth.
 
     Raises:
         UnknownLayerError: The tape has no such layer.
     """
+    top = _value(tape, layer)
+    depths = {top: 0}
     below, waiting, done = list[Kernels](), list[str](), set[str]()
-    for op in reversed(tape.ancestors([_value(tape, layer)])):
+    for op in reversed(tape.ancestors([top])):
         if op.shape is None:
             continue
+        depth = depths.get(op.name, 0)  # none has what is read for its size alone
+        for name in op.inputs:
+            depths[name] = max(depths.get(name, 0), depth + _has_kernels(op))
         waiting += [name for name in _weights(tape, op) if name not in done]
         done.update(waiting)
         if _has_kernels(op) and waiting:
-            below.append(Kernels(op.module, tuple(waiting)))
+            below.append(Kernels(op.module, tuple(waiting), depth))
             waiting = []
     if below and waiting:  # a normalisation of the images, before any kernel
         below[-1] = replace(below[-1], weights=(*below[-1].weights, *waiting))
-    return tuple(below)
+    return tuple(sorted(below, key=lambda kernels: kernels.depth))
 
 
 def kernels_not_below(tape: Tape, layer: str) -> tuple[str, ...]:

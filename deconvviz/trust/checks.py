@@ -115,9 +115,10 @@ def cascade(
     Layers above the units take no part in the projection, by construction, and are left out.
     """
     kernels = kernels_below(subject.recording.tape, subject.layer)
+    depths = sorted({kernel.depth for kernel in kernels})
     models = [subject.net.model] * networks
-    for first, last in _parts(len(kernels), stages):
-        part = kernels[first:last]
+    for first, last in _parts(len(depths), stages):
+        part = [kernel for kernel in kernels if kernel.depth in depths[first:last]]
         names = [name for kernel in part for name in kernel.weights]
         models = [shuffled(model, names, generator) for model in models]
         pictures = torch.cat(

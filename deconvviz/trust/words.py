@@ -28,7 +28,8 @@ def verdict(trust: "Trust") -> str:
     if not trust.stages:
         return "This picture is the image's alone: there are no kernels below."
     own, last = trust.stages[0], trust.stages[-1]
-    kernels = f"shuffling the unit's own kernels ({' and '.join(own.modules)})"
+    more = f" and {len(own.modules) - 1} more" if len(own.modules) > 1 else ""
+    kernels = f"shuffling the unit's own kernels ({own.modules[0]}{more})"
     told, told_last = (
         f"({numbers(stage.control.likeness)}; {_by_chance(trust.chance.likeness)})"
         for stage in (own, last)

@@ -20,6 +20,20 @@ from deconvviz.models import seed_cnn, vgg
 from tests.deconv.networks import deconvnet, images_for
 
 
+class Branches(nn.Module):
+    """A stem, then two branches of one and of two convolutions, side by side."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.short = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3, padding=1)
+        self.first, self.second = nn.Conv2d(4, 2, 3, padding=1), nn.Conv2d(2, 2, 1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, images):
+        stem = self.stem(images)
+        return self.norm(torch.cat([self.short(stem), self.second(self.first(stem).relu())], 1))
+
+
 def draws(seed=0):
     return torch.Generator().manual_seed(seed)
 
@@ -49,6 +63,13 @@ def test_every_kernel_is_below_or_not_below(net, recording):
     for layer in net.layers:
         below = [kernels.module for kernels in kernels_below(recording.tape, layer)]
         assert [*reversed(below), *kernels_not_below(recording.tape, layer)] == modules
+
+
+def test_the_last_kernels_of_joined_branches_are_all_the_layers_own():
+    net = Deconvnet(Branches().eval(), (3, 16, 16))
+    recording = net.record(torch.randn(1, 3, 16, 16), ["norm"])
+    below = {kernels.module: kernels.depth for kernels in kernels_below(recording.tape, "norm")}
+    assert below == {"short": 0, "second": 0, "first": 1, "stem": 2}
 
 
 def test_all_weights_of_a_network_are_below_its_logits(net, recording):
