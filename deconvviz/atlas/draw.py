@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -35,6 +36,7 @@ __all__ = ["UnitSheet", "draw_units", "grid_of", "histogram_figure", "unit_figur
 _SIDE = 160  # pixels that a tile of a figure is enlarged to, about
 _INCHES = 2.1  # of nine tiles in a figure, of one unit alone twice as many
 _COLUMNS = 2
+_TICKS = 7  # more numbers would run into each other
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,8 +275,9 @@ def histogram_figure(
         axes.bar(left, active[shown], right - left, align="edge", color=ACCENTS[0], linewidth=0)
         axes.set_xscale("log", base=2)
         axes.set_xlim(left[0], right[-1])
+        axes.xaxis.set_major_locator(LogLocator(base=2, numticks=_TICKS))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
-    axes.tick_params(which="minor", colors=ink)
     axes.set_xlabel("the unit's peak in a picture")
     axes.set_ylabel("pictures")
     return figure
