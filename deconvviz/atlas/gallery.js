@@ -92,7 +92,8 @@ function entry(unit, withLayer) {
 }
 
 function found() {
-  const words = place("search").value.trim().toLowerCase().split(/[\s/]+/).filter(Boolean);
+  const words = place("search").value.toLowerCase().split(/[\s/]+/)
+    .filter((word) => word && word !== "unit");
   const fits = (unit) => words.every((word) =>
     word === "dead" ? unit.dead
       : /^\d+$/.test(word) ? unit.number === Number(word) || unit.layer.name === word

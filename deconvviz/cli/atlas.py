@@ -73,6 +73,11 @@ def build(
     from deconvviz.atlas.shelf import atlas_folder
     from deconvviz.training.device import find_device
 
+    if out is None and (layer or not statistics):
+        raise SettingError(
+            "an atlas of some layers, or without statistics, is none that the app can use; name a "
+            "folder for it with --out"
+        )
     peers = Peers.found()
     bundle = load_network(model, weights, download, checkpoint, input_size)
     pictures = _pictures(bundle, data, split, data_dir, download)

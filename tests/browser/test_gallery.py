@@ -72,7 +72,7 @@ def test_a_units_link_shows_its_pictures_and_its_numbers(page, gallery):
 def test_search_finds_dead_units_numbers_and_layers(page, gallery):
     page.goto(gallery)
     page.locator("#units li").first.wait_for()
-    for words, expected in (("dead", 1), ("4", 7 + 1), ("4/6", 1), ("nothing", 0)):
+    for words, expected in (("dead", 1), ("4", 7 + 1), ("4/6", 1), ("unit 6", 1), ("nothing", 0)):
         page.locator("#search").fill(words)
         page.get_by_text(re.compile(f"^{expected} units? found in all layers")).wait_for()
         assert page.locator("#units li").count() == expected

@@ -26,9 +26,9 @@ def layer():
 
 
 @pytest.fixture(scope="module")
-def atlas(cache, layer):
-    """An atlas of one layer, built without naming a folder."""
-    words = ["atlas", "build", "--split", "test", "--layer", layer, "--device", "cpu"]
+def atlas(cache):
+    """An atlas, built without naming a folder."""
+    words = ["atlas", "build", "--split", "test", "--device", "cpu"]
     built = runner.invoke(app, words, env={"XDG_CACHE_HOME": str(cache)})
     assert built.exit_code == 0, built.output
     (file,) = cache.rglob("atlas.safetensors")
@@ -50,8 +50,11 @@ def test_units_are_shown_as_a_figure(atlas, layer, tmp_path):
         assert figure.width > 1000
 
 
-def test_a_gallery_is_rendered_and_gone_on_with(atlas, layer, tmp_path):
-    words = ["atlas", "render", str(atlas), "--out", str(tmp_path), *SAME]
+def test_a_gallery_is_rendered_and_gone_on_with(layer, tmp_path):
+    folder = str(tmp_path)
+    built = runner.invoke(app, ["atlas", "build", "--out", folder, "--layer", layer, *SAME])
+    assert built.exit_code == 0, built.output
+    words = ["atlas", "render", folder, "--out", folder, *SAME]
     for _ in range(2):
         rendered = runner.invoke(app, words)
         assert rendered.exit_code == 0, rendered.output
@@ -69,6 +72,7 @@ def test_a_gallery_is_rendered_and_gone_on_with(atlas, layer, tmp_path):
         (["show", "{atlas}", "--unit", "0", "--out", "x.png"], "this atlas is of"),
         (["show", "nowhere", "--unit", "0", "--out", "x.png"], "no atlas at nowhere"),
         (["render", "{atlas}", "--out", "x", "--model", "demo-deconv", *SAME], "other weights"),
+        (["build", "--no-statistics"], "name a folder for it with --out"),
         (["render", "nowhere", "--out", "x"], "no atlas at nowhere"),
     ],
 )
