@@ -85,6 +85,28 @@ def closely(network: Network, sight: Sight, unit: Reconstruction, rule: Rule, st
     ui.link("atlas", label, layer=unit.layer, unit=str(unit.channel))
 
 
+def trust(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> None:
+    """Whether the reconstruction shows this unit, or what any unit would show."""
+    st.subheader("How far to trust it", anchor=False)
+    judgement = ui.judged(network, sight, unit, rule)
+    if judgement is None:
+        st.markdown(
+            f"Does this picture show unit {unit.channel}, or what any unit would show here? Its "
+            "kernels are shuffled, other units, starts and switches take its place, and the pixels "
+            "that it marks are taken away; each against its chance level."
+        )
+        if not st.button("Examine it", icon=":material/fact_check:"):
+            return
+        judgement = ui.judge(network, sight, unit, rule)
+    st.markdown(judgement.sentence)
+    alt = f"How alike the reconstruction of unit {unit.channel} and its controls are"
+    st.image(judgement.panel, width="stretch", output_format="PNG", alt=alt)
+    with st.expander("Other attributions of the same unit"):
+        st.markdown(judgement.others)
+        alt = f"Attributions of unit {unit.channel} side by side"
+        st.image(judgement.others_panel, width="stretch", output_format="PNG", alt=alt)
+
+
 def elsewhere(
     network: Network,
     others: Sequence[Picture],
@@ -139,6 +161,7 @@ def units(network: Network, sight: Sight, others: Sequence[Picture], layer: str)
             f"Strongest units of {layer}",
         )
         closely(network, sight, unit, rule, start)
+        trust(network, sight, unit, rule)
         elsewhere(network, others, sight, unit, rule, start)
         st.caption(display_caption())
         with right:  # last, because it takes longest

@@ -17,6 +17,7 @@ from deconvviz.cli.base import (
 from deconvviz.cli.engine import at_peak
 from deconvviz.cli.experiment import tell
 from deconvviz.errors import SettingError
+from deconvviz.progress import TerminalBars
 
 __all__ = ["trust"]
 
@@ -63,6 +64,8 @@ def trust(
         unit = int(recording.peaks(layer).value[0].argmax())
     selection = at_peak(recording, layer, unit)
     how: Rule = rule
-    tell(examine(net, pixels, selection, how, draws=seed, progress=True), out)
+    with TerminalBars() as bars:
+        found = examine(net, pixels, selection, how, draws=seed, progress=bars)
+    tell(found, out)
     if others:
         tell(compare(net, pixels, selection, how, draws=seed), out)

@@ -2,20 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from tqdm import tqdm
 from typing_extensions import override
 
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import kernels_not_below
+from deconvviz.deconv.controls import kernels_below, kernels_not_below
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import SettingError
 from deconvviz.experiments.result import Result
 from deconvviz.figures import NEUTRAL_INK, Box
+from deconvviz.progress import Progress
 from deconvviz.trust import checks, words
 from deconvviz.trust.checks import SMALLEST, Control, Likeness, Stage
 from deconvviz.trust.insertion import Curve, Curves, insertion_and_deletion
@@ -31,6 +31,10 @@ SOME = 0.2
 
 SPREADS = 2.0
 """What lies so many standard deviations from its chance level is taken for more than chance."""
+
+_CONTROLS = 6  # besides the stages of the cascade
+
+Outcome = TypeVar("Outcome")
 
 Finding = Literal["untold", "image", "layers below", "partly the unit", "the unit"]
 
@@ -192,7 +196,7 @@ def examine(
     stages: int = 10,
     repeats: int = 8,
     steps: int = 16,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> Trust:
     """Examine how far one projection can be trusted.
 
@@ -207,7 +211,7 @@ def examine(
         stages: Of the cascade at most; a stage of a deeper network has several convolutions.
         repeats: Random starts, random switches, random orders and twice as many other units.
         steps: Points of the curves of insertion and deletion.
-        progress: Whether a bar shows how far it is.
+        progress: Told after each control.
 
     Returns:
         Trust, with everything on the CPU.
@@ -226,21 +230,17 @@ def examine(
             raise SettingError(f"{name} must be at least {least}, but it is {given}")
     subject = look_at(net, images, selection, rule)
     generator = torch.Generator().manual_seed(draws)
-    cascade = list[Stage]()
-    with tqdm(desc="examine", unit=" controls", disable=not progress) as bar:
-        chance = checks.unrelated(subject, networks, generator)
-        bar.update()
-        for stage in checks.cascade(subject, networks, stages, generator):
-            cascade.append(stage)
-            bar.update()
-        units = checks.random_units(subject, 2 * repeats, generator)
-        seed = checks.random_seed(subject, repeats, generator)
-        switches = checks.random_switch(subject, repeats, generator)
-        edges, edges_chance = checks.edge_likeness(subject, 2 * repeats, generator)
-        bar.update(4)
-        scores = [(subject.pixels * subject.patch).sum(0)]
-        (curves,) = insertion_and_deletion(subject, scores, steps, repeats, generator)
-        bar.update(2)
+    kernels = kernels_below(subject.recording.tape, selection.layer)
+    depths = len({kernel.depth for kernel in kernels})
+    step = _Steps(_CONTROLS + min(stages, depths), progress)
+    chance = step(checks.unrelated(subject, networks, generator))
+    cascade = [step(stage) for stage in checks.cascade(subject, networks, stages, generator)]
+    units = step(checks.random_units(subject, 2 * repeats, generator))
+    seed = step(checks.random_seed(subject, repeats, generator))
+    switches = step(checks.random_switch(subject, repeats, generator))
+    edges, edges_chance = step(checks.edge_likeness(subject, 2 * repeats, generator))
+    scores = [(subject.pixels * subject.patch).sum(0)]
+    (curves,) = step(insertion_and_deletion(subject, scores, steps, repeats, generator))
     return Trust(
         unit=words.unit_of(selection, net.layers[selection.layer]),
         layer=selection.layer,
@@ -260,6 +260,19 @@ def examine(
         curves=curves,
         draws=draws,
     )
+
+
+class _Steps:
+    """Counts controls, and tells of each that it is done."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def __call__(self, result: Outcome) -> Outcome:
+        self._done += 1
+        if self._progress:
+            self._progress("controls", self._done, self._total)
+        return result
 
 
 def _number(value: float) -> float | None:

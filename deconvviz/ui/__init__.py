@@ -1,6 +1,7 @@
 """What the pages are made of: cached loaders, pickers bound to the URL, the grid, the refusals."""
 
 from deconvviz.ui.grid import Tile, unit_grid
+from deconvviz.ui.judgements import Judgement, judge, judged
 from deconvviz.ui.loaders import (
     bundle,
     classification,
@@ -15,6 +16,7 @@ from deconvviz.ui.navigation import link, pages, pages_folder
 from deconvviz.ui.pickers import (
     chosen_network,
     pick_data,
+    pick_epoch,
     pick_layer,
     pick_model,
     pick_order,
@@ -23,6 +25,7 @@ from deconvviz.ui.pickers import (
     pick_share,
     pick_size,
     pick_start,
+    pick_study,
     pick_unit,
 )
 from deconvviz.ui.pictures import pick_pictures
@@ -38,6 +41,7 @@ from deconvviz.ui.show import (
     show_figure,
     title,
 )
+from deconvviz.ui.studies import STUDIES, Found, Material, history, kept, run_study, some_pictures
 from deconvviz.ui.surveys import (
     ORDERS,
     Survey,
@@ -50,7 +54,11 @@ from deconvviz.ui.surveys import (
 
 __all__ = [
     "ORDERS",
+    "STUDIES",
     "WHOLE_PERCENTILE",
+    "Found",
+    "Judgement",
+    "Material",
     "Survey",
     "Tile",
     "bundle",
@@ -60,7 +68,11 @@ __all__ = [
     "describe_layer",
     "describe_network",
     "downloads",
+    "history",
     "ink",
+    "judge",
+    "judged",
+    "kept",
     "kernel_sheet",
     "known",
     "link",
@@ -69,6 +81,7 @@ __all__ = [
     "pages",
     "pages_folder",
     "pick_data",
+    "pick_epoch",
     "pick_layer",
     "pick_model",
     "pick_order",
@@ -78,12 +91,15 @@ __all__ = [
     "pick_share",
     "pick_size",
     "pick_start",
+    "pick_study",
     "pick_unit",
     "refusals",
+    "run_study",
     "sentence",
     "show",
     "show_figure",
     "sight",
+    "some_pictures",
     "strongest_tiles",
     "survey",
     "tiles",

@@ -12,6 +12,8 @@ _PAGES = {
     "filters": ("Filters", ":material/grid_view:"),
     "reconstruct": ("Reconstruct", ":material/visibility:"),
     "atlas": ("Atlas", ":material/map:"),
+    "evolution": ("Evolution", ":material/timeline:"),
+    "experiments": ("Experiments", ":material/science:"),
     "accuracy": ("Accuracy", ":material/monitoring:"),
 }
 

@@ -4,7 +4,7 @@ Streamlit drops a query parameter that is none of a widget's options, so that no
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from deconvviz.ui.loaders import network
 __all__ = [
     "chosen_network",
     "pick_data",
+    "pick_epoch",
     "pick_layer",
     "pick_model",
     "pick_order",
@@ -27,6 +28,7 @@ __all__ = [
     "pick_share",
     "pick_size",
     "pick_start",
+    "pick_study",
     "pick_unit",
 ]
 
@@ -176,6 +178,27 @@ def pick_data(names: Sequence[str]) -> str:
         return names[0]
     return st.segmented_control(
         "Pictures", names, default=names[0], required=True, key="data", bind="query-params"
+    )
+
+
+def pick_study(titles: Mapping[str, str]) -> str:
+    """One of the experiments, by name -> title."""
+    names = {title: name for name, title in titles.items()}
+    title = st.pills(
+        "Experiment",
+        list(names),
+        default=next(iter(names)),
+        required=True,
+        key="experiment",
+        bind="query-params",
+    )
+    return names[title]
+
+
+def pick_epoch(epochs: Sequence[int]) -> int:
+    """One of the epochs that were kept; at first the last."""
+    return st.select_slider(
+        "After epoch", epochs, value=epochs[-1], key="epoch", bind="query-params"
     )
 
 

@@ -162,7 +162,10 @@ def test_both_files_of_a_reconstruction_can_be_taken_away(page, server, tmp_path
     assert load_file(tmp_path / "taken.safetensors")["pixels"].shape == (3, 32, 32)
 
 
-@pytest.mark.parametrize("path", ["", "filters", "reconstruct", "atlas", "accuracy"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "filters", "reconstruct", "atlas", "evolution", "experiments", "accuracy"],
+)
 def test_no_page_is_wider_than_a_telephone(page, server, path):
     page.set_viewport_size({"width": 420, "height": 900})
     open_page(page, server, path)

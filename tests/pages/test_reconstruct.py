@@ -132,3 +132,13 @@ def test_constant_grey_says_that_no_unit_answers_to_it(open_page):
     upload(app, ("grey.png", to_png(Image.new("RGB", (64, 64), (128, 128, 128)))))
     assert "no unit is active" in fine(app).info[0].value
     assert "nan" not in all_words(app).lower()
+
+
+def test_a_reconstruction_is_examined_when_asked(open_page):
+    app = open_page("reconstruct", **SMALL)
+    (button,) = [one for one in app.button if one.label == "Examine it"]
+    button.click().run()
+    assert not app.exception
+    words = all_words(app)
+    assert "shuffling the unit's own kernels" in words or "Likeness tells nothing" in words
+    assert any("its controls are" in text for text in alternatives(app))

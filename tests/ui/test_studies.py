@@ -1,0 +1,93 @@
+"""What experiments found is kept on disk, apart for every network, set of pictures and picture."""
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from deconvviz.data import draw_shapes
+from deconvviz.experiments import Evolution, Result
+from deconvviz.ui import explore
+from deconvviz.ui.studies import STUDIES, Material, history, kept, some_pictures
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def material(network, noise):
+    return Material(network, draw_shapes(20), explore.look(network.bundle, noise, "trained"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_runs_and_is_kept(material, name):
+    assert kept(material, name) is None
+    told = []
+    result = STUDIES[name].run(material, lambda *step: told.append(step))
+    assert isinstance(result, Result)
+    assert result.name == name
+    assert told
+    result.save(material.folder)
+    found = kept(material, name)
+    assert found.sentence == result.sentence()
+    assert found.picture.startswith(b"\x89PNG")
+
+
+def test_every_material_has_a_place_of_its_own(material, make_network):
+    network, pictures, sight = material.network, material.pictures, material.sight
+    others = [
+        Material(make_network("seed-cnn"), pictures, sight),
+        Material(network, draw_shapes(21), sight),
+        Material(network, pictures),
+    ]
+    assert len({one.folder for one in (material, *others)}) == 4
+
+
+def test_what_is_damaged_counts_as_never_run(material):
+    material.folder.mkdir(parents=True)
+    (material.folder / "filters.png").write_bytes(b"")
+    for content in ("{", "[]", '{"finding_": 1}'):
+        (material.folder / "filters.json").write_text(content)
+        assert kept(material, "filters") is None
+
+
+def test_some_pictures_are_spread_over_all(network):
+    some = some_pictures(network, "photos", 100)
+    assert 50 < len(some) <= 100
+    every = some_pictures(network, "photos", 10**6)
+    assert torch.equal(some.images[1], every.images[-(-len(every) // 100)])
+
+
+def page():
+    import streamlit as st
+
+    from deconvviz.bundles import load
+    from deconvviz.data import draw_shapes
+    from deconvviz.deconv import Deconvnet
+    from deconvviz.ui.explore import Network
+    from deconvviz.ui.studies import Material, kept, run_study
+
+    bundle = load("demo")
+    material = Material(Network(bundle, Deconvnet(bundle.model)), draw_shapes(12))
+    run_study(material, "filters")
+    st.write(kept(material, "filters").sentence)
+
+
+def test_a_page_runs_one_with_a_bar_that_goes_away():
+    app = AppTest.from_function(page, default_timeout=120).run()
+    assert not app.exception
+    assert "kernels of" in app.markdown[0].value
+    assert not app.get("progress")
+
+
+def test_a_history_has_the_first_units_of_one_layer():
+    from deconvviz.bundles import load
+    from deconvviz.deconv import Deconvnet
+
+    bundle = load("demo")
+    network = explore.Network(bundle, Deconvnet(bundle.model))
+    layer = network.layers[0]
+    found = history(network, draw_shapes(12), layer, 5)
+    assert isinstance(found, Evolution)
+    assert found.histories[0].units.tolist() == [0, 1, 2, 3, 4]
