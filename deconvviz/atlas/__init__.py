@@ -2,7 +2,7 @@
 
 from deconvviz.atlas.peers import Peers
 from deconvviz.atlas.store import FILE, Atlas, Header, Moment, Units, load_atlas
-from deconvviz.atlas.sweep import Progress, build_atlas
+from deconvviz.atlas.sweep import build_atlas
 from deconvviz.atlas.tally import EDGES
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Header",
     "Moment",
     "Peers",
-    "Progress",
     "Units",
     "build_atlas",
     "load_atlas",

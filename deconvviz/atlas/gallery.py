@@ -15,7 +15,6 @@ from PIL import Image
 
 from deconvviz.atlas.draw import UnitSheet, draw_units
 from deconvviz.atlas.store import Atlas, Header, Units
-from deconvviz.atlas.sweep import Progress
 from deconvviz.atlas.tally import EDGES
 from deconvviz.bundles import Bundle
 from deconvviz.data import Dataset
@@ -24,6 +23,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.figures import Pixels, mosaic
 from deconvviz.files import write_atomically
 from deconvviz.images import display_caption, limit_side, to_png
+from deconvviz.progress import Progress
 
 __all__ = ["INDEX", "render"]
 
@@ -59,7 +59,7 @@ def render(
         folder: Where the gallery goes; what else it holds stays.
         net: The network's deconvnet, where there is one already.
         rule: The rule of the projections.
-        progress: Told again and again how many units are drawn, and how many there are.
+        progress: Told how many units are drawn.
 
     Returns:
         The page's file.
@@ -80,7 +80,7 @@ def render(
         for count in one.draw(atlas, bundle, dataset, net, rule):
             done += count
             if progress:
-                progress(done, total)
+                progress("units", done, total)
     told = _told(atlas, dataset, net, rule, sheets) | {"folder": pictures.as_posix()}
     path = folder / INDEX
     write_atomically(path, _page(atlas.header, told))

@@ -4,11 +4,12 @@ from functools import partial
 from pathlib import Path
 
 from deconvviz.atlas.store import FILE, Atlas, load_atlas
-from deconvviz.atlas.sweep import PARTIAL, Progress, build_atlas
+from deconvviz.atlas.sweep import PARTIAL, build_atlas
 from deconvviz.bundles import Bundle
 from deconvviz.data import Dataset, cache_folder, load_dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import AtlasError, DataError
+from deconvviz.progress import Progress
 
 __all__ = ["PHOTOS", "atlas_folder", "known_pictures", "open_atlas", "shelved"]
 

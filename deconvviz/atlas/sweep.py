@@ -1,6 +1,6 @@
 """Sweep a network over a data set once, and keep what excites each unit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -15,14 +15,12 @@ from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.tape import weight_of
 from deconvviz.errors import AtlasError, DataError, SettingError
+from deconvviz.progress import Progress
 
-__all__ = ["PARTIAL", "Progress", "build_atlas"]
+__all__ = ["PARTIAL", "build_atlas"]
 
 PARTIAL = "atlas.partial.safetensors"
 """The file's name while a sweep goes on."""
-
-Progress = Callable[[int, int], None]
-"""Told again and again how many pictures are done, and how many there are."""
 
 # All of these shape the last bits of convolutions and sums; hence they are no options.
 _LARGEST_BLOCK = 64  # pictures in one forward pass
@@ -59,7 +57,7 @@ def build_atlas(
         layers: The layers to look at; by default the rectified map after each convolution.
         statistics: Whether to count, too, how often and for which class each unit is active.
         peers: The processes that share the work; by default this one alone.
-        progress: Told after each block how far it is.
+        progress: Told after each block how many pictures are done.
 
     Raises:
         SettingError: `k` is not between 1 and the number of pictures.
@@ -160,7 +158,7 @@ class _Runner:
             for first in range(mine.start, mine.stop, self.block):
                 self._add(part, first, min(self.block, mine.stop - first))
                 if progress and peers.leads:
-                    progress(min(start + peers.size * part.seen, total), total)
+                    progress("pictures", min(start + peers.size * part.seen, total), total)
             for other in peers.share(part.to_cpu()):
                 sweep.merge(other)
             yield

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deconvviz.cli.base import (
-    Bar,
     Checkpoint,
     Data,
     DataDir,
@@ -17,6 +16,7 @@ from deconvviz.cli.base import (
     load_network,
 )
 from deconvviz.errors import SettingError
+from deconvviz.progress import TerminalBars
 
 if TYPE_CHECKING:
     from deconvviz.bundles import Bundle
@@ -84,7 +84,7 @@ def build(
     out = out or atlas_folder(bundle, pictures)
     bundle.model.to(peers.device(find_device(device)))
     try:
-        with Bar("pictures") as bar:
+        with TerminalBars() as bars:
             found = build_atlas(
                 bundle,
                 pictures,
@@ -93,7 +93,7 @@ def build(
                 layers=layer,
                 statistics=statistics,
                 peers=peers,
-                progress=bar,
+                progress=bars,
             )
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from the last whole part", err=True)
@@ -170,8 +170,8 @@ def render(
     pictures = _pictures(bundle, data, split, data_dir, download)
     bundle.model.to(find_device(device))
     try:
-        with Bar("units") as bar:
-            page = draw(found, bundle, pictures, out, rule=_rule(rule), progress=bar)
+        with TerminalBars() as bars:
+            page = draw(found, bundle, pictures, out, rule=_rule(rule), progress=bars)
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from there", err=True)
         raise typer.Exit(130) from None

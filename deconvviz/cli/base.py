@@ -1,10 +1,9 @@
 """What the commands share: the application, common options, and how a network is named."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from tqdm import tqdm
 
 from deconvviz.errors import SettingError
 
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from deconvviz.bundles import Bundle
 
 __all__ = [
-    "Bar",
     "Checkpoint",
     "Data",
     "DataDir",
@@ -55,27 +53,6 @@ InputSize = Annotated[
     str | None, typer.Option(help="Of package.module:function: channels,height,width.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps; by default the best there is.")]
-
-
-class Bar:
-    """A progress bar that appears with the first progress, so that a refusal stands alone."""
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._bar: tqdm[Any] | None = None
-
-    def __enter__(self) -> "Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` are done."""
-        if self._bar is None:
-            self._bar = tqdm(total=total, unit=f" {self._unit}")
-        self._bar.update(done - self._bar.n)
 
 
 def load_network(

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from deconvviz.cli.base import (
-    Bar,
     Checkpoint,
     Data,
     DataDir,
@@ -16,6 +15,7 @@ from deconvviz.cli.base import (
     app,
     load_network,
 )
+from deconvviz.progress import TerminalBars
 
 __all__ = ["diagnose"]
 
@@ -52,8 +52,8 @@ def diagnose(
         download=download,
     )
     known = None if atlas is None else load_atlas(atlas)
-    with Bar("pictures") as bar:
-        found = look(bundle, pictures, atlas=known, progress=bar)
+    with TerminalBars() as bars:
+        found = look(bundle, pictures, atlas=known, progress=bars)
     found.save(out)
     typer.echo(found.sentence())
     typer.echo(out / "diagnosis.html")

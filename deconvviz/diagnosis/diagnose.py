@@ -1,6 +1,6 @@
 """Look at every layer of a network and say what is wrong with it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from deconvviz.figures import ACCENTS, NEUTRAL_INK, Pixels, figure_png, mosaic, 
 from deconvviz.files import write_atomically
 from deconvviz.images import display, to_png
 from deconvviz.kernels import Kernels, kernels_of
+from deconvviz.progress import Progress
 
 __all__ = ["Diagnosis", "Illustrated", "diagnose"]
 
@@ -117,7 +118,7 @@ def diagnose(
     *,
     atlas: Atlas | None = None,
     net: Deconvnet | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Diagnosis:
     """Say what is wrong with a network, as far as looking at it shows.
 

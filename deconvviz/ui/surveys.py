@@ -72,16 +72,18 @@ def survey(network: Network, pictures: str = PHOTOS) -> Survey:
     dataset, held = known(network)[pictures], _held(network)
     if dataset.fingerprint not in held.surveys:
         bar = st.progress(0.0, text="Looking for what excites each unit …")
-        with held.lock:
-            if dataset.fingerprint not in held.surveys:
-                atlas = open_atlas(
-                    network.bundle,
-                    dataset,
-                    net=network.net,
-                    progress=lambda done, total: _advance(bar.progress, done, total),
-                )
-                held.surveys[dataset.fingerprint] = Survey(atlas, dataset)
-        bar.empty()
+        try:
+            with held.lock:
+                if dataset.fingerprint not in held.surveys:
+                    atlas = open_atlas(
+                        network.bundle,
+                        dataset,
+                        net=network.net,
+                        progress=lambda _, done, total: _advance(bar.progress, done, total),
+                    )
+                    held.surveys[dataset.fingerprint] = Survey(atlas, dataset)
+        finally:
+            bar.empty()
     return held.surveys[dataset.fingerprint]
 
 

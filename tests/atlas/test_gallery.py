@@ -114,12 +114,12 @@ def test_a_second_call_draws_what_is_missing_and_nothing_else(
     render(atlas, bundle, shapes, folder, net=net, progress=lambda *at: seen.append(at))
     assert missing.read_bytes() == content
     assert [path.stat().st_mtime_ns for path in others] == before
-    assert seen[-1] == (20, 20)
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == ("units", 20, 20)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 
 def test_an_interrupted_call_leaves_no_page_and_goes_on(atlas, bundle, shapes, net, tmp_path):
-    def stop(done, total):
+    def stop(title, done, total):
         if done == 5:
             raise KeyboardInterrupt
 

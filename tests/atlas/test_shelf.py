@@ -40,7 +40,7 @@ def test_each_network_and_each_data_has_its_own_place(bundle, large, shapes, she
 def test_what_is_missing_is_built_and_then_there(bundle, shapes):
     seen = []
     found = open_atlas(bundle, shapes, progress=lambda *at: seen.append(at))
-    assert seen[-1] == (120, 120)
+    assert seen[-1] == ("pictures", 120, 120)
     assert found.header == build_atlas(bundle, shapes).header
     again = open_atlas(bundle, shapes, progress=lambda *_: pytest.fail("it was swept again"))
     assert again.header == found.header

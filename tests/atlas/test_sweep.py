@@ -73,8 +73,7 @@ def test_statistics_are_those_of_all_maps_at_once(bundle, shapes, layer):
     for unit in range(maps.shape[1]):
         values = peaks[:, unit]
         expected = [
-            int(((values >= low) & (values < high)).sum())
-            for low, high in pairwise(edges.tolist())
+            int(((values >= low) & (values < high)).sum()) for low, high in pairwise(edges.tolist())
         ]
         assert units.histogram[unit].tolist() == expected
     assert units.dead.tolist() == [layer == "4" and unit == 3 for unit in range(len(units))]
@@ -111,7 +110,7 @@ def test_selectivity_is_one_for_a_unit_of_one_class_and_zero_for_one_of_all():
 def interrupted(after):
     calls = counter(1)
 
-    def progress(done, total):
+    def progress(title, done, total):
         if next(calls) == after:
             raise KeyboardInterrupt
 
@@ -129,7 +128,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_file(bundle, shapes, tmp_path,
     told = []
     build_atlas(bundle, shapes, folder, progress=lambda *progress: told.append(progress))
     assert (folder / FILE).read_bytes() == (tmp_path / "whole" / FILE).read_bytes()
-    assert told[-1] == (120, 120)
+    assert told[-1] == ("pictures", 120, 120)
     assert len(told) == 8 - 2 * ((after - 1) // 2)  # only what was not yet kept is run again
     assert [path.name for path in folder.iterdir()] == [FILE]
     again = []
