@@ -1,6 +1,10 @@
 """A reconstruction is examined once, for all who ask."""
 
+import json
+
 from streamlit.testing.v1 import AppTest
+
+from deconvviz.ui import judgements
 
 
 def page():
@@ -36,8 +40,7 @@ def page():
 
 
 def test_it_is_kept_for_this_unit_and_rule_alone():
-    import json
-
+    judgements._judgements.clear()  # other tests may have asked for the same
     app = AppTest.from_function(page, default_timeout=240).run()
     assert not app.exception
     told = json.loads(app.json[0].value)
