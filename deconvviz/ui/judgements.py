@@ -1,7 +1,6 @@
 """How far a reconstruction can be trusted, examined once for all sessions."""
 
 from dataclasses import dataclass
-from threading import Lock
 
 import streamlit as st
 
@@ -10,6 +9,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.figures import figure_png
 from deconvviz.trust import compare, examine
 from deconvviz.ui.explore import Network, Reconstruction, Sight
+from deconvviz.ui.memory import Memory, bar
 
 __all__ = ["Judgement", "judge", "judged"]
 
@@ -31,28 +31,9 @@ class Judgement:
     others_panel: bytes
 
 
-class _Judgements:
-    """The last few, by what they are of."""
-
-    most = 64
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], Judgement] = {}
-        self._lock = Lock()
-
-    def get(self, key: tuple[str, ...]) -> Judgement | None:
-        return self._known.get(key)
-
-    def put(self, key: tuple[str, ...], judgement: Judgement) -> None:
-        with self._lock:
-            self._known[key] = judgement
-            while len(self._known) > self.most:
-                del self._known[next(iter(self._known))]
-
-
 @st.cache_resource(show_spinner=False)
-def _judgements() -> _Judgements:
-    return _Judgements()
+def _judgements() -> Memory[Judgement]:
+    return Memory(64)
 
 
 def judged(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> Judgement | None:
@@ -66,26 +47,18 @@ def judge(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> J
     Raises:
         SelectionError: The projection is zero, so that there is nothing to examine.
     """
-    bar = st.progress(0.0, text="Examining …")
-
-    def progress(title: str, done: int, total: int, /) -> None:
-        bar.progress(done / (total + 1), text=f"{title}: {done} of {total} …")
-
     selection = Selection(unit.layer, 0, unit.channel, unit.y, unit.x)
-    try:
+    with bar("Examining …") as progress:
         trust = examine(network.net, sight.pixels, selection, rule, progress=progress)
-        bar.progress(0.95, text="Other attributions …")
+        progress("other attributions", 0, 1)
         others = compare(network.net, sight.pixels, selection, rule)
-    finally:
-        bar.empty()
     judgement = Judgement(
         trust.sentence(),
         figure_png(trust.figure()),
         others.sentence(),
         figure_png(others.figure()),
     )
-    _judgements().put(_key(network, sight, unit, rule), judgement)
-    return judgement
+    return _judgements().put(_key(network, sight, unit, rule), judgement)
 
 
 def _key(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from deconvviz.experiments import (
 )
 from deconvviz.progress import Progress
 from deconvviz.ui.explore import Network, Sight
+from deconvviz.ui.memory import Memory, bar
 from deconvviz.ui.surveys import known
 
 __all__ = ["STUDIES", "Found", "Material", "Study", "history", "kept", "run_study", "some_pictures"]
@@ -148,15 +149,8 @@ def kept(material: Material, name: str) -> Found | None:
 
 def run_study(material: Material, name: str) -> None:
     """Run an experiment, a bar showing how far it is, and keep what it finds."""
-    bar = st.progress(0.0, text="Starting …")
-
-    def progress(title: str, done: int, total: int, /) -> None:
-        bar.progress(done / total, text=f"{title}: {done} of {total} …")
-
-    try:
+    with bar("Starting …") as progress:
         STUDIES[name].run(material, progress).save(material.folder)
-    finally:
-        bar.empty()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_KEYS)
@@ -166,8 +160,21 @@ def some_pictures(network: Network, name: str, most: int) -> Dataset:
     return tiles.subset(range(0, len(tiles), -(-len(tiles) // most)))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Going through the epochs …", hash_funcs=_KEYS)
+@st.cache_resource(show_spinner=False)
+def _histories() -> Memory[Evolution]:
+    return Memory(8)
+
+
 def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolution:
-    """Units of one layer through all kept epochs; the first `most` of them in pictures."""
+    """Units of one layer through all kept epochs; the first `most` of them in pictures.
+
+    A bar shows how far it is, where nobody has asked for it before.
+    """
+    key = (network.key, pictures.fingerprint, layer, str(most))
+    known = _histories().get(key)
+    if known is not None:
+        return known
     units = range(min(most, network.net.layers[layer].channels))
-    return evolution(network.bundle, pictures, [layer], {layer: units})
+    with bar("Going through the epochs …") as progress:
+        found = evolution(network.bundle, pictures, [layer], {layer: units}, progress=progress)
+    return _histories().put(key, found)

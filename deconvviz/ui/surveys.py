@@ -3,7 +3,6 @@
 Atlases are found and made once for all sessions; what is drawn of them is cached by their digest.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from threading import Lock
@@ -22,6 +21,7 @@ from deconvviz.figures import GREY, Pixels
 from deconvviz.images import limit_side
 from deconvviz.ui.explore import Network
 from deconvviz.ui.grid import Tile
+from deconvviz.ui.memory import bar
 
 __all__ = ["ORDERS", "Survey", "known", "ordered", "strongest_tiles", "survey", "unit_sheet"]
 
@@ -71,24 +71,11 @@ def survey(network: Network, pictures: str = PHOTOS) -> Survey:
     """The atlas of some `known` pictures; where the shelf lacks it, a bar shows how it is made."""
     dataset, held = known(network)[pictures], _held(network)
     if dataset.fingerprint not in held.surveys:
-        bar = st.progress(0.0, text="Looking for what excites each unit …")
-        try:
-            with held.lock:
-                if dataset.fingerprint not in held.surveys:
-                    atlas = open_atlas(
-                        network.bundle,
-                        dataset,
-                        net=network.net,
-                        progress=lambda _, done, total: _advance(bar.progress, done, total),
-                    )
-                    held.surveys[dataset.fingerprint] = Survey(atlas, dataset)
-        finally:
-            bar.empty()
+        with bar("Looking for what excites each unit …") as progress, held.lock:
+            if dataset.fingerprint not in held.surveys:
+                atlas = open_atlas(network.bundle, dataset, net=network.net, progress=progress)
+                held.surveys[dataset.fingerprint] = Survey(atlas, dataset)
     return held.surveys[dataset.fingerprint]
-
-
-def _advance(show: Callable[..., object], done: int, total: int) -> None:
-    show(done / total, text=f"Looking for what excites each unit: {done} of {total} pictures …")
 
 
 @st.cache_resource(max_entries=32, show_spinner="Projecting back …", hash_funcs=_KEYS)
