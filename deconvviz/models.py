@@ -14,23 +14,41 @@ from torch import Tensor, nn
 
 from deconvviz.errors import UnknownModelError
 
-__all__ = ["MODELS", "StagedCNN", "build", "fast", "plain", "seed_cnn", "vgg"]
+__all__ = [
+    "MODELS",
+    "StagedCNN",
+    "build",
+    "ddnet",
+    "deconv_mnist",
+    "fast",
+    "plain",
+    "seed_cnn",
+    "vgg",
+]
 
 
 class StagedCNN(nn.Sequential):
     """Stages that each halve the side, then `head`: (N, C, H, W) -> logits (N, classes).
 
-    A `stem`, where there is one, comes before the stages and keeps the side.
+    A `stem`, where there is one, comes before the stages and keeps the side. Steps `back`, where
+    there are some, come after them and each double it, up to a picture of the input's form: the
+    network's features are then what comes back, and the head classifies that.
     """
 
     head: nn.Module
 
     def __init__(
-        self, stages: list[nn.Module], head: nn.Module, stem: nn.Module | None = None
+        self,
+        stages: list[nn.Module],
+        head: nn.Module,
+        stem: nn.Module | None = None,
+        back: Sequence[nn.Module] = (),
     ) -> None:
         named = [(f"stage{i}", stage) for i, stage in enumerate(stages, 1)]
+        named += [(f"back{i}", step) for i, step in enumerate(back, 1)]
         first = [] if stem is None else [("stem", stem)]
         super().__init__(OrderedDict([*first, *named, ("head", head)]))
+        self.gives_pictures = bool(back)
 
     @property
     def stages(self) -> nn.Sequential:
@@ -38,7 +56,7 @@ class StagedCNN(nn.Sequential):
         return nn.Sequential(OrderedDict(list(self.named_children())[:-1]))
 
     def features(self, images: Tensor) -> Tensor:
-        """What the last stage gives, (N, C, h, w)."""
+        """What the last stage, or the last step back, gives: (N, C, h, w)."""
         features: Tensor = self.stages(images)
         return features
 
@@ -173,11 +191,106 @@ def plain(
     return StagedCNN(made, _named(**head, logits=nn.Linear(units, classes)))
 
 
+def ddnet(
+    channels: int = 3,
+    classes: int = 10,
+    size: int = 32,
+    widths: tuple[int, ...] = (32, 64, 128),
+    convolutions: int = 1,
+    norm: bool = True,
+) -> StagedCNN:
+    """The deep deconvolution network: down to features, back to a picture, and a class from that.
+
+    Convolutions and pools lead down; transposed convolutions lead back to the input's size, as
+    many as there were; a dense layer says what comes back is. A step back doubles the side with a
+    4x4 kernel of stride 2, a multiple of which every pixel gets equally much: a 3x3 kernel would
+    draw a checkerboard. Pictures larger than 32 pixels are averaged to 32 x 32 before the dense
+    layer, which would else have a hundred thousand inputs at 224. That layer sees whole pictures,
+    so training wants a peak rate of about 0.01, a tenth of the other networks'.
+
+    Args:
+        channels: Of the pictures.
+        classes: How many logits.
+        size: The pictures' side; each of the stages must be able to halve it.
+        widths: Of the stages down.
+        convolutions: In each stage, and in each step back; 1, 2 and 4 make 6, 12 and 24 layers.
+        norm: Whether BatchNorm stands before each rectifier.
+
+    Raises:
+        UnknownModelError: The side cannot be halved so often.
+    """
+    if size % 2 ** len(widths):
+        raise UnknownModelError(
+            f"no model `ddnet` for pictures of {size} pixels: {len(widths)} stages halve the side, "
+            f"so it must be a multiple of {2 ** len(widths)}"
+        )
+    down: list[nn.Module] = [
+        _named(**_convolutions(c, w, convolutions, norm), pool=nn.MaxPool2d(2))
+        for c, w in zip((channels, *widths), widths, strict=False)
+    ]
+    targets = (*widths[-2::-1], channels)
+    back = [
+        _step_back(c, w, convolutions, norm, last=i == len(widths) - 1)
+        for i, (c, w) in enumerate(zip(widths[::-1], targets, strict=True))
+    ]
+    side = min(size, 32)
+    head = _named(
+        pool=nn.AdaptiveAvgPool2d(side),
+        flatten=nn.Flatten(),
+        logits=nn.Linear(channels * side**2, classes),
+    )
+    return StagedCNN(down, head, back=back)
+
+
+def _convolutions(inputs: int, width: int, count: int, norm: bool) -> dict[str, nn.Module]:
+    """Some 3x3 convolutions of one width, each with its rectifier."""
+    layers: dict[str, nn.Module] = {}
+    for i in range(1, count + 1):
+        layers[f"conv{i}"] = nn.Conv2d(inputs, width, 3, padding=1, bias=not norm)
+        if norm:
+            layers[f"bn{i}"] = nn.BatchNorm2d(width)
+        layers[f"relu{i}"] = nn.ReLU()
+        inputs = width
+    return layers
+
+
+def _step_back(inputs: int, width: int, count: int, norm: bool, *, last: bool) -> nn.Module:
+    """Convolutions of one width less one, then a transposed one that doubles the side.
+
+    The very last gives the picture in normalised units, hence has no rectifier.
+    """
+    layers = _convolutions(inputs, inputs, count - 1, norm)
+    layers["up"] = nn.ConvTranspose2d(inputs, width, 4, stride=2, padding=1, bias=last or not norm)
+    if not last:
+        layers |= {"bn": nn.BatchNorm2d(width)} if norm else {}
+        layers["relu"] = nn.ReLU()
+    return _named(**layers)
+
+
+def deconv_mnist(channels: int = 1, classes: int = 10, size: int = 28) -> StagedCNN:
+    """A convolution, a transposed convolution, a pool, and a dense layer, for small grey pictures.
+
+    The transposed convolution doubles the side and the pool halves it again, so that the dense
+    layer sees 32 maps of the picture's own size.
+    """
+    stage = _named(
+        conv=nn.Conv2d(channels, 32, 3, padding=1),
+        relu1=nn.ReLU(),
+        up=nn.ConvTranspose2d(32, 32, 3, stride=2, padding=1, output_padding=1),
+        relu2=nn.ReLU(),
+        pool=nn.MaxPool2d(2),
+    )
+    head = _named(flatten=nn.Flatten(), logits=nn.Linear(32 * size**2, classes))
+    return StagedCNN([stage], head)
+
+
 MODELS: dict[str, Callable[..., StagedCNN]] = {
     "seed-cnn": seed_cnn,
     "vgg": vgg,
     "fast": fast,
     "plain": plain,
+    "ddnet": ddnet,
+    "deconv-mnist": deconv_mnist,
 }
 """Every network the trainer can make, by the name that a checkpoint records."""
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import UnknownModelError
-from deconvviz.models import MODELS, build
+from deconvviz.models import MODELS, build, ddnet
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -42,7 +43,7 @@ def test_pools_do_not_overlap_and_all_activations_are_relu(name):
         if isinstance(module, nn.MaxPool2d):
             assert module.kernel_size == module.stride
         elif not list(module.children()):
-            known = nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Linear, nn.Flatten
+            known = nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU, nn.Linear, nn.Flatten
             assert isinstance(module, (*known, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d))
 
 
@@ -85,3 +86,47 @@ def test_plain_cannot_pool_the_picture_away():
     assert build("plain:4////", size=32)
     with pytest.raises(UnknownModelError, match="pictures of 16 pixels"):
         build("plain:4////", size=16)
+
+
+@pytest.mark.parametrize("size", [32, 64, 224])
+def test_what_ddnet_classifies_is_a_picture_of_the_inputs_size(size):
+    model = build("ddnet", size=size).eval()
+    assert model.gives_pictures
+    back = model.features(torch.zeros(1, 3, size, size))
+    assert back.shape == (1, 3, size, size)
+    assert model.head(back).shape == (1, 10)
+    assert model.head.logits.in_features == 3 * 32 * 32
+
+
+@pytest.mark.parametrize(("convolutions", "norm"), [(1, True), (2, False), (4, True)])
+def test_ddnet_has_as_many_layers_back_as_down(convolutions, norm):
+    model = ddnet(convolutions=convolutions, norm=norm)
+    kinds = (nn.Conv2d, nn.ConvTranspose2d)
+    layers = [name for name, m in model.named_modules() if isinstance(m, kinds)]
+    assert sum(name.startswith("stage") for name in layers) == 3 * convolutions
+    assert sum(name.startswith("back") for name in layers) == 3 * convolutions
+    assert any(isinstance(m, nn.BatchNorm2d) for m in model.modules()) == norm
+    assert not isinstance(list(model.back3.children())[-1], nn.ReLU)
+
+
+def test_ddnet_refuses_a_side_that_cannot_be_halved_so_often():
+    with pytest.raises(UnknownModelError, match="must be a multiple of 8"):
+        build("ddnet", size=28)
+
+
+def test_deconv_mnist_is_the_one_described():
+    model = build("deconv-mnist", channels=1, size=28)
+    assert model.stage1.up(torch.zeros(1, 32, 28, 28)).shape == (1, 32, 56, 56)
+    assert model.features(torch.zeros(2, 1, 28, 28)).shape == (2, 32, 28, 28)
+    assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["ddnet", "deconv-mnist"])
+def test_transposed_convolutions_are_undone_too(name):
+    model = build(name, size=32, channels=1).eval()
+    net = Deconvnet(model, (1, 32, 32))
+    assert not net.coverage.unsupported
+    recording = net.record(torch.randn(1, 1, 32, 32), ["head.logits"])
+    projection = net.project(recording, Selection("head.logits", 0, [0, 1], 0, 0), "gradient")
+    assert projection.full().shape == (2, 1, 32, 32)
+    assert projection.pixels.abs().sum() > 0

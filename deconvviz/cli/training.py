@@ -26,7 +26,8 @@ __all__ = ["evaluate", "train"]
 def train(
     out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run goes on.")],
     model: Annotated[
-        str, typer.Option(help="A network: vgg, fast, seed-cnn or plain:WIDTHS.")
+        str,
+        typer.Option(help="A network: vgg, fast, seed-cnn, ddnet, deconv-mnist or plain:WIDTHS."),
     ] = "vgg",
     data: Data = "cifar10",
     data_dir: DataDir = None,

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deconvviz.errors import SettingError
 from deconvviz.models import StagedCNN
 
 __all__ = ["Decoder", "reconstruction_loss"]
@@ -18,18 +19,34 @@ class Decoder(nn.Sequential):
     built in), BatchNorm and ReLU; the last one gives the picture in normalised units. It has no
     switches: what comes back must come from the features.
 
+    Of a network whose features are pictures already, as of `ddnet`, it is empty: these are what
+    comes back.
+
     Args:
         network: The classifier whose stages, each halving the side, are to be undone.
         channels: Channels of the picture.
+
+    Raises:
+        SettingError: The stages do not each halve the side.
     """
 
     def __init__(self, network: StagedCNN, channels: int = 3) -> None:
+        if network.gives_pictures:
+            super().__init__()
+            return
         widths = [_width(s) for name, s in network.stages.named_children() if name != "stem"]
         steps = []
         for i, width in enumerate(reversed(widths), 1):
             target = widths[-1 - i] if i < len(widths) else channels
             steps.append((f"step{i}", _step(width, target, last=i == len(widths))))
         super().__init__(OrderedDict(steps))
+        pools = [m for m in network.stages.modules() if isinstance(m, nn.MaxPool2d)]
+        ups = [m for m in network.stages.modules() if isinstance(m, nn.ConvTranspose2d)]
+        if ups or len(pools) != len(widths):
+            raise SettingError(
+                "a decoder undoes stages that each halve the picture's side; this network's do "
+                "not, so train it without (--deconv-weight 0)"
+            )
 
 
 def _width(stage: nn.Module) -> int:

@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from deconvviz.errors import SettingError
 from deconvviz.models import MODELS, build
 from deconvviz.training.decoder import Decoder, reconstruction_loss
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"deconv-mnist"}))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gives_back_the_size_of_the_picture(name, channels):
     model = build(name, channels=channels)
@@ -43,3 +44,14 @@ def test_the_loss_of_a_perfect_reconstruction_is_zero_and_of_the_mean_is_the_var
     assert reconstruction_loss(images, images) == 0
     expected = images.var(unbiased=False) + images.mean() ** 2
     assert torch.isclose(reconstruction_loss(torch.zeros_like(images), images), expected)
+
+
+def test_stages_that_keep_the_side_are_refused():
+    with pytest.raises(SettingError, match="each halve the picture's side; this network's do not"):
+        Decoder(build("deconv-mnist", channels=1, size=28), 1)
+
+
+def test_what_a_deep_deconvolution_network_gives_back_is_its_reconstruction():
+    model = build("ddnet").eval()
+    features = model.features(torch.randn(2, 3, 32, 32))
+    assert Decoder(model)(features) is features
