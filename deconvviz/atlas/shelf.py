@@ -71,13 +71,9 @@ def open_atlas(
     """
     net = net or Deconvnet(bundle.model, bundle.input_size)
     folder = atlas_folder(bundle, dataset)
-    try:
-        atlas = load_atlas(folder)
-        atlas.check(bundle, dataset)
-        if atlas.header.statistics and set(net.default_layers) <= set(atlas.units):
-            return atlas
-    except AtlasError:
-        pass  # what is damaged or unfinished is seen below
+    atlas = _usable(folder, bundle, dataset, net)
+    if atlas is not None:
+        return atlas
     make = partial(build_atlas, bundle, dataset, net=net, k=min(9, len(dataset)), progress=progress)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +85,20 @@ def open_atlas(
         for name in (FILE, PARTIAL):
             (folder / name).unlink(missing_ok=True)
         return make(folder)
+
+
+def _usable(folder: Path, bundle: Bundle, dataset: Dataset, net: Deconvnet) -> Atlas | None:
+    """The finished atlas of a folder; None if there is none, or none that holds all that it should.
+
+    One that is damaged or unfinished is none either: building it says what to do with it.
+    """
+    try:
+        atlas = load_atlas(folder)
+        atlas.check(bundle, dataset)
+    except AtlasError:
+        return None
+    whole = atlas.header.statistics and set(net.default_layers) <= set(atlas.units)
+    return atlas if whole else None
 
 
 def _shelf() -> Path:

@@ -19,9 +19,10 @@ from deconvviz.errors import SelectionError, SettingError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from deconvviz.bundles import Bundle
     from deconvviz.deconv import Projection, Recording, Selection
 
-__all__ = ["at_peak", "coverage", "layers", "project"]
+__all__ = ["at_peak", "coverage", "layers", "project", "read_pixels"]
 
 
 @app.command()
@@ -80,17 +81,12 @@ def project(
 ) -> None:
     """Project a layer's strongest units in a picture back to pixels."""
     from deconvviz.deconv import Deconvnet
-    from deconvviz.images import limit_side, open_picture
 
     if out.suffix not in (".png", ".safetensors"):
         raise SettingError(f"cannot write `{out}`; name a file that ends in .png or .safetensors")
     bundle = load_network(model, weights, download, checkpoint, input_size)
     net = Deconvnet(bundle.model, bundle.input_size)
-    image = open_picture(picture).image
-    if size is None:
-        pixels = bundle.preprocess(image)
-    else:
-        pixels = bundle.preprocess(limit_side(image, size), size=None)
+    pixels = read_pixels(bundle, picture, size)
     recording = net.record(pixels[None], [layer])
     if unit is None:
         selection = recording.strongest(layer, count)
@@ -99,6 +95,16 @@ def project(
     projection = net.project(recording, selection, rule)  # type: ignore[arg-type]  # it checks
     _write(projection, pixels[None], out)
     typer.echo(f"{len(projection)} of {layer}'s {net.layers[layer].channels} units: {out}")
+
+
+def read_pixels(bundle: "Bundle", picture: Path, size: int | None) -> "Tensor":
+    """A picture as a network is given it: whole, `size` pixels long, or as in training."""
+    from deconvviz.images import limit_side, open_picture
+
+    image = open_picture(picture).image
+    if size is None:
+        return bundle.preprocess(image)
+    return bundle.preprocess(limit_side(image, size), size=None)
 
 
 def at_peak(recording: "Recording", layer: str, unit: int) -> "Selection":

@@ -14,7 +14,7 @@ from deconvviz.cli.base import (
     app,
     load_network,
 )
-from deconvviz.cli.engine import at_peak
+from deconvviz.cli.engine import at_peak, read_pixels
 from deconvviz.cli.experiment import tell
 from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
@@ -47,18 +47,13 @@ def trust(
     """Say how far one unit's projection in a picture can be trusted."""
     from deconvviz.deconv import Deconvnet
     from deconvviz.deconv.rules import RULES, Rule
-    from deconvviz.images import limit_side, open_picture
     from deconvviz.trust import compare, examine
 
     if rule not in RULES:
         raise SettingError(f"no rule `{rule}`; there are {', '.join(RULES)}")
     bundle = load_network(model, weights, download, checkpoint, input_size)
     net = Deconvnet(bundle.model, bundle.input_size)
-    image = open_picture(picture).image
-    if size is None:
-        pixels = bundle.preprocess(image)
-    else:
-        pixels = bundle.preprocess(limit_side(image, size), size=None)
+    pixels = read_pixels(bundle, picture, size)
     recording = net.record(pixels[None], [layer])
     if unit is None:
         unit = int(recording.peaks(layer).value[0].argmax())

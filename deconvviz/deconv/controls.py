@@ -181,9 +181,8 @@ class UnitActivation(nn.Module):
         model = self._read[0]
         values: dict[str, Any] = {**self._tape.state(model), self._tape.input: images}
         for op in self._operations:
-            value = op.call(values).run()
-            if isinstance(row_of(op), MaxPool | AdaptiveMaxPool) and isinstance(value, tuple):
-                value = value[0]  # the maps; the switches are of no use here
+            row, call = row_of(op), op.call(values)
+            value = row.value(call) if row else call.run()
             values[op.name] = self.maps(value) if op.name == self._through else value
         return self._sum(values[self._top])
 

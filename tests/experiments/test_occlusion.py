@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from captum.attr import Occlusion as CaptumsOcclusion
 from torch import nn
 
 from deconvviz.bundles import Bundle, load
@@ -107,12 +108,11 @@ def test_one_place_after_the_other_by_hand():
 
 
 def test_captums_occlusion_is_the_loss_of_a_logit_summed_over_the_places():
-    captum = pytest.importorskip("captum.attr")
     bundle = load("demo")
     image = bundle.preprocess(photograph("cat").image)
     found = occlusion(bundle, image, 3, side=8, stride=8)
     with torch.no_grad():
-        theirs = captum.Occlusion(lambda x: bundle.model(x).softmax(1)).attribute(
+        theirs = CaptumsOcclusion(lambda x: bundle.model(x).softmax(1)).attribute(
             image[None], (3, 8, 8), strides=(3, 8, 8), target=3, baselines=0.0
         )
     losses = found.whole_probability - found.probability
