@@ -9,9 +9,11 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "DeconvvizError",
+    "DivergedError",
     "PictureError",
     "SelectionError",
     "SettingError",
+    "StudyError",
     "TraceError",
     "UnknownLayerError",
     "UnknownModelError",
@@ -61,3 +63,11 @@ class SelectionError(DeconvvizError):
 
 class SettingError(DeconvvizError):
     """An option, of a command or a recipe, has a value that cannot be."""
+
+
+class DivergedError(DeconvvizError):
+    """A training run's loss is no longer a number; what was good before is kept."""
+
+
+class StudyError(DeconvvizError):
+    """A study, or a record of one of its runs, is missing, damaged or of another plan."""
