@@ -96,7 +96,9 @@ class Record:
             ) from None
         numbers = [f.name for f in fields(cls) if f.type is float or f.type is int]
         if not all(isinstance(getattr(record, name), int | float) for name in numbers):
-            raise StudyError(f"{path} has a word where a number must be; remove it and run it again")
+            raise StudyError(
+                f"{path} has a word where a number must be; remove it and run it again"
+            )
         return record
 
 
