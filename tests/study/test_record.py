@@ -29,8 +29,8 @@ def test_the_gap_is_training_less_test_accuracy():
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda told: "{",
-        lambda told: "[]",
+        lambda _: "{",
+        lambda _: "[]",
         lambda told: json.dumps({**told, "more": 1}),
         lambda told: json.dumps({key: told[key] for key in told if key != "seed"}),
         lambda told: json.dumps({**told, "robustness": 3}),
