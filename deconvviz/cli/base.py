@@ -30,7 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[str, typer.Option(help="cifar10, folder, photos or shapes.")]
+Data = Annotated[
+    str,
+    typer.Option(help="cifar10, cifar100, mnist, fashion-mnist, folder, photos or shapes."),
+]
 DataDir = Annotated[
     Path | None, typer.Option(help="Where the pictures are; else DECONVVIZ_DATA, else the cache.")
 ]

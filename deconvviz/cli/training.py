@@ -31,7 +31,7 @@ def train(
     ] = "vgg",
     data: Data = "cifar10",
     data_dir: DataDir = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
     size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
     epochs: int = 15,
     seed: int = 0,

@@ -146,7 +146,7 @@ def decode_folders(folders: ClassFolders, title: str, request: Request) -> Datas
 
 def _content_key(folders: ClassFolders, request: Request) -> str:
     """SHA-256 of everything that decides the decoded pixels: names, bytes and the wanted form."""
-    form = [_DECODING, PIL.__version__, request.size, request.channels]
+    form = [_DECODING, PIL.__version__, request.size, request.channels_or(3)]
     digest = hashlib.sha256(json.dumps(form).encode())
     with _bar("reading", folders, request) as bar:
         for file in folders.files:
@@ -168,7 +168,7 @@ def _read(path: Path) -> bytes:
 
 def _decoded_blocks(folders: ClassFolders, request: Request) -> Iterator[NDArray[np.uint8]]:
     def decoded(file: str) -> NDArray[np.uint8]:
-        return decode(folders.root / file, request.size, request.channels)
+        return decode(folders.root / file, request.size, request.channels_or(3))
 
     first = decoded(folders.files[0]).shape
     with ThreadPoolExecutor() as pool, _bar("decoding", folders, request) as bar:

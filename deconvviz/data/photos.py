@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from deconvviz.data.dataset import Dataset, held_out
-from deconvviz.data.pictures import check_channels, grey
+from deconvviz.data.pictures import check_channels, in_channels
 from deconvviz.data.request import Request
 from deconvviz.errors import DataError
 from deconvviz.images import PHOTOGRAPHS, photograph
@@ -21,14 +21,13 @@ def load_photos(request: Request) -> Dataset:
     A label says which photograph a tile is from. Of each a fifth, the same at every call, is the
     test split. Tiles that touch look alike, so accuracy here proves only that training works.
     """
-    check_channels(request.channels)
+    channels = request.channels_or(3)
+    check_channels(channels)
     if request.split not in ("train", "test"):
         raise DataError(f"the photographs have no split `{request.split}`; they have train, test")
     tiles = [_tiles(name, 32 if request.size is None else request.size) for name in PHOTOGRAPHS]
     labels = torch.cat([torch.full((len(part),), label) for label, part in enumerate(tiles)])
-    images = torch.cat(tiles)
-    if request.channels == 1:
-        images = grey(images)
+    images = in_channels(torch.cat(tiles), channels)
     whole = Dataset(images, labels, tuple(PHOTOGRAPHS), "photographs of scikit-image")
     train, test = held_out(whole, _TEST_SHARE, seed=0)
     return train if request.split == "train" else test

@@ -11,7 +11,7 @@ from torch import Tensor
 from deconvviz.errors import DataError, PictureError
 from deconvviz.images import open_picture
 
-__all__ = ["check_channels", "decode", "grey"]
+__all__ = ["check_channels", "decode", "grey", "in_channels"]
 
 _MODES = {1: "L", 3: "RGB"}
 _BLOCK = 1024
@@ -48,6 +48,13 @@ def decode(path: Path, size: int | None, channels: int) -> NDArray[np.uint8]:
     image = image.convert(_MODES[channels])
     pixels = np.asarray(image).reshape(image.height, image.width, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def in_channels(images: Tensor, channels: int) -> Tensor:
+    """(N, 1 or 3, H, W) uint8 in 1 channel (luma) or 3 (a grey picture in three equal ones)."""
+    if images.shape[1] == channels:
+        return images
+    return grey(images) if channels == 1 else images.repeat(1, channels, 1, 1)
 
 
 def grey(images: Tensor) -> Tensor:

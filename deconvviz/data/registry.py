@@ -4,9 +4,11 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from deconvviz.data.cifar10 import load_cifar10
+from deconvviz.data.cifar10 import CIFAR10
+from deconvviz.data.cifar100 import CIFAR100
 from deconvviz.data.dataset import Dataset, joined
 from deconvviz.data.folders import load_folder
+from deconvviz.data.mnist import FASHION_MNIST, MNIST
 from deconvviz.data.photos import load_photos
 from deconvviz.data.request import Loader, Request
 from deconvviz.data.shapes import load_shapes
@@ -16,8 +18,11 @@ from deconvviz.images import MIN_SIDE
 __all__ = ["LOADERS", "load_dataset"]
 
 LOADERS: dict[str, Loader] = {
-    "cifar10": load_cifar10,
+    "cifar10": CIFAR10.load,
+    "cifar100": CIFAR100.load,
+    "fashion-mnist": FASHION_MNIST.load,
     "folder": load_folder,
+    "mnist": MNIST.load,
     "photos": load_photos,
     "shapes": load_shapes,
 }
@@ -30,7 +35,7 @@ def load_dataset(
     *,
     data_dir: str | PathLike[str] | None = None,
     size: int | None = None,
-    channels: int = 3,
+    channels: int | None = None,
     download: bool = False,
     byte_budget: int = 2**30,
     progress: bool = True,
@@ -38,16 +43,19 @@ def load_dataset(
     """Load one split of a named data set.
 
     Args:
-        name: "cifar10"; "folder", class folders of a person's own; "photos", tiles of the
-            photographs inside scikit-image; or "shapes", drawn here. The last two need no files.
+        name: "cifar10" or "cifar100"; "mnist" or "fashion-mnist"; "folder", class folders of a
+            person's own; "photos", tiles of the photographs inside scikit-image; or "shapes", drawn
+            here. The last two need no files.
         split: "train", "test", or "all", which is both, the training pictures first. A folder may
             also have "val"; one that is divided into such splits has no "all".
-        data_dir: where the pictures of "cifar10" and "folder" are.
+        data_dir: where the pictures are; a published set is else looked for in the folder that
+            DECONVVIZ_DATA names, then in the cache folder.
         size: the side of the pictures in pixels: a folder's are brought to it when decoded
             (the shorter side resized, antialiased bicubic, then the centre cut out); without one
             they must be alike. Photos and shapes are made in it, 32 unless stated.
-        channels: 1 (grey) or 3 (RGB); any number for "shapes".
-        download: fetch CIFAR-10 from its home where it is not found.
+        channels: 1 (grey) or 3 (RGB; a grey picture in three equal channels); any number for
+            "shapes". None is the set's own: 1 for the two MNISTs, 3 for all others.
+        download: fetch a published set from its home where it is not found.
         byte_budget: decoded folders larger than this are mapped from disk instead of held in
             memory.
         progress: whether work of more than a second shows a bar in the terminal.

@@ -16,10 +16,14 @@ class Request:
     split: str
     data_dir: Path | None
     size: int | None
-    channels: int
+    channels: int | None
     download: bool
     byte_budget: int
     progress: bool
+
+    def channels_or(self, own: int) -> int:
+        """The channels that were asked for, or else the `own` ones of the data set."""
+        return own if self.channels is None else self.channels
 
 
 Loader = Callable[[Request], Dataset]

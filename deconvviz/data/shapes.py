@@ -23,7 +23,8 @@ def load_shapes(request: Request) -> Dataset:
     if request.split not in _PICTURES:
         raise DataError(f"the shapes have no split `{request.split}`; they have train and test")
     seed = list(_PICTURES).index(request.split)
-    return draw_shapes(_PICTURES[request.split], request.size or 32, request.channels, seed)
+    count, channels = _PICTURES[request.split], request.channels_or(3)
+    return draw_shapes(count, request.size or 32, channels, seed)
 
 
 def draw_shapes(count: int, size: int = 32, channels: int = 3, seed: int = 0) -> Dataset:

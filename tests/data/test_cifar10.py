@@ -36,11 +36,12 @@ def original(monkeypatch, pictures):
     """Where torchvision was sent, by a stand-in that needs no files."""
     calls: list[dict[str, object]] = []
 
-    def cifar10(root, *, train, download):
+    def published(name, root, *, train, download):
+        assert name == "CIFAR10"
         calls.append({"root": root, "train": train, "download": download})
         return pictures.images.permute(0, 2, 3, 1).numpy(), pictures.labels.tolist()
 
-    monkeypatch.setattr(_torchvision, "cifar10", cifar10)
+    monkeypatch.setattr(_torchvision, "published", published)
     return calls
 
 
@@ -117,7 +118,7 @@ def test_missing_data_says_where_it_looked_and_how_to_get_it(cache, tmp_path, mo
 
 def test_missing_and_unexpected_classes_are_named(copy):
     (copy / "train" / "cat").rename(copy / "train" / "lynx")
-    with pytest.raises(DataError, match="ten class folders: missing cat, unexpected lynx"):
+    with pytest.raises(DataError, match="10 class folders: missing cat, unexpected lynx"):
         load(data_dir=copy)
     for number in range(12):
         (copy / "test" / f"x{number:02d}").mkdir()

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from deconvviz.data import draw_shapes
-from deconvviz.data.pictures import decode, grey
+from deconvviz.data.pictures import decode, grey, in_channels
 from deconvviz.errors import DataError
 
 
@@ -57,3 +57,13 @@ def test_tensors_become_grey_as_pillow_makes_them():
 def test_other_numbers_of_channels_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"to 1 channel .grey. or 3 .RGB., not 4"):
         decode(tmp_path / "a.png", 16, 4)
+
+
+def test_channels_are_repeated_or_weighed_or_left_alone():
+    colour = torch.randint(256, (3, 3, 5, 4), dtype=torch.uint8, generator=torch.Generator())
+    one = grey(colour)
+    assert in_channels(colour, 3) is colour
+    assert torch.equal(in_channels(colour, 1), one)
+    three = in_channels(one, 3)
+    assert three.shape == colour.shape
+    assert all(torch.equal(three[:, [c]], one) for c in range(3))

@@ -7,9 +7,7 @@ from deconvviz.errors import DataError
 
 
 def test_unknown_names_are_told_what_there_is():
-    with pytest.raises(
-        DataError, match="no data set `cifar`; there are cifar10, folder, photos, sh"
-    ):
+    with pytest.raises(DataError, match="no data set `cifar`; there are cifar10, cifar100, fash"):
         load_dataset("cifar")
 
 
