@@ -1,19 +1,27 @@
-"""Variations of a batch of pictures, computed on its own device without a loop over pictures."""
+"""Variations of a batch of pictures, computed on its own device.
 
+None but RandAugment, which torchvision does one picture at a time, loops over the pictures.
+"""
+
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from deconvviz.errors import DataError
+from deconvviz import _torchvision
+from deconvviz.errors import DataError, SettingError
 
-__all__ = ["Augmentation", "normalise"]
+__all__ = ["Augmentation", "normalise", "rotate"]
+
+_MOST = {"crop": math.inf, "cutout": math.inf, "rotation": 180, "randaugment": 30}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crop, mirror image and cutout, each picture its own.
+    """Random crop, mirror image, turn, RandAugment and cutout, in this order, each picture its own.
 
     Attributes:
         crop: pixels by which a picture may shift, each way; what comes into view is its reflection,
@@ -22,11 +30,31 @@ class Augmentation:
         cutout: side in pixels of a square hidden at a random place, partly outside at the border
             (DeVries & Taylor 2017, arXiv:1708.04552); it shows the picture's own mean, which needs
             no statistics of the data set. 0 switches it off.
+        rotation: degrees by which a picture may be turned, each way, as `rotate` does it. 0
+            switches it off.
+        randaugment: magnitude, 1 to 30, of RandAugment (Cubuk et al. 2019, arXiv:1909.13719): two
+            random operations such as shear, contrast and posterize. 0 switches it off. It takes one
+            picture after the other, 0.7 ms for one of 32 pixels on one core of a CPU: 20 times what
+            crop, flip and cutout together take.
+
+    Raises:
+        SettingError: an option is no such number, or out of its range.
     """
 
     crop: int = 4
     flip: bool = True
     cutout: int = 0
+    rotation: float = 0.0
+    randaugment: int = 0
+
+    def __post_init__(self) -> None:
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            whole = name == "rotation" or isinstance(value, int)
+            if not (whole and 0 <= value <= most and value < math.inf):
+                kind = "a number" if name == "rotation" else "a whole number"
+                limit = "0 or more" if most == math.inf else f"from 0 to {most}"
+                raise SettingError(f"{name} {value} cannot be; it is {kind}, {limit}")
 
     def __call__(
         self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None = None
@@ -42,9 +70,15 @@ class Augmentation:
             New pictures of the same shape, dtype and device.
 
         Raises:
-            DataError: the pictures are too small for the reflection.
+            DataError: the pictures are too small for the reflection, or none that RandAugment
+                takes.
         """
+        # What is switched off draws nothing: a recipe gives what it gave before there was more.
         images = self._shift_and_flip(images, generator, mirrored)
+        if self.rotation:
+            images = rotate(images, self._angles(images, generator))
+        if self.randaugment:
+            images = self._randaugment(images, generator)
         return self._cut_out(images, generator) if self.cutout else images
 
     def _shift_and_flip(
@@ -66,6 +100,20 @@ class Augmentation:
         source = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
         return images.flatten(2).gather(2, source.expand(-1, channels, -1)).view(images.shape)
 
+    def _angles(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) degrees, uniform in ±`rotation`."""
+        uniform = torch.rand(len(images), generator=generator, device=generator.device)
+        return (2 * uniform - 1).mul(self.rotation).to(images.device)
+
+    def _randaugment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        if images.dtype != torch.uint8 or images.shape[1] not in (1, 3):
+            raise DataError(
+                f"RandAugment takes uint8 pictures of 1 or 3 channels, these are {images.dtype} "
+                f"of {images.shape[1]}; set randaugment to 0"
+            )
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        return _torchvision.randaugment(images, self.randaugment, seed)
+
     def _cut_out(self, images: Tensor, generator: torch.Generator) -> Tensor:
         height, width = images.shape[-2:]
         (centre_y,) = _draw(height, 1, images, generator)
@@ -80,6 +128,32 @@ class Augmentation:
         start = centre - self.cutout // 2
         position = torch.arange(length, device=centre.device)
         return (position >= start) & (position < start + self.cutout)
+
+
+def rotate(images: Tensor, degrees: Tensor) -> Tensor:
+    """Turn each picture about its centre, counter-clockwise, by its own angle.
+
+    Args:
+        images: (B, C, H, W), uint8 or float.
+        degrees: (B,).
+
+    Returns:
+        New pictures of the same form, interpolated bilinearly; what comes into view is the
+        picture's reflection, the border row not repeated. 0 degrees give uint8 pictures back bit
+        for bit.
+    """
+    height, width = images.shape[-2:]
+    floats = images if images.is_floating_point() else images.float()
+    angle = degrees.to(floats).deg2rad()
+    cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    # In affine_grid's units each axis goes from -1 to 1, whatever its length.
+    tall = max(height - 1, 1) / max(width - 1, 1)
+    theta = torch.stack([cos, -sin * tall, none, sin / tall, cos, none], dim=1).view(-1, 2, 3)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=True)
+    turned = functional.grid_sample(
+        floats, grid, "bilinear", padding_mode="reflection", align_corners=True
+    )
+    return turned if images.is_floating_point() else turned.round().to(images.dtype)
 
 
 def _draw(high: int, rows: int, images: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,11 +1,16 @@
 """Variations of a batch, held against every picture that each variation may give."""
 
+import hashlib
+import math
+
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
-from deconvviz.data import Augmentation, draw_shapes, normalise
-from deconvviz.errors import DataError
+from deconvviz.data import Augmentation, augment, draw_shapes, normalise
+from deconvviz.data.augment import rotate
+from deconvviz.errors import DataError, SettingError
 
 
 def generator(seed=0):
@@ -95,6 +100,124 @@ def test_cutout_hides_one_square_of_the_stated_side_with_the_mean_and_nothing_el
             assert length == side or (length < side and (low == 0 or high == 11))
         seen.add((top, bottom, left, right))
     assert len(seen) > 90  # of the 144 places for the centre
+
+
+def test_what_later_variations_draw_leaves_recipes_without_them_as_they_were():
+    """The digest of what these three gave before there was rotation or RandAugment."""
+    images, source = draw_shapes(64).images, generator(11)
+    digest = hashlib.sha256()
+    for options in ({}, {"cutout": 8}, {"crop": 2, "flip": False, "cutout": 5}):
+        digest.update(Augmentation(**options)(images, source).numpy().tobytes())
+    digest.update(torch.rand(4, generator=source).numpy().tobytes())
+    assert digest.hexdigest().startswith("04e0a5d2331f774440bd7711d6a1cb17")
+
+
+def test_no_turn_is_the_identity_and_a_quarter_is_that_of_the_pixels():
+    images = draw_shapes(6, size=13).images
+    degrees = torch.tensor([0.0, 90.0, 180.0, 270.0, -90.0, 360.0])
+    turned = rotate(images, degrees)
+    for picture, result, quarters in zip(images, turned, (0, 1, 2, 3, -1, 0), strict=True):
+        assert torch.equal(result, picture.rot90(quarters, (1, 2)))
+
+
+@pytest.mark.parametrize("form", [(12, 12), (9, 16)])
+def test_a_turn_is_the_bilinear_one_of_scipy_with_mirrored_borders(form):
+    images = torch.rand(8, 2, *form, generator=generator(), dtype=torch.float64)
+    degrees = torch.linspace(-170, 175, 8)
+    centre = (np.array(form) - 1) / 2
+    y, x = np.indices(form) - centre[:, None, None]
+    for picture, result, angle in zip(images, rotate(images, degrees), degrees, strict=True):
+        turn = math.radians(angle)
+        # where a pixel of the result comes from: y points down, so this turns back, clockwise
+        places = [math.sin(turn) * x + math.cos(turn) * y, math.cos(turn) * x - math.sin(turn) * y]
+        places = np.stack(places) + centre[:, None, None]
+        for channel, found in zip(picture.numpy(), result.numpy(), strict=True):
+            wanted = ndimage.map_coordinates(channel, places, order=1, mode="mirror")
+            np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_angles_are_uniform_between_both_limits_and_each_picture_has_its_own(monkeypatch):
+    angles = []
+
+    def spy(images, degrees):
+        angles.append(degrees)
+        return images
+
+    monkeypatch.setattr(augment, "rotate", spy)
+    images = torch.zeros(20_000, 1, 8, 8, dtype=torch.uint8)
+    Augmentation(crop=0, flip=False, rotation=30)(images, generator())
+    (drawn,) = angles
+    assert drawn.unique().numel() > 19_900
+    assert drawn.abs().max() <= 30
+    assert abs(drawn.mean()) < 0.5  # four deviations
+    counts = torch.histc(drawn, bins=10, min=-30, max=30)
+    assert ((counts - 2000) ** 2 / 2000).sum() < 27.9  # chi-squared of 9 degrees: 999 of 1000
+
+
+def test_rotation_keeps_the_form_and_comes_before_cutout():
+    images = draw_shapes(16, size=12).images
+    turned = Augmentation(crop=0, flip=False, rotation=45)(images, generator(2))
+    assert (turned.shape, turned.dtype) == (images.shape, torch.uint8)
+    hidden = Augmentation(crop=0, flip=False, rotation=45, cutout=4)(images, generator(2))
+    changed = (hidden != turned).any(dim=1)
+    assert 0 < changed.sum((1, 2)).max() <= 16
+
+
+@pytest.mark.parametrize("options", [{"rotation": 20}, {"randaugment": 9}])
+def test_rotation_and_randaugment_follow_the_generator_alone(options):
+    images = draw_shapes(12).images
+    augmentation = Augmentation(crop=0, flip=False, **options)
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    source = generator(4)
+    once = augmentation(images, source)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(once, images)
+    assert not torch.equal(once, augmentation(images, source))
+    torch.manual_seed(99)
+    assert torch.equal(once, augmentation(images, generator(4)))
+
+
+def test_randaugment_changes_more_with_its_magnitude_and_takes_grey():
+    images = draw_shapes(60, channels=1).images.float()
+    changes = [
+        (Augmentation(0, False, randaugment=m)(images.byte(), generator()) - images).abs().mean()
+        for m in (1, 10, 30)
+    ]
+    assert changes == sorted(changes)
+
+
+def test_randaugment_refuses_what_it_cannot_take():
+    augmentation = Augmentation(randaugment=5)
+    for images in (draw_shapes(2, channels=4).images, draw_shapes(2).images.float()):
+        with pytest.raises(DataError, match=r"RandAugment takes uint8 pictures of 1 or 3 channels"):
+            augmentation(images, generator())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"crop": -1}, "crop -1 cannot be; it is a whole number, 0 or more"),
+        ({"crop": 1.5}, "crop 1.5 cannot be"),
+        ({"cutout": -8}, "cutout -8 cannot be"),
+        ({"cutout": math.nan}, "cutout nan cannot be"),
+        ({"rotation": -1.0}, "rotation -1.0 cannot be; it is a number, from 0 to 180"),
+        ({"rotation": math.nan}, "rotation nan cannot be"),
+        ({"rotation": math.inf}, "rotation inf cannot be"),
+        ({"randaugment": 31}, "randaugment 31 cannot be; it is a whole number, from 0 to 30"),
+        ({"randaugment": 2.5}, "randaugment 2.5 cannot be"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        Augmentation(**options)
+
+
+@pytest.mark.gpu
+def test_gpu_turns_as_the_cpu_does_but_for_rounding():
+    images, augmentation = draw_shapes(64).images, Augmentation(rotation=30)
+    there = augmentation(images.cuda(), generator()).cpu().int()
+    assert (there - augmentation(images, generator())).abs().max() <= 1
 
 
 @pytest.mark.gpu
