@@ -1,5 +1,6 @@
 """How good a classifier is: accuracy, per class, and what it takes for what."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from deconvviz.data import Dataset, normalise
 from deconvviz.errors import DataError
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "answers", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,46 @@ def evaluate(
     Raises:
         DataError: the model does not give a logit for each class of the data.
     """
-    device = next(model.parameters()).device
+    device = _device(model)
     classes = len(dataset.classes)
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
+    for logits, labels in answers(
+        model, dataset, mean, std, batch_size=batch_size, autocast=autocast
+    ):
+        loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
+        confusion += torch.bincount(
+            labels * classes + logits.argmax(1), minlength=classes * classes
+        )
+    matrix = confusion.view(classes, classes).cpu()
+    return Evaluation(matrix, dataset.classes, loss.item() / max(len(dataset), 1))
+
+
+@torch.inference_mode()
+def answers(
+    model: nn.Module,
+    dataset: Dataset,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    *,
+    batch_size: int = 500,
+    autocast: torch.dtype = torch.float32,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What a classifier says of every picture, batch by batch; the arguments are `evaluate`'s.
+
+    Yields:
+        Logits (B, classes), float32, and labels (B,), both on the model's device.
+
+    Raises:
+        DataError: the pictures have other channels than the mean, or the model does not give a
+            logit for each class of the data.
+    """
+    if len(mean) != dataset.images.shape[1]:
+        raise DataError(
+            f"`{dataset.title}` has pictures of {dataset.images.shape[1]} channels, and the "
+            f"network takes {len(mean)}; load them with channels={len(mean)}"
+        )
+    device = _device(model)
     was_training = model.training
     model.eval()
     try:
@@ -77,14 +114,13 @@ def evaluate(
             labels = dataset.labels[start : start + batch_size].to(device)
             with torch.autocast(device.type, autocast, enabled=autocast != torch.float32):
                 logits = _logits(model, normalise(images, mean, std), dataset.classes)
-            loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
-            confusion += torch.bincount(
-                labels * classes + logits.argmax(1), minlength=classes * classes
-            )
+            yield logits, labels
     finally:
         model.train(was_training)
-    matrix = confusion.view(classes, classes).cpu()
-    return Evaluation(matrix, dataset.classes, loss.item() / max(len(dataset), 1))
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
 
 
 def _logits(model: nn.Module, images: Tensor, classes: tuple[str, ...]) -> Tensor:
