@@ -1,6 +1,5 @@
 """The atlas: what excites every unit of a network most, over a whole data set."""
 
-from deconvviz.atlas.peers import Peers
 from deconvviz.atlas.store import FILE, Atlas, Header, Moment, Units, load_atlas
 from deconvviz.atlas.sweep import build_atlas
 from deconvviz.atlas.tally import EDGES
@@ -11,7 +10,6 @@ __all__ = [
     "Atlas",
     "Header",
     "Moment",
-    "Peers",
     "Units",
     "build_atlas",
     "load_atlas",

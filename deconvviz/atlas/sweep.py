@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from deconvviz.atlas.peers import Peers
 from deconvviz.atlas.store import FILE, Atlas, Header, Sweep, empty, load_sweep
 from deconvviz.bundles import Bundle
 from deconvviz.checkpoint import versions
@@ -15,6 +14,7 @@ from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.tape import weight_of
 from deconvviz.errors import AtlasError, DataError, SettingError
+from deconvviz.peers import Peers
 from deconvviz.progress import Progress
 
 __all__ = ["PARTIAL", "build_atlas"]

@@ -69,8 +69,9 @@ def build(
     Under `torchrun --nproc-per-node N -m deconvviz atlas build …` N processes share the work, and
     the file is the same.
     """
-    from deconvviz.atlas import FILE, Peers, build_atlas
+    from deconvviz.atlas import FILE, build_atlas
     from deconvviz.atlas.shelf import atlas_folder
+    from deconvviz.peers import Peers
     from deconvviz.training.device import find_device
 
     if out is None and (layer or not statistics):

@@ -4,112 +4,41 @@ A run is a folder: `config.json`, `metrics.jsonl` (a line an epoch), `snapshots/
 stages at chosen epochs), `state.pt` (all that a resume needs) and at the end `model.safetensors`
 with its card `model.md`. Each epoch draws its random numbers from (seed, epoch), so that a run that
 was killed and taken up again ends, on the CPU, with bit-equal weights.
+
+Under `torchrun`, each process learns from its part of every batch, and gradients are averaged.
 """
 
 import io
 import json
-import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
 from deconvviz.card import card
 from deconvviz.checkpoint import Description, load_checkpoint, save_checkpoint, versions
-from deconvviz.data import Augmentation, Dataset, normalise
-from deconvviz.errors import CheckpointError, DataError, SettingError
+from deconvviz.data import Dataset, normalise
+from deconvviz.errors import CheckpointError, DataError, DivergedError, SettingError
 from deconvviz.files import write_atomically
 from deconvviz.models import build
-from deconvviz.training.decoder import Decoder, reconstruction_loss
+from deconvviz.peers import Peers
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.evaluate import Evaluation, evaluate
+from deconvviz.training.feed import Batch, Feed
 from deconvviz.training.limit import limit_kernels
-from deconvviz.training.muon import Muon
+from deconvviz.training.objective import Objective, Terms
+from deconvviz.training.optimisers import optimisers, set_pace
+from deconvviz.training.recipe import Recipe
 from deconvviz.training.start import decorrelated_start
+from deconvviz.training.teacher import Teacher
 
-PRECISIONS = ("auto", "bf16", "float32")
+__all__ = ["Run", "read_metrics", "train"]
 
-__all__ = ["Recipe", "Run", "train"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; every figure of a run's card follows from it, the data and the device.
-
-    Attributes:
-        model: A name of `models.MODELS`.
-        epochs: Passes over the training pictures.
-        seed: Of the initial weights, the order of the pictures and their augmentation.
-        batch_size: Pictures in one step; the last, smaller batch of an epoch is left out.
-        peak_rate: Of SGD. All rates follow one cycle: from 0 to their peak in `warmup` of all
-            steps, then linearly to 0.
-        kernel_rate: Of Muon, likewise, for the kernels whose scale BatchNorm undoes; 0 leaves
-            these to SGD too.
-        warmup: The share of steps before the peak.
-        momentum: Of both, with Nesterov's correction.
-        weight_decay: Of SGD, on kernels and matrices; BatchNorm's scales and the last biases have
-            none.
-        shift_rate: BatchNorm's shifts learn this many times faster, with a weight decay as many
-            times smaller, which saves epochs (Jordan 2024, arXiv:2404.00498).
-        label_smoothing: The share of the target spread over all classes.
-        augmentation: Crop, flip and cutout. A picture that is mirrored in one epoch is not in the
-            next (Jordan 2024): both sides are seen equally often.
-        deconv_weight: Of the deconvolution decoder's mean squared error beside the cross-entropy;
-            0 trains the classifier alone.
-        largest_rms: The root mean square to which longer kernels of the classifier's convolutions
-            are shortened after each step; 0 lets them grow. Zeiler & Fergus (2014) took 0.1.
-        snapshots: The epochs whose convolutional stages are kept; 0 is the initial weights.
-        precision: "bf16", "float32", or "auto" for the one that is faster on the device.
-        half: Store the checkpoint and the snapshots in float16.
-    """
-
-    model: str = "vgg"
-    epochs: int = 15
-    seed: int = 0
-    batch_size: int = 128
-    peak_rate: float = 0.125
-    kernel_rate: float = 0.0
-    warmup: float = 0.2
-    momentum: float = 0.9
-    weight_decay: float = 1.3e-3
-    shift_rate: float = 16.0
-    label_smoothing: float = 0.1
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(cutout=8))
-    deconv_weight: float = 0.0
-    largest_rms: float = 0.0
-    snapshots: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
-    precision: str = "auto"
-    half: bool = False
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise SettingError(
-                f"no precision `{self.precision}`; there are {', '.join(PRECISIONS)}"
-            )
-        least: dict[str, float] = {"epochs": 1, "batch_size": 2, "seed": 0}
-        weights_and_rates = ("deconv_weight", "peak_rate", "kernel_rate", "largest_rms")
-        least |= dict.fromkeys(weights_and_rates, 0.0)
-        for name, value in least.items():
-            if not value <= getattr(self, name) < math.inf:
-                asked = getattr(self, name)
-                raise SettingError(f"{name} {asked} cannot be; it is {value} or more")
-        if self.largest_rms and self.kernel_rate:
-            raise SettingError(
-                f"largest_rms {self.largest_rms} and kernel_rate {self.kernel_rate} both set how "
-                "long kernels are; set one of them to 0"
-            )
-
-    def pace(self, progress: float) -> float:
-        """The share of their peaks that all rates have when a share `progress` is done."""
-        if progress < self.warmup:
-            return progress / self.warmup
-        return (1 - progress) / (1 - self.warmup)
+_LOOK = 50  # steps between two looks at the loss: reading a number waits for the device
 
 
 @dataclass(frozen=True)
@@ -132,7 +61,9 @@ def train(
     test: Dataset,
     folder: Path,
     *,
+    unlabelled: Dataset | None = None,
     device: str | torch.device = "cpu",
+    peers: Peers | None = None,
     progress: bool = True,
 ) -> Run:
     """Train `recipe.model`, or take up the run in `folder` where it was left.
@@ -144,29 +75,41 @@ def train(
         training: uint8 pictures with labels, copied to the device whole.
         test: Measured once an epoch for the curve; nothing is chosen by it.
         folder: Of this run; made where missing.
+        unlabelled: More pictures of the same size, for what needs no labels; theirs are not read.
         device: Where to train.
+        peers: The processes that share the work; by default this one alone.
         progress: Show a bar with loss, accuracy, pictures a second and the time left.
 
     Raises:
-        DataError: fewer pictures than one batch, or `test` has other classes.
+        DataError: fewer pictures than one batch, or `test` has other classes, or the recipe wants
+            pictures without labels and there are none.
+        SettingError: the processes cannot share a batch evenly.
         CheckpointError: `folder` holds a run of another recipe or other data.
+        DivergedError: the loss is no number any more; a checkpoint of the epoch before is kept.
     """
-    _check(recipe, training, test)
-    loop = _Loop(recipe, training, test, folder, torch.device(device))
+    peers = peers or Peers()
+    _check(recipe, training, test, unlabelled, peers)
+    device = peers.device(torch.device(device))
+    loop = _Loop(recipe, training, test, unlabelled, folder, device, peers)
     done = loop.resume()
     try:
-        with loop.bar(done, progress) as bar:
+        with loop.bar(done, progress and peers.leads) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
                 loop.epoch(epoch, bar)
                 done = epoch
     except KeyboardInterrupt:
         done = loop.resume()
         tqdm.write(f"stopped; {done} of {recipe.epochs} epochs are kept, the same command goes on")
+    except DivergedError:
+        loop.finish(loop.resume())
+        raise
     return loop.finish(done)
 
 
-def _check(recipe: Recipe, training: Dataset, test: Dataset) -> None:
-    if len(training) < recipe.batch_size:
+def _check(
+    recipe: Recipe, training: Dataset, test: Dataset, unlabelled: Dataset | None, peers: Peers
+) -> None:
+    if len(training) < recipe.batch_size and not recipe.steps:
         raise DataError(
             f"{len(training)} training pictures are fewer than one batch of {recipe.batch_size}; "
             "ask for a smaller batch or give more pictures"
@@ -176,31 +119,50 @@ def _check(recipe: Recipe, training: Dataset, test: Dataset) -> None:
             f"training and test data have different classes: {', '.join(training.classes[:5])} … "
             f"and {', '.join(test.classes[:5])} …"
         )
+    if recipe.unlabelled_batch and unlabelled is None:
+        raise DataError(
+            f"{recipe.unlabelled_batch} pictures without labels in each step, and none were given; "
+            "give some or set unlabelled_batch to 0"
+        )
+    if recipe.batch_size % peers.size or recipe.unlabelled_batch % peers.size:
+        raise SettingError(
+            f"{peers.size} processes cannot share a batch of {recipe.batch_size} (and "
+            f"{recipe.unlabelled_batch} without labels) evenly; ask for a multiple of {peers.size}"
+        )
 
 
 class _Loop:
     """The state that one run carries from epoch to epoch."""
 
     def __init__(
-        self, recipe: Recipe, training: Dataset, test: Dataset, folder: Path, device: torch.device
+        self,
+        recipe: Recipe,
+        training: Dataset,
+        test: Dataset,
+        unlabelled: Dataset | None,
+        folder: Path,
+        device: torch.device,
+        peers: Peers,
     ) -> None:
-        self.folder, self.device, self.test = folder, device, test
-        self.data = training.to(device)
+        self.folder, self.device, self.test, self.peers = folder, device, test, peers
+        self.data = training
+        more = unlabelled if recipe.unlabelled_batch else None
+        self.more = more.fingerprint if more else None
         self.mean, self.std = training.channel_statistics()
-        channels, size = training.images.shape[1], training.images.shape[-1]
+        channels, height, width = training.images.shape[1:]
         torch.manual_seed(recipe.seed)
-        self.model = build(
-            recipe.model, channels=channels, classes=len(training.classes), size=size
-        )
-        decorrelated_start(self.model, self.normalised(training.images[:2000]).cpu())
-        self.decoder = Decoder(self.model, channels) if recipe.deconv_weight else None
-        self.parts = nn.ModuleList([self.model, *([self.decoder] if self.decoder else [])])
-        self.parts.to(device).to(memory_format=torch.channels_last)
+        model = build(recipe.model, channels=channels, classes=len(training.classes), size=width)
+        decorrelated_start(model, self.normalised(training.images[:2000]).cpu())
+        objective = Objective(model, (channels, height, width), recipe)
+        self.parts = objective.to(device).to(memory_format=torch.channels_last)
+        self.model = model
         self.recipe = self.settled(recipe)
         self.autocast = torch.bfloat16 if self.recipe.precision == "bf16" else torch.float32
-        self.optimisers = _optimisers(self.parts, self.recipe)
-        bits = torch.randint(2, (len(training),), generator=_generator(recipe.seed))
-        self.mirrored = bits.bool().to(device)  # in even epochs; the others in odd ones
+        self.optimisers = optimisers(self.parts, self.recipe)
+        self.teacher = Teacher(model, recipe.teacher_decay) if recipe.consistency_weight else None
+        self.shared = _shared(self.parts, peers, device)
+        self.feed = Feed(training, more, self.recipe, device, peers)
+        self.steps = self.feed.steps
         self.seconds = 0.0
 
     def settled(self, recipe: Recipe) -> Recipe:
@@ -212,26 +174,32 @@ class _Loop:
             # A run from before there was a setting was trained as that setting's default does.
             had = json.loads(json.dumps(asdict(Recipe()))) | before["recipe"]
             wanted["precision"] = had["precision"]
-            if json.loads(json.dumps(wanted)) != had or before["data"] != self.data.fingerprint:
+            data = (before["data"], before.get("unlabelled"))
+            differs = _difference(had, json.loads(json.dumps(wanted)))
+            if differs or data != (self.data.fingerprint, self.more):
                 raise CheckpointError(
-                    f"{self.folder} holds a run of another recipe or other data; "
-                    "give the same options to go on, or another folder"
+                    f"{self.folder} holds a run of another recipe or other data "
+                    f"({differs or 'the pictures differ'}); give the same options to go on, or "
+                    "another folder"
                 )
         elif recipe.precision == "auto":
-            batch = self.normalised(self.data.images[: recipe.batch_size])
-            wanted["precision"] = faster_precision(self.model, batch)
-        config = {"recipe": wanted, "data": self.data.fingerprint}
-        write_atomically(path, json.dumps(config, indent=1))
+            batch = self.normalised(self.data.images[: recipe.batch_size].to(self.device))
+            choice = faster_precision(self.model, batch)
+            wanted["precision"] = self.peers.share(choice)[0]
+        self.peers.share(None)  # all have looked before one writes
+        if self.peers.leads:
+            config = {"recipe": wanted, "data": self.data.fingerprint, "unlabelled": self.more}
+            write_atomically(path, json.dumps(config, indent=1))
         return replace(recipe, precision=wanted["precision"])
 
     def normalised(self, images: Tensor) -> Tensor:
         return normalise(images, self.mean, self.std)
 
     def bar(self, done: int, progress: bool) -> "tqdm[Any]":
-        steps = len(self.data) // self.recipe.batch_size
+        pictures = self.steps * self.recipe.batch_size
         return tqdm(
-            total=self.recipe.epochs * steps * self.recipe.batch_size,
-            initial=done * steps * self.recipe.batch_size,
+            total=self.recipe.epochs * pictures,
+            initial=done * pictures,
             unit=" images",
             unit_scale=True,
             disable=not progress,
@@ -239,74 +207,80 @@ class _Loop:
         )
 
     def epoch(self, epoch: int, bar: "tqdm[Any]") -> None:
-        """One pass over the training pictures, its line of metrics, and the state after it."""
+        """Its steps, its line of metrics, and the state after it."""
         started = time.perf_counter()
         self.model.train()
-        loss = torch.zeros(3, device=self.device)  # cross-entropy, reconstruction, hits; summed
-        seen = 0
-        for progress, images, labels in self.batches(epoch):
-            loss += self.step(self.recipe.pace(progress), images, labels)
-            seen += len(labels)
-            bar.update(len(labels))
-            if seen % (50 * len(labels)) == 0:  # seldom: reading a number waits for the device
+        size = self.recipe.batch_size
+        summed = torch.zeros(len(Terms._fields), device=self.device)
+        bad = torch.zeros((), device=self.device)  # the first step whose loss is no number
+        for count, batch in enumerate(self.feed.batches(epoch), 1):
+            terms = self.step(batch, (epoch - 1) * self.steps + count)
+            bad = torch.where((bad == 0) & ~terms.isfinite().all(), count, bad)
+            summed += terms
+            bar.update(size)
+            if count % _LOOK == 0 or count == self.steps:
+                self.stop_if(int(bad), epoch)
+                loss, accuracy = float(summed[0]) / count, float(summed[-1]) / count
                 bar.set_description(f"epoch {epoch}/{self.recipe.epochs}")
-                bar.set_postfix(loss=f"{loss[0] / seen:.3f}", acc=f"{loss[2] / seen:.1%}")
+                bar.set_postfix(loss=f"{loss:.3f}", acc=f"{accuracy:.1%}")
         self.seconds += time.perf_counter() - started
-        self.record(epoch, *(loss / seen).tolist())
+        self.record(epoch, Terms(*(summed / self.steps).cpu()))
 
-    def batches(self, epoch: int) -> Iterator[tuple[float, Tensor, Tensor]]:
-        """The share of all steps done, normalised augmented pictures, labels."""
-        size, total = self.recipe.batch_size, len(self.data) // self.recipe.batch_size
-        # numbers for the dropout and the like of a model, and for the order and the augmentation
-        seed = self.recipe.seed * 100_003 + epoch
-        torch.manual_seed(seed)
-        generator = _generator(seed, self.device)
-        order = torch.randperm(len(self.data), generator=generator, device=self.device)
-        mirrored = self.mirrored ^ bool(epoch % 2)
-        for step in range(total):
-            index = order[step * size : (step + 1) * size]
-            images = self.recipe.augmentation(self.data.images[index], generator, mirrored[index])
-            progress = (epoch - 1 + (step + 1) / total) / self.recipe.epochs
-            yield progress, self.normalised(images), self.data.labels[index]
+    def stop_if(self, bad: int, epoch: int) -> None:
+        """Stop where the loss of a step of this epoch, counted from 1, is no number."""
+        if not bad:
+            return
+        step = (epoch - 1) * self.steps + bad
+        pace = self.recipe.pace(step / (self.steps * self.recipe.epochs))
+        raise DivergedError(
+            f"the loss is no number from step {step} on (epoch {epoch}), at a learning rate of "
+            f"{pace * self.recipe.peak_rate:.3g}; {self.folder / 'model.safetensors'} holds epoch "
+            f"{epoch - 1}, the last good one; train again with a lower rate, in another folder"
+        )
 
-    def step(self, pace: float, images: Tensor, labels: Tensor) -> Tensor:
-        """One step of learning; returns summed cross-entropy, reconstruction error and hits."""
+    def step(self, batch: Batch, number: int) -> Tensor:
+        """One step of learning, the `number`-th of all; returns `Terms` as a tensor."""
         with torch.autocast(
             self.device.type, self.autocast, enabled=self.autocast != torch.float32
         ):
-            features = self.model.features(images)
-            logits = self.model.head(features).float()
-            reconstruction = self.decoder(features) if self.decoder else images
-        entropy = functional.cross_entropy(
-            logits, labels, label_smoothing=self.recipe.label_smoothing
-        )
-        error = reconstruction_loss(reconstruction, images)
+            taught = None
+            if self.teacher and batch.second is not None:
+                taught = self.teacher.probabilities(batch.second)
+            terms = Terms(*self.shared(batch.images, batch.targets, taught))
         self.parts.zero_grad()
-        torch.autograd.backward(entropy + self.recipe.deconv_weight * error)
+        torch.autograd.backward(self.parts.total(terms, batch.progress))
+        set_pace(self.optimisers, self.recipe.pace(batch.progress))
         for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = pace * group["peak"]
             optimiser.step()
         if self.recipe.largest_rms:
             limit_kernels(self.model, self.recipe.largest_rms)
-        hits = (logits.argmax(1) == labels).sum()
-        return torch.stack([entropy.detach(), error.detach(), hits / len(labels)]) * len(labels)
+        if self.teacher:
+            self.teacher.follow(self.model, number)
+        told = torch.stack([term.detach() for term in terms])
+        if self.peers.size > 1:
+            distributed.all_reduce(told)
+        return told / self.peers.size
 
-    def record(self, epoch: int, entropy: float, error: float, accuracy: float) -> None:
-        result = evaluate(self.model, self.test, self.mean, self.std, autocast=self.autocast)
-        line: dict[str, float] = {
-            "epoch": epoch,
-            "train_loss": round(entropy, 5),
-            "train_accuracy": round(accuracy, 5),
-            "test_loss": round(result.loss, 5),
-            "test_accuracy": round(result.accuracy, 5),
-            "seconds": round(self.seconds, 1),
-        }
-        if self.decoder:
-            line["reconstruction_error"] = round(error, 5)
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        self.keep(epoch)
+    def record(self, epoch: int, terms: Terms) -> None:
+        """Write the epoch's line of metrics, and what a resume needs."""
+        if self.peers.leads:
+            result = evaluate(self.model, self.test, self.mean, self.std, autocast=self.autocast)
+            line: dict[str, float] = {
+                "epoch": epoch,
+                "train_loss": round(float(terms.classification), 5),
+                "train_accuracy": round(float(terms.hits), 5),
+                "test_loss": round(result.loss, 5),
+                "test_accuracy": round(result.accuracy, 5),
+                "seconds": round(self.seconds, 1),
+            }
+            if self.parts.regulariser:
+                line["reconstruction_error"] = round(float(terms.reconstruction), 5)
+            if self.teacher:
+                line["consistency"] = round(float(terms.consistency), 5)
+            with (self.folder / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            self.keep(epoch)
+        self.peers.share(None)
 
     def keep(self, epoch: int) -> None:
         """Write what a resume needs, and the snapshot where one was asked for."""
@@ -319,6 +293,7 @@ class _Loop:
             "seconds": self.seconds,
             "parts": self.parts.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "teacher": self.teacher.network.state_dict() if self.teacher else {},
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -327,19 +302,23 @@ class _Loop:
     def resume(self) -> int:
         """Take up the last whole epoch and return its number; 0 for a new run."""
         path = self.folder / "state.pt"
-        if not path.is_file():
-            self.keep(0)
+        there = self.peers.share(path.is_file())[0]
+        if not there:
+            if self.peers.leads:
+                self.keep(0)
             return 0
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.parts.load_state_dict(state["parts"])
         for optimiser, before in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(before)
+        if self.teacher:
+            self.teacher.network.load_state_dict(state["teacher"])
         self.seconds = state["seconds"]
-        # a kill between the two writes of an epoch leaves a line that the state knows nothing of
-        kept = [line for line in read_metrics(self.folder) if line["epoch"] <= state["epoch"]]
-        write_atomically(
-            self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept)
-        )
+        if self.peers.leads:
+            # a kill between the two writes of an epoch leaves a line that the state does not know
+            kept = [line for line in read_metrics(self.folder) if line["epoch"] <= state["epoch"]]
+            lines = "".join(json.dumps(line) + "\n" for line in kept)
+            write_atomically(self.folder / "metrics.jsonl", lines)
         return int(state["epoch"])
 
     def describe(self, epoch: int, **results: Any) -> Description:
@@ -365,6 +344,12 @@ class _Loop:
 
     def finish(self, epoch: int) -> Run:
         """Write the checkpoint, measured as it is stored, and its card."""
+        result = self.publish(epoch) if self.peers.leads else None
+        measured = self.peers.share(result)[0]
+        assert measured is not None
+        return Run(self.folder, epoch, measured)
+
+    def publish(self, epoch: int) -> Evaluation:
         path = self.folder / "model.safetensors"
         save_checkpoint(path, self.model, self.describe(epoch), half=self.recipe.half)
         stored = load_checkpoint(path).network().to(self.device)
@@ -381,7 +366,7 @@ class _Loop:
         )
         save_checkpoint(path, self.model, description, half=self.recipe.half)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))
-        return Run(self.folder, epoch, result)
+        return result
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
@@ -397,30 +382,18 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
     return metrics
 
 
-def _generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
-    return torch.Generator(device).manual_seed(seed)
+def _shared(parts: Objective, peers: Peers, device: torch.device) -> nn.Module:
+    """What a step calls: among several processes, what averages their gradients too.
+
+    BatchNorm normalises each process's part by itself; the running statistics are the first one's.
+    """
+    if peers.size == 1:
+        return parts
+    places = [device.index] if device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(parts, device_ids=places)
 
 
-def _optimisers(parts: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for kernels whose scale BatchNorm undoes, SGD for the rest."""
-    # a convolution has no bias because BatchNorm follows, which would undo that too
-    free = [m.weight for m in parts.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
-    turned = free if recipe.kernel_rate else []
-    shifts = [m.bias for m in parts.modules() if isinstance(m, nn.BatchNorm2d)]
-    # lists, not sets: a resume finds the momentum of a parameter by its place
-    rest = [p for p in parts.parameters() if not any(p is q for q in (*turned, *shifts))]
-    peak, decay, momentum = recipe.peak_rate, recipe.weight_decay, recipe.momentum
-    groups = [
-        {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "peak": peak},
-        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "peak": peak},
-        {
-            "params": shifts,
-            "weight_decay": decay / recipe.shift_rate,
-            "peak": peak * recipe.shift_rate,
-        },
-    ]
-    sgd = torch.optim.SGD(groups, lr=peak, momentum=momentum, nesterov=True)
-    if not turned:
-        return [sgd]
-    kernels = {"params": turned, "peak": recipe.kernel_rate}
-    return [sgd, Muon([kernels], lr=recipe.kernel_rate, momentum=momentum)]
+def _difference(had: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """The options that differ, with both values."""
+    names = [name for name in wanted if wanted[name] != had.get(name)]
+    return ", ".join(f"{name} was {had.get(name)}, not {wanted[name]}" for name in names)

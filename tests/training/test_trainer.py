@@ -1,6 +1,9 @@
 """The trainer: it learns, it can be killed, and it says what it did."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -8,8 +11,9 @@ import torch
 
 from deconvviz.checkpoint import load_checkpoint
 from deconvviz.data import draw_shapes
-from deconvviz.errors import CheckpointError, DataError, SettingError
-from deconvviz.training import Recipe, evaluate, read_metrics, train
+from deconvviz.errors import CheckpointError, DataError, DivergedError, SettingError
+from deconvviz.peers import Peers
+from deconvviz.training import Design, Recipe, evaluate, read_metrics, train
 from deconvviz.training.trainer import _Loop
 
 RECIPE = Recipe(
@@ -26,24 +30,24 @@ def run(folder, shapes, recipe=RECIPE):
     return train(recipe, *shapes, folder, progress=False)
 
 
-def killed_in_epoch(epoch, error, monkeypatch):
+def killed_in_epoch(epoch, error, monkeypatch, after=3):
     """Let the next run die in the middle of `epoch`."""
     real = _Loop.step
 
     def step(self, *args):
-        if self.now == epoch and self.count == 3:
+        if self.now == epoch and self.count == after:
             raise error
         self.count += 1
         return real(self, *args)
 
-    real_batches = _Loop.batches
+    real_epoch = _Loop.epoch
 
-    def batches(self, now):
+    def run_epoch(self, now, bar):
         self.now, self.count = now, 0
-        return real_batches(self, now)
+        return real_epoch(self, now, bar)
 
     monkeypatch.setattr(_Loop, "step", step)
-    monkeypatch.setattr(_Loop, "batches", batches)
+    monkeypatch.setattr(_Loop, "epoch", run_epoch)
 
 
 def test_it_learns_what_chance_cannot(tmp_path, shapes):
@@ -81,7 +85,7 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
     [
         RECIPE,
         replace(RECIPE, model="vgg", deconv_weight=0.3),
-        replace(RECIPE, model="fast", kernel_rate=0.03),
+        replace(RECIPE, model="fast", optimiser="muon", kernel_rate=0.03),
     ],
 )
 def test_a_killed_run_goes_on_to_bit_equal_weights(tmp_path, shapes, monkeypatch, recipe):
@@ -152,23 +156,136 @@ def test_fewer_pictures_than_a_batch_are_refused(tmp_path, shapes):
         run(tmp_path, shapes, replace(RECIPE, batch_size=512))
 
 
-def test_rates_rise_to_their_peaks_and_fall_to_nothing():
-    recipe = replace(RECIPE, warmup=0.25)
-    paces = [recipe.pace(progress) for progress in (0, 0.125, 0.25, 0.625, 1)]
-    assert paces == pytest.approx([0, 0.5, 1, 0.5, 0])
+def test_a_loss_that_is_no_number_stops_with_step_and_rate_and_keeps_the_epoch_before(
+    tmp_path, shapes
+):
+    wild = replace(RECIPE, epochs=3, peak_rate=1e6, warmup=0.0, schedule="constant")
+    with pytest.raises(DivergedError, match=r"from step \d+ on \(epoch 1\), .* rate of 1e\+06"):
+        run(tmp_path, shapes, wild)
+    kept = load_checkpoint(tmp_path / "model.safetensors")
+    assert kept.description.training["epochs"] == 0
+    assert all(tensor.isfinite().all() for tensor in kept.weights.values())
 
 
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        ({"precision": "int4"}, "no precision `int4`; there are auto, bf16, float32"),
-        ({"epochs": 0}, "epochs 0 cannot be; it is 1 or more"),
-        ({"batch_size": 1}, "batch_size 1 cannot be"),
-        ({"peak_rate": float("nan")}, "peak_rate nan cannot be"),
-        ({"largest_rms": -0.1}, "largest_rms -0.1 cannot be; it is 0.0 or more"),
-        ({"largest_rms": 0.1, "kernel_rate": 0.03}, "both set how long kernels are; set one"),
-    ],
+def test_the_step_that_is_named_is_the_first_whose_loss_is_no_number(tmp_path, shapes, monkeypatch):
+    real = _Loop.step
+
+    def step(self, batch, number):
+        return real(self, batch, number) * (float("nan") if number >= 11 else 1.0)
+
+    monkeypatch.setattr(_Loop, "step", step)
+    rate = RECIPE.pace(11 / 24) * RECIPE.peak_rate
+    with pytest.raises(
+        DivergedError, match=rf"from step 11 on \(epoch 2\), .* rate of {rate:.3g};"
+    ):
+        run(tmp_path, shapes)
+    assert load_checkpoint(tmp_path / "model.safetensors").description.training["epochs"] == 1
+
+
+def test_an_epoch_of_so_many_steps_goes_round_and_round_a_few_pictures(tmp_path, shapes):
+    few = shapes[0].subset(range(20)), shapes[1]
+    done = run(tmp_path, few, replace(RECIPE, steps=4, epochs=2))
+    assert done.epochs == 2
+    assert len(read_metrics(tmp_path)) == 2
+
+
+SEMI = replace(
+    RECIPE,
+    model="vgg",
+    epochs=2,
+    steps=3,
+    unlabelled_batch=16,
+    noise=0.1,
+    deconv_weight=0.3,
+    decoder=Design(stages=(0.1,), rise=0.5, fall=0.5, switches=True),
+    consistency_weight=1.0,
 )
-def test_a_setting_that_cannot_be_is_refused(settings, says):
-    with pytest.raises(SettingError, match=says):
-        replace(RECIPE, **settings)
+
+
+def test_a_killed_run_with_decoder_and_teacher_goes_on_to_bit_equal_weights(
+    tmp_path, shapes, monkeypatch
+):
+    few, more, test = shapes[0].subset(range(64)), shapes[0], shapes[1]
+
+    def learn(folder):
+        return train(SEMI, few, test, folder, unlabelled=more, progress=False)
+
+    whole = load_checkpoint(learn(tmp_path / "whole").checkpoint)
+    with monkeypatch.context() as patch:
+        killed_in_epoch(2, RuntimeError("killed"), patch, after=1)
+        with pytest.raises(RuntimeError, match="killed"):
+            learn(tmp_path / "cut")
+    taken_up = load_checkpoint(learn(tmp_path / "cut").checkpoint)
+    for name, tensor in whole.weights.items():
+        assert torch.equal(taken_up.weights[name], tensor), name
+    assert {"reconstruction_error", "consistency"} <= read_metrics(tmp_path / "cut")[0].keys()
+
+
+def test_pictures_without_labels_that_are_wanted_and_not_given_are_refused(tmp_path, shapes):
+    with pytest.raises(DataError, match="16 pictures without labels in each step, and none were"):
+        run(tmp_path, shapes, replace(RECIPE, unlabelled_batch=16))
+
+
+def test_another_recipe_is_refused_by_what_differs(tmp_path, shapes):
+    run(tmp_path, shapes, replace(RECIPE, epochs=1))
+    with pytest.raises(CheckpointError, match=r"\(peak_rate was 0.03, not 0.02\)"):
+        run(tmp_path, shapes, replace(RECIPE, epochs=1, peak_rate=0.02))
+
+
+@pytest.mark.parametrize("loss", ["focal", "mse"])
+@pytest.mark.parametrize("optimiser", ["adam", "adamw"])
+def test_every_loss_falls_with_every_optimiser(tmp_path, shapes, loss, optimiser):
+    recipe = replace(RECIPE, loss=loss, optimiser=optimiser, peak_rate=1e-3, mixup=0.2)
+    run(tmp_path, shapes, replace(recipe, schedule="cosine"))
+    losses = [line["train_loss"] for line in read_metrics(tmp_path)]
+    assert losses[-1] < losses[0]
+
+
+def test_processes_that_cannot_share_a_batch_evenly_are_refused(tmp_path, shapes):
+    with pytest.raises(SettingError, match="3 processes cannot share a batch of 32"):
+        train(RECIPE, *shapes, tmp_path, peers=Peers(0, 3), progress=False)
+
+
+SHARED = """
+import sys
+from pathlib import Path
+from deconvviz.data import draw_shapes
+from deconvviz.peers import Peers
+from deconvviz.training import Recipe, train
+
+recipe = Recipe(
+    model="seed-cnn", epochs=2, batch_size=32, peak_rate=0.03, precision="float32", snapshots=()
+)
+peers = Peers.found()
+done = train(
+    recipe, draw_shapes(256, seed=1), draw_shapes(64, seed=2), Path(sys.argv[1]), peers=peers,
+    progress=False,
+)
+assert 0 <= done.evaluation.accuracy <= 1
+peers.close()
+"""
+
+
+def test_two_processes_have_the_loss_curve_of_one(tmp_path, shapes):
+    """Without BatchNorm, whose statistics are of each process's part, they learn the same."""
+    alone = replace(RECIPE, epochs=2, snapshots=())
+    run(tmp_path / "one", shapes, alone)
+    script = tmp_path / "shared.py"
+    script.write_text(SHARED)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [*command, str(script), str(tmp_path / "two")],
+        check=True,
+        capture_output=True,
+        timeout=200,
+        env=environment,
+    )
+
+    def curve(metrics, name):
+        return [line[name] for line in metrics]
+
+    one, two = read_metrics(tmp_path / "one"), read_metrics(tmp_path / "two")
+    assert [line["epoch"] for line in two] == [1, 2]
+    for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
+        assert curve(two, name) == pytest.approx(curve(one, name), rel=2e-3, abs=2e-3)

@@ -2,7 +2,7 @@
 
 import torch
 
-from deconvviz.atlas.peers import Peers
+from deconvviz.peers import Peers
 
 
 def test_a_process_alone_leads_and_keeps_what_it_has(monkeypatch):

@@ -1,4 +1,4 @@
-"""The processes that share one sweep: one alone, or those that `torchrun` started."""
+"""The processes that share one piece of work: one alone, or those that `torchrun` started."""
 
 import os
 from dataclasses import dataclass
@@ -31,8 +31,9 @@ class Peers:
         if size == 1:
             return cls()
         if not distributed.is_initialized():
-            # On the CPU also where the work is on GPUs: what is exchanged is small and seldom.
-            distributed.init_process_group("gloo")
+            # What an atlas shares is small and lies on the CPU; gradients lie where the work is.
+            several = torch.cuda.is_available() and distributed.is_nccl_available()
+            distributed.init_process_group("cpu:gloo,cuda:nccl" if several else "gloo")
         return cls(distributed.get_rank(), size)
 
     @property

@@ -1,0 +1,130 @@
+"""The batches of a run: drawn, augmented, normalised and, where asked for, blended."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from deconvviz.data import Dataset, normalise
+from deconvviz.peers import Peers
+from deconvviz.training.losses import blended
+from deconvviz.training.recipe import Recipe
+
+__all__ = ["Batch", "Feed"]
+
+
+class Batch(NamedTuple):
+    """What one step learns from.
+
+    Attributes:
+        progress: The share of all steps done when this one is.
+        images: (N, C, H, W), augmented and normalised; those with labels come first.
+        targets: (L,) classes of the first L, or (L, K) shares of them where they are blended.
+        second: Another view of the same N pictures, never blended; None without a teacher.
+    """
+
+    progress: float
+    images: Tensor
+    targets: Tensor
+    second: Tensor | None
+
+
+class Feed:
+    """A run's pictures on the device, and what each epoch makes of them.
+
+    All random numbers of an epoch follow from the seed and its number. What a picture with a label
+    goes through does not depend on whether there are others without: runs of one seed are pairs.
+
+    Args:
+        data: The pictures with labels; also gives mean and deviation.
+        more: Those without, or None.
+        recipe: How they are used.
+        device: Where they are kept.
+        peers: The processes that share each batch.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        more: Dataset | None,
+        recipe: Recipe,
+        device: torch.device,
+        peers: Peers,
+    ) -> None:
+        self.data = data.to(device)
+        self.more = more.to(device) if more else None
+        self.recipe, self.device, self.peers = recipe, device, peers
+        self.mean, self.std = data.channel_statistics()
+        self.steps = recipe.steps or len(data) // recipe.batch_size
+        bits = torch.randint(2, (len(data),), generator=_generator(recipe.seed))
+        self.mirrored = bits.bool().to(device)  # in even passes; the others in odd ones
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 1; of each, this process's part."""
+        recipe, total = self.recipe, self.steps
+        seed = recipe.seed * 100_003 + epoch
+        torch.manual_seed(seed)  # for dropout, noise and mixup
+        # for the order and the augmentation: of pictures with labels, of others, of second views
+        own, others, again = (_generator(seed + i * 2**40, self.device) for i in range(3))
+        order = _order(len(self.data), total * recipe.batch_size, own)
+        count = recipe.unlabelled_batch
+        rest = _order(len(self.more), total * count, others) if self.more else order
+        for step in range(total):
+            index = order[step * recipe.batch_size :][: recipe.batch_size]
+            views = self._views(self.data.images[index], own, again, self._mirrored(index, epoch))
+            if self.more:
+                chosen = rest[step * count :][:count]
+                more = self._views(self.more.images[chosen], others, again)
+                views = [torch.cat(both) for both in zip(views, more, strict=True)]
+            first, *second = [normalise(view, self.mean, self.std) for view in views]
+            images, targets = self._blended(first, self._mine(self.data.labels[index]))
+            progress = ((epoch - 1) * total + step + 1) / (total * recipe.epochs)
+            yield Batch(progress, images, targets, second[0] if second else None)
+
+    def _mirrored(self, index: Tensor, epoch: int) -> Tensor | None:
+        """Which pictures are mirrored in this pass; drawn anew where an epoch is no pass."""
+        return None if self.recipe.steps else (self.mirrored ^ bool(epoch % 2))[index]
+
+    def _views(
+        self,
+        images: Tensor,
+        generator: torch.Generator,
+        again: torch.Generator,
+        mirrored: Tensor | None = None,
+    ) -> list[Tensor]:
+        """This process's part of pictures, augmented; twice where there is a teacher.
+
+        Each process augments all, so that together they learn from what one alone would.
+        """
+        views = [self.recipe.augmentation(images, generator, mirrored)]
+        if self.recipe.consistency_weight:
+            views.append(self.recipe.augmentation(images, again))
+        return [self._mine(view) for view in views]
+
+    def _mine(self, batch: Tensor) -> Tensor:
+        return batch[self.peers.rank :: self.peers.size]
+
+    def _blended(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures with labels blended in pairs, where that is asked for, and all their targets."""
+        if not self.recipe.mixup:
+            return images, labels
+        strength = torch.tensor(self.recipe.mixup)
+        share = float(torch.distributions.Beta(strength, strength).sample())
+        count = len(labels)
+        partner = torch.randperm(count).to(labels.device)
+        both = share * images[:count] + (1 - share) * images[:count][partner]
+        targets = blended(labels, labels[partner], share, len(self.data.classes))
+        return torch.cat([both, images[count:]]), targets
+
+
+def _order(pictures: int, wanted: int, generator: torch.Generator) -> Tensor:
+    """`wanted` places of pictures, each pass over them in an order of its own."""
+    passes = max(1, -(-wanted // pictures))
+    device = generator.device
+    orders = [torch.randperm(pictures, generator=generator, device=device) for _ in range(passes)]
+    return torch.cat(orders)[:wanted]
+
+
+def _generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)

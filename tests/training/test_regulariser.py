@@ -1,0 +1,203 @@
+"""The deconvolution decoder beside the classifier."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.errors import SettingError
+from deconvviz.models import MODELS, build
+from deconvviz.training import Decoder, Design, Regulariser
+from deconvviz.training.encoding import chains, encode
+from deconvviz.training.regulariser import reconstruction_error
+
+DESIGNS = [
+    Design(switches=switches, tied=tied, kernel=kernel, depth=depth)
+    for switches, tied, kernel, depth in product((0, 1), (0, 1), (3, 4, 5), (1, 2))
+    if not tied or (kernel, depth) == (4, 1)
+]
+
+
+def encoded(model, images, switches=False):
+    return encode(chains(model), images, switches=switches)
+
+
+@pytest.mark.parametrize("design", DESIGNS, ids=str)
+@pytest.mark.parametrize(
+    ("name", "channels", "side"),
+    [(n, 3, 32) for n in MODELS]
+    + [
+        ("deconv-mnist", 1, 28),
+        ("seed-cnn", 1, 28),
+        ("vgg", 3, 31),
+    ],
+)
+def test_gives_back_the_sizes_of_the_pictures_and_of_each_stages_maps(name, channels, side, design):
+    model = build(name, channels=channels, size=side)
+    encoding = encoded(model, torch.randn(2, channels, side, side), design.switches)
+    back = Decoder(model, (channels, side, side), design)(encoding)
+    wanted = encoding.maps[:1] if model.gives_pictures else encoding.maps[:-1]
+    assert [one.shape for one in back] == [one.shape for one in wanted]
+
+
+def test_has_no_nonlinearity_on_the_picture_it_gives():
+    model = build("vgg").eval()
+    for design in (Design(), Design(tied=True)):
+        back = Decoder(model, (3, 32, 32), design)(encoded(model, torch.randn(4, 3, 32, 32)))
+        assert (back[0] < 0).any()
+        assert all((one >= 0).all() for one in back[1:])
+
+
+def test_every_pixel_away_from_the_border_gets_equally_many_contributions():
+    """The reason for kernel 4 at stride 2: no checkerboard is built in; 3 has one."""
+
+    def spread(kernel):
+        last = Decoder(build("vgg"), (3, 32, 32), Design(kernel=kernel)).steps[-1].up
+        nn.init.ones_(last.weight)
+        nn.init.zeros_(last.bias)
+        given = last(torch.ones(1, last.in_channels, 8, 8))[..., 2:-2, 2:-2]
+        return (given.max() - given.min()).item()
+
+    assert spread(4) == 0
+    assert spread(3) > 0
+
+
+@pytest.mark.parametrize("name", ["seed-cnn", "vgg", "fast"])
+def test_tied_with_switches_it_is_the_deconvnet_of_what_it_stands_beside(name):
+    """Of the first stage, with a norm that does nothing: the projection of all its activations."""
+    model = build(name).eval()
+    images = torch.randn(1, 3, 32, 32)
+    first = "stage1" if name != "fast" else "stem"
+    decoder = Decoder(model, (3, 32, 32), Design(tied=True, switches=True)).eval()
+    encoding = encoded(model, images, switches=True)
+    back = decoder.steps[-1](encoding.maps[1], encoding.pools[0], images.shape)
+    net = Deconvnet(model, (3, 32, 32))
+    recording = net.record(images, [first])
+    maps = recording[first][0]
+    channel, y, x = (maps != 0).nonzero(as_tuple=True)
+    none = torch.zeros_like(channel)
+    whole = Selection(first, none, channel, y, x, group=none)
+    expected = net.project(recording, whole).full()
+    # BatchNorm's scale is left out by the decoder; at the start it is all but one
+    scale = decoder.steps[-1].norm.weight
+    assert torch.allclose(scale, torch.ones_like(scale))
+    assert torch.allclose(back, expected, atol=1e-3 * float(expected.abs().max()))
+
+
+def test_tied_kernels_are_the_networks_own_and_counted_once():
+    model = build("vgg")
+    tied = Decoder(model, (3, 32, 32), Design(tied=True))
+    own = {id(p) for p in tied.parameters()}
+    assert not own & {id(p) for p in model.parameters()}
+    assert all(p.ndim == 1 for p in tied.parameters())
+    tied(encoded(model, torch.randn(2, 3, 32, 32)))[0].square().sum().backward()
+    assert model.stage1.conv1.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("design", [Design(), Design(tied=True), Design(switches=True)], ids=str)
+def test_the_gradient_reaches_the_first_convolution_and_not_the_head(design):
+    model = build("vgg")
+    regulariser = Regulariser(model, (3, 32, 32), design)
+    encoding = encoded(model, torch.randn(4, 3, 32, 32), design.switches)
+    regulariser(encoding, encoding).backward()
+    assert model.stage1.conv1.weight.grad.abs().sum() > 0
+    assert model.head.logits.weight.grad is None
+
+
+def test_with_switches_maxima_come_back_to_their_places():
+    model = build("seed-cnn").eval()
+    images = torch.randn(1, 3, 32, 32)
+    encoding = encoded(model, images, switches=True)
+    pool = encoding.pools[-1][0]
+    decoder = Decoder(model, (3, 32, 32), Design(switches=True))
+    seen = []
+    decoder.steps[0].up.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    decoder(encoding)
+    expected = functional.max_unpool2d(encoding.features, pool.switches, 2)
+    assert torch.equal(seen[0], expected)
+
+
+def test_the_error_is_the_pictures_and_each_stages_by_its_weight_over_its_variance():
+    model = build("vgg").eval()
+    images = torch.randn(2, 3, 32, 32)
+    plain = encoded(model, images)
+
+    def error(*stages):
+        torch.manual_seed(0)
+        made = Regulariser(model, (3, 32, 32), Design(stages=stages)).eval()
+        return made, float(made(plain, plain))
+
+    made, alone = error()
+    back = made.back(plain)
+    assert alone == pytest.approx(float((back[0] - images).square().mean()))
+    shares = [
+        float((b - t).square().mean() / t.var())
+        for b, t in zip(back[1:], plain.maps[1:-1], strict=True)
+    ]
+    assert error(2.0)[1] == pytest.approx(alone + 2 * shares[0], rel=1e-4)
+    assert error(0.0, 3.0)[1] == pytest.approx(alone + 3 * shares[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_held_targets_pass_no_gradient(hold):
+    model = build("vgg")
+    design = Design(stages=(1.0,), hold_targets=hold)
+    regulariser = Regulariser(model, (3, 32, 32), design)
+    encoding = encoded(model, torch.randn(2, 3, 32, 32))
+    cut = encoding._replace(maps=[*encoding.maps[:-1], encoding.features.detach()])
+    regulariser(cut, cut).backward()
+    # the features are cut off, so only the first stage's maps as a target can reach its kernels
+    assert (model.stage1.conv1.weight.grad is None) == hold
+
+
+def test_a_free_branch_adds_a_picture_of_its_own():
+    model = build("seed-cnn")
+    images = torch.randn(2, 3, 32, 32)
+    encoding = encoded(model, images)
+    regulariser = Regulariser(model, (3, 32, 32), Design(free_branch=True))
+    assert not torch.equal(regulariser.free.encoder.stage1.conv.weight, model.stage1.conv.weight)
+    without = regulariser.decoder(encoding)[0]
+    assert torch.allclose(regulariser.back(encoding)[0], without + regulariser.free(images))
+    regulariser(encoding, encoding).backward()
+    assert all(p.grad is not None for p in regulariser.parameters())
+
+
+def test_the_loss_of_a_perfect_reconstruction_is_zero_and_of_the_mean_is_the_variance():
+    images = torch.randn(8, 3, 16, 16, dtype=torch.float64).float()
+    assert reconstruction_error(images, images) == 0
+    expected = images.var(unbiased=False) + images.mean() ** 2
+    assert torch.isclose(reconstruction_error(torch.zeros_like(images), images), expected)
+
+
+def test_what_a_deep_deconvolution_network_gives_back_is_its_reconstruction():
+    model = build("ddnet").eval()
+    encoding = encoded(model, torch.randn(2, 3, 32, 32))
+    assert Decoder(model, (3, 32, 32))(encoding) == [encoding.features]
+
+
+@pytest.mark.parametrize(
+    ("name", "stages", "passes"), [("vgg", (1.0, 1.0, 1.0), 2), ("ddnet", (1.0,), 0)]
+)
+def test_weights_of_stages_that_there_are_not_are_refused(name, stages, passes):
+    with pytest.raises(SettingError, match=f"{len(stages)} weights of stages; .* passes {passes} "):
+        Decoder(build(name), (3, 32, 32), Design(stages=stages))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"kernel": 1}, {"depth": 0}, {"stages": (-1.0,)}, {"rise": 2.0}, {"fall": -0.1}]
+)
+def test_a_design_that_cannot_be_is_refused(wrong):
+    with pytest.raises(SettingError):
+        Design(**wrong)
+
+
+def test_the_errors_weight_rises_and_falls():
+    design = Design(rise=0.2, fall=0.5)
+    assert design.share(0.0) == pytest.approx(0.0067, abs=1e-4)
+    assert design.share(0.2) == design.share(0.5) == 1
+    assert design.share(0.75) == pytest.approx(0.5)
+    assert design.share(1.0) == pytest.approx(0)
+    assert Design().share(0) == Design().share(1) == 1
