@@ -30,6 +30,7 @@ __all__ = [
     "corruptions",
     "difference",
     "gather",
+    "interval",
     "points",
     "table",
 ]
@@ -205,6 +206,13 @@ def difference(first: Cell, second: Cell, measure: Measure = ACCURACY) -> Differ
 def points(share: float) -> str:
     """A difference of accuracies, in percentage points with its sign."""
     return f"{100 * share:+.2f}"
+
+
+def interval(found: Difference) -> str:
+    """The 95 % interval of a difference of accuracies, in points; a dash with one pair."""
+    if found.low is None or found.high is None:
+        return "–"
+    return f"{points(found.low)} to {points(found.high)}"
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,6 +14,7 @@ from deconvviz.study.cells import (
     corruptions,
     difference,
     gather,
+    interval,
     points,
     table,
 )
@@ -130,11 +131,11 @@ class Contrast:
         if found is None:
             return f"{subject} was not run"
         change = f"{subject} changes accuracy by {points(found.mean)} points"
-        if found.low is None or found.high is None:
+        if len(found.pairs) == 1:
             return f"{change} in one pair of runs, and one pair proves nothing"
         told = (
-            f"{change} (95 % interval {points(found.low)} to {points(found.high)}, "
-            f"{len(found.pairs)} pairs, adjusted p = {self.p:.2g}): {self.verdict}"
+            f"{change} (95 % interval {interval(found)}, {len(found.pairs)} pairs, "
+            f"adjusted p = {self.p:.2g}): {self.verdict}"
         )
         if self.aim is not None:
             told += f", and the aim of {100 * self.aim:+g} is {'met' if self.met else 'not met'}"
@@ -302,12 +303,10 @@ def _row(contrast: Contrast) -> list[str]:
     found, start = contrast.difference, [contrast.name, str(contrast.labels)]
     if found is None:
         return [*start, "0", *["–"] * 5, contrast.verdict]
-    mean = points(found.mean)
-    if found.low is None or found.high is None:
-        return [*start, "1", mean, *["–"] * 4, f"{contrast.verdict}: one pair proves nothing"]
-    interval = f"{points(found.low)} to {points(found.high)}"
-    p_values = [f"{p:.2g}" for p in (found.p, contrast.p, found.equivalent_p) if p is not None]
-    return [*start, str(len(found.pairs)), mean, interval, *p_values, contrast.verdict]
+    p_values = ["–" if p is None else f"{p:.2g}" for p in (found.p, contrast.p, found.equivalent_p)]
+    alone = ": one pair proves nothing" if len(found.pairs) == 1 else ""
+    told = [str(len(found.pairs)), points(found.mean), interval(found), *p_values]
+    return [*start, *told, contrast.verdict + alone]
 
 
 def _material(records: Sequence[Record]) -> str:

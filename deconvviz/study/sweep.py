@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from deconvviz.study.cells import ACCURACY, COSTS, GAP, Cell, difference, gather, points, table
+from deconvviz.study.cells import (
+    ACCURACY,
+    COSTS,
+    GAP,
+    Cell,
+    difference,
+    gather,
+    interval,
+    points,
+    table,
+)
 from deconvviz.study.paired import Difference
 from deconvviz.study.record import Record
 
@@ -106,7 +116,4 @@ def _change(found: Difference | None) -> list[str]:
     """The difference, its interval and the number of pairs."""
     if found is None:
         return ["–"] * 3
-    if found.low is None or found.high is None:
-        return [points(found.mean), "–", "1"]
-    interval = f"{points(found.low)} to {points(found.high)}"
-    return [points(found.mean), interval, str(len(found.pairs))]
+    return [points(found.mean), interval(found), str(len(found.pairs))]
