@@ -47,7 +47,7 @@ def test_trains_and_measures_what_it_trained(tmp_path):
         (["project", "demo", "x.png", "--layer", "l", "--out", "x.jpg"], "ends in .png or"),
         (["project", "demo", "x.png", "--layer", "l", "--out", "x.png"], "x.png"),
         (["evaluate", "missing.safetensors"], "no checkpoint at missing.safetensors"),
-        (["evaluate", "demo", "--data", "mnist"], "no data set `mnist`; there are cifar10"),
+        (["evaluate", "demo", "--data", "emnist"], "no data set `emnist`; there are cifar10"),
         (["atlas", "build", "--out", "x", "--model", "nobody"], "no model `nobody`"),
         (["atlas", "build", "--out", "x", "-k", "0"], "k 0 cannot be: of"),
         (["atlas", "build", "--out", "x", "--layer", "no"], "no layer `no`"),

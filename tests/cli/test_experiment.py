@@ -115,7 +115,7 @@ def test_pictures_are_a_share_of_every_class_or_all_there_are():
         (["depth", "demo", "--data", "shapes", "--grid", "0"], "grid 0"),
         (["depth", "demo", "--data", "shapes", "--count", "0"], "0 pictures show nothing"),
         (["filters", "demo", "--count", "0"], "0 pictures show nothing"),
-        (["filters", "demo", "--data", "mnist"], "no data set `mnist`"),
+        (["filters", "demo", "--data", "emnist"], "no data set `emnist`"),
         (["evolution", "demo-deconv"], "has no snapshots of earlier epochs"),
         (["invariance", "demo", "--scales", "1,x"], "no numbers: `1,x`; give some with commas"),
         (["invariance", "demo", "--border", "wrap"], "no border `wrap`; there are reflect"),
