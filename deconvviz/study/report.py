@@ -129,7 +129,7 @@ class Contrast:
         """What was found, as a part of a sentence."""
         found, subject = self.difference, _SUBJECTS.get((self.arm, self.base), self.name)
         if found is None:
-            return f"{subject} was not run"
+            return f"of {subject} no pair was run"
         change = f"{subject} changes accuracy by {points(found.mean)} points"
         if len(found.pairs) == 1:
             return f"{change} in one pair of runs, and one pair proves nothing"
@@ -275,7 +275,7 @@ def read_report(folder: Path) -> Report:
 _READING = (
     "Pairs are runs of both arms with the same seed, which is also the same labelled pictures and "
     "initial weights. p counts all choices of signs of the pairs (with n pairs it is never below "
-    "2/2^n, so that five or fewer can show nothing); adjusted: Holm, over the budgets of a "
+    "2/2^n, so that five or fewer can show neither help nor harm); adjusted: Holm, over the budgets of a "
     "contrast. helps and harms: the 95 % t interval lies on one side of zero and the adjusted p is "
     f"below {_LEVEL}. {NO_EFFECT}: two one-sided t tests against that margin have p below "
     f"{_LEVEL}. The last epoch of each run counts."
@@ -286,7 +286,7 @@ def _answer(verdicts: Sequence[str]) -> str:
     """How the answer begins, true for any verdicts."""
     found = set(verdicts)
     if found == {NOT_RUN}:
-        return "Not known, because nothing that decides it was run"
+        return "Not known, because no pair that decides it was run"
     if found == {HELPS}:
         return "Yes"
     if found == {HARMS}:

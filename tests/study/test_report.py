@@ -117,7 +117,7 @@ YES, NO, LESS, OPEN, NONE = (0.04,), (0.0,), (-0.04,), (0.0, WILD), None
         (OPEN, NO, "Not shown, at 1000"),
         (OPEN, NONE, "Not shown, at 1000"),
         (NO, NONE, "Not shown, at 1000"),
-        (NONE, NONE, "Not known, because nothing that decides it was run, at 1000"),
+        (NONE, NONE, "Not known, because no pair that decides it was run, at 1000"),
     ],
 )
 def test_the_answer_claims_what_the_primary_contrasts_carry(alone, beside, begins):
@@ -125,7 +125,14 @@ def test_the_answer_claims_what_the_primary_contrasts_carry(alone, beside, begin
     assert told.startswith(begins)
     assert told.endswith(".")
     assert "shapes" in told  # on which pictures
-    assert told.count("was not run") == (alone is None) + (beside is None)
+    assert told.count("no pair was run") == (alone is None) + (beside is None)
+
+
+def test_runs_without_a_seed_in_common_make_no_pair():
+    alone = [r for r in runs("R-all", 1000, 0.05) if r.seed > 4]
+    told = report(plain("A", 1000, 5) + alone)
+    assert told.contrast("R-all", "A").verdict == NOT_RUN
+    assert "of reconstruction beside cross-entropy (R-all − A) no pair was run" in told.sentence()
 
 
 def test_other_budgets_do_not_answer():
