@@ -276,9 +276,9 @@ _READING = (
     "Pairs are runs of both arms with the same seed, which is also the same labelled pictures and "
     "initial weights. p counts all choices of signs of the pairs (with n pairs it is never below "
     "2/2^n, so that five or fewer can show neither help nor harm); adjusted: Holm, over the "
-    "budgets of a contrast. helps and harms: the 95 % t interval lies on one side of zero and the adjusted p is "
-    f"below {_LEVEL}. {NO_EFFECT}: two one-sided t tests against that margin have p below "
-    f"{_LEVEL}. The last epoch of each run counts."
+    "budgets of a contrast. helps and harms: the 95 % t interval lies on one side of zero and "
+    f"the adjusted p is below {_LEVEL}. {NO_EFFECT}: two one-sided t tests against that "
+    f"margin have p below {_LEVEL}. The last epoch of each run counts."
 )
 
 
