@@ -23,6 +23,7 @@ __all__ = [
     "fast",
     "plain",
     "seed_cnn",
+    "tutorial_cnn",
     "vgg",
 ]
 
@@ -158,12 +159,26 @@ def plain(
     size: int = 32,
     stages: Sequence[Sequence[int]] = ((32, 32), (64, 64), (128, 128)),
     hidden: Sequence[int] = (256,),
+    kernel: int = 3,
+    pool: str = "max",
+    head: str = "maps",
 ) -> StagedCNN:
-    """3x3 convolutions with BatchNorm, a pool after each stage, then hidden layers: any of each.
+    """Convolutions with BatchNorm, a pool after each stage, then hidden layers: any of each.
 
     The network for ablations, which take away and resize its layers. By name, `plain:32,32/64+256`
     has two stages, of two convolutions and of one, and 256 hidden units; a stage without
-    convolutions, as in `plain:32,32/+256`, only pools.
+    convolutions, as in `plain:32,32/+256`, only pools. `plain:32/64:kernel=5:pool=mean:head=mean`
+    differs in all that can.
+
+    Args:
+        channels: Of the pictures.
+        classes: How many logits.
+        size: The pictures' side.
+        stages: The widths of each stage's convolutions.
+        hidden: The widths of the hidden layers.
+        kernel: The convolutions' side, an odd number.
+        pool: "max", which a deconvnet undoes by its switches, or "mean".
+        head: What the first dense layer sees: all of the last "maps", or the "mean" of each.
 
     Raises:
         UnknownModelError: There is no convolution, or the pools leave nothing of the picture.
@@ -178,17 +193,37 @@ def plain(
     for widths in stages:
         layers = OrderedDict[str, nn.Module]()
         for i, width in enumerate(widths, 1):
-            layers[f"conv{i}"] = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+            layers[f"conv{i}"] = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
             layers[f"bn{i}"] = nn.BatchNorm2d(width)
             layers[f"relu{i}"] = nn.ReLU()
             channels = width
-        made.append(_named(**layers, pool=nn.MaxPool2d(2)))
-    head = OrderedDict[str, nn.Module](flatten=nn.Flatten())
+        made.append(_named(**layers, pool=nn.AvgPool2d(2) if pool == "mean" else nn.MaxPool2d(2)))
+    top = OrderedDict[str, nn.Module]()
+    if head == "mean":
+        top["pool"], side = nn.AdaptiveAvgPool2d(1), 1
+    top["flatten"] = nn.Flatten()
     units = channels * side**2
     for i, width in enumerate(hidden, 1):
-        head |= {f"hidden{i}": nn.Linear(units, width), f"relu{i}": nn.ReLU()}
+        top |= {f"hidden{i}": nn.Linear(units, width), f"relu{i}": nn.ReLU()}
         units = width
-    return StagedCNN(made, _named(**head, logits=nn.Linear(units, classes)))
+    return StagedCNN(made, _named(**top, logits=nn.Linear(units, classes)))
+
+
+def tutorial_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
+    """Two unpadded convolutions with pools, and 64 hidden units: what beginners are shown first."""
+    widths = (32, 64)
+    stages: list[nn.Module] = [
+        _named(conv=nn.Conv2d(c, w, 3), relu=nn.ReLU(), pool=nn.MaxPool2d(2))
+        for c, w in zip((channels, *widths), widths, strict=False)
+    ]
+    side = ((size - 2) // 2 - 2) // 2
+    head = _named(
+        flatten=nn.Flatten(),
+        hidden=nn.Linear(widths[-1] * side**2, 64),
+        relu=nn.ReLU(),
+        logits=nn.Linear(64, classes),
+    )
+    return StagedCNN(stages, head)
 
 
 def ddnet(
@@ -291,19 +326,26 @@ MODELS: dict[str, Callable[..., StagedCNN]] = {
     "plain": plain,
     "ddnet": ddnet,
     "deconv-mnist": deconv_mnist,
+    "tutorial-cnn": tutorial_cnn,
 }
 """Every network the trainer can make, by the name that a checkpoint records."""
 
 # Of bounded length, because the name may come from anyone's checkpoint.
 _WIDTHS = r"(?:[1-9]\d{0,3}(?:,[1-9]\d{0,3}){0,15})"
-_PLAIN = re.compile(rf"plain:({_WIDTHS}?(?:/{_WIDTHS}?){{0,9}})(?:\+({_WIDTHS}))?")
+_PLAIN = re.compile(
+    rf"plain:({_WIDTHS}?(?:/{_WIDTHS}?){{0,9}})(?:\+({_WIDTHS}))?"
+    r"(?::kernel=([13579]))?(?::pool=(max|mean))?(?::head=(maps|mean))?"
+)
+
+_WIDE = re.compile(rf"(vgg|fast):({_WIDTHS})")
 
 
 def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
     """Make an untrained network of the registry.
 
     Args:
-        name: One of `MODELS`; or `plain:` with the widths of its layers, see `plain`.
+        name: One of `MODELS`; `vgg:32,64,128` and `fast:32,64,128` have stages of such widths;
+            `plain:` has more parts, see `plain`.
         channels: Of the pictures.
         classes: How many logits.
         size: The pictures' side in pixels.
@@ -313,7 +355,12 @@ def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) ->
     """
     if form := _PLAIN.fullmatch(name):
         stages = [_numbers(stage) for stage in form[1].split("/")]
-        return plain(channels, classes, size, stages, _numbers(form[2] or ""))
+        hidden, kernel = _numbers(form[2] or ""), int(form[3] or 3)
+        pool, head = form[4] or "max", form[5] or "maps"
+        return plain(channels, classes, size, stages, hidden, kernel, pool, head)
+    if form := _WIDE.fullmatch(name):
+        widths = tuple(_numbers(form[2]))
+        return MODELS[form[1]](channels=channels, classes=classes, size=size, widths=widths)
     if name not in MODELS:
         near = get_close_matches(name, MODELS, n=1)
         hint = f" (did you mean `{near[0]}`?)" if near else ""

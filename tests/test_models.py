@@ -130,3 +130,32 @@ def test_transposed_convolutions_are_undone_too(name):
     projection = net.project(recording, Selection("head.logits", 0, [0, 1], 0, 0), "gradient")
     assert projection.full().shape == (2, 1, 32, 32)
     assert projection.pixels.abs().sum() > 0
+
+
+def test_stages_of_vgg_and_fast_are_as_wide_as_their_names_say():
+    for name in ("vgg", "fast"):
+        model = build(f"{name}:8,16")
+        assert [len(stage.bn2.weight) for stage in (model.stage1, model.stage2)] == [8, 16]
+        assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+    with pytest.raises(UnknownModelError, match="no model `vgg:8,`"):
+        build("vgg:8,")
+
+
+def test_plain_differs_in_kernel_pool_and_head_where_its_name_says():
+    model = build("plain:8,8/16+32:kernel=5:pool=mean:head=mean").eval()
+    assert {m.kernel_size for m in model.modules() if isinstance(m, nn.Conv2d)} == {(5, 5)}
+    assert isinstance(model.stage1.pool, nn.AvgPool2d)
+    assert not any(isinstance(m, nn.MaxPool2d) for m in model.modules())
+    assert model.head.hidden1.in_features == 16
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    for wrong in ("plain:8:kernel=4", "plain:8:pool=min", "plain:8:head=mean:pool=max"):
+        with pytest.raises(UnknownModelError, match="no model `plain"):
+            build(wrong)
+
+
+def test_the_tutorials_network_has_the_layers_that_the_tutorial_has():
+    model = build("tutorial-cnn")
+    # a bias each: 3x3x3x32, 3x3x32x64, 6x6x64x64, 64x10
+    sizes = [896, 18_496, 147_520, 650]
+    assert sum(p.numel() for p in model.parameters()) == sum(sizes)
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)

@@ -27,7 +27,10 @@ def train(
     out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run goes on.")],
     model: Annotated[
         str,
-        typer.Option(help="A network: vgg, fast, seed-cnn, ddnet, deconv-mnist or plain:WIDTHS."),
+        typer.Option(
+            help="A network: vgg, fast, seed-cnn, ddnet, deconv-mnist, tutorial-cnn or "
+            "plain:WIDTHS."
+        ),
     ] = "vgg",
     data: Data = "cifar10",
     data_dir: DataDir = None,
@@ -36,18 +39,35 @@ def train(
     epochs: int = 15,
     seed: int = 0,
     batch_size: int = 128,
-    peak_rate: Annotated[float, typer.Option(help="Of SGD.")] = 0.125,
+    loss: Annotated[str, typer.Option(help="cross-entropy, focal or mse.")] = "cross-entropy",
+    optimiser: Annotated[str, typer.Option(help="sgd, muon, adam or adamw.")] = "sgd",
+    schedule: Annotated[str, typer.Option(help="one-cycle, cosine, step or constant.")] = (
+        "one-cycle"
+    ),
+    peak_rate: Annotated[float, typer.Option(help="Of SGD or Adam.")] = 0.125,
     kernel_rate: Annotated[
-        float, typer.Option(help="Of Muon, for kernels before BatchNorm; 0: SGD for them too.")
-    ] = 0.0,
+        float, typer.Option(help="Of Muon, for kernels before BatchNorm.")
+    ] = 0.025,
     deconv_weight: Annotated[
         float, typer.Option(help="Of a deconvolution decoder beside the classifier; 0: none.")
     ] = 0.0,
     largest_rms: Annotated[
         float, typer.Option(help="Of any kernel; longer ones are shortened, 0: none. Paper: 0.1.")
     ] = 0.0,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Any other of the recipe's options, as NAME=VALUE; again for another: mixup=0.2, "
+            "augmentation.rotation=15, decoder.switches=yes, weight_decay=0. A wrong name lists "
+            "all.",
+        ),
+    ] = None,
     hold_out: Annotated[
         int, typer.Option(help="Test on this many pictures held out of the training data.")
+    ] = 0,
+    labels: Annotated[
+        int, typer.Option(help="Learn from the labels of so many pictures only; 0: all.")
     ] = 0,
     snapshots: Annotated[
         str, typer.Option(help="Epochs whose convolutional stages are kept; 0 is the start.")
@@ -56,9 +76,15 @@ def train(
     half: Annotated[bool, typer.Option("--half", help="Store float16.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Train a network; the same command goes on where a run was left."""
-    from deconvviz.data import held_out, load_dataset
-    from deconvviz.training import Recipe
+    """Train a network; the same command goes on where a run was left.
+
+    With --labels and --set unlabelled_batch=64, the other pictures are given to a decoder without
+    their labels. Under `torchrun --nproc-per-node N -m deconvviz train …` N processes share each
+    batch.
+    """
+    from deconvviz.data import held_out, labelled, load_dataset
+    from deconvviz.peers import Peers
+    from deconvviz.training import Recipe, changed
     from deconvviz.training import train as run
     from deconvviz.training.device import find_device
 
@@ -67,6 +93,9 @@ def train(
         epochs=epochs,
         seed=seed,
         batch_size=batch_size,
+        loss=loss,
+        optimiser=optimiser,
+        schedule=schedule,
         peak_rate=peak_rate,
         kernel_rate=kernel_rate,
         deconv_weight=deconv_weight,
@@ -75,12 +104,27 @@ def train(
         precision=precision,
         half=half,
     )
+    recipe = changed(recipe, _options(option or []))
     pictures = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
     training = pictures("train")
     training, test = held_out(training, hold_out) if hold_out else (training, pictures("test"))
-    done = run(recipe, training, test, out, device=find_device(device))
-    typer.echo(f"{done.evaluation.accuracy:.2%} of {len(test)} test pictures ({test.title})")
-    typer.echo(f"{done.checkpoint} after {done.epochs} of {epochs} epochs")
+    known = labelled(training, labels, seed) if labels else training
+    peers = Peers.found()
+    try:
+        done = run(
+            recipe,
+            known,
+            test,
+            out,
+            unlabelled=training,
+            device=find_device(device),
+            peers=peers,
+        )
+    finally:
+        peers.close()
+    if peers.leads:
+        typer.echo(f"{done.evaluation.accuracy:.2%} of {len(test)} test pictures ({test.title})")
+        typer.echo(f"{done.checkpoint} after {done.epochs} of {epochs} epochs")
 
 
 @app.command()
@@ -118,6 +162,15 @@ def evaluate(
     typer.echo(f"{'all':>12} {result.accuracy:7.2%}  of {len(test)} pictures, {test.title}")
     if "test" in bundle.training:
         typer.echo(f"{'its card':>12} {bundle.training['test']['accuracy']:7.2%}")
+
+
+def _options(given: list[str]) -> dict[str, str]:
+    """NAME=VALUE, by name."""
+    wrong = [text for text in given if "=" not in text]
+    if wrong:
+        raise SettingError(f"no option `{wrong[0]}`; give it as NAME=VALUE")
+    parts = [text.partition("=") for text in given]
+    return {name.strip(): value.strip() for name, _, value in parts}
 
 
 def _epochs(text: str) -> tuple[int, ...]:

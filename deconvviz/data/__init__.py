@@ -7,7 +7,7 @@ device, and `normalise` makes them a network's input.
 from deconvviz.data.augment import Augmentation, normalise
 from deconvviz.data.cache import cache_folder
 from deconvviz.data.dataset import Dataset, held_out, joined
-from deconvviz.data.labels import with_label_noise
+from deconvviz.data.labels import labelled, with_label_noise
 from deconvviz.data.registry import LOADERS, load_dataset
 from deconvviz.data.request import Loader, Request
 from deconvviz.data.shapes import draw_shapes
@@ -22,6 +22,7 @@ __all__ = [
     "draw_shapes",
     "held_out",
     "joined",
+    "labelled",
     "load_dataset",
     "normalise",
     "with_label_noise",

@@ -1,13 +1,32 @@
-"""Labels made wrong on purpose, to see how a network learns from them."""
+"""Fewer labels, or wrong ones, on purpose: to see how a network learns from them."""
 
 from dataclasses import replace
 
 import torch
 
-from deconvviz.data.dataset import Dataset
+from deconvviz.data.dataset import Dataset, held_out
 from deconvviz.errors import DataError, SettingError
 
-__all__ = ["with_label_noise"]
+__all__ = ["labelled", "with_label_noise"]
+
+
+def labelled(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
+    """The pictures whose labels may be known: `count` of them, of all classes alike.
+
+    Args:
+        dataset: N pictures.
+        count: how many, at most N.
+        seed: which ones; the same on every machine.
+
+    Raises:
+        DataError: there are fewer.
+    """
+    if not 0 < count <= len(dataset):
+        raise DataError(
+            f"no {count} labels: `{dataset.title}` has {len(dataset)} training pictures; ask for 1 "
+            f"to {len(dataset)}"
+        )
+    return dataset if count == len(dataset) else held_out(dataset, count, seed)[1]
 
 
 def with_label_noise(dataset: Dataset, share: float, seed: int = 0) -> Dataset:

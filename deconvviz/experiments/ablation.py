@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from deconvviz.checkpoint import load_checkpoint
@@ -24,8 +22,9 @@ from deconvviz.figures import ACCENTS, NEUTRAL_INK, plot
 from deconvviz.files import write_atomically
 from deconvviz.models import build
 from deconvviz.training import Recipe, evaluate, train
+from deconvviz.training.cost import multiply_adds
 
-__all__ = ["RECIPE", "VARIANTS", "Ablation", "Trial", "ablation", "multiply_adds"]
+__all__ = ["RECIPE", "VARIANTS", "Ablation", "Trial", "ablation"]
 
 VARIANTS: Mapping[str, str] = {
     "full": "plain:32,32/64,64/128,128+256",
@@ -262,14 +261,6 @@ def ablation(
         done = {(name, one.seed): bench.trial(name, one) for name, one in bar}
     trials = tuple(done[name, seed] for name in variants for seed in seeds)
     return Ablation(trials, recipe, test.title, len(training), len(test))
-
-
-def multiply_adds(model: nn.Module, input_size: tuple[int, int, int]) -> int:
-    """Of one picture's forward pass through convolutions and linear layers."""
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        model(torch.zeros(1, *input_size))
-    return int(counter.get_total_flops()) // 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ class Record:
         labels: The labels it was given; all arms of one budget and seed were given the same ones.
         seed: Of the labelled pictures, the initial weights, the order and the augmentation.
         test_accuracy: The share of the test pictures that got their class after the last epoch.
-        train_accuracy: Likewise of the labelled pictures, as they are, by the same network.
+        train_accuracy: Likewise of the labelled pictures, neither augmented nor with wrong labels.
         nll: Mean cross-entropy on the test pictures, in nats.
         ece: Expected calibration error on them: how far confidence is from accuracy, in [0, 1].
         robustness: Corruption -> test accuracy at each of its strengths, weakest first; empty where
@@ -35,7 +35,7 @@ class Record:
         seconds: That training took, measurements left out.
         configuration: The recipe that all of this follows from.
         data: Titles and fingerprints of the pictures: `title`, `test`, `unlabelled` and the like.
-        subset: Fingerprint of the labelled pictures.
+        subset: Fingerprint of the labelled pictures, with their right labels.
         epochs: The line of metrics of every epoch.
         versions: Of Python and the libraries.
         device: What it ran on.

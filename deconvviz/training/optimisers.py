@@ -3,26 +3,29 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deconvviz.training.muon import Muon
+from deconvviz.training.objective import Objective
 from deconvviz.training.recipe import Recipe
 
 __all__ = ["optimisers", "set_pace"]
 
 
-def optimisers(parts: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def optimisers(parts: Objective, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """What turns the gradients of all parameters of `parts` into steps.
 
     Muon has kernels whose scale BatchNorm undoes, where it is asked for; SGD or Adam the rest.
     """
-    # a convolution has no bias because BatchNorm follows, which would undo that too
-    free = [m.weight for m in parts.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
-    turned = free if recipe.optimiser == "muon" else []
-    shifts = [m.bias for m in parts.modules() if isinstance(m, nn.BatchNorm2d)]
-    # lists, not sets: a resume finds the momentum of a parameter by its place
-    rest = [p for p in parts.parameters() if not any(p is q for q in (*turned, *shifts))]
-    groups = _groups(rest, shifts, recipe)
+    ours: list[tuple[nn.Module, float]] = [(parts.model, 1.0)]
+    if parts.regulariser:
+        ours.append((parts.regulariser, recipe.decoder_rate))
+    turned = [_turned(part, recipe, faster) for part, faster in ours]
+    groups = [
+        group
+        for (part, faster), (kernels, _) in zip(ours, turned, strict=True)
+        for group in _groups(part, kernels, recipe, faster)
+    ]
     if recipe.optimiser in ("adam", "adamw"):
         kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
         return [kind(groups, lr=recipe.peak_rate)]
@@ -30,9 +33,9 @@ def optimisers(parts: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     made: list[torch.optim.Optimizer] = [
         torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=momentum, nesterov=momentum > 0)
     ]
-    if turned:
-        kernels = {"params": turned, "peak": recipe.kernel_rate}
-        made.append(Muon([kernels], lr=recipe.kernel_rate, momentum=momentum))
+    kernels = [{"params": params, "peak": peak} for params, peak in turned if params]
+    if kernels:
+        made.append(Muon(kernels, lr=recipe.kernel_rate, momentum=momentum))
     return made
 
 
@@ -42,17 +45,30 @@ def set_pace(made: list[torch.optim.Optimizer], pace: float) -> None:
         group["lr"] = pace * group["peak"]
 
 
+def _turned(part: nn.Module, recipe: Recipe, faster: float) -> tuple[list[Tensor], float]:
+    """The kernels that Muon turns, and its peak rate."""
+    if recipe.optimiser != "muon":
+        return [], 0.0
+    # a convolution has no bias because BatchNorm follows, which would undo that too
+    free = [m.weight for m in part.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
+    return free, faster * recipe.kernel_rate
+
+
 def _groups(
-    rest: list[nn.Parameter], shifts: list[nn.Parameter], recipe: Recipe
+    part: nn.Module, turned: list[Tensor], recipe: Recipe, faster: float
 ) -> list[dict[str, Any]]:
     """Kernels and matrices, which decay; numbers per map, which do not; BatchNorm's shifts.
 
     Adam's steps have a length of their own, whatever the gradient's, so shifts are as the others.
     """
-    peak, decay = recipe.peak_rate, recipe.weight_decay
-    faster = recipe.shift_rate if recipe.optimiser in ("sgd", "muon") else 1.0
-    return [
+    shifts = [m.bias for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
+    # lists, not sets: a resume finds the momentum of a parameter by its place
+    rest = [p for p in part.parameters() if not any(p is q for q in (*turned, *shifts))]
+    peak, decay = faster * recipe.peak_rate, recipe.weight_decay
+    more = recipe.shift_rate if recipe.optimiser in ("sgd", "muon") else 1.0
+    groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "peak": peak},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "peak": peak},
-        {"params": shifts, "weight_decay": decay / faster, "peak": peak * faster},
+        {"params": shifts, "weight_decay": decay / more, "peak": peak * more},
     ]
+    return [group for group in groups if group["params"]]

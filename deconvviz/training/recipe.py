@@ -1,8 +1,9 @@
 """How to train: every option of a run, in one place."""
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from deconvviz.data import Augmentation
@@ -10,7 +11,15 @@ from deconvviz.errors import SettingError
 from deconvviz.training.losses import LOSSES
 from deconvviz.training.regulariser import Design
 
-__all__ = ["OPTIMISERS", "PRECISIONS", "SCHEDULES", "Recipe", "changed"]
+__all__ = [
+    "OPTIMISERS",
+    "PRECISIONS",
+    "SCHEDULES",
+    "Recipe",
+    "changed",
+    "differences",
+    "told",
+]
 
 PRECISIONS = ("auto", "bf16", "float32")
 OPTIMISERS = ("sgd", "muon", "adam", "adamw")
@@ -26,6 +35,7 @@ _NOT_NEGATIVE = (
     "mixup",
     "noise",
     "deconv_weight",
+    "decoder_rate",
     "consistency_weight",
     "largest_rms",
 )
@@ -71,6 +81,7 @@ class Recipe:
         deconv_weight: Of the reconstruction error of a deconvolution decoder beside the
             classification loss; 0 trains the classifier alone.
         decoder: What decoder, and what its reconstructions are compared with.
+        decoder_rate: The decoder learns this many times faster than the classifier.
         consistency_weight: Of the squared difference between the class probabilities and those that
             a teacher gives another view of the same pictures, summed over classes. The teacher is
             the running mean of the network (Tarvainen & Valpola 2017, arXiv:1703.01780).
@@ -104,6 +115,7 @@ class Recipe:
     noise: float = 0.0
     deconv_weight: float = 0.0
     decoder: Design = field(default_factory=Design)
+    decoder_rate: float = 1.0
     consistency_weight: float = 0.0
     consistency_rise: float = 0.3
     teacher_decay: float = 0.99
@@ -174,6 +186,28 @@ def changed(config: Config, changes: Mapping[str, Any]) -> Config:
             new = _read(name, value, there[first]) if isinstance(value, str) else value
         config = replace(config, **{first: new})  # type: ignore[type-var]  # likewise
     return config
+
+
+def told(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as JSON has it."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return plain
+
+
+def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
+    """The options in which a recipe differs from an earlier one, as JSON had it.
+
+    What there was no option for was done as that option's default says.
+    """
+    default, now = told(Recipe()), told(recipe)
+    names = []
+    for name, value in now.items():
+        earlier = before.get(name, default[name])
+        if isinstance(value, dict) and isinstance(earlier, dict):
+            earlier = default[name] | earlier
+        if earlier != value:
+            names.append(f"{name} was {earlier}, not {value}")
+    return names
 
 
 def _names(there: Mapping[str, Any]) -> list[str]:

@@ -26,13 +26,14 @@ from deconvviz.errors import CheckpointError, DataError, DivergedError, SettingE
 from deconvviz.files import write_atomically
 from deconvviz.models import build
 from deconvviz.peers import Peers
+from deconvviz.progress import Progress
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.feed import Batch, Feed
 from deconvviz.training.limit import limit_kernels
 from deconvviz.training.objective import Objective, Terms
 from deconvviz.training.optimisers import optimisers, set_pace
-from deconvviz.training.recipe import Recipe
+from deconvviz.training.recipe import Recipe, differences, told
 from deconvviz.training.start import decorrelated_start
 from deconvviz.training.teacher import Teacher
 
@@ -65,6 +66,7 @@ def train(
     device: str | torch.device = "cpu",
     peers: Peers | None = None,
     progress: bool = True,
+    watch: Progress | None = None,
 ) -> Run:
     """Train `recipe.model`, or take up the run in `folder` where it was left.
 
@@ -79,6 +81,7 @@ def train(
         device: Where to train.
         peers: The processes that share the work; by default this one alone.
         progress: Show a bar with loss, accuracy, pictures a second and the time left.
+        watch: Told of every step; a `KeyboardInterrupt` that it raises is as good as Ctrl-C.
 
     Raises:
         DataError: fewer pictures than one batch, or `test` has other classes, or the recipe wants
@@ -95,7 +98,7 @@ def train(
     try:
         with loop.bar(done, progress and peers.leads) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
-                loop.epoch(epoch, bar)
+                loop.epoch(epoch, bar, watch)
                 done = epoch
     except KeyboardInterrupt:
         done = loop.resume()
@@ -168,29 +171,26 @@ class _Loop:
     def settled(self, recipe: Recipe) -> Recipe:
         """The recipe with its precision decided; a run taken up again keeps what it had."""
         path = self.folder / "config.json"
-        wanted = asdict(recipe)
         if path.is_file():
             before = json.loads(path.read_text())
-            # A run from before there was a setting was trained as that setting's default does.
-            had = json.loads(json.dumps(asdict(Recipe()))) | before["recipe"]
-            wanted["precision"] = had["precision"]
-            data = (before["data"], before.get("unlabelled"))
-            differs = _difference(had, json.loads(json.dumps(wanted)))
-            if differs or data != (self.data.fingerprint, self.more):
+            recipe = replace(recipe, precision=before["recipe"]["precision"])
+            wrong = differences(before["recipe"], recipe)
+            if (before["data"], before.get("unlabelled")) != (self.data.fingerprint, self.more):
+                wrong.append("the pictures are others")
+            if wrong:
                 raise CheckpointError(
                     f"{self.folder} holds a run of another recipe or other data "
-                    f"({differs or 'the pictures differ'}); give the same options to go on, or "
-                    "another folder"
+                    f"({'; '.join(wrong)}); give the same options to go on, or another folder"
                 )
         elif recipe.precision == "auto":
             batch = self.normalised(self.data.images[: recipe.batch_size].to(self.device))
-            choice = faster_precision(self.model, batch)
-            wanted["precision"] = self.peers.share(choice)[0]
+            fastest = faster_precision(self.model, batch)
+            recipe = replace(recipe, precision=self.peers.share(fastest)[0])
         self.peers.share(None)  # all have looked before one writes
         if self.peers.leads:
-            config = {"recipe": wanted, "data": self.data.fingerprint, "unlabelled": self.more}
-            write_atomically(path, json.dumps(config, indent=1))
-        return replace(recipe, precision=wanted["precision"])
+            data = {"data": self.data.fingerprint, "unlabelled": self.more}
+            write_atomically(path, json.dumps({"recipe": told(recipe), **data}, indent=1))
+        return recipe
 
     def normalised(self, images: Tensor) -> Tensor:
         return normalise(images, self.mean, self.std)
@@ -206,7 +206,7 @@ class _Loop:
             dynamic_ncols=True,
         )
 
-    def epoch(self, epoch: int, bar: "tqdm[Any]") -> None:
+    def epoch(self, epoch: int, bar: "tqdm[Any]", watch: Progress | None = None) -> None:
         """Its steps, its line of metrics, and the state after it."""
         started = time.perf_counter()
         self.model.train()
@@ -218,6 +218,8 @@ class _Loop:
             bad = torch.where((bad == 0) & ~terms.isfinite().all(), count, bad)
             summed += terms
             bar.update(size)
+            if watch:
+                watch("training", (epoch - 1) * self.steps + count, self.steps * self.recipe.epochs)
             if count % _LOOK == 0 or count == self.steps:
                 self.stop_if(int(bad), epoch)
                 loss, accuracy = float(summed[0]) / count, float(summed[-1]) / count
@@ -256,10 +258,10 @@ class _Loop:
             limit_kernels(self.model, self.recipe.largest_rms)
         if self.teacher:
             self.teacher.follow(self.model, number)
-        told = torch.stack([term.detach() for term in terms])
+        found = torch.stack([term.detach() for term in terms])
         if self.peers.size > 1:
-            distributed.all_reduce(told)
-        return told / self.peers.size
+            distributed.all_reduce(found)
+        return found / self.peers.size
 
     def record(self, epoch: int, terms: Terms) -> None:
         """Write the epoch's line of metrics, and what a resume needs."""
@@ -391,9 +393,3 @@ def _shared(parts: Objective, peers: Peers, device: torch.device) -> nn.Module:
         return parts
     places = [device.index] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(parts, device_ids=places)
-
-
-def _difference(had: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """The options that differ, with both values."""
-    names = [name for name in wanted if wanted[name] != had.get(name)]
-    return ", ".join(f"{name} was {had.get(name)}, not {wanted[name]}" for name in names)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from deconvviz.data import Dataset, draw_shapes, with_label_noise
+from deconvviz.data import Dataset, draw_shapes, labelled, with_label_noise
 from deconvviz.errors import DataError, SettingError
 
 
@@ -55,3 +55,20 @@ def test_shares_that_cannot_be_are_refused(share):
 def test_one_class_has_no_other():
     with pytest.raises(DataError, match="`blank` has 1 class, so no label can be wrong; give data"):
         with_label_noise(blank(torch.zeros(4, dtype=torch.int64), classes=1), 0.5)
+
+
+def test_labels_are_known_of_so_many_pictures_of_all_classes_alike():
+    whole = draw_shapes(60, seed=0)
+    some = labelled(whole, 12, seed=3)
+    counts = torch.bincount(some.labels, minlength=len(whole.classes))
+    assert len(some) == 12
+    assert counts.max() - counts.min() <= 1
+    assert some.fingerprint == labelled(whole, 12, seed=3).fingerprint
+    assert some.fingerprint != labelled(whole, 12, seed=4).fingerprint
+    assert labelled(whole, 60) is whole
+
+
+@pytest.mark.parametrize("count", [0, -1, 61])
+def test_more_labels_than_pictures_are_refused(count):
+    with pytest.raises(DataError, match=f"no {count} labels: .* has 60 training pictures"):
+        labelled(draw_shapes(60, seed=0), count)

@@ -9,22 +9,29 @@ from torch import nn
 from deconvviz.models import build
 from deconvviz.training import Recipe
 from deconvviz.training.muon import Muon
+from deconvviz.training.objective import Objective
 from deconvviz.training.optimisers import optimisers, set_pace
 
 RECIPE = Recipe(peak_rate=0.5, kernel_rate=0.03, weight_decay=0.01, shift_rate=4.0)
 
 
+def objective(**changes):
+    recipe = replace(RECIPE, **changes)
+    return Objective(build("vgg"), (3, 32, 32), recipe)
+
+
 @pytest.mark.parametrize("name", ["sgd", "muon", "adam", "adamw"])
 def test_every_parameter_has_exactly_one_place(name):
-    model = build("vgg")
-    made = optimisers(model, replace(RECIPE, optimiser=name))
+    parts = objective(optimiser=name, deconv_weight=1.0)
+    made = optimisers(parts, parts.recipe)
     held = [p for one in made for group in one.param_groups for p in group["params"]]
-    assert sorted(map(id, held)) == sorted(map(id, model.parameters()))
+    assert sorted(map(id, held)) == sorted(map(id, parts.parameters()))
 
 
 def test_muon_has_the_kernels_before_batchnorm_and_sgd_the_rest():
-    model = build("vgg")
-    sgd, muon = optimisers(model, replace(RECIPE, optimiser="muon"))
+    parts = objective(optimiser="muon")
+    model = parts.model
+    sgd, muon = optimisers(parts, parts.recipe)
     assert isinstance(muon, Muon)
     (group,) = muon.param_groups
     assert {id(p) for p in group["params"]} == {
@@ -36,7 +43,8 @@ def test_muon_has_the_kernels_before_batchnorm_and_sgd_the_rest():
 
 @pytest.mark.parametrize(("name", "faster"), [("sgd", 4.0), ("adam", 1.0)])
 def test_only_sgd_moves_shifts_faster(name, faster):
-    (made,) = optimisers(build("vgg"), replace(RECIPE, optimiser=name))
+    parts = objective(optimiser=name)
+    (made,) = optimisers(parts, parts.recipe)
     decays = [group["weight_decay"] for group in made.param_groups]
     set_pace([made], 0.1)
     assert decays == [0.01, 0.0, 0.01 / faster]
@@ -44,11 +52,23 @@ def test_only_sgd_moves_shifts_faster(name, faster):
 
 
 def test_without_momentum_a_step_is_the_gradient_times_the_rate():
-    layer = nn.Linear(2, 1, bias=False)
-    before = layer.weight.detach().clone()
-    recipe = replace(RECIPE, momentum=0.0, weight_decay=0.0)
-    made = optimisers(layer, recipe)
-    layer(torch.ones(1, 2)).sum().backward()
+    parts = objective(momentum=0.0, weight_decay=0.0)
+    kernel = parts.model.head.logits.weight
+    before = kernel.detach().clone()
+    made = optimisers(parts, parts.recipe)
+    parts.model(torch.randn(2, 3, 32, 32)).square().sum().backward()
     set_pace(made, 1.0)
     made[0].step()
-    assert torch.allclose(layer.weight, before - 0.5)
+    assert torch.allclose(kernel, before - 0.5 * kernel.grad)
+
+
+@pytest.mark.parametrize("name", ["sgd", "muon", "adamw"])
+def test_the_decoder_learns_so_many_times_faster(name):
+    parts = objective(optimiser=name, deconv_weight=1.0, decoder_rate=3.0)
+    made = optimisers(parts, parts.recipe)
+    peaks = {
+        id(p): group["peak"] for one in made for group in one.param_groups for p in group["params"]
+    }
+    ours, theirs = parts.model.head.logits, parts.regulariser.decoder.steps[-1].up
+    assert peaks[id(theirs.weight)] == 3 * peaks[id(ours.weight)]
+    assert peaks[id(theirs.bias)] == 3 * peaks[id(ours.bias)]

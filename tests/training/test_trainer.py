@@ -42,9 +42,9 @@ def killed_in_epoch(epoch, error, monkeypatch, after=3):
 
     real_epoch = _Loop.epoch
 
-    def run_epoch(self, now, bar):
+    def run_epoch(self, now, *args):
         self.now, self.count = now, 0
-        return real_epoch(self, now, bar)
+        return real_epoch(self, now, *args)
 
     monkeypatch.setattr(_Loop, "step", step)
     monkeypatch.setattr(_Loop, "epoch", run_epoch)
@@ -110,6 +110,20 @@ def test_ctrl_c_leaves_a_checkpoint_of_the_last_whole_epoch(tmp_path, shapes, mo
     assert all(torch.equal(stopped.weights[name], snapshot[name]) for name in snapshot)
     assert stopped.description.training["epochs"] == 2
     assert run(tmp_path, shapes).epochs == 3
+
+
+def test_who_watches_is_told_of_every_step_and_may_stop_the_run(tmp_path, shapes):
+    told = []
+
+    def watch(title, done, total):
+        told.append((title, done, total))
+        if done == 13:
+            raise KeyboardInterrupt
+
+    done = train(RECIPE, *shapes, tmp_path, progress=False, watch=watch)
+    assert told == [("training", step, 24) for step in range(1, 14)]
+    assert done.epochs == 1
+    assert done.checkpoint.is_file()
 
 
 def test_a_line_of_metrics_that_the_state_does_not_know_is_dropped(tmp_path, shapes):

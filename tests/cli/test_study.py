@@ -1,0 +1,46 @@
+"""`deconvviz study`: a plan by its name, run and reported."""
+
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from deconvviz.cli import app
+from deconvviz.errors import DataError, StudyError
+from deconvviz.study import PLANS, plans
+from tests.study.test_run import PLAN
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(plans, "PLANS", {**PLANS, "small": replace(PLAN, data="shapes")})
+
+
+def invoke(*words):
+    result = CliRunner().invoke(app, ["study", *map(str, words)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_a_study_is_run_and_reported(tmp_path, small):
+    words = ("small", "--results", tmp_path)
+    said = invoke("run", *words, "--arm", "A", "--arm", "R-all", "--labels", 24, "--device", "cpu")
+    assert "4 runs in" in said.output
+    said = invoke("report", *words, "--figures", tmp_path / "figures")
+    assert (tmp_path / "small.md").read_text() in said.output
+    assert "R-all" in said.output
+    assert len(list((tmp_path / "figures").iterdir())) == 2
+
+
+def test_wrong_names_are_told_before_any_data_are_read(tmp_path, small, monkeypatch):
+    monkeypatch.setattr("deconvviz.data.load_dataset", lambda *_, **__: pytest.fail("data read"))
+    with pytest.raises(StudyError, match="no study `smal`"):
+        invoke("run", "smal")
+    with pytest.raises(StudyError, match="has no arm B"):
+        invoke("run", "small", "--arm", "B", "--results", tmp_path)
+
+
+def test_missing_data_are_told_with_how_to_get_them(tmp_path):
+    with pytest.raises(DataError, match="--download"):
+        invoke("run", "helps", "--data-dir", tmp_path, "--results", tmp_path)

@@ -1,0 +1,54 @@
+"""Plans: which runs there are, and how each is trained."""
+
+import pytest
+
+from deconvviz.errors import StudyError
+from deconvviz.study import Arm, Plan
+from deconvviz.training import Recipe
+
+PLAN = Plan(
+    name="small",
+    asks="Is it small?",
+    recipe=Recipe(epochs=2, peak_rate=0.1, precision="float32"),
+    arms=(Arm("A", "as it is"), Arm("B", "faster", {"peak_rate": 0.2, "decoder.kernel": 6})),
+    budgets={10: {}, 20: {"epochs": 3, "peak_rate": 0.05}},
+    seeds=(0, 1),
+)
+
+
+def told(cells):
+    return [(cell.arm.name, cell.labels, cell.seed) for cell in cells]
+
+
+def test_an_early_end_leaves_whole_comparisons():
+    assert told(PLAN.cells()) == [
+        (arm, labels, seed) for seed in (0, 1) for labels in (10, 20) for arm in "AB"
+    ]
+
+
+def test_some_arms_budgets_and_seeds_can_be_asked_for():
+    assert told(PLAN.cells(["B"], [20], [1])) == [("B", 20, 1)]
+    assert told(PLAN.cells(["B", "A"], seeds=[1])) == [
+        (arm, labels, 1) for labels in (10, 20) for arm in "BA"
+    ]
+
+
+def test_an_arm_changes_the_recipe_after_its_budget_and_the_seed_is_the_cells():
+    *_, last = PLAN.cells()
+    recipe = PLAN.recipe_of(last)
+    assert (recipe.epochs, recipe.peak_rate, recipe.seed) == (3, 0.2, 1)
+    assert recipe.decoder.kernel == 6
+    assert str(last) == "B, 20 labels, seed 1"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ((["a"],), "the study small has no arm a; there are A, B"),
+        ((None, [15]), r"no budget 15.*there are 10, 20"),
+        ((None, None, [7]), "no seed 7; there are 0, 1"),
+    ],
+)
+def test_what_the_plan_does_not_have_is_refused(wanted, says):
+    with pytest.raises(StudyError, match=says):
+        list(PLAN.cells(*wanted))

@@ -1,0 +1,59 @@
+"""The declared plans: that they can be run at all, and that pairs are pairs."""
+
+import pytest
+import torch
+
+from deconvviz.errors import StudyError
+from deconvviz.study import PLANS, find_plan
+from deconvviz.study.report import AIMS, BUDGETS, CONTRASTS, PRIMARY
+from deconvviz.training.cost import step_cost
+
+_MAY_DIFFER = {
+    "helps": {
+        "epochs",
+        "noise",
+        "unlabelled_batch",
+        "deconv_weight",
+        "consistency_weight",
+    }
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_every_arm_at_every_budget_can_be_built(plan):
+    for cell in plan.cells(seeds=plan.seeds[:1]):
+        learnt, cost = step_cost(plan.recipe_of(cell), (3, 32, 32), 10)
+        assert learnt > 0
+        assert cost > 0
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_no_precision_is_left_open_and_nothing_is_stored_twice(plan):
+    assert plan.recipe.precision != "auto"
+    assert plan.recipe.snapshots == ()
+    names = [arm.name for arm in plan.arms]
+    assert len(set(names)) == len(names)
+    assert len(set(plan.seeds)) == len(plan.seeds)
+
+
+def test_the_question_has_the_arms_the_budgets_and_the_pairs_it_needs():
+    plan = find_plan("helps")
+    names = {arm.name for arm in plan.arms}
+    assert {name for pair in CONTRASTS for name in pair} <= names
+    assert tuple(plan.budgets) == BUDGETS
+    assert PRIMARY in plan.budgets
+    assert len(plan.seeds) >= 10
+    assert set(AIMS) <= set(CONTRASTS)
+    assert plan.hold_out == 0
+
+
+def test_arms_of_the_question_differ_in_what_they_are_about_alone():
+    plan = find_plan("helps")
+    for arm in plan.arms:
+        assert {name.partition(".")[0] for name in arm.changes} <= _MAY_DIFFER["helps"]
+
+
+def test_a_name_that_is_no_plan_lists_them():
+    with pytest.raises(StudyError, match="no study `help`; there are helps"):
+        find_plan("help")
+    assert torch.is_grad_enabled()

@@ -1,0 +1,158 @@
+"""Running a plan: what is missing is made, what is there is not made again."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from deconvviz.data import draw_shapes, labelled
+from deconvviz.errors import DataError, StudyError
+from deconvviz.study import Arm, Plan, read_records, run, run_study
+from deconvviz.training import Recipe
+
+PLAN = Plan(
+    name="small",
+    asks="Does it learn?",
+    recipe=Recipe(
+        model="plain:4/8:head=mean",
+        epochs=2,
+        steps=3,
+        batch_size=16,
+        precision="float32",
+        snapshots=(),
+    ),
+    arms=(
+        Arm("A", "classifier"),
+        Arm("R-all", "decoder", {"deconv_weight": 0.5, "unlabelled_batch": 16}),
+        Arm("wrong", "wrong labels", label_noise=0.5),
+    ),
+    budgets={24: {}, 48: {"steps": 6}},
+    seeds=(0, 1),
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return draw_shapes(96, seed=1), draw_shapes(40, seed=2)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The folders of runs that were really trained."""
+    real, made = run.train, []
+
+    def train(recipe, known, test, folder, **options):
+        made.append(folder.name)
+        return real(recipe, known, test, folder, **options)
+
+    monkeypatch.setattr(run, "train", train)
+    return made
+
+
+def test_a_run_leaves_one_small_file_that_says_all(tmp_path, data):
+    (one,) = run_study(PLAN, *data, tmp_path, arms=["R-all"], labels=[24], seeds=[1])
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["R-all-24-1.json"]
+    assert (tmp_path / "R-all-24-1.json").stat().st_size < 10_000
+    assert read_records(tmp_path) == (one,)
+    assert (one.study, one.arm, one.labels, one.seed) == ("small", "R-all", 24, 1)
+    assert one.subset == labelled(data[0], 24, 1).fingerprint
+    assert [line["epoch"] for line in one.epochs] == [1, 2]
+    assert one.test_accuracy == pytest.approx(one.epochs[-1]["test_accuracy"], abs=0.03)
+    assert one.training_parameters > one.parameters
+    assert one.training_multiply_adds > one.multiply_adds
+    assert one.data["test_pictures"] == 40
+    assert one.configuration["recipe"]["seed"] == 1
+    assert one.robustness == {}
+
+
+def test_what_has_a_record_is_not_run_again(tmp_path, data, trained):
+    first = run_study(PLAN, *data, tmp_path, arms=["A"], labels=[24])
+    assert trained == ["A-24-0", "A-24-1"]
+    both = run_study(PLAN, *data, tmp_path, arms=["A"])
+    assert trained[2:] == ["A-48-0", "A-48-1"]
+    assert both[::2] == first
+
+
+def test_pairs_have_the_same_labels_and_the_same_start(tmp_path, data):
+    found = run_study(PLAN, *data, tmp_path, labels=[24], seeds=[0])
+    assert len({one.subset for one in found}) == 1
+    assert len({one.data["test"] for one in found}) == 1
+    assert len({one.parameters for one in found}) == 1
+
+
+def test_wrong_labels_are_learnt_from_and_right_ones_measured(tmp_path, data, monkeypatch):
+    real, learnt = run.train, []
+
+    def train(recipe, known, test, folder, **options):
+        learnt.append(known)
+        return real(recipe, known, test, folder, **options)
+
+    monkeypatch.setattr(run, "train", train)
+    run_study(PLAN, *data, tmp_path, arms=["wrong"], labels=[24], seeds=[0])
+    right = labelled(data[0], 24, 0)
+    assert int((learnt[0].labels != right.labels).sum()) == 12
+    assert torch.equal(learnt[0].images, right.images)
+
+
+def test_a_plan_that_chooses_never_sees_the_test_pictures(tmp_path, data):
+    plan = replace(PLAN, hold_out=30)
+    (one,) = run_study(plan, *data, tmp_path, arms=["A"], labels=[24], seeds=[0])
+    assert one.data["test_pictures"] == 30
+    assert one.data["training_pictures"] == 66
+    assert one.data["test"] != data[1].fingerprint
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path, data, monkeypatch):
+    real = run.train
+
+    def stopped(recipe, known, test, folder, **options):
+        def watch(_, done, __):
+            if done == 4:
+                raise KeyboardInterrupt
+
+        return real(recipe, known, test, folder, watch=watch, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "train", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(PLAN, *data, tmp_path / "cut", arms=["A"], labels=[24], seeds=[0])
+    assert read_records(tmp_path / "cut") == ()
+    assert (tmp_path / "cut" / "unfinished" / "A-24-0" / "state.pt").is_file()
+    wanted = {"arms": ["A"], "labels": [24], "seeds": [0]}
+    (taken_up,) = run_study(PLAN, *data, tmp_path / "cut", **wanted)
+    (whole,) = run_study(PLAN, *data, tmp_path / "whole", **wanted)
+    assert (taken_up.test_accuracy, taken_up.nll) == (whole.test_accuracy, whole.nll)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"recipe": replace(PLAN.recipe, peak_rate=0.5)}, "peak_rate was 0.125, not 0.5"),
+        ({"hold_out": 30}, r"held_out was 0, not 30.*the pictures are others"),
+    ],
+)
+def test_a_record_of_another_plan_is_refused_by_what_differs(tmp_path, data, changes, says):
+    wanted = {"arms": ["A"], "labels": [24], "seeds": [0]}
+    run_study(PLAN, *data, tmp_path, **wanted)
+    with pytest.raises(StudyError, match=f"A-24-0.json is of another plan .*{says}"):
+        run_study(replace(PLAN, **changes), *data, tmp_path, **wanted)
+
+
+def test_a_budget_larger_than_the_data_is_refused_before_anything_runs(tmp_path, data, trained):
+    plan = replace(PLAN, budgets={24: {}, 97: {}})
+    with pytest.raises(DataError, match=r"no 97 labels: .* has 96 training pictures"):
+        run_study(plan, *data, tmp_path)
+    assert trained == []
+
+
+def test_an_open_precision_is_refused(tmp_path, data):
+    plan = replace(PLAN, recipe=replace(PLAN.recipe, precision="auto"))
+    with pytest.raises(StudyError, match="leaves its precision open"):
+        run_study(plan, *data, tmp_path)
+
+
+def test_a_robust_plan_measures_every_corruption_on_some_pictures(tmp_path, data):
+    plan = replace(PLAN, robust=True)
+    (one,) = run_study(plan, *data, tmp_path, arms=["A"], labels=[24], seeds=[0])
+    assert set(one.robustness) == {"noise", "blur", "brightness", "jpeg"}
+    assert all(len(strengths) == 5 for strengths in one.robustness.values())
