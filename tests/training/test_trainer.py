@@ -51,7 +51,7 @@ def killed_in_epoch(epoch, error, monkeypatch, after=3):
 
 
 def test_it_learns_what_chance_cannot(tmp_path, shapes):
-    done = run(tmp_path, shapes, replace(RECIPE, epochs=8, model="vgg", peak_rate=0.1))
+    done = run(tmp_path, shapes, replace(RECIPE, epochs=8, model="vgg:16,32,32", peak_rate=0.1))
     assert done.evaluation.accuracy > 2 / len(shapes[0].classes)
     metrics = read_metrics(tmp_path)
     assert metrics[-1]["train_loss"] < metrics[0]["train_loss"]
@@ -84,8 +84,8 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
     "recipe",
     [
         RECIPE,
-        replace(RECIPE, model="vgg", deconv_weight=0.3),
-        replace(RECIPE, model="fast", optimiser="muon", kernel_rate=0.03),
+        replace(RECIPE, model="vgg:8,16,16", deconv_weight=0.3),
+        replace(RECIPE, model="fast:8,16,16", optimiser="muon", kernel_rate=0.03),
     ],
 )
 def test_a_killed_run_goes_on_to_bit_equal_weights(tmp_path, shapes, monkeypatch, recipe):
@@ -205,7 +205,7 @@ def test_an_epoch_of_so_many_steps_goes_round_and_round_a_few_pictures(tmp_path,
 
 SEMI = replace(
     RECIPE,
-    model="vgg",
+    model="vgg:8,16,16",
     epochs=2,
     steps=3,
     unlabelled_batch=16,
