@@ -1,4 +1,4 @@
-"""`deconvviz train` and `evaluate`."""
+"""`deconvviz train`, `decode` and `evaluate`."""
 
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from deconvviz.cli.base import (
 )
 from deconvviz.errors import SettingError
 
-__all__ = ["evaluate", "train"]
+__all__ = ["decode", "evaluate", "train"]
 
 
 @app.command()
@@ -125,6 +125,29 @@ def train(
     if peers.leads:
         typer.echo(f"{done.evaluation.accuracy:.2%} of {len(test)} test pictures ({test.title})")
         typer.echo(f"{done.checkpoint} after {done.epochs} of {epochs} epochs")
+
+
+@app.command()
+def decode(
+    network: Annotated[Path, typer.Argument(help="A run's model.safetensors.")],
+    pictures: Annotated[list[Path], typer.Argument(help="One or more.")],
+    out: Annotated[Path, typer.Option(help="The sheet, a file that ends in .png.")],
+) -> None:
+    """Draw what comes back of pictures through the decoder that a network was trained with."""
+    import torch
+
+    from deconvviz.figures import figure_png
+    from deconvviz.files import write_atomically
+    from deconvviz.images import open_picture
+    from deconvviz.training.given_back import load_decoder
+
+    if out.suffix != ".png":
+        raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
+    found = load_decoder(network)
+    opened = [open_picture(picture) for picture in pictures]
+    images = torch.stack([found.intake.tensor(one.image) for one in opened])
+    write_atomically(out, figure_png(found.figure(images, [path.stem for path in pictures])))
+    typer.echo(f"{len(opened)} pictures given back: {out}")
 
 
 @app.command()

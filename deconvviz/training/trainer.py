@@ -2,8 +2,9 @@
 
 A run is a folder: `config.json`, `metrics.jsonl` (a line an epoch), `snapshots/` (the convolutional
 stages at chosen epochs), `state.pt` (all that a resume needs) and at the end `model.safetensors`
-with its card `model.md`. Each epoch draws its random numbers from (seed, epoch), so that a run that
-was killed and taken up again ends, on the CPU, with bit-equal weights.
+with its card `model.md`, and `decoder.safetensors` where there was a decoder. Each epoch draws its
+random numbers from (seed, epoch), so that a run that was killed and taken up again ends, on the
+CPU, with bit-equal weights.
 
 Under `torchrun`, each process learns from its part of every batch, and gradients are averaged.
 """
@@ -30,6 +31,7 @@ from deconvviz.progress import Progress
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.feed import Batch, Feed
+from deconvviz.training.given_back import save_decoder
 from deconvviz.training.limit import limit_kernels
 from deconvviz.training.objective import Objective, Terms
 from deconvviz.training.optimisers import optimisers, set_pace
@@ -367,6 +369,8 @@ class _Loop:
             },
         )
         save_checkpoint(path, self.model, description, half=self.recipe.half)
+        if self.parts.regulariser:
+            save_decoder(self.folder / "decoder.safetensors", self.parts.regulariser)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))
         return result
 
