@@ -1,5 +1,6 @@
 """The command line, as a person calls it."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -36,6 +37,39 @@ def test_trains_and_measures_what_it_trained(tmp_path):
     assert "triangle" in measured.output
 
 
+def test_any_option_is_set_by_its_name_and_what_a_decoder_gives_back_is_drawn(tmp_path):
+    words = ["--data", "shapes", "--out", str(tmp_path), "--epochs", "1", "--model", "vgg:4,8"]
+    words += ["--labels", "100", "--deconv-weight", "0.3", "--loss", "focal", "--optimiser", "adam"]
+    changes = {"steps": "2", "unlabelled_batch": "16", "mixup": "0.2", "decoder.switches": "yes"}
+    words += [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
+    trained = runner.invoke(app, ["train", *words, "--hold-out", "3000", "--device", "cpu"])
+    assert trained.exit_code == 0, trained.output
+    recipe = json.loads((tmp_path / "config.json").read_text())["recipe"]
+    assert (recipe["loss"], recipe["optimiser"], recipe["mixup"]) == ("focal", "adam", 0.2)
+    assert (recipe["steps"], recipe["decoder"]["switches"]) == (2, True)
+    picture, sheet = tmp_path / "cat.png", tmp_path / "sheet.png"
+    photograph("cat").image.save(picture)
+    drawn = runner.invoke(
+        app, ["decode", str(tmp_path / "model.safetensors"), str(picture), "--out", str(sheet)]
+    )
+    assert drawn.exit_code == 0, drawn.output
+    assert open_picture(sheet).image.width > 100
+
+
+def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("deconvviz.training.trainer.write_atomically", full)
+    monkeypatch.setattr(
+        sys, "argv", ["deconvviz", "train", "--data", "shapes", "--out", str(tmp_path)]
+    )
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert "the disk is full; make room and give the same command" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -55,6 +89,30 @@ def test_trains_and_measures_what_it_trained(tmp_path):
         (["train", "--out", "x", "--data", "shapes", "--device", "abacus"], "no device `abacus`"),
         (["train", "--out", "x", "--data", "shapes", "--snapshots", "a"], "no epochs: `a`"),
         (["train", "--out", "x", "--data", "shapes", "--precision", "int4"], "no precision `int4`"),
+        (
+            ["train", "--out", "x", "--optimiser", "lion"],
+            "no optimiser `lion`; there are sgd, muon",
+        ),
+        (["train", "--out", "x", "--loss", "hinge"], "no loss `hinge`; there are cross-entropy"),
+        (["train", "--out", "x", "--schedule", "square"], "no schedule `square`; there are one-c"),
+        (["train", "--out", "x", "--set", "mixup"], "no option `mixup`; give it as NAME=VALUE"),
+        (
+            ["train", "--out", "x", "--set", "colour=1"],
+            "no option `colour`; there are model, epochs",
+        ),
+        (
+            ["train", "--out", "x", "--set", "mixup=much"],
+            "`mixup` cannot be `much`; it is a number",
+        ),
+        (
+            ["train", "--out", "x", "--data", "shapes", "--labels", "99999"],
+            "no 99999 labels: `shapes`",
+        ),
+        (
+            ["decode", "no/model.safetensors", "x.png", "--out", "y.png"],
+            "no checkpoint at no/model",
+        ),
+        (["decode", "no/model.safetensors", "x.png", "--out", "y.gif"], "ends in .png"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, words, says):

@@ -1,5 +1,6 @@
 """`deconvviz COMMAND`: one module for each group of commands."""
 
+import errno
 import os
 import sys
 
@@ -32,3 +33,9 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         os._exit(0)  # `deconvviz evaluate demo | head`: the reader has had enough
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        told = "the disk is full; make room and give the same command, which goes on where it was"
+        typer.echo(f"deconvviz: {told}", err=True)
+        sys.exit(2)

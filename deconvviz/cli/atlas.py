@@ -182,14 +182,14 @@ def render(
 def _pictures(
     bundle: "Bundle", data: str, split: str, data_dir: Path | None, download: bool
 ) -> "Dataset":
-    """The pictures that the options name, at the network's own size but for CIFAR-10's."""
-    from deconvviz.data import load_dataset
+    """The pictures that the options name, at the network's own size where they have none."""
+    from deconvviz.data import PUBLISHED, load_dataset
 
     return load_dataset(
         data,
         split,
         data_dir=data_dir,
-        size=None if data == "cifar10" else bundle.intake.side,
+        size=None if data in PUBLISHED else bundle.intake.side,
         channels=bundle.intake.channels,
         download=download,
     )

@@ -39,7 +39,7 @@ def diagnose(
 ) -> None:
     """Write a page of findings: dead and dominating units, aliasing, duplicates, and so on."""
     from deconvviz.atlas import load_atlas
-    from deconvviz.data import load_dataset
+    from deconvviz.data import PUBLISHED, load_dataset
     from deconvviz.diagnosis import diagnose as look
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
@@ -47,7 +47,7 @@ def diagnose(
         data,
         split,
         data_dir=data_dir,
-        size=None if data == "cifar10" else bundle.intake.side,
+        size=None if data in PUBLISHED else bundle.intake.side,
         channels=bundle.intake.channels,
         download=download,
     )

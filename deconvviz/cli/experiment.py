@@ -291,7 +291,7 @@ def ablation(
     peak_rate: Annotated[float, typer.Option(help="Of SGD.")] = 0.03,
     seed: Annotated[list[int] | None, typer.Option(help="Again for one more run of each.")] = None,
     precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
-    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 if needed.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
     device: Device = "auto",
 ) -> None:
     """Train networks with layers removed or resized (Table 3).

@@ -15,14 +15,19 @@ from deconvviz.data.shapes import load_shapes
 from deconvviz.errors import DataError
 from deconvviz.images import MIN_SIDE
 
-__all__ = ["LOADERS", "load_dataset"]
+__all__ = ["LOADERS", "PUBLISHED", "load_dataset"]
+
+PUBLISHED = {
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "fashion-mnist": FASHION_MNIST,
+    "mnist": MNIST,
+}
+"""The sets that have a size of their own; the others are made in any."""
 
 LOADERS: dict[str, Loader] = {
-    "cifar10": CIFAR10.load,
-    "cifar100": CIFAR100.load,
-    "fashion-mnist": FASHION_MNIST.load,
+    **{name: one.load for name, one in PUBLISHED.items()},
     "folder": load_folder,
-    "mnist": MNIST.load,
     "photos": load_photos,
     "shapes": load_shapes,
 }

@@ -256,9 +256,10 @@ class Gradients(Result):
         titles = {arm: self._title(arm) for arm in tables}
         caption = (
             "Norm of the cross-entropy's gradient by each layer's weights, from the first layer "
-            "(top) to the head, by steps of training; log10 on one scale for\nall panels, mean "
-            "over seeds. Titles: the first layer's over that of the last below the head, at the "
-            "start and at the end, and the loss. White line: ddnet\nturns back."
+            "(top) to the head, by steps of training: mean over\nseeds of log10, one scale for all "
+            "panels. First/last: the norm of the first layer over that of the last below the "
+            "head, at the start, then at the end;\nloss: cross-entropy, likewise. White line: "
+            "there ddnet turns back."
         )
         scale = _Scale(low, high, "viridis", "log10 of gradient norm", "white")
         return self._panels(tables, titles, scale, caption, ink)
@@ -267,7 +268,8 @@ class Gradients(Result):
         start, end = (self.spread(arm, end=end).mean for end in (False, True))
         before, after = self._entropies(arm)
         losses = [sum(side) / len(side) for side in (before, after)]
-        return f"{start:.1g} then {end:.1g}, loss {losses[0]:.2f} to {losses[1]:.2f}"
+        told = f"first/last {start:.1g}, then {end:.1g}"
+        return f"{told}\nloss {losses[0]:.2f}, then {losses[1]:.2f}"
 
     def _entropies(self, arm: Arm) -> tuple[list[float], list[float]]:
         """The cross-entropies of its runs at the start and when measured last."""
@@ -289,9 +291,9 @@ class Gradients(Result):
         trained = "both losses" if both else "cross-entropy alone"
         caption = (
             "Cosine between the gradients of cross-entropy and reconstruction error by each "
-            f"layer's weights, from the first layer (top) on, by steps of training on\n{trained}; "
-            "mean over seeds. Blue: both want the same; red: one undoes what the other does. Dark "
-            "line: ddnet turns back."
+            f"layer's weights, from the first layer (top) on, by steps of\ntraining on {trained}; "
+            "mean over seeds. Blue: both want the same; red: one undoes what the other does. "
+            "Dark line: ddnet turns."
         )
         scale = _Scale(-1.0, 1.0, "RdBu", "cosine", "#333333")
         return self._panels(tables, titles, scale, caption, ink)
@@ -308,7 +310,7 @@ class Gradients(Result):
         depths = sorted({arm.depth for arm in tables})
         columns = list(dict.fromkeys((arm.norm, arm.architecture) for arm in tables))
         heights = [max(_LEAST_HIGH, _CELL * (depth + 1)) for depth in depths]
-        size = (max(8.6, 1.2 + 2.0 * len(columns)), 1.2 + sum(heights) + 0.35 * len(depths))
+        size = (max(8.6, 1.2 + 2.0 * len(columns)), 1.2 + sum(heights) + 0.5 * len(depths))
         figure = Figure(figsize=size, facecolor="none", layout="constrained")
         grid = figure.subplots(len(depths), len(columns), squeeze=False, height_ratios=heights)
         for arm, table in tables.items():

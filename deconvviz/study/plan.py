@@ -58,6 +58,8 @@ class Plan:
         hold_out: Measure on so many pictures held out of the training data, for a plan that is to
             choose something; 0 measures on the test data, which must never choose.
         robust: Whether accuracy on pictures made worse is measured too.
+        varies: The arms that are run at every budget; the others are at the first one only. By
+            default all are run at all.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Plan:
     data: str = "cifar10"
     hold_out: int = 0
     robust: bool = False
+    varies: tuple[str, ...] = ()
 
     def recipe_of(self, cell: Cell) -> Recipe:
         """How one run is trained; what an arm changes goes before what a budget does."""
@@ -97,7 +100,19 @@ class Plan:
         for seed in wanted[2]:
             for budget in wanted[1]:
                 for name in wanted[0]:
-                    yield Cell(named[name], budget, seed)
+                    if (name, budget) in self.points:
+                        yield Cell(named[name], budget, seed)
+
+    @property
+    def points(self) -> tuple[tuple[str, int], ...]:
+        """Every arm and budget that are run together."""
+        first = next(iter(self.budgets))
+        return tuple(
+            (arm.name, budget)
+            for budget in self.budgets
+            for arm in self.arms
+            if budget == first or not self.varies or arm.name in self.varies
+        )
 
     def _some(self, what: str, there: Any, wanted: Sequence[Any] | None) -> list[Any]:
         unknown = [one for one in wanted or () if one not in there]

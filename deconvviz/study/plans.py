@@ -1,6 +1,7 @@
 """The plans of the study, by name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from deconvviz.data import Augmentation
@@ -53,7 +54,140 @@ HELPS = Plan(
     robust=True,
 )
 
-PLANS: Mapping[str, Plan] = {plan.name: plan for plan in (HELPS,)}
+_SMALL = Recipe(
+    model="plain:16,16/32,32/64,64:head=mean",
+    epochs=4,
+    steps=150,
+    batch_size=64,
+    peak_rate=0.1,
+    weight_decay=1e-3,
+    augmentation=Augmentation(cutout=8),
+    snapshots=(),
+    precision="float32",
+)
+"""A network for many short runs."""
+
+
+def _levers(name: str, about: str, option: str, values: Mapping[str, Any]) -> list[Arm]:
+    """Arms NAME=VALUE that set one option."""
+    return [Arm(f"{name}={v}", f"{about} {v}", {option: set_to}) for v, set_to in values.items()]
+
+
+def _decoders(name: str, about: str, option: str, values: Mapping[str, Any]) -> list[Arm]:
+    """Likewise, all with a decoder."""
+    arms = _levers(name, about, option, values)
+    return [replace(arm, changes={**arm.changes, **_DECONV}) for arm in arms]
+
+
+def _deep(each: int) -> str:
+    """Three stages of so many convolutions."""
+    widths = "/".join(",".join([str(w)] * each) for w in (16, 32, 64))
+    return f"plain:{widths}:head=mean"
+
+
+LEVERS = Plan(
+    name="levers",
+    asks="What do kernel size, depth, learning rate and the amount of data do?",
+    recipe=_SMALL,
+    arms=(
+        Arm("classifier", "the classifier alone"),
+        Arm("decoder", "with a decoder of the labelled pictures beside it", _DECONV),
+        *_levers(
+            "kernel",
+            "the classifier's kernels have a side of",
+            "model",
+            {
+                str(k): f"{_SMALL.model.removesuffix(':head=mean')}:kernel={k}:head=mean"
+                if k != 3
+                else _SMALL.model
+                for k in (3, 5, 7)
+            },
+        ),
+        *_levers(
+            "depth",
+            "the classifier's convolutions number",
+            "model",
+            {str(3 * each): _deep(each) for each in (1, 2, 3)},
+        ),
+        *_levers(
+            "rate", "peak learning rate", "peak_rate", {str(r): r for r in (0.01, 0.03, 0.1, 0.3)}
+        ),
+        *_decoders(
+            "decoder-kernel",
+            "the decoder's kernels have a side of",
+            "decoder.kernel",
+            {str(k): k for k in (3, 4, 5, 7)},
+        ),
+        *_decoders(
+            "decoder-depth",
+            "convolutions in each of the decoder's steps:",
+            "decoder.depth",
+            {str(d): d for d in (1, 2, 3)},
+        ),
+        *_decoders(
+            "decoder-rate",
+            "the decoder learns so many times faster:",
+            "decoder_rate",
+            {str(r): r for r in (0.1, 0.3, 1.0, 3.0)},
+        ),
+    ),
+    budgets={4000: {}, 500: {}, 1000: {}, 10_000: {}},
+    varies=("classifier", "decoder"),
+    seeds=(0, 1, 2),
+)
+
+RECIPE = Plan(
+    name="recipe",
+    asks="What does each ingredient of the recipe bring?",
+    recipe=replace(_SMALL, epochs=10, steps=0, optimiser="muon"),
+    arms=(
+        Arm("best", "Muon, one cycle, crop, flip, cutout, label smoothing"),
+        Arm("without Muon", "SGD alone", {"optimiser": "sgd"}),
+        Arm("without crop", "no shifts", {"augmentation.crop": 0}),
+        Arm("without flip", "no mirror images", {"augmentation.flip": False}),
+        Arm("without cutout", "no hidden squares", {"augmentation.cutout": 0}),
+        Arm("without smoothing", "targets of one class", {"label_smoothing": 0.0}),
+        Arm("without warmup", "the peak rate from the first step", {"warmup": 0.0}),
+        Arm("without cooling", "the peak rate to the last step", {"schedule": "constant"}),
+        Arm("without decay", "no weight decay", {"weight_decay": 0.0}),
+        Arm("without fast shifts", "BatchNorm's shifts as fast as the rest", {"shift_rate": 1.0}),
+        Arm("cosine", "half a cosine for the straight line down", {"schedule": "cosine"}),
+        Arm("Adam", "at 0.001", {"optimiser": "adam", "peak_rate": 1e-3}),
+        Arm("AdamW", "at 0.003", {"optimiser": "adamw", "peak_rate": 3e-3}),
+        Arm("mixup", "pictures blended in pairs", {"mixup": 0.2}),
+        Arm("rotation", "turned by up to 15 degrees", {"augmentation.rotation": 15.0}),
+        Arm("RandAugment", "magnitude 5", {"augmentation.randaugment": 5}),
+        Arm("focal loss", "for cross-entropy", {"loss": "focal"}),
+        Arm("squared loss", "for cross-entropy", {"loss": "mse", "peak_rate": 0.03}),
+        Arm(
+            "mean pooling",
+            "for maximum pooling",
+            {"model": f"{_SMALL.model.removesuffix(':head=mean')}:pool=mean:head=mean"},
+        ),
+        Arm("decoder", "a deconvolution decoder beside it", _DECONV),
+        Arm("10 % wrong labels", "at random", label_noise=0.1),
+        Arm("40 % wrong labels", "at random", label_noise=0.4),
+        Arm(
+            "tutorial",
+            "a tutorial's own network and recipe: two unpadded convolutions, Adam, no augmentation",
+            {
+                "model": "tutorial-cnn",
+                "optimiser": "adam",
+                "peak_rate": 1e-3,
+                "batch_size": 128,
+                "schedule": "constant",
+                "warmup": 0.0,
+                "weight_decay": 0.0,
+                "label_smoothing": 0.0,
+                "augmentation": Augmentation(crop=0, flip=False),
+            },
+        ),
+    ),
+    budgets={10_000: {}},
+    seeds=(0, 1, 2),
+)
+
+PLANS: Mapping[str, Plan] = {plan.name: plan for plan in (HELPS, LEVERS, RECIPE)}
 """Every plan that `deconvviz study run` knows."""
 
 

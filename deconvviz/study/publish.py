@@ -25,7 +25,7 @@ def judge(plan: Plan, folder: Path) -> Report | Sweep:
     records = read_records(folder)
     if plan.robust:
         return report(records)
-    return sweep(records, [(arm.name, n) for n in plan.budgets for arm in plan.arms])
+    return sweep(records, plan.points)
 
 
 def draw(found: Report | Sweep, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping[str, Figure]:

@@ -1,5 +1,7 @@
 """Plans: which runs there are, and how each is trained."""
 
+from dataclasses import replace
+
 import pytest
 
 from deconvviz.errors import StudyError
@@ -52,3 +54,9 @@ def test_an_arm_changes_the_recipe_after_its_budget_and_the_seed_is_the_cells():
 def test_what_the_plan_does_not_have_is_refused(wanted, says):
     with pytest.raises(StudyError, match=says):
         list(PLAN.cells(*wanted))
+
+
+def test_arms_that_do_not_vary_labels_are_run_at_the_first_budget_alone():
+    plan = replace(PLAN, varies=("A",), seeds=(0,))
+    assert told(plan.cells()) == [("A", 10, 0), ("B", 10, 0), ("A", 20, 0)]
+    assert plan.points == (("A", 10), ("B", 10), ("A", 20))

@@ -53,7 +53,25 @@ def test_arms_of_the_question_differ_in_what_they_are_about_alone():
         assert {name.partition(".")[0] for name in arm.changes} <= _MAY_DIFFER["helps"]
 
 
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_a_plan_of_values_holds_the_value_that_its_base_has(plan):
+    """Else a lever's curve would lack the point that all others share."""
+    base = plan.recipe_of(next(iter(plan.cells())))
+    with_decoder = [arm for arm in plan.arms if arm.name == "decoder"]
+    levers = {arm.name.partition("=")[0] for arm in plan.arms if "=" in arm.name}
+    for lever in levers:
+        recipes = [
+            plan.recipe_of(cell)
+            for cell in plan.cells(seeds=plan.seeds[:1])
+            if cell.arm.name.startswith(f"{lever}=")
+        ]
+        first = plan.recipe_of(
+            next(plan.cells([with_decoder[0].name] if "decoder" in lever else None))
+        )
+        assert (first if "decoder" in lever else base) in recipes
+
+
 def test_a_name_that_is_no_plan_lists_them():
-    with pytest.raises(StudyError, match="no study `help`; there are helps"):
+    with pytest.raises(StudyError, match="no study `help`; there are helps, levers, recipe"):
         find_plan("help")
     assert torch.is_grad_enabled()

@@ -73,6 +73,16 @@ def test_what_has_a_record_is_not_run_again(tmp_path, data, trained):
     assert both[::2] == first
 
 
+def test_what_another_arm_has_done_in_the_same_way_is_not_done_again(tmp_path, data, trained):
+    plan = replace(
+        PLAN, arms=(PLAN.arms[0], Arm("rate=0.125", "as A has it", {"peak_rate": 0.125}))
+    )
+    one, other = run_study(plan, *data, tmp_path, labels=[24], seeds=[0])
+    assert trained == ["A-24-0"]
+    assert other == replace(one, arm="rate=0.125")
+    assert len(read_records(tmp_path)) == 2
+
+
 def test_pairs_have_the_same_labels_and_the_same_start(tmp_path, data):
     found = run_study(PLAN, *data, tmp_path, labels=[24], seeds=[0])
     assert len({one.subset for one in found}) == 1
