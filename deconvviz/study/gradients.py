@@ -321,8 +321,8 @@ class Gradients(Result):
             axes.set_title(f"{head}{titles[arm]}", loc="left", fontsize=7, color=ink, pad=3)
             if column == 0:
                 axes.set_ylabel(f"{arm.depth} layers", fontsize=8, color=ink)
-            if row == len(depths) - 1:
-                axes.set_xlabel("step", fontsize=7, color=ink)
+            below = [self._failures(arm), "step" if row == len(depths) - 1 else ""]
+            axes.set_xlabel("\n".join(filter(None, below)), fontsize=7, color=ink)
         colours = ScalarMappable(Normalize(scale.low, scale.high), scale.colours)
         bar = figure.colorbar(colours, ax=grid, shrink=0.6, aspect=30, pad=0.02)
         bar.outline.set_visible(False)
@@ -357,8 +357,6 @@ class Gradients(Result):
             spine.set_visible(False)
         if arm.architecture == "ddnet":
             axes.axhline(arm.depth / 2 - 0.5, color=scale.line, linewidth=0.8)
-        if words := self._failures(arm):
-            axes.set_xlabel(words, fontsize=6, color=ink, loc="left", labelpad=1)
 
     def _failures(self, arm: Arm) -> str:
         """How many runs diverged or are dead, where there are any."""

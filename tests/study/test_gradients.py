@@ -103,6 +103,8 @@ def test_a_diverged_run_counts_as_far_as_it_came():
     assert found.cosines(arm)[0].tolist() == pytest.approx([0.0, 0.5])
     assert found.spread(arm, end=True).low == pytest.approx(1e-4)
     assert found.facts()["arms"][0]["diverged at step"] == [None, 7]
+    assert "1 diverged, the first at step 7" in found.sentence()
+    assert found.figure().axes[0].get_xlabel() == "of 2: 1 diverged, the first at step 7\nstep"
 
 
 def test_all_panels_have_one_scale_and_show_the_norms():
