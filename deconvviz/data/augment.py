@@ -59,7 +59,7 @@ class Augmentation:
     def __call__(
         self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None = None
     ) -> Tensor:
-        """Vary pictures.
+        """Vary pictures, and hide a part of each: `vary`, then `hide`.
 
         Args:
             images: (B, C, H, W), uint8 or float.
@@ -73,12 +73,20 @@ class Augmentation:
             DataError: the pictures are too small for the reflection, or none that RandAugment
                 takes.
         """
+        return self.hide(self.vary(images, generator, mirrored), generator)
+
+    def vary(
+        self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None = None
+    ) -> Tensor:
+        """All but cutout; its arguments are those of a call."""
         # What is switched off draws nothing: a recipe gives what it gave before there was more.
         images = self._shift_and_flip(images, generator, mirrored)
         if self.rotation:
             images = rotate(images, self._angles(images, generator))
-        if self.randaugment:
-            images = self._randaugment(images, generator)
+        return self._randaugment(images, generator) if self.randaugment else images
+
+    def hide(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Cutout alone."""
         return self._cut_out(images, generator) if self.cutout else images
 
     def _shift_and_flip(

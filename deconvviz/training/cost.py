@@ -39,6 +39,7 @@ def step_cost(recipe: Recipe, input_size: tuple[int, int, int], classes: int) ->
         targets = torch.empty(recipe.batch_size, dtype=torch.int64)
         counter = FlopCounterMode(display=False)
         with counter, torch.no_grad():
-            parts(images, targets, model(images) if recipe.consistency_weight else None)
+            taught = model(images) if recipe.consistency_weight else None
+            parts(images, targets, taught, images if recipe.decoder.fill else None)
     learnt = sum(weight.numel() for weight in parts.parameters())
     return learnt, int(counter.get_total_flops()) // 2 // recipe.batch_size

@@ -22,12 +22,14 @@ class Batch(NamedTuple):
         images: (N, C, H, W), augmented and normalised; those with labels come first.
         targets: (L,) classes of the first L, or (L, K) shares of them where they are blended.
         second: Another view of the same N pictures, never blended; None without a teacher.
+        whole: `images` as they were before a part was hidden; None where nobody wants them.
     """
 
     progress: float
     images: Tensor
     targets: Tensor
-    second: Tensor | None
+    second: Tensor | None = None
+    whole: Tensor | None = None
 
 
 class Feed:
@@ -56,6 +58,8 @@ class Feed:
         self.more = more.to(device) if more else None
         self.recipe, self.device, self.peers = recipe, device, peers
         self.mean, self.std = data.channel_statistics()
+        self.teaches = bool(recipe.consistency_weight)
+        self.fills = bool(recipe.deconv_weight) and recipe.decoder.fill
         self.steps = recipe.steps or len(data) // recipe.batch_size
         bits = torch.randint(2, (len(data),), generator=_generator(recipe.seed))
         self.mirrored = bits.bool().to(device)  # in even passes; the others in odd ones
@@ -77,10 +81,11 @@ class Feed:
                 chosen = rest[step * count :][:count]
                 more = self._views(self.more.images[chosen], others, again)
                 views = [torch.cat(both) for both in zip(views, more, strict=True)]
-            first, *second = [normalise(view, self.mean, self.std) for view in views]
-            images, targets = self._blended(first, self._mine(self.data.labels[index]))
+            seen = [normalise(view, self.mean, self.std) for view in views]
+            images, targets = self._blended(seen[0], self._mine(self.data.labels[index]))
             progress = ((epoch - 1) * total + step + 1) / (total * recipe.epochs)
-            yield Batch(progress, images, targets, second[0] if second else None)
+            whole = seen[1] if self.fills else None
+            yield Batch(progress, images, targets, seen[-1] if self.teaches else None, whole)
 
     def _mirrored(self, index: Tensor, epoch: int) -> Tensor | None:
         """Which pictures are mirrored in this pass; drawn anew where an epoch is no pass."""
@@ -93,13 +98,17 @@ class Feed:
         again: torch.Generator,
         mirrored: Tensor | None = None,
     ) -> list[Tensor]:
-        """This process's part of pictures, augmented; twice where there is a teacher.
+        """This process's part of pictures, augmented: as they are learnt from, whole, once more.
 
         Each process augments all, so that together they learn from what one alone would.
         """
-        views = [self.recipe.augmentation(images, generator, mirrored)]
-        if self.recipe.consistency_weight:
-            views.append(self.recipe.augmentation(images, again))
+        vary = self.recipe.augmentation
+        whole = vary.vary(images, generator, mirrored)
+        views = [vary.hide(whole, generator)]
+        if self.fills:
+            views.append(whole)
+        if self.teaches:
+            views.append(vary(images, again))
         return [self._mine(view) for view in views]
 
     def _mine(self, batch: Tensor) -> Tensor:

@@ -52,7 +52,11 @@ class Objective(nn.Module):
         self.recipe = recipe
 
     def forward(
-        self, images: Tensor, targets: Tensor, taught: Tensor | None = None
+        self,
+        images: Tensor,
+        targets: Tensor,
+        taught: Tensor | None = None,
+        whole: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The terms of a batch.
 
@@ -60,11 +64,12 @@ class Objective(nn.Module):
             images: (N, C, H, W), normalised; the first ones have labels.
             targets: (L,) classes, or (L, K) shares of them, of the first L pictures.
             taught: (N, K), the teacher's probabilities, where there is one.
+            whole: (N, C, H, W), the pictures without what hides a part of `images`.
 
         Returns:
             `Terms`, as the plain tuple that every kind of wrapper can pass on.
         """
-        given, clean = self._encodings(images)
+        given, clean = self._encodings(images, whole)
         features = given.features if taught is not None else given.features[: len(targets)]
         logits = self.model.head(features).float()
         labelled = logits[: len(targets)]
@@ -89,18 +94,19 @@ class Objective(nn.Module):
             total = total + recipe.consistency_weight * risen * terms.consistency
         return total
 
-    def _encodings(self, images: Tensor) -> tuple[Encoding, Encoding]:
-        """Of what the network is given, and of the pictures as they are."""
+    def _encodings(self, images: Tensor, whole: Tensor | None) -> tuple[Encoding, Encoding]:
+        """Of what the network is given, and of the pictures without noise and with all parts."""
         stages = chains(self.model)
         switches = bool(self.regulariser) and self.recipe.decoder.switches
-        if not self.recipe.noise:
+        if not self.recipe.noise and whole is None:
             plain = encode(stages, images, switches=switches)
             return plain, plain
         with torch.no_grad():
-            clean = encode(stages, images)
-        noisy = images + self.recipe.noise * torch.randn_like(images)
+            clean = encode(stages, images if whole is None else whole)
+        if self.recipe.noise:
+            images = images + self.recipe.noise * torch.randn_like(images)
         with _held_statistics(self.model):
-            return encode(stages, noisy, switches=switches), clean
+            return encode(stages, images, switches=switches), clean
 
 
 @contextmanager

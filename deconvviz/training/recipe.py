@@ -141,6 +141,11 @@ class Recipe:
                 raise SettingError(
                     f"{name} {getattr(self, name)} cannot be; it is a share, from 0 to less than 1"
                 )
+        if self.mixup and self.decoder.fill:
+            raise SettingError(
+                f"mixup {self.mixup} blends pictures, and decoder.fill wants them back whole; "
+                "leave one of them out"
+            )
         if self.largest_rms and self.optimiser == "muon":
             raise SettingError(
                 f"largest_rms {self.largest_rms} and the optimiser muon both set how long kernels "

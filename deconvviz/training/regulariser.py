@@ -36,6 +36,8 @@ class Design:
             divided by its target's variance. None: the picture alone counts.
         hold_targets: Whether these inputs, as targets, are held, so that no map can become easy to
             give back by becoming dull.
+        fill: Whether what cutout hides is to come back too, from what is left to be seen (Pathak et
+            al. 2016, arXiv:1604.07379); BatchNorm's running statistics are then of whole pictures.
         free_branch: A second encoder and decoder, that owe nothing to the classes, give a second
             picture, and the sum of both is compared (Robert et al. 2018, arXiv:1807.11407).
         rise: The share of all steps over which the error's weight rises from 0.
@@ -48,6 +50,7 @@ class Design:
     depth: int = 1
     stages: tuple[float, ...] = ()
     hold_targets: bool = True
+    fill: bool = False
     free_branch: bool = False
     rise: float = 0.0
     fall: float = 0.0

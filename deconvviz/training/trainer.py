@@ -250,7 +250,7 @@ class _Loop:
             taught = None
             if self.teacher and batch.second is not None:
                 taught = self.teacher.probabilities(batch.second)
-            terms = Terms(*self.shared(batch.images, batch.targets, taught))
+            terms = Terms(*self.shared(batch.images, batch.targets, taught, batch.whole))
         self.parts.zero_grad()
         torch.autograd.backward(self.parts.total(terms, batch.progress))
         set_pace(self.optimisers, self.recipe.pace(batch.progress))

@@ -84,6 +84,17 @@ def test_noise_is_to_be_taken_away_again():
     assert Terms(*made(images, torch.arange(4))).reconstruction == 0
 
 
+def test_what_was_hidden_is_to_come_back():
+    made = objective(deconv_weight=1.0, decoder=Design(fill=True))
+    whole, seen = torch.randn(2, 4, *SIZE)
+    made.regulariser.decoder.forward = lambda _: [whole]  # a decoder that knows what is hidden
+    labels = torch.arange(4)
+    assert Terms(*made(seen, labels, None, whole)).reconstruction == 0
+    assert Terms(*made(seen, labels)).reconstruction > 1
+    loss = functional.cross_entropy(made.model(seen), labels)
+    assert torch.allclose(Terms(*made(seen, labels, None, whole)).classification, loss)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_every_learnt_number_is_learnt(tied):
     """A process group waits for the gradient of each."""

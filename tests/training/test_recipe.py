@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from deconvviz.errors import SettingError
-from deconvviz.training import Recipe, changed
+from deconvviz.training import Design, Recipe, changed
 
 RECIPE = Recipe(warmup=0.25)
 
@@ -40,6 +40,7 @@ def test_without_warmup_the_first_step_has_the_peak():
         ({"peak_rate": float("nan")}, "peak_rate nan cannot be"),
         ({"warmup": 1.0}, "warmup 1.0 cannot be; it is a share"),
         ({"largest_rms": -0.1}, "largest_rms -0.1 cannot be; it is 0 or more"),
+        ({"mixup": 0.2, "decoder": Design(fill=True)}, "wants them back whole; leave one"),
         ({"largest_rms": 0.1, "optimiser": "muon"}, "both set how long kernels are; leave one"),
     ],
 )

@@ -128,13 +128,13 @@ def test_the_error_is_the_pictures_and_each_stages_by_its_weight_over_its_varian
     def error(*stages):
         torch.manual_seed(0)
         made = Regulariser(model, (3, 32, 32), Design(stages=stages)).eval()
-        return made, float(made(plain, plain))
+        return made, made(plain, plain).item()
 
     made, alone = error()
     back = made.back(plain)
-    assert alone == pytest.approx(float((back[0] - images).square().mean()))
+    assert alone == pytest.approx((back[0] - images).square().mean().item())
     shares = [
-        float((b - t).square().mean() / t.var())
+        ((b - t).square().mean() / t.var()).item()
         for b, t in zip(back[1:], plain.maps[1:-1], strict=True)
     ]
     assert error(2.0)[1] == pytest.approx(alone + 2 * shares[0], rel=1e-4)
