@@ -20,7 +20,7 @@ _FEW = Recipe(
     peak_rate=0.1,
     weight_decay=1e-3,
     augmentation=Augmentation(cutout=8),
-    decoder=Design(stages=(0.5, 0.5), rise=0.1, fall=0.9),
+    decoder=Design(rise=0.1, fall=0.9),
     snapshots=(),
     precision="float32",
 )
@@ -29,6 +29,12 @@ _FEW = Recipe(
 _ALL = {"unlabelled_batch": 64}
 _DECONV: dict[str, Any] = {"deconv_weight": 0.5}
 _TEACHER: dict[str, Any] = {"consistency_weight": 5.0}
+
+
+def _reconstructs(weight: float, **design: Any) -> dict[str, Any]:
+    """Changes that ask a decoder to give back all pictures."""
+    return {**_ALL, "deconv_weight": weight, **{f"decoder.{k}": v for k, v in design.items()}}
+
 
 HELPS = Plan(
     name="helps",
@@ -66,6 +72,41 @@ _SMALL = Recipe(
     precision="float32",
 )
 """A network for many short runs."""
+
+
+SEARCH = Plan(
+    name="search",
+    asks="Which decoder, and which consistency, help most? Measured on held-out training pictures.",
+    recipe=replace(_FEW, epochs=4, steps=250),
+    arms=(
+        Arm("A", "the labelled pictures alone"),
+        Arm("U", "pictures without labels beside them, for BatchNorm's statistics alone", _ALL),
+        Arm("picture", "weight 1, the picture alone", _reconstructs(1.0)),
+        Arm(
+            "stages",
+            "weight 0.5, the picture and each stage",
+            _reconstructs(0.5, stages=(0.5, 0.5)),
+        ),
+        Arm("early", "weight 4, falling over the whole run", _reconstructs(4.0, fall=1.0)),
+        Arm(
+            "fill",
+            "weight 1; a quarter of each picture is hidden, and is to come back",
+            {**_reconstructs(1.0, fill=True), "augmentation.cutout": 16},
+        ),
+        Arm(
+            "hidden", "a quarter of each picture is hidden, no decoder", {"augmentation.cutout": 16}
+        ),
+        Arm("free", "weight 1, with a free branch", _reconstructs(1.0, free_branch=True)),
+        Arm("tied", "weight 0.5, tied kernels", _reconstructs(0.5, tied=True)),
+        Arm("switches", "weight 1, with switches", _reconstructs(1.0, switches=True)),
+        Arm("C5", "consistency, weight 5", {**_ALL, "consistency_weight": 5.0}),
+        Arm("C20", "consistency, weight 20", {**_ALL, "consistency_weight": 20.0}),
+        Arm("C50", "consistency, weight 50", {**_ALL, "consistency_weight": 50.0}),
+    ),
+    budgets={1000: {}},
+    seeds=(100, 101, 102),
+    hold_out=5000,
+)
 
 
 def _levers(name: str, about: str, option: str, values: Mapping[str, Any]) -> list[Arm]:
@@ -187,7 +228,7 @@ RECIPE = Plan(
     seeds=(0, 1, 2),
 )
 
-PLANS: Mapping[str, Plan] = {plan.name: plan for plan in (HELPS, LEVERS, RECIPE)}
+PLANS: Mapping[str, Plan] = {plan.name: plan for plan in (HELPS, LEVERS, RECIPE, SEARCH)}
 """Every plan that `deconvviz study run` knows."""
 
 

@@ -72,6 +72,14 @@ def test_a_plan_of_values_holds_the_value_that_its_base_has(plan):
 
 
 def test_a_name_that_is_no_plan_lists_them():
-    with pytest.raises(StudyError, match="no study `help`; there are helps, levers, recipe"):
+    with pytest.raises(
+        StudyError, match="no study `help`; there are helps, levers, recipe, search"
+    ):
         find_plan("help")
     assert torch.is_grad_enabled()
+
+
+def test_what_chooses_never_sees_the_test_pictures_nor_the_seeds_that_count():
+    search = find_plan("search")
+    assert search.hold_out > 0
+    assert not set(search.seeds) & set(find_plan("helps").seeds)
