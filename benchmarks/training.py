@@ -348,10 +348,10 @@ def against_airbench(options: argparse.Namespace) -> str:
     return (
         f"`python benchmarks/training.py --airbench PATH`; {made(device)}.\n\nIts own "
         f"network, loop and recipe (`{AIRBENCH}`, batches of {ITS_BATCH}) in {half}{compared}, and "
-        f"our `fast` (Muon, batches of {recipe.batch_size}, {precision}), one after the other on the "
-        f"same {len(train_split)} pictures, {train_split.title}; accuracy on {len(test_split)}, "
-        "each picture once as it is. "
-        f"Ours over its images/s, by epochs: {told(pairs)[-1]}. With its views of each picture "
+        f"our `fast` (Muon, batches of {recipe.batch_size}, {precision}), one after the other on "
+        f"the same {len(train_split)} pictures, {train_split.title}; accuracy on "
+        f"{len(test_split)}, each picture once as it is. Ours over its "
+        f"images/s, by epochs: {told(pairs)[-1]}. With its views of each picture "
         f"averaged it ends at {lines[-1]['accuracy']:.2%}.\n\n{markdown(head, rows)}"
     )
 
