@@ -1,13 +1,14 @@
-"""`deconvviz study run` and `report`: paired training runs, and what follows from them."""
+"""`deconvviz study`: paired training runs, what follows from them, and gradients in depth."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deconvviz.cli.base import DataDir, Device, app
+from deconvviz.cli.base import Data, DataDir, Device, app
+from deconvviz.progress import TerminalBars
 
-__all__ = ["report", "run", "studies"]
+__all__ = ["gradients", "report", "run", "studies"]
 
 studies = typer.Typer(no_args_is_help=True)
 app.add_typer(studies, name="study")
@@ -24,7 +25,7 @@ def study() -> None:
 
 @studies.command()
 def run(
-    name: Annotated[str, typer.Argument(help="helps, levers or recipe.")],
+    name: Annotated[str, typer.Argument(help="helps, levers, recipe or search.")],
     arm: Annotated[list[str] | None, typer.Option(help="Only this one; again for more.")] = None,
     labels: Annotated[list[int] | None, typer.Option(help="Only this budget; again.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; again.")] = None,
@@ -64,7 +65,7 @@ def run(
 
 @studies.command()
 def report(
-    name: Annotated[str, typer.Argument(help="helps, levers or recipe.")],
+    name: Annotated[str, typer.Argument(help="helps, levers, recipe or search.")],
     results: Results = Path("results"),
     figures: Annotated[Path | None, typer.Option(help="Folder for the figures.")] = None,
 ) -> None:
@@ -74,3 +75,48 @@ def report(
     path = publish(find_plan(name), results, figures)
     typer.echo(path.read_text("utf-8"))
     typer.echo(path)
+
+
+@studies.command()
+def gradients(
+    results: Results = Path("results"),
+    depth: Annotated[list[int] | None, typer.Option(help="6, 12 or 20; again for more.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Again for more.")] = None,
+    width: Annotated[int, typer.Option(help="Maps of the first stage.")] = 16,
+    start: Annotated[str, typer.Option(help="Initial weights: pytorch or he.")] = "pytorch",
+    rate: Annotated[float, typer.Option(help="Of SGD, the same for all.")] = 0.01,
+    deconv_weight: Annotated[
+        float, typer.Option(help="Of the reconstruction error, beside the classification alone.")
+    ] = 0.3,
+    figures: Annotated[Path | None, typer.Option(help="Folder for the figures.")] = None,
+    data: Data = "cifar10",
+    data_dir: DataDir = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Follow the gradients of deep deconvolution networks, and of plain ones of equal depth.
+
+    What has a file in the results is not made again.
+    """
+    from deconvviz.data import load_dataset
+    from deconvviz.study.gradients import gradients as follow
+    from deconvviz.training.device import find_device
+
+    training = load_dataset(data, "train", data_dir=data_dir, download=download)
+    with TerminalBars() as bars:
+        found = follow(
+            training,
+            results / "gradients",
+            depths=tuple(depth or (6, 12, 20)),
+            seeds=tuple(seed or (0, 1, 2)),
+            width=width,
+            start=start,
+            rate=rate,
+            deconv_weight=deconv_weight,
+            device=find_device(device),
+            progress=bars,
+        )
+    typer.echo(found.sentence())
+    if figures is not None:
+        for path in found.save(figures):
+            typer.echo(path)

@@ -44,3 +44,15 @@ def test_wrong_names_are_told_before_any_data_are_read(tmp_path, small, monkeypa
 def test_missing_data_are_told_with_how_to_get_them(tmp_path):
     with pytest.raises(DataError, match="--download"):
         invoke("run", "helps", "--data-dir", tmp_path, "--results", tmp_path)
+
+
+def test_gradients_are_followed_once_and_told(tmp_path):
+    words = ["gradients", "--results", tmp_path, "--data", "shapes", "--depth", 6, "--seed", 0]
+    words += ["--width", 2, "--deconv-weight", 0, "--device", "cpu", "--figures", tmp_path / "f"]
+    said = invoke(*words)
+    assert "6 layers" in said.output
+    assert {path.name for path in (tmp_path / "f").iterdir()} >= {"gradients.png", "gradients.json"}
+    kept = sorted((tmp_path / "gradients").iterdir())
+    before = [path.stat().st_mtime_ns for path in kept]
+    invoke(*words)
+    assert [path.stat().st_mtime_ns for path in kept] == before
