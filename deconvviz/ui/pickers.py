@@ -15,16 +15,23 @@ from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.ui.explore import LARGEST, Network
 from deconvviz.ui.loaders import network
+from deconvviz.ui.runner import LABELS, NETWORKS, STEPS, Job, sources
 
 __all__ = [
     "chosen_network",
+    "named_checkpoints",
+    "pick_budget",
     "pick_data",
     "pick_epoch",
+    "pick_job",
     "pick_layer",
+    "pick_metric",
     "pick_model",
     "pick_order",
     "pick_part",
     "pick_rule",
+    "pick_run",
+    "pick_section",
     "pick_share",
     "pick_size",
     "pick_start",
@@ -48,6 +55,11 @@ def _models() -> dict[str, str]:
 def _shown(name: str) -> str:
     """A path by its last two parts, as all runs call their checkpoint alike."""
     return str(Path(*Path(name).parts[-2:])) if name.endswith(".safetensors") else name
+
+
+def named_checkpoints() -> dict[str, str]:
+    """Shown name -> path of the checkpoints that were named when the app was started."""
+    return {shown: name for shown, name in _models().items() if name.endswith(".safetensors")}
 
 
 def pick_model() -> None:
@@ -217,3 +229,62 @@ def pick_part(count: int, most: int) -> slice:
     part = st.selectbox("Shown", parts, key="part", bind="query-params", width=140)
     first = parts.index(part) * most
     return slice(first, first + most)
+
+
+def pick_section(sections: Sequence[str]) -> str:
+    """A part of a page that is too much for one."""
+    return st.pills(
+        "Show", sections, default=sections[0], required=True, key="section", bind="query-params"
+    )
+
+
+def pick_budget(budgets: Sequence[int], default: int) -> int:
+    """One of the label budgets."""
+    first = default if default in budgets else budgets[0]
+    return st.segmented_control(
+        "Labels", budgets, default=first, required=True, key="labels", bind="query-params"
+    )
+
+
+def pick_metric(metrics: Sequence[str]) -> str:
+    """What a curve over the epochs is of."""
+    return st.selectbox(
+        "By epoch",
+        metrics,
+        key="metric",
+        bind="query-params",
+        format_func=lambda name: name.replace("_", " "),
+        width=240,
+    )
+
+
+def pick_run(label: str, key: str, names: Sequence[str], default: int) -> str:
+    """One of the runs in a table."""
+    if st.session_state.get(key) not in (None, *names):
+        del st.session_state[key]  # it was of a run that is no longer kept
+    first = min(default, len(names) - 1)
+    return st.selectbox(label, names, index=first, key=key, bind="query-params", width=360)
+
+
+def pick_job() -> Job:
+    """A small run, to be trained now."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        data = st.segmented_control(
+            "Pictures",
+            sources(),
+            default="shapes",
+            required=True,
+            key="train-data",
+            bind="query-params",
+            help="Drawn shapes are always there; CIFAR-10 where it is found.",
+        )
+        name = st.selectbox("Network", NETWORKS, key="train-model", bind="query-params", width=170)
+        labels = st.segmented_control(
+            "Labels", LABELS, default=300, required=True, key="train-labels", bind="query-params"
+        )
+        steps = st.segmented_control(
+            "Steps", STEPS, default=300, required=True, key="train-steps", bind="query-params"
+        )
+        seed = st.selectbox("Seed", range(10), key="train-seed", bind="query-params", width=90)
+        decoder = st.toggle("With a decoder", key="train-decoder", bind="query-params")
+    return Job(name, data, decoder, labels, steps, seed)

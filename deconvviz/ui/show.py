@@ -16,9 +16,11 @@ from deconvviz.ui.records import summary
 
 __all__ = [
     "WHOLE_PERCENTILE",
+    "below_figure",
     "describe_coverage",
     "describe_layer",
     "describe_network",
+    "download",
     "downloads",
     "ink",
     "show",
@@ -43,9 +45,34 @@ def show(pixels: NDArray[np.uint8], alt: str, caption: str | None = None) -> Non
     st.image(stream.getvalue(), caption=caption, output_format="PNG", alt=alt)
 
 
-def show_figure(figure: Figure, alt: str) -> None:
-    """A matplotlib figure as wide as its column."""
-    st.image(figure_png(figure), width="stretch", output_format="PNG", alt=alt)
+def show_figure(figure: Figure, alt: str, name: str = "", caption: str = "") -> None:
+    """A matplotlib figure as wide as its column; with a `name`, its file can be taken away."""
+    picture = figure_png(figure)
+    st.image(picture, width="stretch", output_format="PNG", alt=alt)
+    if name:
+        below_figure(caption, picture, f"{name}.png")
+
+
+def below_figure(caption: str, content: bytes | Callable[[], bytes], file: str) -> None:
+    """What is said of a figure, and its file to take away."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(caption, width="content")
+        download(content, file, "PNG")
+
+
+def download(content: bytes | Callable[[], bytes], file: str, label: str) -> None:
+    """A file to take away: a PNG, or numbers as JSON; it may be made when it is asked for."""
+    mime = "image/png" if file.endswith(".png") else "application/json"
+    st.download_button(
+        label,
+        content,
+        file,
+        mime,
+        key=f"download-{file}",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )
 
 
 def ink() -> str:

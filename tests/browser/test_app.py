@@ -20,6 +20,7 @@ STREAMLITS_OWN = re.compile(r"/_stcore/(health|host-config)$")
 # As pictures may still arrive while a page is looked at, all are measured at one moment.
 UNDISTORTED = """
 () => [...document.querySelectorAll('[data-testid=stImage] img')].every((image) => {
+    if (!image.offsetParent) return true;  // of two forms of a figure one is hidden
     const box = image.getBoundingClientRect();
     const natural = image.naturalWidth / image.naturalHeight;
     return Math.abs(box.width / box.height / natural - 1) < 0.02;
@@ -160,6 +161,18 @@ def test_both_files_of_a_reconstruction_can_be_taken_away(page, server, tmp_path
     with Image.open(tmp_path / "taken.png") as taken:
         assert taken.size == (32, 32)
     assert load_file(tmp_path / "taken.safetensors")["pixels"].shape == (3, 32, 32)
+
+
+def test_the_accuracy_page_gives_the_answer_and_trains(page, server):
+    open_page(page, server, "accuracy")
+    page.get_by_role("heading", name="What may not be concluded").wait_for()
+    page.get_by_text("At 1000 labels").wait_for()
+    page.get_by_text("Train now", exact=True).click()
+    page.wait_for_url(re.compile("section=Train"))
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_role("button", name="Stop the run").click()
+    page.get_by_text(re.compile("^Stopped ")).wait_for()
+    assert page.get_by_role("button", name="Train", exact=True).is_enabled()
 
 
 @pytest.mark.parametrize(

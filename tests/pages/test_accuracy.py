@@ -1,30 +1,151 @@
-"""The two networks side by side."""
+"""What the records say, a person's own runs, and a run that is made on the page."""
+
+import time
+from pathlib import Path
 
 import pytest
 
+import deconvviz
 from deconvviz.bundles import DEMOS, load
+from deconvviz.checkpoint import load_checkpoint
+from deconvviz.data import draw_shapes
+from deconvviz.ui import runner
+from deconvviz.ui.workshop import OWN_RUNS
 from tests.pages.conftest import all_words, alternatives
+from tests.study.samples import record
+
+TWO = {"section": "These two networks"}
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch):
+    """A folder of results, empty at first."""
+    monkeypatch.setenv("DECONVVIZ_RESULTS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def full(results):
+    for seed in range(3):
+        for place, arm in enumerate(("A", "R-all", "C", "C+R")):
+            record(arm, 1000, seed, 0.5 + 0.01 * seed + 0.02 * place).write(results / "helps")
+        for name in ("base", "kernel=3", "kernel=5"):
+            for study in ("levers", "recipe"):
+                record(name, 1000, seed, 0.5 + 0.01 * seed, study=study).write(results / study)
+    return results
+
+
+def test_an_empty_folder_is_not_run_and_tells_the_command(open_page):
+    for section in ("The answer", "Curves", "Levers and recipe"):
+        app = open_page("accuracy", section=section)
+        assert not app.exception
+        assert not app.error
+        assert not alternatives(app)
+        assert "**Not run.**" in app.info[0].value
+    app = open_page("accuracy")
+    assert app.header[0].value.startswith("Not known")
+    assert "`deconvviz study run helps`" in app.info[0].value
+    assert "What may not be concluded" in [header.value for header in app.header]
+
+
+def test_the_answer_stands_before_its_pairs_and_its_cautions(open_page, full):
+    app = open_page("accuracy")
+    assert not app.exception
+    headers = [header.value for header in app.header]
+    assert headers == ["Not shown", "Every pair of runs", "What may not be concluded"]
+    assert "changes accuracy by +2.00 points" in all_words(app)
+    assert "rests on 3 pairs" in all_words(app)
+    assert len(set(alternatives(app))) == 1
+    rows = app.dataframe[0].value
+    assert rows.set_index(["contrast", "labels"])["mean"]["R-all − A", 1000] == pytest.approx(2)
+    labels = [button.label for button in app.get("download_button")]
+    assert sorted(labels) == ["All numbers", "PNG"]
+
+
+def test_the_curves_follow_the_link(open_page, full):
+    app = open_page("accuracy", section="Curves", labels="1000", metric="train loss")
+    assert not app.exception
+    texts = alternatives(app)
+    assert "train loss by epoch of every arm at 1000 labels" in texts
+    assert len(set(texts)) == 5
+    assert "deconvviz study report helps --figures FOLDER" in all_words(app)
+
+
+def test_levers_and_recipe_are_drawn_and_gradients_wait(open_page, full):
+    app = open_page("accuracy", section="Levers and recipe")
+    assert not app.exception
+    assert not app.info
+    assert len(set(alternatives(app))) == 2
+    assert [header.value for header in app.header] == ["Levers", "The recipe"]
+
+
+def test_a_damaged_record_is_one_sentence_and_the_rest_goes_on(open_page, full):
+    (full / "levers" / "kernel=3-1000-0.json").write_text('{"study": "levers"')
+    app = open_page("accuracy", section="Levers and recipe")
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "kernel=3-1000-0.json is no record of a run" in app.error[0].value
+    assert "Differences of test accuracy to the whole recipe, every pair" in alternatives(app)
 
 
 def test_the_table_has_the_accuracies_of_the_checkpoints(open_page):
-    app = open_page("accuracy")
+    app = open_page("accuracy", **TWO)
     assert not app.exception
     assert not app.error
     table = app.dataframe[0].value
     expected = [100 * load(name).training["test"]["accuracy"] for name in DEMOS]
     assert table["network"].tolist() == list(DEMOS)
     assert table["test accuracy"].tolist() == pytest.approx(expected)
-
-
-def test_the_difference_that_is_spoken_of_is_the_one_of_the_numbers(open_page):
-    words = all_words(open_page("accuracy"))
+    words = all_words(app)
     first, second = (load(name).training["test"]["accuracy"] for name in DEMOS)
     difference = 100 * abs(second - first)
     assert (f"**{difference:.2f}**" in words) or (difference < 0.005 and "equally" in words)
     assert "trained once, from one seed" in words
-
-
-def test_curves_classes_and_both_confusion_matrices_are_shown(open_page):
-    texts = alternatives(open_page("accuracy"))
+    texts = alternatives(app)
     assert len(texts) == 4
     assert [name for name in DEMOS if f"Confusion matrix of {name}" in texts] == list(DEMOS)
+
+
+def test_a_run_made_on_the_page_stands_beside_the_demos(open_page, monkeypatch):
+    pictures = draw_shapes(120, 16), draw_shapes(30, 16)
+    monkeypatch.setattr(runner, "_pictures", lambda _: pictures)
+    query = {"train-labels": "60", "train-steps": "100", "train-model": "seed-cnn"}
+    app = open_page("accuracy", section="Train now", **query)
+    assert not app.exception
+    button(app, "Train").click().run()
+    until = time.monotonic() + 100
+    while not app.success:
+        assert time.monotonic() < until
+        assert not app.error
+        time.sleep(0.2)
+        app.run()
+    (path,) = runner.kept_runs()
+    training = load_checkpoint(path).description.training
+    assert f"{training['test']['accuracy']:.1%} of 30 test pictures" in app.success[0].value
+    assert "Accuracy and loss after 10 parts of the run" in alternatives(app)
+    button(app, "See it beside other runs").click().run()
+    app = open_page("accuracy", section=OWN_RUNS, run=path.parent.name, beside="demo")
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table["run"].tolist() == [*DEMOS, path.parent.name]
+    assert table["labels"].tolist()[-1] == 60
+    options = app.dataframe[1].value.set_index("option")
+    assert options.loc["model"].tolist() == ["seed-cnn", "vgg"]
+
+
+def test_a_refused_checkpoint_is_one_sentence(open_page):
+    app = open_page("accuracy", section=OWN_RUNS)
+    (uploader,) = app.get("file_uploader")
+    uploader.upload("bad.safetensors", b"\x80\x04nothing").run()
+    assert not app.exception
+    assert "`bad.safetensors` is no checkpoint" in app.warning[0].value
+    assert "bad.safetensors" not in app.dataframe[0].value["run"].tolist()
+    demo = Path(deconvviz.__file__).parent / "demo" / "demo.safetensors"
+    (uploader,) = app.get("file_uploader")
+    uploader.upload("mine.safetensors", demo.read_bytes()).run()
+    table = app.dataframe[0].value.set_index("run")["test accuracy"]
+    assert table["mine.safetensors"] == table["demo"]
+
+
+def button(app, label):
+    return next(one for one in app.button if one.label == label)
