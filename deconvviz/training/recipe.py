@@ -86,7 +86,10 @@ class Recipe:
             a teacher gives another view of the same pictures, summed over classes. The teacher is
             the running mean of the network (Tarvainen & Valpola 2017, arXiv:1703.01780).
         consistency_rise: The share of steps over which that weight rises from 0.
-        teacher_decay: The share of the teacher that stays, each step, once it has settled.
+        teacher_decay: The share of the teacher, or of the mean of `averaged`, that stays, each
+            step, once it has settled.
+        averaged: What is measured and stored is the running mean of the network, not its last
+            step (Izmailov et al. 2018, arXiv:1803.05407, for one that is not running).
         largest_rms: The root mean square to which longer kernels of the classifier's convolutions
             are shortened after each step; 0 lets them grow. Zeiler & Fergus (2014) took 0.1.
         snapshots: The epochs whose convolutional stages are kept; 0 is the initial weights.
@@ -119,6 +122,7 @@ class Recipe:
     consistency_weight: float = 0.0
     consistency_rise: float = 0.3
     teacher_decay: float = 0.99
+    averaged: bool = False
     largest_rms: float = 0.0
     snapshots: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
     precision: str = "auto"

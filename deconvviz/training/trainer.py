@@ -164,11 +164,22 @@ class _Loop:
         self.recipe = self.settled(recipe)
         self.autocast = torch.bfloat16 if self.recipe.precision == "bf16" else torch.float32
         self.optimisers = optimisers(self.parts, self.recipe)
-        self.teacher = Teacher(model, recipe.teacher_decay) if recipe.consistency_weight else None
+        self.teacher = (
+            Teacher(model, recipe.teacher_decay)
+            if recipe.consistency_weight or recipe.averaged
+            else None
+        )
         self.shared = _shared(self.parts, peers, device)
         self.feed = Feed(training, more, self.recipe, device, peers)
         self.steps = self.feed.steps
         self.seconds = 0.0
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is measured, and stored at the end."""
+        if self.recipe.averaged and self.teacher:
+            return self.teacher.network
+        return self.model
 
     def settled(self, recipe: Recipe) -> Recipe:
         """The recipe with its precision decided; a run taken up again keeps what it had."""
@@ -268,7 +279,7 @@ class _Loop:
     def record(self, epoch: int, terms: Terms) -> None:
         """Write the epoch's line of metrics, and what a resume needs."""
         if self.peers.leads:
-            result = evaluate(self.model, self.test, self.mean, self.std, autocast=self.autocast)
+            result = evaluate(self.kept, self.test, self.mean, self.std, autocast=self.autocast)
             line: dict[str, float] = {
                 "epoch": epoch,
                 "train_loss": round(float(terms.classification), 5),
@@ -279,7 +290,7 @@ class _Loop:
             }
             if self.parts.regulariser:
                 line["reconstruction_error"] = round(float(terms.reconstruction), 5)
-            if self.teacher:
+            if self.recipe.consistency_weight:
                 line["consistency"] = round(float(terms.consistency), 5)
             with (self.folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
@@ -291,7 +302,7 @@ class _Loop:
         if epoch in self.recipe.snapshots:
             path = self.folder / "snapshots" / f"epoch-{epoch:04d}.safetensors"
             description = replace(self.describe(epoch), stages_only=True)
-            save_checkpoint(path, self.model, description, half=self.recipe.half)
+            save_checkpoint(path, self.kept, description, half=self.recipe.half)
         state = {
             "epoch": epoch,
             "seconds": self.seconds,
@@ -355,7 +366,7 @@ class _Loop:
 
     def publish(self, epoch: int) -> Evaluation:
         path = self.folder / "model.safetensors"
-        save_checkpoint(path, self.model, self.describe(epoch), half=self.recipe.half)
+        save_checkpoint(path, self.kept, self.describe(epoch), half=self.recipe.half)
         stored = load_checkpoint(path).network().to(self.device)
         result = evaluate(stored, self.test, self.mean, self.std)
         description = self.describe(
@@ -368,7 +379,7 @@ class _Loop:
                 "confusion": result.confusion.tolist(),
             },
         )
-        save_checkpoint(path, self.model, description, half=self.recipe.half)
+        save_checkpoint(path, self.kept, description, half=self.recipe.half)
         if self.parts.regulariser:
             save_decoder(self.folder / "decoder.safetensors", self.parts.regulariser)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))

@@ -12,6 +12,7 @@ import torch
 from deconvviz.checkpoint import load_checkpoint
 from deconvviz.data import draw_shapes
 from deconvviz.errors import CheckpointError, DataError, DivergedError, SettingError
+from deconvviz.models import build
 from deconvviz.peers import Peers
 from deconvviz.training import Design, Recipe, evaluate, read_metrics, train
 from deconvviz.training.trainer import _Loop
@@ -233,6 +234,24 @@ def test_a_killed_run_with_decoder_and_teacher_goes_on_to_bit_equal_weights(
     for name, tensor in whole.weights.items():
         assert torch.equal(taken_up.weights[name], tensor), name
     assert {"reconstruction_error", "consistency"} <= read_metrics(tmp_path / "cut")[0].keys()
+
+
+def test_what_is_stored_is_the_running_mean_where_that_is_asked_for(tmp_path, shapes, monkeypatch):
+    real, weights = _Loop.step, []
+
+    def step(self, batch, number):
+        terms = real(self, batch, number)
+        weights.append(self.model.state_dict()["head.logits.bias"].clone())
+        return terms
+
+    monkeypatch.setattr(_Loop, "step", step)
+    recipe = replace(RECIPE, epochs=1, averaged=True, teacher_decay=0.5)
+    stored = load_checkpoint(run(tmp_path, shapes, recipe).checkpoint)
+    torch.manual_seed(recipe.seed)
+    mean = build("seed-cnn", classes=len(shapes[0].classes)).head.logits.bias.detach()
+    for one in weights:
+        mean = (mean + one) / 2
+    assert torch.allclose(stored.weights["head.logits.bias"], mean, atol=1e-6)
 
 
 def test_pictures_without_labels_that_are_wanted_and_not_given_are_refused(tmp_path, shapes):
