@@ -265,6 +265,17 @@ def test_another_recipe_is_refused_by_what_differs(tmp_path, shapes):
         run(tmp_path, shapes, replace(RECIPE, epochs=1, peak_rate=0.02))
 
 
+@pytest.mark.parametrize(("side", "channels"), [(32, 3), (224, 3), (28, 1)])
+def test_networks_train_at_the_sizes_they_are_for(tmp_path, side, channels):
+    """`ddnet` at those of its description, small and resized; `deconv-mnist` on grey ones."""
+    data = [draw_shapes(8, size=side, channels=channels, seed=seed) for seed in (1, 2)]
+    model = "ddnet" if channels == 3 else "deconv-mnist"
+    recipe = replace(RECIPE, model=model, epochs=2, steps=2, batch_size=4, peak_rate=0.003)
+    done = run(tmp_path, data, replace(recipe, deconv_weight=0.1))
+    assert load_checkpoint(done.checkpoint).description.input_size == (channels, side, side)
+    assert all(line["reconstruction_error"] > 0 for line in read_metrics(tmp_path))
+
+
 @pytest.mark.parametrize("loss", ["focal", "mse"])
 @pytest.mark.parametrize("optimiser", ["adam", "adamw"])
 def test_every_loss_falls_with_every_optimiser(tmp_path, shapes, loss, optimiser):
