@@ -41,7 +41,7 @@ def test_it_gives_back_what_the_trained_decoder_did(run, data, monkeypatch):
         self.parts.eval()
         images = self.normalised(data[1].images)
         with torch.no_grad():
-            given, _ = self.parts._encodings(images)
+            given, _ = self.parts._encodings(images, None)
             seen.update(images=images, back=self.parts.regulariser.back(given)[0])
         return real(self, epoch)
 
