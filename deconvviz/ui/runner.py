@@ -3,6 +3,7 @@
 The run is a thread of the server: the page that started it may be gone before it ends.
 """
 
+import atexit
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ KEPT = 20
 
 _PARTS = 10  # of a run: after each it is measured, and what is done so far can be kept
 _TRAINING, _TEST = 2000, 1000  # drawn pictures; as many test pictures of another set are taken
+_PATIENCE = 10  # seconds that a server which ends waits for it
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class Runner:
         self._lock = Lock()
         self._stop = Event()
         self._status: Status | None = None
+        self._thread: Thread | None = None
+        atexit.register(self._leave)
 
     @property
     def status(self) -> Status | None:
@@ -129,8 +133,9 @@ class Runner:
                 return False
             self._stop = Event()
             self._status = Status(job, _free_folder())
-        # A daemon: a server that ends does not wait for it.
-        Thread(target=self._work, args=(self._status, self._stop), daemon=True).start()
+            told = (self._status, self._stop)
+            self._thread = Thread(target=self._work, args=told, daemon=True)
+            self._thread.start()
         return True
 
     def stop(self) -> None:
@@ -139,6 +144,12 @@ class Runner:
             self._stop.set()
             if self._status is not None and self._status.running:
                 self._status = replace(self._status, stopping=True)
+
+    def _leave(self) -> None:
+        """Let a run end when the server does, which would else break it off within a step."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
 
     def _work(self, begun: Status, stop: Event) -> None:
         told, failed = "The run broke off by a fault of ours; the server's log says more.", True

@@ -69,11 +69,11 @@ class OwnRun:
             "from": self.origin,
             "network": self.model,
             "test accuracy": 100 * self.accuracy,
-            "measured on": self.test,
-            "learnt from": self.data,
+            "decoder's weight": self.recipe["deconv_weight"],
             "labels": self.pictures,
             "epochs": self.epochs,
-            "decoder's weight": float(self.recipe.get("deconv_weight", 0)),
+            "measured on": self.test,
+            "learnt from": self.data,
         }
 
 
@@ -109,9 +109,11 @@ def read_upload(content: bytes, name: str) -> OwnRun:
 
 def _run(name: str, origin: str, model: str, training: Mapping[str, Any], data: str) -> OwnRun:
     try:
-        test, metrics = training["test"], [dict(line) for line in training["metrics"]]
-        for line in metrics:  # what a curve is drawn of
-            _ = [float(line[key]) for key in ("epoch", "test_accuracy", "train_accuracy")]
+        test, recipe = training["test"], dict(training["recipe"])
+        recipe["deconv_weight"] = float(recipe["deconv_weight"])
+        lines = [{key: float(line[key]) for key in line} for line in training["metrics"]]
+        for line in lines:  # what a curve is drawn of
+            _ = [line[key] for key in ("epoch", "test_accuracy", "train_accuracy")]
         return OwnRun(
             name,
             origin,
@@ -121,8 +123,8 @@ def _run(name: str, origin: str, model: str, training: Mapping[str, Any], data: 
             int(training["epochs"]),
             float(test["accuracy"]),
             f"{int(test['pictures'])} pictures of {test['title']}",
-            dict(training["recipe"]),
-            metrics,
+            recipe,
+            lines,
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise CheckpointError(

@@ -169,7 +169,8 @@ def command(study: str) -> str:
     """How a study is run, in Markdown."""
     return (
         f"**Not run.** `deconvviz study run {study}` trains what is missing, one small file a run, "
-        "and goes on where it was stopped."
+        f"and goes on where it was stopped. This page reads `results/{study}` beside the package, "
+        "or in the folder that DECONVVIZ_RESULTS names."
     )
 
 

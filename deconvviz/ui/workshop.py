@@ -200,9 +200,7 @@ def _one_run(shown_as_going: bool) -> None:
         st.error(status.told, icon=":material/info:")
     else:
         st.success(status.told, icon=":material/check:")
-        name = status.folder.name
-        if st.button("See it beside other runs", on_click=_show_own_runs, args=(name,)):
-            st.rerun()  # the whole page, which shows another section now
+        _way_to_own_runs(status.folder)
     metrics = read_metrics(status.folder)
     if metrics:
         alt = f"Accuracy and loss after {len(metrics)} parts of the run"
@@ -215,9 +213,19 @@ def _under_way(status: Status) -> None:
     """The bar, and the way to end it."""
     steps = f"{status.doing}: {status.done} of {status.total} steps …"
     st.progress(status.done / status.total, steps if status.done else f"{status.doing} …")
-    if st.button("Stop the run", icon=":material/stop:", disabled=status.stopping):
-        runner().stop()
-        st.rerun(scope="fragment")
+    st.button(
+        "Stop the run",
+        icon=":material/stop:",
+        on_click=runner().stop,
+        disabled=status.stopping,
+    )
+
+
+def _way_to_own_runs(folder: Path) -> None:
+    """A button that shows a run beside the others, if it was kept."""
+    label, told = "See it beside other runs", (folder.name,)
+    if folder.is_dir() and st.button(label, on_click=_show_own_runs, args=told):
+        st.rerun()  # the whole page, which shows another section now
 
 
 def _show_own_runs(name: str) -> None:

@@ -166,7 +166,7 @@ def test_both_files_of_a_reconstruction_can_be_taken_away(page, server, tmp_path
 def test_the_accuracy_page_gives_the_answer_and_trains(page, server):
     open_page(page, server, "accuracy")
     page.get_by_role("heading", name="What may not be concluded").wait_for()
-    page.get_by_text("At 1000 labels").wait_for()
+    page.get_by_text(re.compile("^At 1000 labels")).first.wait_for()
     page.get_by_text("Train now", exact=True).click()
     page.wait_for_url(re.compile("section=Train"))
     page.get_by_role("button", name="Train", exact=True).click()

@@ -13,6 +13,7 @@ from deconvviz.ui import runner
 from deconvviz.ui.workshop import OWN_RUNS
 from tests.pages.conftest import all_words, alternatives
 from tests.study.samples import record
+from tests.ui.test_verdicts import trace
 
 TWO = {"section": "These two networks"}
 
@@ -77,6 +78,16 @@ def test_levers_and_recipe_are_drawn_and_gradients_wait(open_page, full):
     assert not app.info
     assert len(set(alternatives(app))) == 2
     assert [header.value for header in app.header] == ["Levers", "The recipe"]
+
+
+def test_gradients_are_shown_once_somebody_has_looked(open_page, results):
+    for architecture in ("plain", "ddnet"):
+        trace(0, architecture=architecture).write(results / "gradients")
+    app = open_page("accuracy", section="Levers and recipe")
+    assert not app.exception
+    assert app.header[-1].value == "Gradients"
+    assert "The deep deconvolution network" in all_words(app)
+    assert {"Gradient norms", "Cosines"} == {alt.split(" by ")[0] for alt in alternatives(app)}
 
 
 def test_a_damaged_record_is_one_sentence_and_the_rest_goes_on(open_page, full):

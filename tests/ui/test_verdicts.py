@@ -131,12 +131,14 @@ def test_all_numbers_can_be_taken_away():
     assert b'"answer"' in numbers(helps())
 
 
-def trace(seed, pictures=8):
+def trace(seed, pictures=8, architecture="plain"):
     setting = Setting("shapes", "0", pictures, (0.5,), (0.2,), 4, "he", 0.01, 4, (0, 1))
     moment = Moment(1.0, 0.5, (1.0,) * 7, (1.0,) * 7, (0.1,) * 7)
     layers = tuple(map(str, range(7)))
     moments = {0: moment, 1: moment}
-    return Trace(Arm("plain", 6, True), seed, layers, moments, None, setting, {}, "a processor")
+    return Trace(
+        Arm(architecture, 6, True), seed, layers, moments, None, setting, {}, "a processor"
+    )
 
 
 def test_gradients_are_told_of_each_folder_of_runs(results):
