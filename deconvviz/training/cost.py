@@ -40,6 +40,7 @@ def step_cost(recipe: Recipe, input_size: tuple[int, int, int], classes: int) ->
         counter = FlopCounterMode(display=False)
         with counter, torch.no_grad():
             taught = model(images) if recipe.consistency_weight else None
-            parts(images, targets, taught, images if recipe.decoder.fill else None)
+            fills = recipe.deconv_weight and recipe.decoder.fill
+            parts(images, targets, taught, images if recipe.noise or fills else None)
     learnt = sum(weight.numel() for weight in parts.parameters())
     return learnt, int(counter.get_total_flops()) // 2 // recipe.batch_size

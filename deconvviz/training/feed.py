@@ -1,6 +1,7 @@
 """The batches of a run: drawn, augmented, normalised and, where asked for, blended."""
 
 from collections.abc import Iterator
+from random import Random
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,8 @@ class Batch(NamedTuple):
         images: (N, C, H, W), augmented and normalised; those with labels come first.
         targets: (L,) classes of the first L, or (L, K) shares of them where they are blended.
         second: Another view of the same N pictures, never blended; None without a teacher.
-        whole: `images` as they were before a part was hidden; None where nobody wants them.
+        whole: `images` without noise and, where a decoder is to fill them, with the parts that are
+            hidden; None where they are no others.
     """
 
     progress: float
@@ -68,9 +70,9 @@ class Feed:
         """The batches of an epoch, counted from 1; of each, this process's part."""
         recipe, total = self.recipe, self.steps
         seed = recipe.seed * 100_003 + epoch
-        torch.manual_seed(seed)  # for dropout, noise and mixup
-        # for the order and the augmentation: of pictures with labels, of others, of second views
-        own, others, again = (_generator(seed + i * 2**40, self.device) for i in range(3))
+        # of pictures with labels, of others, of second views, of noise: all private to this run
+        own, others, again, loud = (_generator(seed + i * 2**40, self.device) for i in range(4))
+        shares = Random(seed)  # noqa: S311  of blended pictures, which are no secret
         order = _order(len(self.data), total * recipe.batch_size, own)
         count = recipe.unlabelled_batch
         rest = _order(len(self.more), total * count, others) if self.more else order
@@ -82,10 +84,12 @@ class Feed:
                 more = self._views(self.more.images[chosen], others, again)
                 views = [torch.cat(both) for both in zip(views, more, strict=True)]
             seen = [normalise(view, self.mean, self.std) for view in views]
-            images, targets = self._blended(seen[0], self._mine(self.data.labels[index]))
+            labels = self._mine(self.data.labels[index])
+            given, targets = self._blended(seen[0], labels, shares)
+            whole = seen[1] if self.fills else given if recipe.noise else None
             progress = ((epoch - 1) * total + step + 1) / (total * recipe.epochs)
-            whole = seen[1] if self.fills else None
-            yield Batch(progress, images, targets, seen[-1] if self.teaches else None, whole)
+            second = seen[-1] if self.teaches else None
+            yield Batch(progress, self._noisy(given, loud), targets, second, whole)
 
     def _mirrored(self, index: Tensor, epoch: int) -> Tensor | None:
         """Which pictures are mirrored in this pass; drawn anew where an epoch is no pass."""
@@ -114,14 +118,21 @@ class Feed:
     def _mine(self, batch: Tensor) -> Tensor:
         return batch[self.peers.rank :: self.peers.size]
 
-    def _blended(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Pictures with noise, where that is asked for; each process draws that of all."""
+        if not self.recipe.noise:
+            return images
+        shape = (len(images) * self.peers.size, *images.shape[1:])
+        noise = torch.randn(shape, generator=generator, device=images.device)
+        return images + self.recipe.noise * self._mine(noise)
+
+    def _blended(self, images: Tensor, labels: Tensor, shares: Random) -> tuple[Tensor, Tensor]:
         """Pictures with labels blended in pairs, where that is asked for, and all their targets."""
         if not self.recipe.mixup:
             return images, labels
-        strength = torch.tensor(self.recipe.mixup)
-        share = float(torch.distributions.Beta(strength, strength).sample())
+        share = shares.betavariate(self.recipe.mixup, self.recipe.mixup)
         count = len(labels)
-        partner = torch.randperm(count).to(labels.device)
+        partner = torch.tensor(shares.sample(range(count), count), device=labels.device)
         both = share * images[:count] + (1 - share) * images[:count][partner]
         targets = blended(labels, labels[partner], share, len(self.data.classes))
         return torch.cat([both, images[count:]]), targets

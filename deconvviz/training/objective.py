@@ -68,7 +68,8 @@ class Objective(nn.Module):
             images: (N, C, H, W), normalised; the first ones have labels.
             targets: (L,) classes, or (L, K) shares of them, of the first L pictures.
             taught: (N, K), the teacher's probabilities, where there is one.
-            whole: (N, C, H, W), the pictures without what hides a part of `images`.
+            whole: (N, C, H, W), `images` without noise and with all parts; BatchNorm's running
+                statistics are of these, and a decoder is to give them back.
 
         Returns:
             `Terms`, as the plain tuple that every kind of wrapper can pass on.
@@ -107,13 +108,11 @@ class Objective(nn.Module):
         """Of what the network is given, and of the pictures without noise and with all parts."""
         stages = chains(self.model)
         switches = bool(self.regulariser) and self.recipe.decoder.switches
-        if not self.recipe.noise and whole is None:
+        if whole is None:
             plain = encode(stages, images, switches=switches)
             return plain, plain
         with torch.no_grad():
-            clean = encode(stages, images if whole is None else whole)
-        if self.recipe.noise:
-            images = images + self.recipe.noise * torch.randn_like(images)
+            clean = encode(stages, whole)
         with _held_statistics(self.model):
             return encode(stages, images, switches=switches), clean
 

@@ -104,7 +104,9 @@ def train(
                 done = epoch
     except KeyboardInterrupt:
         done = loop.resume()
-        tqdm.write(f"stopped; {done} of {recipe.epochs} epochs are kept, the same command goes on")
+        if progress:
+            kept = f"{done} of {recipe.epochs} epochs are kept"
+            tqdm.write(f"stopped; {kept}, the same command goes on")
     except DivergedError:
         loop.finish(loop.resume())
         raise
@@ -155,10 +157,12 @@ class _Loop:
         self.more = more.fingerprint if more else None
         self.mean, self.std = training.channel_statistics()
         channels, height, width = training.images.shape[1:]
-        torch.manual_seed(recipe.seed)
-        model = build(recipe.model, channels=channels, classes=len(training.classes), size=width)
-        decorrelated_start(model, self.normalised(training.images[:2000]).cpu())
-        objective = Objective(model, (channels, height, width), recipe)
+        with torch.random.fork_rng(devices=[]):  # nobody else's random numbers change
+            torch.manual_seed(recipe.seed)
+            classes = len(training.classes)
+            model = build(recipe.model, channels=channels, classes=classes, size=width)
+            decorrelated_start(model, self.normalised(training.images[:2000]).cpu())
+            objective = Objective(model, (channels, height, width), recipe)
         self.parts = objective.to(device).to(memory_format=torch.channels_last)
         self.model = model
         self.recipe = self.settled(recipe)

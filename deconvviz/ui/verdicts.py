@@ -150,7 +150,7 @@ def _gradients(folder: str, key: str) -> Findings[Gradients]:
         ),
     )
     found = Gradients(tuple(ordered))
-    made_by = "deconvviz.study.gradients.gradients(training, folder)"
+    made_by = "deconvviz study gradients"
     return Findings("gradients", key, found, len(ordered), made_by)
 
 

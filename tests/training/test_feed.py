@@ -74,7 +74,6 @@ def test_whole_pictures_are_there_for_a_decoder_that_fills_alone():
 
 
 def test_blended_pictures_lie_between_two_with_targets_to_match():
-    torch.manual_seed(0)
     plain = batches()[0]
     found = batches(mixup=1.0)[0]
     shares = found.targets
@@ -90,16 +89,36 @@ def test_blended_pictures_lie_between_two_with_targets_to_match():
     assert sum(ways) >= 8
 
 
+def test_noise_is_of_its_deviation_and_what_is_whole_has_none():
+    plain, loud = batches(), batches(noise=0.5)
+    for one, other in zip(plain, loud, strict=True):
+        assert torch.equal(other.whole, one.images)
+        assert float((other.images - one.images).std()) == pytest.approx(0.5, abs=0.02)
+    assert not torch.equal(loud[0].images - loud[0].whole, loud[1].images - loud[1].whole)
+
+
+def test_nobody_elses_random_numbers_change():
+    before = torch.get_rng_state()
+    batches(noise=0.5, mixup=0.5, augmentation=Augmentation(cutout=8), consistency_weight=1.0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_processes_together_have_the_batches_of_one():
-    full = Augmentation(crop=4, cutout=8)
-    whole = batches(augmentation=full, more=MANY, unlabelled_batch=4)
-    parts = [
-        batches(augmentation=full, more=MANY, unlabelled_batch=4, peers=Peers(r, 2)) for r in (0, 1)
-    ]
+    wanted = {
+        "augmentation": Augmentation(crop=4, cutout=8),
+        "more": MANY,
+        "unlabelled_batch": 8,
+        "noise": 0.1,
+    }
+    whole = batches(**wanted)
+    parts = [batches(peers=Peers(rank, 2), **wanted) for rank in (0, 1)]
     for one, *shares in zip(whole, *parts, strict=True):
-        with_labels = torch.stack([s.images[:4] for s in shares], 1).flatten(0, 1)
-        without = torch.stack([s.images[4:] for s in shares], 1).flatten(0, 1)
-        assert torch.equal(one.images, torch.cat([with_labels, without]))
+        with_labels = torch.stack([s.whole[:4] for s in shares], 1).flatten(0, 1)
+        without = torch.stack([s.whole[4:] for s in shares], 1).flatten(0, 1)
+        assert torch.equal(one.whole, torch.cat([with_labels, without]))
+        assert not torch.equal(
+            shares[0].images - shares[0].whole, shares[1].images - shares[1].whole
+        )
         assert torch.equal(one.targets, torch.stack([s.targets for s in shares], 1).flatten())
 
 

@@ -127,6 +127,17 @@ def test_who_watches_is_told_of_every_step_and_may_stop_the_run(tmp_path, shapes
     assert done.checkpoint.is_file()
 
 
+def test_a_run_seeds_nobody_elses_random_numbers(tmp_path, shapes):
+    def drawn_after(seed):
+        torch.manual_seed(seed)
+        run(tmp_path / str(seed), shapes, replace(RECIPE, epochs=1))
+        return torch.rand(4)
+
+    assert not torch.equal(drawn_after(1), drawn_after(2))
+    weights = [load_checkpoint(tmp_path / f"{n}" / "model.safetensors").weights for n in (1, 2)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 def test_a_line_of_metrics_that_the_state_does_not_know_is_dropped(tmp_path, shapes):
     run(tmp_path, shapes, replace(RECIPE, epochs=1))
     with (tmp_path / "metrics.jsonl").open("a") as file:
