@@ -189,8 +189,10 @@ def gradients() -> None:
     """Whether ddnet keeps gradients from vanishing; nothing until somebody has looked."""
     for number, findings in enumerate(verdicts.gradients(), 1):
         st.header("Gradients", anchor=False)
-        st.markdown(findings.found.sentence())
+        st.markdown(findings.found.verdict())
         one_heat_map(findings, f"gradients-{number}", Gradients.figure, "Gradient norms")
+        with st.expander("All ratios, and how they were measured"):
+            st.markdown(findings.found.details())
         with st.expander("Do both losses want the same?"):
             one_heat_map(findings, f"cosines-{number}", Gradients.cosine_figure, "Cosines")
 

@@ -161,8 +161,12 @@ class Gradients(Result):
 
     def sentence(self) -> str:
         """Whether ddnet cures what the plain network has, what BatchNorm does, and the ratios."""
+        return f"{self.verdict()} {self.details()}"
+
+    def details(self) -> str:
+        """The ratios of every network, how they were measured, and whether both losses agree."""
         setting = self.setting
-        told = [self._verdict(), self._end()]
+        told = [self._end()]
         for norm in (False, True):
             rows = [self._row(arm) for arm in self.classifiers if arm.norm == norm]
             told.append(f"With{'' if norm else 'out'} BatchNorm: {'; '.join(rows)}.")
@@ -186,7 +190,7 @@ class Gradients(Result):
             f"{start} initial weights"
         )
 
-    def _verdict(self) -> str:
+    def verdict(self) -> str:
         """What follows for the claim, from the networks as training begins."""
         plain = [arm for arm in self.classifiers if arm.architecture == "plain"]
         ours = [arm for arm in self.classifiers if arm.architecture == "ddnet"]

@@ -295,6 +295,8 @@ def _answer(verdicts: Sequence[str]) -> str:
         return "No"
     if {HELPS, HARMS} <= found:
         return "It depends"
+    if HARMS in found:
+        return "Not shown, and in part it lowers it"
     return "In part" if HELPS in found else "Not shown"
 
 
