@@ -472,12 +472,10 @@ def gradients(
     for done, (arm, seed) in enumerate(runs):
         tell = _telling(progress, done * last, len(runs) * last)
         path = folder / arm.file_name(seed)
-        if path.is_file():
-            found = Trace.read(path)
-            _check_same(path, found.setting, setting)
-        else:
-            found = follow(arm, seed, pictures, setting, tell)
-            found.write(folder)
+        if not path.is_file():
+            follow(arm, seed, pictures, setting, tell).write(folder)
+        found = Trace.read(path)  # what is told is what the files say, to the same digits
+        _check_same(path, found.setting, setting)
         tell(last)
         traces.append(found)
     return Gradients(tuple(traces))

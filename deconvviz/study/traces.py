@@ -165,8 +165,10 @@ class Trace:
         return torch.tensor(columns, dtype=torch.float64).T
 
     def write(self, folder: Path) -> None:
-        """Write it into `folder`, at once or not at all."""
-        text = json.dumps(finite(asdict(self)), indent=1)
+        """Write it into `folder`, at once or not at all; what was measured, to six digits."""
+        plain = finite(asdict(self))
+        plain["moments"] = _short(plain["moments"])
+        text = json.dumps(plain, separators=(",", ":"))
         write_atomically(folder / self.arm.file_name(self.seed), text + "\n")
 
     @classmethod
@@ -198,6 +200,15 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _short(value: Any) -> Any:
+    """Plain values with six digits of each number that has a fraction, so that files stay small."""
+    if isinstance(value, dict):
+        return {key: _short(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_short(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _moment(fields: Mapping[str, Any]) -> Moment:
