@@ -87,6 +87,8 @@ SEARCH = Plan(
             "weight 0.5, the picture and each stage",
             _reconstructs(0.5, stages=(0.5, 0.5)),
         ),
+        Arm("weak", "weight 0.1, the picture alone", _reconstructs(0.1)),
+        Arm("below", "weight 1, from below the last stage", _reconstructs(1.0, below=1)),
         Arm("early", "weight 4, falling over the whole run", _reconstructs(4.0, fall=1.0)),
         Arm(
             "fill",

@@ -31,6 +31,8 @@ class Design:
             many contributions, so that no checkerboard is built in; where no side is doubled the
             next smaller odd number is taken.
         depth: Convolutions in each step of a decoder of its own; all but the last are 3x3.
+        below: The last so many stages are left out: the decoder starts from what they are given,
+            and the highest features are the classifier's alone.
         stages: Weights of the errors of what comes back to each stage's input, from the second
             stage (or, after a stem, the first) up, beside the picture's, which has 1; each error is
             divided by its target's variance. None: the picture alone counts.
@@ -48,6 +50,7 @@ class Design:
     tied: bool = False
     kernel: int = 4
     depth: int = 1
+    below: int = 0
     stages: tuple[float, ...] = ()
     hold_targets: bool = True
     fill: bool = False
@@ -56,10 +59,10 @@ class Design:
     fall: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (2 <= self.kernel <= 15 and 1 <= self.depth <= 8):
+        if not (2 <= self.kernel <= 15 and 1 <= self.depth <= 8 and self.below >= 0):
             raise SettingError(
-                f"no decoder of kernel {self.kernel} and depth {self.depth}; a kernel is 2 to 15 "
-                "pixels wide, a depth 1 to 8"
+                f"no decoder of kernel {self.kernel}, depth {self.depth}, below {self.below}; a "
+                "kernel is 2 to 15 pixels wide, a depth 1 to 8, below 0 or more"
             )
         numbers = (self.rise, self.fall, *self.stages)
         if not all(0 <= number < math.inf for number in numbers) or max(self.rise, self.fall) > 1:
@@ -98,6 +101,12 @@ class Decoder(nn.Module):
         design = design or Design()
         self.switches = design.switches
         stages = [] if network.gives_pictures else chains(network)
+        if design.below and not design.below < len(stages):
+            raise SettingError(
+                f"a decoder from below the last {design.below} stages cannot be: this network has "
+                f"{len(stages)} to undo"
+            )
+        stages = stages[: len(stages) - design.below]
         if len(design.stages) > max(len(stages) - 1, 0):
             raise SettingError(
                 f"{len(design.stages)} weights of stages; what comes back to the picture passes "
@@ -113,7 +122,7 @@ class Decoder(nn.Module):
 
     def forward(self, encoding: Encoding) -> list[Tensor]:
         """What comes back: to the picture first, then to each later stage's input."""
-        signal = encoding.features
+        signal = encoding.maps[len(self.steps)] if self.steps else encoding.features
         back: list[Tensor] = []
         places = range(len(self.steps) - 1, -1, -1)
         for step, i in zip(self.steps, places, strict=True):

@@ -153,6 +153,21 @@ def test_held_targets_pass_no_gradient(hold):
     assert (model.stage1.conv1.weight.grad is None) == hold
 
 
+def test_from_below_the_last_stage_it_asks_nothing_of_that():
+    model = build("vgg")
+    regulariser = Regulariser(model, (3, 32, 32), Design(below=1, stages=(1.0,)))
+    encoding = encoded(model, torch.randn(2, 3, 32, 32))
+    assert [one.shape for one in regulariser.back(encoding)] == [
+        one.shape for one in encoding.maps[:2]
+    ]
+    regulariser(encoding, encoding).backward()
+    assert model.stage2.conv1.weight.grad.abs().sum() > 0
+    assert model.stage3.conv1.weight.grad is None
+    for name, below in (("vgg", 3), ("ddnet", 1)):
+        with pytest.raises(SettingError, match=f"below the last {below} stages cannot be"):
+            Decoder(build(name), (3, 32, 32), Design(below=below))
+
+
 def test_a_free_branch_adds_a_picture_of_its_own():
     model = build("seed-cnn")
     images = torch.randn(2, 3, 32, 32)
@@ -187,7 +202,15 @@ def test_weights_of_stages_that_there_are_not_are_refused(name, stages, passes):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kernel": 1}, {"depth": 0}, {"stages": (-1.0,)}, {"rise": 2.0}, {"fall": -0.1}]
+    "wrong",
+    [
+        {"kernel": 1},
+        {"depth": 0},
+        {"below": -1},
+        {"stages": (-1.0,)},
+        {"rise": 2.0},
+        {"fall": -0.1},
+    ],
 )
 def test_a_design_that_cannot_be_is_refused(wrong):
     with pytest.raises(SettingError):
