@@ -199,7 +199,7 @@ class _Tied(nn.Module):
         for layer in reversed(list(self._stage[0].children())):
             if isinstance(layer, nn.ReLU):
                 signal = signal.relu()
-            elif isinstance(layer, nn.MaxPool2d):
+            elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
                 signal = _unpool(signal, left.pop()) if left else _spread(signal, layer)
             elif isinstance(layer, nn.Conv2d):
                 signal = functional.conv_transpose2d(
@@ -228,8 +228,8 @@ def _unpool(signal: Tensor, pool: Pooled) -> Tensor:
     return functional.max_unpool2d(signal, pool.switches, [kernel, kernel], output_size=size)
 
 
-def _spread(signal: Tensor, pool: nn.MaxPool2d) -> Tensor:
-    """Every value at all the places it may have come from."""
+def _spread(signal: Tensor, pool: nn.MaxPool2d | nn.AvgPool2d) -> Tensor:
+    """Every value at all the places it may have come from, or is the mean of."""
     side = int(pool.kernel_size)  # type: ignore[arg-type]  # one number in all our networks
     return functional.interpolate(signal, scale_factor=side)
 

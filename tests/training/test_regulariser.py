@@ -33,6 +33,7 @@ def encoded(model, images, switches=False):
         ("deconv-mnist", 1, 28),
         ("seed-cnn", 1, 28),
         ("vgg", 3, 31),
+        ("plain:4,4/8:pool=mean", 3, 32),
     ],
 )
 def test_gives_back_the_sizes_of_the_pictures_and_of_each_stages_maps(name, channels, side, design):
@@ -85,6 +86,14 @@ def test_tied_with_switches_it_is_the_deconvnet_of_what_it_stands_beside(name):
     scale = decoder.steps[-1].norm.weight
     assert torch.allclose(scale, torch.ones_like(scale))
     assert torch.allclose(back, expected, atol=1e-3 * float(expected.abs().max()))
+
+
+def test_tied_it_reaches_every_pixel_through_pools_of_both_kinds():
+    for pool in ("max", "mean"):
+        model = build(f"plain:4/8:pool={pool}").eval()
+        decoder = Decoder(model, (3, 32, 32), Design(tied=True)).eval()
+        back = decoder(encoded(model, torch.randn(8, 3, 32, 32)))[0]
+        assert back[..., -1, :].std(-1).min() > 0  # a part that was only filled would be constant
 
 
 def test_tied_kernels_are_the_networks_own_and_counted_once():
