@@ -82,7 +82,7 @@ def gradients(
     results: Results = Path("results"),
     depth: Annotated[list[int] | None, typer.Option(help="6, 12 or 20; again for more.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Again for more.")] = None,
-    width: Annotated[int, typer.Option(help="Maps of the first stage.")] = 16,
+    width: Annotated[int, typer.Option(help="Maps of the first stage.")] = 8,
     start: Annotated[str, typer.Option(help="Initial weights: pytorch or he.")] = "pytorch",
     rate: Annotated[float, typer.Option(help="Of SGD, the same for all.")] = 0.01,
     deconv_weight: Annotated[

@@ -406,7 +406,7 @@ def gradients(
     seeds: Sequence[int] = (0, 1, 2),
     steps: Sequence[int] = STEPS,
     deconv_weight: float = 0.3,
-    width: int = 16,
+    width: int = 8,
     start: str = "pytorch",
     rate: float = 0.01,
     batch_size: int = 64,

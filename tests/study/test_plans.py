@@ -1,13 +1,17 @@
 """The declared plans: that they can be run at all, and that pairs are pairs."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from deconvviz.errors import StudyError
-from deconvviz.study import PLANS, find_plan
+from deconvviz.study import PLANS, find_plan, read_records
 from deconvviz.study.report import AIMS, BUDGETS, CONTRASTS, PRIMARY
 from deconvviz.training.cost import step_cost
+from deconvviz.training.recipe import differences
 
+RESULTS = Path(__file__).parents[2] / "results"
 _MAY_DIFFER = {
     "helps": {
         "epochs",
@@ -69,6 +73,16 @@ def test_a_plan_of_values_holds_the_value_that_its_base_has(plan):
             next(plan.cells([with_decoder[0].name] if "decoder" in lever else None))
         )
         assert (first if "decoder" in lever else base) in recipes
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
+    """A plan that was run is not changed afterwards."""
+    for record in read_records(RESULTS / plan.name):
+        (cell,) = plan.cells([record.arm], [record.labels], [record.seed])
+        assert differences(record.configuration["recipe"], plan.recipe_of(cell)) == []
+        assert record.configuration["held_out"] == plan.hold_out
+        assert record.configuration["label_noise"] == cell.arm.label_noise
 
 
 def test_a_name_that_is_no_plan_lists_them():
