@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from deconvviz.data.dataset import Dataset, held_out
+from deconvviz.data.dataset import Dataset, stratified_parts
 from deconvviz.errors import DataError, SettingError
 
 __all__ = ["labelled", "with_label_noise"]
@@ -26,7 +26,9 @@ def labelled(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
             f"no {count} labels: `{dataset.title}` has {len(dataset)} training pictures; ask for 1 "
             f"to {len(dataset)}"
         )
-    return dataset if count == len(dataset) else held_out(dataset, count, seed)[1]
+    if count == len(dataset):
+        return dataset
+    return dataset.subset(stratified_parts(dataset.labels.cpu(), count, seed)[1])
 
 
 def with_label_noise(dataset: Dataset, share: float, seed: int = 0) -> Dataset:

@@ -1,7 +1,8 @@
 """Declared plans: which arms, with how many labels, from which seeds, and what is held equal."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -20,12 +21,14 @@ class Arm:
         about: What it is, for people.
         changes: Of the plan's recipe, by name; see `training.changed`.
         label_noise: The share of the labels that are made wrong.
+        longer: It has so many times the epochs that its budget says.
     """
 
     name: str
     about: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     label_noise: float = 0.0
+    longer: float = 1.0
 
 
 class Cell(NamedTuple):
@@ -76,7 +79,8 @@ class Plan:
     def recipe_of(self, cell: Cell) -> Recipe:
         """How one run is trained; what an arm changes goes before what a budget does."""
         changes = {**self.budgets[cell.labels], **cell.arm.changes, "seed": cell.seed}
-        return changed(self.recipe, changes)
+        recipe = changed(self.recipe, changes)
+        return replace(recipe, epochs=math.ceil(recipe.epochs * cell.arm.longer))
 
     def cells(
         self,

@@ -42,7 +42,7 @@ HELPS = Plan(
     recipe=_FEW,
     arms=(
         Arm("A", ARMS["A"]),
-        Arm("A2", ARMS["A2"], {"epochs": 15}),
+        Arm("A2", ARMS["A2"], longer=2.5),  # R-all's multiply-adds over A's, 2.48
         Arm("N", ARMS["N"], {"noise": 0.15, **_ALL}),
         Arm("R-lab", ARMS["R-lab"], _DECONV),
         Arm("R-all", ARMS["R-all"], {**_DECONV, **_ALL}),

@@ -9,7 +9,7 @@ from typing import Any
 from deconvviz.errors import StudyError
 from deconvviz.files import write_atomically
 
-__all__ = ["Record", "read_records"]
+__all__ = ["Record", "file_name", "read_records"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Record:
     @property
     def file_name(self) -> str:
         """Of its file: arm, labels and seed."""
-        return f"{self.arm}-{self.labels}-{self.seed}.json"
+        return file_name(self.arm, self.labels, self.seed)
 
     @property
     def gap(self) -> float:
@@ -100,6 +100,11 @@ class Record:
                 f"{path} has a word where a number must be; remove it and run it again"
             )
         return record
+
+
+def file_name(arm: str, labels: int, seed: int) -> str:
+    """Of the record of one run."""
+    return f"{arm}-{labels}-{seed}.json"
 
 
 def read_records(folder: Path) -> tuple[Record, ...]:

@@ -14,7 +14,7 @@ from deconvviz.data import Dataset, held_out, labelled, with_label_noise
 from deconvviz.errors import StudyError
 from deconvviz.study.measures import measure, robustness
 from deconvviz.study.plan import Cell, Plan
-from deconvviz.study.record import Record
+from deconvviz.study.record import Record, file_name
 from deconvviz.training import Recipe, read_metrics, train
 from deconvviz.training.cost import multiply_adds, step_cost
 from deconvviz.training.device import device_name
@@ -68,8 +68,8 @@ def run_study(
         training, test = held_out(training, plan.hold_out)
     bench = _Bench(plan, training, test, folder, torch.device(device), progress=progress)
     cells = list(plan.cells(arms, labels, seeds))
-    for cell in cells:  # what is wrong is told now, not after hours
-        labelled(training, cell.labels, cell.seed)
+    # what is wrong is told now, not after hours
+    labelled(training, max((cell.labels for cell in cells), default=1))
     work = [bench.work(cell) for cell in cells]
     records = []
     with tqdm(
@@ -104,7 +104,7 @@ class _Bench:
         """The record from its file, or of a run made now."""
         recipe = self.plan.recipe_of(cell)
         right = labelled(self.training, cell.labels, cell.seed)
-        path = self.folder / f"{cell.arm.name}-{cell.labels}-{cell.seed}.json"
+        path = self.folder / file_name(cell.arm.name, cell.labels, cell.seed)
         if path.is_file():
             return self._stored(path, cell, right)
         if same := self._same(cell, right):

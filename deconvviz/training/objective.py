@@ -62,7 +62,7 @@ class Objective(nn.Module):
 
         Pictures with labels and those without go through the network one after the other, so that
         BatchNorm normalises each by itself: what the classifier learns from does not change because
-        others are looked at too. (Normalised together, they lost two points at 1000 labels.)
+        others are looked at too.
 
         Args:
             images: (N, C, H, W), normalised; the first ones have labels.

@@ -155,7 +155,8 @@ class _Loop:
         self.data = training
         more = unlabelled if recipe.unlabelled_batch else None
         self.more = more.fingerprint if more else None
-        self.mean, self.std = training.channel_statistics()
+        self.feed = Feed(training, more, recipe, device, peers)
+        self.mean, self.std, self.steps = self.feed.mean, self.feed.std, self.feed.steps
         channels, height, width = training.images.shape[1:]
         with torch.random.fork_rng(devices=[]):  # nobody else's random numbers change
             torch.manual_seed(recipe.seed)
@@ -174,8 +175,6 @@ class _Loop:
             else None
         )
         self.shared = _shared(self.parts, peers, device)
-        self.feed = Feed(training, more, self.recipe, device, peers)
-        self.steps = self.feed.steps
         self.seconds = 0.0
 
     @property

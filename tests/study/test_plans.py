@@ -51,6 +51,19 @@ def test_the_question_has_the_arms_the_budgets_and_the_pairs_it_needs():
     assert plan.hold_out == 0
 
 
+def test_a2_has_about_the_compute_of_r_all_at_every_budget_of_few_labels():
+    """With all labels R-all takes fewer unlabelled pictures for each labelled one."""
+    plan = find_plan("helps")
+    for labels in (500, 1000, 4000, 10_000):
+        work = {}
+        for cell in plan.cells(["A", "A2", "R-all"], [labels], [0]):
+            recipe = plan.recipe_of(cell)
+            cost = step_cost(recipe, (3, 32, 32), 10)[1]
+            work[cell.arm.name] = cost * recipe.epochs
+        assert work["A2"] == pytest.approx(work["R-all"], rel=0.06)
+        assert work["A2"] > 2 * work["A"]
+
+
 def test_arms_of_the_question_differ_in_what_they_are_about_alone():
     plan = find_plan("helps")
     for arm in plan.arms:
