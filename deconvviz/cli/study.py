@@ -25,7 +25,7 @@ def study() -> None:
 
 @studies.command()
 def run(
-    name: Annotated[str, typer.Argument(help="helps, levers, recipe or search.")],
+    name: Annotated[str, typer.Argument(help="helps, levers, recipe, search or search-longer.")],
     arm: Annotated[list[str] | None, typer.Option(help="Only this one; again for more.")] = None,
     labels: Annotated[list[int] | None, typer.Option(help="Only this budget; again.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; again.")] = None,
@@ -65,7 +65,7 @@ def run(
 
 @studies.command()
 def report(
-    name: Annotated[str, typer.Argument(help="helps, levers, recipe or search.")],
+    name: Annotated[str, typer.Argument(help="helps, levers, recipe, search or search-longer.")],
     results: Results = Path("results"),
     figures: Annotated[Path | None, typer.Option(help="Folder for the figures.")] = None,
 ) -> None:

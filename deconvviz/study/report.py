@@ -41,7 +41,7 @@ __all__ = [
 ARMS = {
     "A": "cross-entropy on the labelled pictures",
     "A2": "A, with the compute that R-all takes",
-    "N": "A with the noise alone",
+    "N": "A with all that R-all takes in, pictures without labels, but nothing to reconstruct",
     "R-lab": "A, and a decoder that reconstructs the labelled pictures",
     "R-all": "A, and a decoder that reconstructs all training pictures, labelled or not",
     "C": "A, and consistency with an averaged teacher on all training pictures",

@@ -100,13 +100,14 @@ def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
 
 def test_a_name_that_is_no_plan_lists_them():
     with pytest.raises(
-        StudyError, match="no study `help`; there are helps, levers, recipe, search"
+        StudyError, match="no study `help`; there are helps, levers, recipe, search, search-longer"
     ):
         find_plan("help")
     assert torch.is_grad_enabled()
 
 
-def test_what_chooses_never_sees_the_test_pictures_nor_the_seeds_that_count():
-    search = find_plan("search")
+@pytest.mark.parametrize("name", ["search", "search-longer"])
+def test_what_chooses_never_sees_the_test_pictures_nor_the_seeds_that_count(name):
+    search = find_plan(name)
     assert search.hold_out > 0
     assert not set(search.seeds) & set(find_plan("helps").seeds)
