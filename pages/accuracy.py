@@ -9,7 +9,7 @@ from deconvviz import ui
 from deconvviz.bundles import DEMOS
 from deconvviz.figures import confusion_matrix, learning_curves, per_class_accuracy
 from deconvviz.study import Report, Sweep, figures
-from deconvviz.study.cells import ACCURACY, GAP, Measure
+from deconvviz.study.cells import ACCURACY, GAP, RECONSTRUCTION, Measure
 from deconvviz.study.gradients import Gradients
 from deconvviz.study.report import ARMS, PRIMARY
 from deconvviz.ui import verdicts
@@ -146,6 +146,7 @@ def levers_and_recipe() -> None:
     st.markdown("One thing changed at a time: what accuracy it brings, and what it costs.")
     with ui.refusals():
         one_sweep("levers", "curves", figures.sweep_curves, "Test accuracy by each lever", 3)
+        what_decoders_leave()
     st.header("The recipe", anchor=False)
     st.markdown(
         "The same recipe with one ingredient removed or replaced: every pair with the whole "
@@ -183,6 +184,21 @@ def one_sweep(
             f"Differences to “{findings.found.base}” are paired by seed; they are many, and not "
             "corrected for it."
         )
+
+
+def what_decoders_leave() -> None:
+    """The same levers, by what comes back; nothing until a run with a decoder was made."""
+    findings = verdicts.swept("levers")
+    if not findings.runs or not findings.found.factors_with(RECONSTRUCTION):
+        return
+    st.markdown("What the decoder leaves of the training pictures: the lower, the better.")
+    verdicts.exhibit(
+        findings,
+        "reconstruction",
+        lambda count, ink: figures.reconstruction_curves(findings.found, count, ink),
+        "Reconstruction error by each lever",
+        columns=3,
+    )
 
 
 def gradients() -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "GAP",
     "NLL",
     "QUALITIES",
+    "RECONSTRUCTION",
     "Cell",
     "Measure",
     "Spread",
@@ -95,6 +96,11 @@ NLL = Measure("NLL", lambda r: r.nll, "nats")
 ECE = Measure("ECE", lambda r: r.ece, "%", 100, 2)
 QUALITIES = (ACCURACY, GAP, NLL, ECE)
 """How good a run is; its robustness comes beside them, a corruption each."""
+RECONSTRUCTION = Measure(
+    "reconstruction error", lambda r: r.epochs[-1].get("reconstruction_error") if r.epochs else None
+)
+"""What a decoder leaves: the mean squared error over the last epoch's training pictures, in
+normalised units, where the pictures' own variance is about 1. Only runs with a decoder have one."""
 COSTS = (
     Measure("parameters", lambda r: r.parameters, "M", 1e-6),
     Measure("multiply-adds", lambda r: r.multiply_adds, "M", 1e-6, 1),
@@ -149,7 +155,8 @@ class Cell:
 
     def facts(self) -> dict[str, Any]:
         """Every measure of the cell, as plain values."""
-        shown = [*QUALITIES, *map(corruption, corruptions(self.records)), *COSTS]
+        worse = map(corruption, corruptions(self.records))
+        shown = [*QUALITIES, *worse, RECONSTRUCTION, *COSTS]
         spreads = {measure.name: self.spread(measure) for measure in shown}
         return {
             "arm": self.arm,
@@ -224,7 +231,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _check(records: Sequence[Record]) -> None:
     """That the records can be counted together."""
     for record in records:
-        measures = [*QUALITIES, *COSTS, *map(corruption, record.robustness)]
+        measures = [*QUALITIES, RECONSTRUCTION, *COSTS, *map(corruption, record.robustness)]
         values = [value for m in measures if (value := m.of(record)) is not None]
         if not all(map(math.isfinite, values)):
             raise StudyError(

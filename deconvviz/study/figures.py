@@ -22,6 +22,7 @@ from deconvviz.study.cells import (
     ECE,
     GAP,
     NLL,
+    RECONSTRUCTION,
     Cell,
     Measure,
     corruptions,
@@ -39,6 +40,7 @@ __all__ = [
     "overfitting",
     "paired_differences",
     "recipe_differences",
+    "reconstruction_curves",
     "robustness",
     "sweep_curves",
 ]
@@ -247,17 +249,31 @@ def sweep_curves(sweep: Sweep, columns: int = 2, ink: str = NEUTRAL_INK) -> Figu
     of the classifier and the multiply-adds of training on one picture. Values that are numbers
     stand where they belong, on a logarithmic axis where the largest is ten times the smallest.
     """
-    factors = sweep.factors
+    return _curves(sweep.factors, ACCURACY, columns, ink)
+
+
+def reconstruction_curves(sweep: Sweep, columns: int = 2, ink: str = NEUTRAL_INK) -> Figure:
+    """What a decoder leaves of the pictures, by the value of each factor that runs with one had.
+
+    As `sweep_curves`; the lower, the better.
+    """
+    return _curves(sweep.factors_with(RECONSTRUCTION), RECONSTRUCTION, columns, ink)
+
+
+def _curves(
+    factors: Mapping[str, Sequence[Point]], measure: Measure, columns: int, ink: str
+) -> Figure:
+    """One measure by the value of each factor."""
     figure, panels = _panels(max(len(factors), 1), columns, 3.2, ink)
     for axes, (factor, found) in zip(panels, factors.items(), strict=False):
         _title(axes, factor.replace("-", " "), ink)
-        _factor(axes, found, ink)
+        _factor(axes, found, measure, ink)
     if not factors:
         _nothing(panels[0], ink)
     return figure
 
 
-def _factor(axes: Axes, found: Sequence[Point], ink: str) -> None:
+def _factor(axes: Axes, found: Sequence[Point], measure: Measure, ink: str) -> None:
     """One factor's curve, or one for each budget."""
     cells = {p.value: p.cell for p in reversed(found) if p.cell.records}
     alike = len({_cost(cell) for cell in cells.values()}) < 2
@@ -268,10 +284,9 @@ def _factor(axes: Axes, found: Sequence[Point], ink: str) -> None:
     styles = _styles([str(n) for n in budgets] or [""])
     for own, style in zip(curves, styles.values(), strict=True):
         run = sorted((p for p in own if p.cell.records), key=lambda p: places[p.value])
-        _curve(axes, [places[p.value] for p in run], [p.cell for p in run], style)
-        if len(curves) > 1 and run:
-            last = run[-1].cell
-            end = (places[run[-1].value], float(np.mean([r.test_accuracy for r in last.records])))
+        _curve(axes, [places[p.value] for p in run], [p.cell for p in run], style, measure)
+        if len(curves) > 1 and run and (spread := run[-1].cell.spread(measure)):
+            last, end = run[-1].cell, (places[run[-1].value], spread.mean)
             told = f"    {last.labels} labels"
             axes.annotate(told, end, color=style.colour, fontsize=_SMALL, va="center")
     _places_on(axes, places, logarithmic=logarithmic)
@@ -283,7 +298,11 @@ def _factor(axes: Axes, found: Sequence[Point], ink: str) -> None:
         parameters, operations = _cost(next(iter(cells.values())))
         told = f"each {parameters} parameters, {operations} multiply-adds"
     axes.set_xlabel(told, fontsize=_SMALL)
-    _accuracy(axes, ink)
+    if measure is ACCURACY:
+        _accuracy(axes, ink)
+    else:
+        axes.set_ylabel(measure.title)
+        axes.grid(axis="y", color=ink, alpha=0.2, linewidth=0.6)
 
 
 def _places(values: Iterable[str], near: float) -> tuple[dict[str, float], bool]:
@@ -437,11 +456,22 @@ def _dots(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], style: _St
     axes.scatter(x, y, s=18, color=style.colour, marker=style.marker, alpha=0.75, linewidths=0)
 
 
-def _curve(axes: Axes, x: Sequence[float], cells: Sequence[Cell], style: _Style) -> None:
-    """Test accuracy of some cells: runs as dots, their means joined, bars of one deviation."""
-    if not cells:
+def _curve(
+    axes: Axes,
+    x: Sequence[float],
+    cells: Sequence[Cell],
+    style: _Style,
+    measure: Measure = ACCURACY,
+) -> None:
+    """A measure of some cells: runs as dots, their means joined, bars of one deviation."""
+    measured = [
+        (place, spread)
+        for place, cell in zip(x, cells, strict=True)
+        if (spread := cell.spread(measure)) is not None
+    ]
+    if not measured:
         return
-    spreads = [spread for cell in cells if (spread := cell.spread(ACCURACY)) is not None]
+    x, spreads = [place for place, _ in measured], [spread for _, spread in measured]
     beside = ScaledTranslation(4.5 / 72, 0, axes.figure.dpi_scale_trans)
     for place, spread in zip(x, spreads, strict=True):
         axes.scatter(

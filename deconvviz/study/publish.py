@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from deconvviz.figures import NEUTRAL_INK, figure_png
 from deconvviz.files import write_atomically
 from deconvviz.study import figures
+from deconvviz.study.cells import RECONSTRUCTION
 from deconvviz.study.plan import Plan
 from deconvviz.study.record import read_records
 from deconvviz.study.report import PRIMARY, Report, report
@@ -31,10 +32,13 @@ def judge(plan: Plan, folder: Path) -> Report | Sweep:
 def draw(found: Report | Sweep, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping[str, Figure]:
     """All figures of a study, by name."""
     if isinstance(found, Sweep):
-        return {
+        drawn = {
             "curves": figures.sweep_curves(found, columns, ink),
             "differences": figures.recipe_differences(found, ink),
         }
+        if found.factors_with(RECONSTRUCTION):
+            drawn["reconstruction"] = figures.reconstruction_curves(found, columns, ink)
+        return drawn
     cells = found.at(PRIMARY)
     return {
         "differences": figures.paired_differences(found, columns, ink),

@@ -8,7 +8,9 @@ from deconvviz.study.cells import (
     ACCURACY,
     COSTS,
     GAP,
+    RECONSTRUCTION,
     Cell,
+    Measure,
     difference,
     gather,
     interval,
@@ -69,9 +71,18 @@ class Sweep:
         found = {name: tuple(p for p in self.points if p.factor == name) for name in names}
         return {name: own for name, own in found.items() if len({p.value for p in own}) > 1}
 
+    def factors_with(self, measure: Measure) -> dict[str, tuple[Point, ...]]:
+        """Those of which a run was measured so."""
+        return {
+            name: found
+            for name, found in self.factors.items()
+            if any(point.cell.spread(measure) for point in found)
+        }
+
     def markdown(self) -> str:
         """All points in one table."""
-        measures = (ACCURACY, GAP, *COSTS)
+        given_back = (RECONSTRUCTION,) if self.factors_with(RECONSTRUCTION) else ()
+        measures = (ACCURACY, GAP, *given_back, *COSTS)
         heading = ["arm", "labels", *(m.title for m in measures)]
         heading += [f"accuracy less {self.base}, points", "95 % interval", "pairs"]
         rows = [

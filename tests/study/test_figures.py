@@ -186,6 +186,20 @@ def test_budgets_of_one_factor_are_curves_of_their_own():
     assert len(dots(figure.axes[0])) == 16
 
 
+def test_what_decoders_leave_is_drawn_for_the_levers_that_had_one():
+    left = {3: 0.3, 5: 0.2}
+    made = [*arm("kernel=3"), *arm("kernel=5")]
+    for side, error in left.items():
+        epochs = ({"epoch": 1, "test_accuracy": 0.5, "reconstruction_error": error},)
+        made += arm(f"decoder-kernel={side}", epochs=epochs)
+    (axes,) = figures.reconstruction_curves(sweep(made)).axes
+    assert axes.get_title(loc="left") == "decoder kernel"
+    assert axes.get_ylabel() == "reconstruction error"
+    shown = dots(axes)
+    assert {(x, round(y, 3)) for x, y in shown} == set(left.items())
+    assert len(shown) == 8
+
+
 def test_numbers_too_near_to_be_read_stand_at_equal_steps():
     made = [r for value in (1, 2, 3, 30, 31) for r in arm(f"depth={value}", seeds=1)]
     (axes,) = figures.sweep_curves(sweep(made)).axes
@@ -204,6 +218,7 @@ def test_all_are_drawn_without_runs_too(columns):
         figures.calibration(nothing.at(500), columns),
         figures.robustness(nothing.at(500), columns),
         figures.sweep_curves(sweep([]), columns),
+        figures.reconstruction_curves(sweep([]), columns),
         figures.recipe_differences(sweep([])),
         figures.recipe_differences(sweep([], [("best", 1000), ("without crop", 1000)])),
     ):

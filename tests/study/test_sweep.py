@@ -49,6 +49,16 @@ def test_the_table_tells_costs_differences_and_what_was_not_run():
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 
 
+def test_what_a_decoder_leaves_has_a_column_where_a_lever_had_one():
+    epochs = ({"epoch": 1, "reconstruction_error": 0.9}, {"epoch": 2, "reconstruction_error": 0.25})
+    made = [record("A"), record("decoder-rate=1", epochs=epochs)]
+    assert "reconstruction error" not in sweep(made).markdown()  # one arm is no lever
+    table = sweep([*made, record("decoder-rate=3", epochs=epochs)]).markdown()
+    assert "| reconstruction error |" in table
+    assert "| 0.250 (1) |" in table
+    assert "| not measured |" in table
+
+
 def test_one_shared_seed_has_no_interval():
     lines = sweep([record("best"), record("without crop", accuracy=0.5)]).markdown()
     assert "| -10.00 | – | 1 |" in lines
