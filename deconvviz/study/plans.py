@@ -40,6 +40,9 @@ def _reconstructs(weight: float, **design: Any) -> dict[str, Any]:
     return {**_ALL, "deconv_weight": weight, **{f"decoder.{k}": v for k, v in design.items()}}
 
 
+_GIVES_BACK = _reconstructs(0.5, stages=(0.5, 0.5))
+"""The picture and what enters each later stage: of one search's decoders the best, if by little."""
+
 HELPS = Plan(
     name="helps",
     asks="Does a deconvolution decoder beside the classifier raise its accuracy?",
@@ -48,10 +51,10 @@ HELPS = Plan(
         Arm("A", ARMS["A"]),
         Arm("A2", ARMS["A2"], longer=2.5),  # R-all's multiply-adds over A's, 2.48
         Arm("N", ARMS["N"], _ALL),
-        Arm("R-lab", ARMS["R-lab"], _DECONV),
-        Arm("R-all", ARMS["R-all"], {**_DECONV, **_ALL}),
+        Arm("R-lab", ARMS["R-lab"], {**_GIVES_BACK, "unlabelled_batch": 0}),
+        Arm("R-all", ARMS["R-all"], _GIVES_BACK),
         Arm("C", ARMS["C"], {**_TEACHER, **_ALL}),
-        Arm("C+R", ARMS["C+R"], {**_TEACHER, **_DECONV, **_ALL}),
+        Arm("C+R", ARMS["C+R"], {**_TEACHER, **_GIVES_BACK}),
     ),
     budgets={
         500: {},
@@ -79,7 +82,6 @@ _SMALL = Recipe(
 
 
 _MUON: dict[str, Any] = {"optimiser": "muon", "kernel_rate": 0.02}
-_STAGES = _reconstructs(0.5, stages=(0.5, 0.5))
 
 SEARCH = Plan(
     name="search",
@@ -91,7 +93,7 @@ SEARCH = Plan(
         Arm("A", "the labelled pictures alone"),
         Arm("U", "pictures without labels beside them, for BatchNorm's statistics alone", _ALL),
         Arm("picture", "weight 1, the picture alone", _reconstructs(1.0)),
-        Arm("stages", "weight 0.5, the picture and each stage", _STAGES),
+        Arm("stages", "weight 0.5, the picture and each stage", _GIVES_BACK),
         Arm("weak", "weight 0.1, the picture alone", _reconstructs(0.1)),
         Arm("below", "weight 1, from below the last stage", _reconstructs(1.0, below=1)),
         Arm("early", "weight 4, falling over the whole run", _reconstructs(4.0, fall=1.0)),
@@ -111,7 +113,7 @@ SEARCH = Plan(
         Arm("C50", "consistency, weight 50", {**_ALL, "consistency_weight": 50.0}),
         Arm("A-muon", "A by Muon", _MUON),
         Arm("weak-muon", "weak by Muon", {**_reconstructs(0.1), **_MUON}),
-        Arm("stages-muon", "stages by Muon", {**_STAGES, **_MUON}),
+        Arm("stages-muon", "stages by Muon", {**_GIVES_BACK, **_MUON}),
         Arm("C20-muon", "C20 by Muon", {**_ALL, "consistency_weight": 20.0, **_MUON}),
     ),
     budgets={1000: {}},
@@ -127,10 +129,10 @@ SEARCH_LONGER = replace(
     arms=(
         Arm("A", "the labelled pictures alone"),
         Arm("weak", "weight 0.1, the picture alone", _reconstructs(0.1)),
-        Arm("stages", "weight 0.5, the picture and each stage", _STAGES),
+        Arm("stages", "weight 0.5, the picture and each stage", _GIVES_BACK),
         Arm("C20", "consistency, weight 20", {**_ALL, "consistency_weight": 20.0}),
         Arm("C20+weak", "C20 and weak", {**_reconstructs(0.1), "consistency_weight": 20.0}),
-        Arm("C20+stages", "C20 and stages", {**_STAGES, "consistency_weight": 20.0}),
+        Arm("C20+stages", "C20 and stages", {**_GIVES_BACK, "consistency_weight": 20.0}),
     ),
 )
 

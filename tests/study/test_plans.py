@@ -18,6 +18,7 @@ _MAY_DIFFER = {
         "noise",
         "unlabelled_batch",
         "deconv_weight",
+        "decoder",
         "consistency_weight",
     }
 }
