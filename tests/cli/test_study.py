@@ -30,7 +30,8 @@ def test_a_study_is_run_and_reported(tmp_path, small):
     said = invoke("report", *words, "--figures", tmp_path / "figures")
     assert (tmp_path / "small.md").read_text() in said.output
     assert "R-all" in said.output
-    assert len(list((tmp_path / "figures").iterdir())) == 2
+    drawn = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert drawn == {f"small-{name}.png" for name in ("curves", "differences", "reconstruction")}
 
 
 def test_wrong_names_are_told_before_any_data_are_read(tmp_path, small, monkeypatch):
