@@ -99,8 +99,9 @@ QUALITIES = (ACCURACY, GAP, NLL, ECE)
 RECONSTRUCTION = Measure(
     "reconstruction error", lambda r: r.epochs[-1].get("reconstruction_error") if r.epochs else None
 )
-"""What a decoder leaves: the mean squared error over the last epoch's training pictures, in
-normalised units, where the pictures' own variance is about 1. Only runs with a decoder have one."""
+"""What a decoder leaves: the error that it was taught to lessen, over the last epoch's training
+pictures. Of the picture alone that is the mean squared error in normalised units, in which they
+have a variance of about 1; stages that are compared add theirs. Runs without a decoder have none."""
 COSTS = (
     Measure("parameters", lambda r: r.parameters, "M", 1e-6),
     Measure("multiply-adds", lambda r: r.multiply_adds, "M", 1e-6, 1),

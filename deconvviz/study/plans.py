@@ -41,7 +41,7 @@ def _reconstructs(weight: float, **design: Any) -> dict[str, Any]:
 
 
 _GIVES_BACK = _reconstructs(0.5, stages=(0.5, 0.5))
-"""The picture and what enters each later stage: of one search's decoders the best, if by little."""
+"""The picture and what enters each later stage: best of SEARCH_LONGER's decoders, if by little."""
 
 HELPS = Plan(
     name="helps",
@@ -86,7 +86,7 @@ _MUON: dict[str, Any] = {"optimiser": "muon", "kernel_rate": 0.02}
 SEARCH = Plan(
     name="search",
     asks="Which decoder, and which consistency, help most? Measured on held-out training pictures.",
-    recipe=replace(
+    recipe=replace(  # SGD has no use for kernel_rate, but its records hold it
         _FEW, model="vgg:32,64,128", optimiser="sgd", kernel_rate=0.025, epochs=4, steps=250
     ),
     arms=(

@@ -15,7 +15,6 @@ RESULTS = Path(__file__).parents[2] / "results"
 _MAY_DIFFER = {
     "helps": {
         "epochs",
-        "noise",
         "unlabelled_batch",
         "deconv_weight",
         "decoder",

@@ -19,7 +19,6 @@ __all__ = [
     "ROW",
     "SMALL",
     "Style",
-    "accuracy_axis",
     "draw_curve",
     "draw_dots",
     "draw_nothing",
@@ -28,6 +27,7 @@ __all__ = [
     "name_rows",
     "reach_of",
     "styles_of",
+    "value_axis",
     "write_beside",
     "write_title",
     "zero_line",
@@ -182,10 +182,11 @@ def styles_of(names: Iterable[str]) -> dict[str, Style]:
     return {name: _STYLES.get(name) or others[name] for name in dict.fromkeys(names)}
 
 
-def accuracy_axis(axes: Axes, ink: str) -> None:
-    """The vertical axis of accuracies."""
-    axes.set_ylabel("test accuracy")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
+def value_axis(axes: Axes, ink: str, measure: Measure = ACCURACY) -> None:
+    """The vertical axis of a measure; a share is written in its per cent."""
+    axes.set_ylabel(measure.name)
+    if measure.unit == "%":
+        axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
     axes.grid(axis="y", color=ink, alpha=0.2, linewidth=0.6)
 
 

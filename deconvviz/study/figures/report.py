@@ -77,7 +77,7 @@ def accuracy_by_labels(report: Report, ink: str = NEUTRAL_INK) -> Figure:
     for budget in range(1, len(names)):
         axes.axvline(budget - 0.5, color=ink, alpha=0.25, linewidth=0.6)
     axes.set_xlabel("labelled training pictures")
-    parts.accuracy_axis(axes, ink)
+    parts.value_axis(axes, ink)
     _legend(figure, styles, {record.arm for record in report.records}, ink)
     return figure
 
@@ -114,7 +114,7 @@ def accuracy_by_epoch(
         )
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    parts.accuracy_axis(axes, ink)
+    parts.value_axis(axes, ink)
     axes.set_ylabel(key.replace("_", " "))
     if "accuracy" not in key:
         axes.yaxis.set_major_formatter("{x:g}")
@@ -167,7 +167,7 @@ def robustness(cells: Sequence[Cell], columns: int = 2, ink: str = NEUTRAL_INK) 
                 _strengths(axes, np.asarray(runs), aside, styles[cell.arm])
         axes.set_xlabel("strength")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        parts.accuracy_axis(axes, ink)
+        parts.value_axis(axes, ink)
     if not names:
         parts.draw_nothing(panels[0], ink, _UNMEASURED)
     _legend(figure, styles, drawn, ink, _UNMEASURED)

@@ -103,11 +103,7 @@ def _factor(axes: Axes, found: Sequence[Point], measure: Measure, ink: str) -> N
         parameters, operations = _cost(next(iter(cells.values())))
         told = f"each {parameters} parameters, {operations} multiply-adds"
     axes.set_xlabel(told, fontsize=parts.SMALL)
-    if measure is ACCURACY:
-        parts.accuracy_axis(axes, ink)
-    else:
-        axes.set_ylabel(measure.title)
-        axes.grid(axis="y", color=ink, alpha=0.2, linewidth=0.6)
+    parts.value_axis(axes, ink, measure)
 
 
 def _places(values: Iterable[str], near: float) -> tuple[dict[str, float], bool]:
