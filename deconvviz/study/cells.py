@@ -101,7 +101,8 @@ RECONSTRUCTION = Measure(
 )
 """What a decoder leaves: the error that it was taught to lessen, over the last epoch's training
 pictures. Of the picture alone that is the mean squared error in normalised units, in which they
-have a variance of about 1; stages that are compared add theirs. Runs without a decoder have none."""
+have a variance of about 1; stages that are compared add theirs. A run without a decoder has
+none."""
 COSTS = (
     Measure("parameters", lambda r: r.parameters, "M", 1e-6),
     Measure("multiply-adds", lambda r: r.multiply_adds, "M", 1e-6, 1),
