@@ -25,6 +25,7 @@ __all__ = [
     "draw_pairs",
     "make_panels",
     "name_rows",
+    "one_scale",
     "reach_of",
     "styles_of",
     "value_axis",
@@ -161,6 +162,8 @@ def draw_curve(
             linewidths=0,
             transform=axes.transData + beside,
         )
+        # what is moved by points, the axes do not make room for by themselves
+        axes.update_datalim([(place, value) for value in spread.values])
     axes.errorbar(
         x,
         [spread.mean for spread in spreads],
@@ -188,6 +191,13 @@ def value_axis(axes: Axes, ink: str, measure: Measure = ACCURACY) -> None:
     if measure.unit == "%":
         axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
     axes.grid(axis="y", color=ink, alpha=0.2, linewidth=0.6)
+
+
+def one_scale(panels: Sequence[Axes]) -> None:
+    """The same vertical scale for all, from the lowest to the highest that any of them shows."""
+    ends = [axes.get_ylim() for axes in panels if axes.has_data()]
+    for axes in panels if ends else ():
+        axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
 
 
 def write_title(axes: Axes, told: str, ink: str) -> None:

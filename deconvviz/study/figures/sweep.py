@@ -43,6 +43,7 @@ def sweep_curves(sweep: Sweep, columns: int = 2, ink: str = NEUTRAL_INK) -> Figu
     Below each value stand the seconds that training took, and, where they differ, the parameters
     of the classifier and the multiply-adds of training on one picture. Values that are numbers
     stand where they belong, on a logarithmic axis where the largest is ten times the smallest.
+    Factors that are set have one scale, so that a steeper curve is a stronger lever.
     """
     return _curves(sweep.factors, ACCURACY, columns, ink)
 
@@ -69,11 +70,19 @@ def _curves(
     """One measure by the value of each factor."""
     figure, panels = parts.make_panels(max(len(factors), 1), columns, 3.2, ink)
     for axes, (factor, found) in zip(panels, factors.items(), strict=False):
-        parts.write_title(axes, factor.replace("-", " "), ink)
+        by_labels = "" if _is_set(found) else ", by number of labels"
+        parts.write_title(axes, factor.replace("-", " ") + by_labels, ink)
         _factor(axes, found, measure, ink)
+    levers = zip(panels, factors.values(), strict=False)
+    parts.one_scale([axes for axes, found in levers if _is_set(found)])
     if not factors:
         parts.draw_nothing(panels[0], ink)
     return figure
+
+
+def _is_set(found: Sequence[Point]) -> bool:
+    """Whether a factor has values; else it is an arm that is run with more and fewer labels."""
+    return "=" in found[0].cell.arm
 
 
 def _factor(axes: Axes, found: Sequence[Point], measure: Measure, ink: str) -> None:

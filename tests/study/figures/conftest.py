@@ -14,6 +14,6 @@ def told():
 @pytest.fixture
 def levers():
     made = [*arm("kernel=3"), *arm("kernel=5", shift=0.01), *arm("rate=0.01"), *arm("rate=0.1")]
-    made += [*arm("rate=1.0"), *arm("labels", 500), *arm("labels", 4000), *arm("pool=max")]
+    made += [*arm("rate=1.0"), *arm("classifier", 500), *arm("classifier", 4000), *arm("pool=max")]
     made += arm("pool=mean", parameters=400_000)
     return sweep(made, [("kernel=3", 1000), ("kernel=5", 1000), ("kernel=7", 1000)])

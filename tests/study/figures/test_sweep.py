@@ -25,11 +25,11 @@ def test_recipe_rows_hold_pairs_or_say_why_not():
 def test_a_factor_stands_at_its_numbers_and_shows_every_run(levers):
     figure = figures.sweep_curves(levers)
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
-    assert list(panels) == ["kernel", "rate", "labels", "pool"]
+    assert list(panels) == ["kernel", "rate", "classifier, by number of labels", "pool"]
     assert panels["kernel"].get_xticks().tolist() == [3, 5, 7]
     assert panels["rate"].get_xscale() == "log"
     assert panels["rate"].get_xticks() == pytest.approx([0.01, 0.1, 1])
-    assert panels["labels"].get_xticks().tolist() == [500, 4000]
+    assert panels["classifier, by number of labels"].get_xticks().tolist() == [500, 4000]
     assert panels["pool"].get_xticks().tolist() == [0, 1]  # words, at equal steps
     assert [len(dots(axes)) for axes in panels.values()] == [8, 12, 8, 8]
     assert "7\nnot run" in words(figure)
@@ -43,11 +43,28 @@ def test_costs_stand_below_where_they_differ_and_once_where_they_do_not(levers):
     panels = {axes.get_title(loc="left"): axes for axes in figures.sweep_curves(levers).axes}
     below = [label.get_text() for label in panels["pool"].get_xticklabels()]
     assert below == ["max\n0.31 M\n40 M\n100 s", "mean\n0.40 M\n40 M\n100 s"]
-    assert [label.get_text() for label in panels["labels"].get_xticklabels()] == [
+    assert [
+        label.get_text() for label in panels["classifier, by number of labels"].get_xticklabels()
+    ] == [
         "500\n100 s",
         "4000\n100 s",
     ]
-    assert panels["labels"].get_xlabel() == "each 0.31 M parameters, 40 M multiply-adds"
+    assert (
+        panels["classifier, by number of labels"].get_xlabel()
+        == "each 0.31 M parameters, 40 M multiply-adds"
+    )
+
+
+def test_levers_share_a_scale_so_that_steeper_is_stronger(levers):
+    *levers_of_value, classifier = sorted(
+        figures.sweep_curves(levers).axes,
+        key=lambda axes: "by number" in axes.get_title(loc="left"),
+    )
+    assert len({axes.get_ylim() for axes in levers_of_value}) == 1
+    low, high = levers_of_value[0].get_ylim()
+    shown = np.concatenate([dots(axes)[:, 1] for axes in levers_of_value])
+    assert low < shown.min() <= shown.max() < high
+    assert classifier.get_ylim() != (low, high)
 
 
 def test_budgets_of_one_factor_are_curves_of_their_own():
