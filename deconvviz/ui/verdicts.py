@@ -16,10 +16,10 @@ from deconvviz.figures import NEUTRAL_INK, figure_png
 from deconvviz.study import PLANS, Report, Sweep, judge, read_records, read_report, sweep
 from deconvviz.study.cells import ACCURACY, Cell, Measure
 from deconvviz.study.gradients import Gradients
+from deconvviz.study.gradients.traces import Trace
 from deconvviz.study.paired import MARGIN
 from deconvviz.study.report import AIMS, PRIMARY
 from deconvviz.study.sweep import Point
-from deconvviz.study.traces import Trace
 from deconvviz.ui.show import below_figure, ink
 
 __all__ = [

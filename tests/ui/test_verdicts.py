@@ -7,8 +7,8 @@ import pytest
 
 from deconvviz.errors import StudyError
 from deconvviz.study import report
+from deconvviz.study.gradients.traces import Arm, Moment, Setting, Trace
 from deconvviz.study.report import INCONCLUSIVE, NOT_RUN
-from deconvviz.study.traces import Arm, Moment, Setting, Trace
 from deconvviz.ui.verdicts import (
     answer,
     cautions,

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from deconvviz.data import draw_shapes
 from deconvviz.errors import StudyError
-from deconvviz.study.traces import (
+from deconvviz.study.gradients.traces import (
     FORMS,
     Arm,
     Moment,
@@ -21,7 +21,7 @@ from deconvviz.study.traces import (
     measure,
     network,
 )
-from deconvviz.study.traces import layer_weights as weights_of
+from deconvviz.study.gradients.traces import layer_weights as weights_of
 
 DATA = draw_shapes(24, size=8)
 MEAN, STD = DATA.channel_statistics()
