@@ -31,7 +31,7 @@ __all__ = [
 class StagedCNN(nn.Sequential):
     """Stages that each halve the side, then `head`: (N, C, H, W) -> logits (N, classes).
 
-    A `stem`, where there is one, comes before the stages and keeps the side. Steps `back`, where
+    A `stem`, where there is one, comes before the stages and pools nothing. Steps `back`, where
     there are some, come after them and each double it, up to a picture of the input's form: the
     network's features are then what comes back, and the head classifies that.
     """
@@ -127,11 +127,12 @@ def fast(
 
     After the network of Jordan (2024), arXiv:2404.00498, with ReLU for GELU: a stage pools right
     after its first convolution, the one that widens, which gives more maps at every size for the
-    same work. It takes pictures of any size from 8x8.
+    same work. The stem has no padding: maps of 30, 15, 7 and 3 pixels for 32, 16, 8 and 4 save a
+    fifth of the work. It takes pictures of any size from 10x10.
     """
     thin = widths[0] // 2
     stem = _named(
-        conv=nn.Conv2d(channels, thin, 3, padding=1, bias=False),
+        conv=nn.Conv2d(channels, thin, 3, bias=False),
         bn=nn.BatchNorm2d(thin),
         relu=nn.ReLU(),
     )
