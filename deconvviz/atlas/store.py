@@ -270,7 +270,7 @@ class Sweep:
         told = {"schema": SCHEMA, "seen": self.seen, "header": asdict(self.header)}
         content = save(
             {**tensors, _SIZES: self.class_sizes},
-            metadata={_KEY: json.dumps(told, sort_keys=True)},
+            metadata={_KEY: json.dumps(told)},  # unsorted: layers stay in their order
         )
         write_atomically(path, content)
 

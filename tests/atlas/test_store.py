@@ -1,15 +1,18 @@
 """An atlas is read as it was written, or refused in one sentence."""
 
 import json
+from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from deconvviz.atlas import FILE, build_atlas, load_atlas
 from deconvviz.atlas.store import load_sweep
+from deconvviz.bundles import Bundle
 from deconvviz.data import draw_shapes
 from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError
 
@@ -29,6 +32,14 @@ def test_what_is_read_is_what_was_found(bundle, shapes, folder):
             assert torch.equal(getattr(read[layer], name), getattr(units, name))
     assert "the 9 strongest of 120 pictures" in repr(read)
     assert "20 units in 2 layers" in repr(read)
+
+
+def test_layers_stay_in_the_networks_order(shapes, tmp_path):
+    names = ["stem", "relu2", "body10", "relu10"]
+    layers = [nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.ReLU()]
+    model = nn.Sequential(OrderedDict(zip(names, layers, strict=True)))
+    found = build_atlas(Bundle.of(model, (3, 16, 16)), shapes, tmp_path, layers=names)
+    assert list(found.units) == list(load_atlas(tmp_path).units) == names
 
 
 def test_headers_that_differ_have_other_digests(folder):
