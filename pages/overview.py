@@ -51,7 +51,9 @@ st.markdown(
     "of the unit's positions; below, the window where it is strongest, beside its reconstruction. "
     "Deeper units see more of the picture at once."
 )
-cells = [cell for _ in range(0, len(layers), 3) for cell in st.columns(3, gap="medium")]
+columns = min((3, 4), key=lambda count: -len(layers) % count)  # fewest places left empty
+rows = [st.columns(columns, gap="medium") for _ in range(0, len(layers), columns)]
+cells = [cell for row in rows for cell in row]
 for cell, layer in zip(cells, layers, strict=False):
     with cell:
         strongest_unit(network, cat, layer)
