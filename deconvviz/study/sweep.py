@@ -37,6 +37,11 @@ class Point:
     difference: Difference | None = None
 
     @property
+    def is_set(self) -> bool:
+        """Whether its arm sets a value, as `kernel=3`; else the number of labels is what varies."""
+        return "=" in self.cell.arm
+
+    @property
     def factor(self) -> str:
         """What is varied: `kernel` of an arm `kernel=3`; an arm without a value varies labels."""
         return self.cell.arm.partition("=")[0]

@@ -70,19 +70,14 @@ def _curves(
     """One measure by the value of each factor."""
     figure, panels = parts.make_panels(max(len(factors), 1), columns, 3.2, ink)
     for axes, (factor, found) in zip(panels, factors.items(), strict=False):
-        by_labels = "" if _is_set(found) else ", by number of labels"
+        by_labels = "" if found[0].is_set else ", by number of labels"
         parts.write_title(axes, factor.replace("-", " ") + by_labels, ink)
         _factor(axes, found, measure, ink)
     levers = zip(panels, factors.values(), strict=False)
-    parts.one_scale([axes for axes, found in levers if _is_set(found)])
+    parts.one_scale([axes for axes, found in levers if found[0].is_set])
     if not factors:
         parts.draw_nothing(panels[0], ink)
     return figure
-
-
-def _is_set(found: Sequence[Point]) -> bool:
-    """Whether a factor has values; else it is an arm that is run with more and fewer labels."""
-    return "=" in found[0].cell.arm
 
 
 def _factor(axes: Axes, found: Sequence[Point], measure: Measure, ink: str) -> None:
@@ -91,7 +86,7 @@ def _factor(axes: Axes, found: Sequence[Point], measure: Measure, ink: str) -> N
     alike = len({_cost(cell) for cell in cells.values()}) < 2
     values = dict.fromkeys(point.value for point in found)
     places, logarithmic = _places(values, _NEAR if alike else _NEAR_COSTS)
-    budgets = list(dict.fromkeys(p.cell.labels for p in found if "=" in p.cell.arm))
+    budgets = list(dict.fromkeys(p.cell.labels for p in found if p.is_set))
     curves = [[p for p in found if p.cell.labels == n] for n in budgets] or [list(found)]
     styles = parts.styles_of([str(n) for n in budgets] or [""])
     for own, style in zip(curves, styles.values(), strict=True):

@@ -41,9 +41,8 @@ def gradients(
     layers of each width; with and without BatchNorm; on the cross-entropy alone, and on that with
     the reconstruction error, for which the plain CNN gets a decoder. All have the same batches, and
     SGD, because Adam's steps, which are of one length whatever the gradient, would hide what is to
-    be seen. Gradients are measured on 256 pictures, always the
-    same, with BatchNorm in training mode. Each run is a small file in `folder`; a run that is there
-    already is not made again.
+    be seen. Gradients are measured on 256 pictures, always the same, with BatchNorm in training
+    mode. Each run is a small file in `folder`; a run that is there already is not made again.
 
     Args:
         training: The pictures.
