@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from deconvviz.data import Dataset, normalise
 from deconvviz.peers import Peers
@@ -21,8 +20,7 @@ class Batch(NamedTuple):
 
     Attributes:
         progress: The share of all steps done when this one is.
-        images: (N, C, H, W), augmented, normalised, and shrunk where the recipe asks for it; those
-            with labels come first.
+        images: (N, C, H, W), augmented and normalised; those with labels come first.
         targets: (L,) classes of the first L, or (L, K) shares of them where they are blended.
         second: Another view of the same N pictures, never blended; None without a teacher.
         whole: `images` without noise and, where a decoder is to fill them, with the parts that are
@@ -85,12 +83,11 @@ class Feed:
                 chosen = rest[step * count :][:count]
                 more = self._views(self.more.images[chosen], others, again)
                 views = [torch.cat(both) for both in zip(views, more, strict=True)]
-            progress = ((epoch - 1) * total + step + 1) / (total * recipe.epochs)
-            size = recipe.size(progress, self.data.images.shape[-2:])
-            seen = [_resized(normalise(view, self.mean, self.std), size) for view in views]
+            seen = [normalise(view, self.mean, self.std) for view in views]
             labels = self._mine(self.data.labels[index])
             given, targets = self._blended(seen[0], labels, shares)
             whole = seen[1] if self.fills else given if recipe.noise else None
+            progress = ((epoch - 1) * total + step + 1) / (total * recipe.epochs)
             second = seen[-1] if self.teaches else None
             yield Batch(progress, self._noisy(given, loud), targets, second, whole)
 
@@ -139,14 +136,6 @@ class Feed:
         both = share * images[:count] + (1 - share) * images[:count][partner]
         targets = blended(labels, labels[partner], share, len(self.data.classes))
         return torch.cat([both, images[count:]]), targets
-
-
-def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pictures at another size, without what it cannot show."""
-    if images.shape[-2:] == size:
-        return images
-    small = functional.interpolate(images, size, mode="bilinear", antialias=True)
-    return small.contiguous(memory_format=torch.channels_last)
 
 
 def _order(pictures: int, wanted: int, generator: torch.Generator) -> Tensor:

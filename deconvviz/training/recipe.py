@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -17,7 +17,6 @@ __all__ = [
     "SCHEDULES",
     "Recipe",
     "changed",
-    "completed",
     "differences",
     "told",
 ]
@@ -40,14 +39,7 @@ _NOT_NEGATIVE = (
     "consistency_weight",
     "largest_rms",
 )
-_SHARES = (
-    "warmup",
-    "momentum",
-    "label_smoothing",
-    "consistency_rise",
-    "teacher_decay",
-    "small_until",
-)
+_SHARES = ("warmup", "momentum", "label_smoothing", "consistency_rise", "teacher_decay")
 
 Config = TypeVar("Config")
 
@@ -81,10 +73,6 @@ class Recipe:
         label_smoothing: The share of the target spread over all classes.
         augmentation: Crop, flip, cutout and the like. A picture that is mirrored in one pass is not
             in the next (Jordan 2024): both sides are seen equally often.
-        first_scale: The share of their side to which pictures are shrunk in the first steps, which
-            then cost so much less; from `small_until` to `whole_from`, shares of all steps, they
-            grow to what they are (Tan & Le 2021, arXiv:2104.00298). 1 leaves them as they are. The
-            network must take pictures of any size.
         mixup: Pictures and targets are blended in pairs, by a share from Beta(`mixup`, `mixup`)
             (Zhang et al. 2018, arXiv:1710.09412); 0 leaves them alone.
         noise: Deviation of Gaussian noise on the pictures that are learnt from, in normalised
@@ -126,9 +114,6 @@ class Recipe:
     loss: str = "cross-entropy"
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(cutout=8))
-    first_scale: float = 1.0
-    small_until: float = 0.35
-    whole_from: float = 0.8
     mixup: float = 0.0
     noise: float = 0.0
     deconv_weight: float = 0.0
@@ -160,12 +145,6 @@ class Recipe:
                 raise SettingError(
                     f"{name} {getattr(self, name)} cannot be; it is a share, from 0 to less than 1"
                 )
-        if not (0 < self.first_scale <= 1 and self.small_until < self.whole_from <= 1):
-            raise SettingError(
-                f"pictures at {self.first_scale} of their side until {self.small_until} and whole "
-                f"from {self.whole_from} of all steps cannot be; first_scale is a share above 0, "
-                "and whole_from, at most 1, comes after small_until"
-            )
         if self.mixup and self.decoder.fill:
             raise SettingError(
                 f"mixup {self.mixup} blends pictures, and decoder.fill wants them back whole; "
@@ -176,13 +155,6 @@ class Recipe:
                 f"largest_rms {self.largest_rms} and the optimiser muon both set how long kernels "
                 "are; leave one of them out"
             )
-
-    def size(self, progress: float, whole: Sequence[int]) -> tuple[int, int]:
-        """(H, W) of pictures that are `whole` pixels, when a share `progress` is done."""
-        grown = (progress - self.small_until) / (self.whole_from - self.small_until)
-        scale = self.first_scale + (1 - self.first_scale) * min(max(grown, 0), 1)
-        height, width = (max(round(scale * side), 1) for side in whole)
-        return height, width
 
     def pace(self, progress: float) -> float:
         """The share of their peaks that all rates have when a share `progress` is done."""
@@ -231,26 +203,20 @@ def told(recipe: Recipe) -> dict[str, Any]:
     return plain
 
 
-def completed(before: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe as JSON had it, with all options there are now.
+def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
+    """The options in which a recipe differs from an earlier one, as JSON had it.
 
     What there was no option for was done as that option's default says.
     """
-    full = told(Recipe())
-    for name, value in before.items():
-        parts = isinstance(value, Mapping) and isinstance(full.get(name), dict)
-        full[name] = {**full[name], **value} if parts else value
-    return full
-
-
-def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
-    """The options in which a recipe differs from an earlier one, as JSON had it."""
-    earlier = completed(before)
-    return [
-        f"{name} was {earlier[name]}, not {value}"
-        for name, value in told(recipe).items()
-        if earlier[name] != value
-    ]
+    default, now = told(Recipe()), told(recipe)
+    names = []
+    for name, value in now.items():
+        earlier = before.get(name, default[name])
+        if isinstance(value, dict) and isinstance(earlier, dict):
+            earlier = default[name] | earlier
+        if earlier != value:
+            names.append(f"{name} was {earlier}, not {value}")
+    return names
 
 
 def _names(there: Mapping[str, Any]) -> list[str]:

@@ -28,7 +28,6 @@ from deconvviz.files import write_atomically
 from deconvviz.models import build
 from deconvviz.peers import Peers
 from deconvviz.progress import Progress
-from deconvviz.training.cost import step_cost
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.feed import Batch, Feed
@@ -89,8 +88,7 @@ def train(
     Raises:
         DataError: fewer pictures than one batch, or `test` has other classes, or the recipe wants
             pictures without labels and there are none.
-        SettingError: the processes cannot share a batch evenly, or the network does not take
-            pictures as small as the recipe makes them.
+        SettingError: the processes cannot share a batch evenly.
         CheckpointError: `folder` holds a run of another recipe or other data.
         DivergedError: the loss is no number any more; a checkpoint of the epoch before is kept.
     """
@@ -133,9 +131,6 @@ def _check(
             f"{recipe.unlabelled_batch} pictures without labels in each step, and none were given; "
             "give some or set unlabelled_batch to 0"
         )
-    if recipe.first_scale < 1:  # whether the network takes pictures as small
-        channels, height, width = training.images.shape[1:]
-        step_cost(recipe, (channels, height, width), len(training.classes))
     if recipe.batch_size % peers.size or recipe.unlabelled_batch % peers.size:
         raise SettingError(
             f"{peers.size} processes cannot share a batch of {recipe.batch_size} (and "

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.errors import SettingError
 from deconvviz.training import Design, Recipe
 from deconvviz.training.cost import multiply_adds, step_cost
 
@@ -39,19 +38,6 @@ def test_a_steps_cost_is_what_it_does_for_each_labelled_picture(changes, work):
     own = {False: 0, True: 8 * 16 * 3 + 3}["deconv_weight" in changes]
     tied = "decoder" in changes
     assert learnt == model + (2 * 3 if tied else own)
-
-
-def test_small_pictures_cost_less_in_the_mean_of_all_steps():
-    recipe = Recipe(
-        model="plain:8:head=mean", batch_size=4, first_scale=0.5, small_until=0.3, whole_from=0.301
-    )
-    _, cost = step_cost(recipe, (3, 16, 16), 5)
-    assert cost == pytest.approx(0.3 * CONVOLUTION / 4 + 0.7 * CONVOLUTION + DENSE, abs=1)
-
-
-def test_a_network_for_one_size_is_refused_pictures_that_grow():
-    with pytest.raises(SettingError, match="`seed-cnn` does not take the pictures of 20x20 pixels"):
-        step_cost(Recipe(model="seed-cnn", first_scale=0.625), (3, 32, 32), 5)
 
 
 def test_nothing_is_computed(monkeypatch):

@@ -36,21 +36,6 @@ def test_a_pass_shows_every_picture_once_normalised():
     assert [batch.progress for batch in found] == pytest.approx([1 / 6, 2 / 6, 3 / 6])
 
 
-def test_small_pictures_are_the_same_pictures_averaged_and_grow():
-    whole = batches(consistency_weight=1.0)
-    found = batches(consistency_weight=1.0, first_scale=0.5, small_until=0.2, whole_from=0.4)
-    assert [batch.images.shape[-1] for batch in found] == [16, 27, 32]
-    assert found[0].second.shape == (8, 3, 16, 16)
-    assert torch.equal(found[2].images, whole[2].images)
-    assert found[0].targets.tolist() == whole[0].targets.tolist()
-    # the mean of 2x2 pixels is another low pass than the filter's, but for what varies slowly
-    flat = [
-        torch.nn.functional.avg_pool2d(one, 8 // times).flatten()
-        for one, times in ((whole[0].images, 1), (found[0].images, 2))
-    ]
-    assert torch.corrcoef(torch.stack(flat))[0, 1] > 0.99
-
-
 def test_so_many_steps_go_round_as_often_as_it_takes():
     found = batches(steps=7)
     assert len(found) == 7

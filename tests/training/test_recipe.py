@@ -28,19 +28,6 @@ def test_without_warmup_the_first_step_has_the_peak():
     assert replace(RECIPE, warmup=0.0).pace(0) == 1
 
 
-def test_pictures_are_small_first_and_grow_to_what_they_are():
-    recipe = replace(RECIPE, first_scale=0.5, small_until=0.2, whole_from=0.6)
-    progress = (0, 0.2, 0.4, 0.6, 1)
-    assert [recipe.size(p, (32, 16)) for p in progress] == [
-        (16, 8),
-        (16, 8),
-        (24, 12),
-        (32, 16),
-        (32, 16),
-    ]
-    assert [RECIPE.size(p, (31, 17)) for p in progress] == [(31, 17)] * 5
-
-
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -53,8 +40,6 @@ def test_pictures_are_small_first_and_grow_to_what_they_are():
         ({"peak_rate": float("nan")}, "peak_rate nan cannot be"),
         ({"warmup": 1.0}, "warmup 1.0 cannot be; it is a share"),
         ({"largest_rms": -0.1}, "largest_rms -0.1 cannot be; it is 0 or more"),
-        ({"first_scale": 0.0}, "first_scale is a share above 0"),
-        ({"small_until": 0.8}, "whole_from, at most 1, comes after small_until"),
         ({"mixup": 0.2, "decoder": Design(fill=True)}, "wants them back whole; leave one"),
         ({"largest_rms": 0.1, "optimiser": "muon"}, "both set how long kernels are; leave one"),
     ],

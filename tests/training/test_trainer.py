@@ -87,7 +87,6 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
         RECIPE,
         replace(RECIPE, model="vgg:8,16,16", deconv_weight=0.3),
         replace(RECIPE, model="fast:8,16,16", optimiser="muon", kernel_rate=0.03),
-        replace(RECIPE, model="fast:8,16,16", first_scale=0.6, deconv_weight=0.3),
     ],
 )
 def test_a_killed_run_goes_on_to_bit_equal_weights(tmp_path, shapes, monkeypatch, recipe):
@@ -226,7 +225,6 @@ SEMI = replace(
     deconv_weight=0.3,
     decoder=Design(stages=(0.1,), rise=0.5, fall=0.5, switches=True),
     consistency_weight=1.0,
-    first_scale=0.7,
 )
 
 
@@ -270,12 +268,6 @@ def test_what_is_stored_is_the_running_mean_where_that_is_asked_for(tmp_path, sh
 def test_pictures_without_labels_that_are_wanted_and_not_given_are_refused(tmp_path, shapes):
     with pytest.raises(DataError, match="16 pictures without labels in each step, and none were"):
         run(tmp_path, shapes, replace(RECIPE, unlabelled_batch=16))
-
-
-def test_a_network_for_one_size_is_refused_small_pictures_before_a_file_is_there(tmp_path, shapes):
-    with pytest.raises(SettingError, match="`seed-cnn` does not take the pictures of 16x16 pixels"):
-        run(tmp_path / "run", shapes, replace(RECIPE, first_scale=0.5))
-    assert not (tmp_path / "run").exists()
 
 
 def test_another_recipe_is_refused_by_what_differs(tmp_path, shapes):
