@@ -40,10 +40,17 @@ from deconvviz.training import Recipe, read_metrics, train
 
 SMALL = "vgg-32-64-128"
 MODELS[SMALL] = partial(vgg, widths=(32, 64, 128))
-NETWORKS = {SMALL: "vgg, 32/64/128 maps", "fast": "fast, 64/192/256 maps"}
+NETWORKS = {
+    "seed-cnn": "seed-cnn, 32/64/128 maps",
+    SMALL: "vgg, 32/64/128 maps",
+    "fast": "fast, 64/192/256 maps",
+}
 
 # CPU: about eight seconds a side and round on two cores. "seconds" of a run are told to a tenth.
-PICTURES = {"cpu": {SMALL: 4096, "fast": 1536}, "cuda": {SMALL: 50_000, "fast": 50_000}}
+PICTURES = {
+    "cpu": {"seed-cnn": 12_288, SMALL: 4096, "fast": 1536},
+    "cuda": dict.fromkeys(NETWORKS, 50_000),
+}
 EPOCHS = {"cpu": 3, "cuda": 10}  # of ours in one round; the usual loop does one
 TRIED = 8  # batches with which each number of workers is tried
 
