@@ -48,7 +48,7 @@ NETWORKS = {
 
 # CPU: about eight seconds a side and round on two cores. "seconds" of a run are told to a tenth.
 PICTURES = {
-    "cpu": {"seed-cnn": 12_288, SMALL: 4096, "fast": 1536},
+    "cpu": {"seed-cnn": 4096, SMALL: 4096, "fast": 1536},
     "cuda": dict.fromkeys(NETWORKS, 50_000),
 }
 EPOCHS = {"cpu": 3, "cuda": 10}  # of ours in one round; the usual loop does one
