@@ -304,6 +304,7 @@ def test_processes_that_cannot_share_a_batch_evenly_are_refused(tmp_path, shapes
 SHARED = """
 import sys
 from pathlib import Path
+from torch import distributed
 from deconvviz.data import draw_shapes
 from deconvviz.peers import Peers
 from deconvviz.training import Recipe, train
@@ -311,10 +312,12 @@ from deconvviz.training import Recipe, train
 recipe = Recipe(
     model="seed-cnn", epochs=2, batch_size=32, peak_rate=0.03, precision="float32", snapshots=()
 )
+folder, rank = Path(sys.argv[1]), int(sys.argv[2])
+meeting = f"file://{folder.with_suffix('.meeting')}"
+distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
 peers = Peers.found()
 done = train(
-    recipe, draw_shapes(256, seed=1), draw_shapes(64, seed=2), Path(sys.argv[1]), peers=peers,
-    progress=False,
+    recipe, draw_shapes(256, seed=1), draw_shapes(64, seed=2), folder, peers=peers, progress=False
 )
 assert 0 <= done.evaluation.accuracy <= 1
 peers.close()
@@ -327,15 +330,19 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path, shapes):
     run(tmp_path / "one", shapes, alone)
     script = tmp_path / "shared.py"
     script.write_text(SHARED)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [*command, str(script), str(tmp_path / "two")],
-        check=True,
-        capture_output=True,
-        timeout=200,
-        env=environment,
-    )
+    # They meet in a file, so that no port taken meanwhile fails them; an atlas's test has torchrun.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
+    words = [sys.executable, str(script), str(tmp_path / "two")]
+    together = [
+        subprocess.Popen([*words, rank], env=environment, stderr=subprocess.PIPE, text=True)
+        for rank in "01"
+    ]
+    try:
+        told = [process.communicate(timeout=200)[1] for process in together]
+    finally:
+        for process in together:
+            process.kill()
+    assert [process.returncode for process in together] == [0, 0], "\n".join(told)
 
     def curve(metrics, name):
         return [line[name] for line in metrics]
