@@ -8,6 +8,7 @@ from typing import Any
 
 from deconvviz.errors import StudyError
 from deconvviz.files import write_atomically
+from deconvviz.training.recipe import completed
 
 __all__ = ["Record", "file_name", "read_records"]
 
@@ -80,7 +81,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> "Record":
-        """Read one file.
+        """Read one file; of a record from before an option was there, its recipe is completed.
 
         Raises:
             StudyError: It is not there, or is no such record.
@@ -89,6 +90,8 @@ class Record:
             content = json.loads(path.read_text("utf-8"))
             content["robustness"] = {k: tuple(v) for k, v in content["robustness"].items()}
             content["epochs"] = tuple(content["epochs"])
+            if "recipe" in (configuration := content["configuration"]):
+                configuration["recipe"] = completed(configuration["recipe"])
             record = cls(**content)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             raise StudyError(

@@ -17,6 +17,7 @@ __all__ = [
     "SCHEDULES",
     "Recipe",
     "changed",
+    "completed",
     "differences",
     "told",
 ]
@@ -203,20 +204,26 @@ def told(recipe: Recipe) -> dict[str, Any]:
     return plain
 
 
-def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
-    """The options in which a recipe differs from an earlier one, as JSON had it.
+def completed(before: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe as JSON had it, with all options there are now.
 
     What there was no option for was done as that option's default says.
     """
-    default, now = told(Recipe()), told(recipe)
-    names = []
-    for name, value in now.items():
-        earlier = before.get(name, default[name])
-        if isinstance(value, dict) and isinstance(earlier, dict):
-            earlier = default[name] | earlier
-        if earlier != value:
-            names.append(f"{name} was {earlier}, not {value}")
-    return names
+    full = told(Recipe())
+    for name, value in before.items():
+        parts = isinstance(value, Mapping) and isinstance(full.get(name), dict)
+        full[name] = {**full[name], **value} if parts else value
+    return full
+
+
+def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
+    """The options in which a recipe differs from an earlier one, as JSON had it."""
+    earlier = completed(before)
+    return [
+        f"{name} was {earlier[name]}, not {value}"
+        for name, value in told(recipe).items()
+        if earlier[name] != value
+    ]
 
 
 def _names(there: Mapping[str, Any]) -> list[str]:

@@ -6,12 +6,24 @@ import pytest
 
 from deconvviz.errors import StudyError
 from deconvviz.study import Record, read_records
+from deconvviz.training import Recipe
+from deconvviz.training.recipe import told
 from tests.study.samples import record
 
 
 def test_what_is_written_is_what_is_read(tmp_path):
     made = record()
     assert Record.read(made.write(tmp_path)) == made
+
+
+def test_a_record_from_before_an_option_was_there_has_that_options_default(tmp_path):
+    recipe = told(Recipe(epochs=3))
+    path = record(configuration={"recipe": recipe, "held_out": 0}).write(tmp_path)
+    content = json.loads(path.read_text())
+    del content["configuration"]["recipe"]["mixup"]
+    del content["configuration"]["recipe"]["decoder"]["fill"]
+    path.write_text(json.dumps(content))
+    assert Record.read(path).configuration == {"recipe": recipe, "held_out": 0}
 
 
 def test_a_folder_is_read_by_arm_labels_and_seed(tmp_path):
