@@ -21,7 +21,7 @@ from report import made, markdown, seconds, write_section
 
 import deconvviz as dv
 from deconvviz.atlas import build_atlas
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, load_dataset
 from deconvviz.errors import DataError
 

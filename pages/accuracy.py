@@ -6,7 +6,6 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from deconvviz import ui
-from deconvviz.bundles import DEMOS
 from deconvviz.figures import confusion_matrix, learning_curves, per_class_accuracy
 from deconvviz.study import Report, Sweep, figures
 from deconvviz.study.cells import ACCURACY, GAP, RECONSTRUCTION, Measure
@@ -14,6 +13,7 @@ from deconvviz.study.gradients import Gradients
 from deconvviz.study.report import ARMS, PRIMARY
 from deconvviz.ui import verdicts
 from deconvviz.ui.records import Record, conclusion, record
+from deconvviz.zoo import DEMOS
 
 POINTS = st.column_config.NumberColumn(format="%+.2f")
 SMALL = st.column_config.NumberColumn(format="%.2g")

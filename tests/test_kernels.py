@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from deconvviz.bundles import load
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import UnknownLayerError
 from deconvviz.kernels import Kernels, kernels_of
+from deconvviz.zoo import load
 
 
 def sheet(weights, stride=(1, 1)):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deconvviz.atlas.store import Atlas, Moment
 from deconvviz.atlas.tally import EDGES
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer

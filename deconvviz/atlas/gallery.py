@@ -16,7 +16,7 @@ from PIL import Image
 from deconvviz.atlas.draw import UnitSheet, draw_units
 from deconvviz.atlas.store import Atlas, Header, Units
 from deconvviz.atlas.tally import EDGES
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet, Layer
 from deconvviz.deconv.rules import Rule

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deconvviz.atlas.store import FILE, Atlas, load_atlas
 from deconvviz.atlas.sweep import PARTIAL, build_atlas
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, cache_folder, load_dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import AtlasError, DataError

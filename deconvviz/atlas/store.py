@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from deconvviz.atlas.tally import Tally, Want
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import AtlasError, SelectionError

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deconvviz.atlas.store import FILE, Atlas, Header, Sweep, empty, load_sweep
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.checkpoint import versions
 from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet

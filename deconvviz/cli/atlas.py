@@ -19,7 +19,7 @@ from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
 
 if TYPE_CHECKING:
-    from deconvviz.bundles import Bundle
+    from deconvviz.bundle import Bundle
     from deconvviz.data import Dataset
     from deconvviz.deconv.rules import Rule as RuleName
 

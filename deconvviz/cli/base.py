@@ -8,7 +8,7 @@ import typer
 from deconvviz.errors import SettingError
 
 if TYPE_CHECKING:
-    from deconvviz.bundles import Bundle
+    from deconvviz.bundle import Bundle
 
 __all__ = [
     "Checkpoint",
@@ -66,7 +66,7 @@ def load_network(
     input_size: str | None = None,
 ) -> "Bundle":
     """The network that the options name; see `deconvviz.load`."""
-    from deconvviz.bundles import load
+    from deconvviz.zoo import load
 
     return load(
         model,

@@ -19,7 +19,7 @@ from deconvviz.errors import SelectionError, SettingError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from deconvviz.bundles import Bundle
+    from deconvviz.bundle import Bundle
     from deconvviz.deconv import Projection, Recording, Selection
 
 __all__ = ["at_peak", "coverage", "layers", "project", "read_pixels"]

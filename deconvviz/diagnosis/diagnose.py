@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from deconvviz.atlas import Atlas, build_atlas
 from deconvviz.atlas.draw import draw_units, grid_of
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.diagnosis.edges import edge_share

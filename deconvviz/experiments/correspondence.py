@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Outline
 from torch import Tensor
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import PictureError, SettingError
 from deconvviz.experiments.batches import batches

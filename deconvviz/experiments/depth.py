@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 from torch.nn import functional
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError, SettingError

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import SettingError

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 from torch import Tensor
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.layers import unknown_layer

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from deconvviz.atlas.tally import Tally, Want
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError

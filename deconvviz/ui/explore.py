@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import streamlit as st
 from torch import Tensor
 
-from deconvviz.bundles import Bundle, load
+from deconvviz.bundle import Bundle
 from deconvviz.deconv import Deconvnet, Recording
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
@@ -18,6 +18,7 @@ from deconvviz.images import Picture, display
 from deconvviz.ui import explore
 from deconvviz.ui.explore import Kernels, Network, Reconstruction, Sight
 from deconvviz.ui.grid import Tile
+from deconvviz.zoo import load
 
 __all__ = [
     "bundle",

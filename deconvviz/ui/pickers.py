@@ -10,12 +10,12 @@ from typing import Literal
 
 import streamlit as st
 
-from deconvviz.bundles import DEMOS
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.ui.explore import LARGEST, Network
 from deconvviz.ui.loaders import network
 from deconvviz.ui.runner import LABELS, NETWORKS, STEPS, Job, sources
+from deconvviz.zoo import DEMOS
 
 __all__ = [
     "chosen_network",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.errors import CheckpointError
 from deconvviz.training import Evaluation
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.checkpoint import load_checkpoint
 from deconvviz.errors import CheckpointError
 from deconvviz.figures import ACCENTS, NEUTRAL_INK, quiet

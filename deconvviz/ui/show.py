@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.deconv import Coverage, Layer
 from deconvviz.figures import NEUTRAL_INK, figure_png
 from deconvviz.ui.records import summary

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from deconvviz.bundles import DEMOS
 from deconvviz.errors import CheckpointError
 from deconvviz.figures import learning_curves
 from deconvviz.training import read_metrics
@@ -16,6 +15,7 @@ from deconvviz.ui.refusals import sentence
 from deconvviz.ui.runner import KEPT, Runner, Status, kept_runs
 from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
 from deconvviz.ui.show import ink, show_figure
+from deconvviz.zoo import DEMOS
 
 __all__ = ["OWN_RUNS", "own_runs", "runner", "train_now"]
 

@@ -1,1 +1,5 @@
-"""Networks from elsewhere: torchvision's, timm's, and a person's own."""
+"""Networks by name: the demos, checkpoints, torchvision's, timm's, and a person's own."""
+
+from deconvviz.zoo.names import DEMOS, load
+
+__all__ = ["DEMOS", "load"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from deconvviz.bundles import Bundle, weights_digest
+from deconvviz.bundle import Bundle, weights_digest
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.intake import Intake
 from deconvviz.zoo.weights import not_here, unreadable

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from deconvviz.bundles import Bundle, weights_digest
+from deconvviz.bundle import Bundle, weights_digest
 from deconvviz.errors import UnknownModelError
 from deconvviz.intake import Intake
 from deconvviz.zoo.weights import not_here, unreadable

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from deconvviz.bundles import Bundle, weights_digest
+from deconvviz.bundle import Bundle, weights_digest
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
 
 __all__ = ["load_function", "load_weights"]

@@ -10,7 +10,7 @@ from torch import nn
 
 from deconvviz.atlas import EDGES, build_atlas
 from deconvviz.atlas.draw import draw_units, grid_of, histogram_figure, unit_figure
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, draw_shapes
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError

@@ -11,7 +11,7 @@ from PIL import Image
 from deconvviz.atlas import build_atlas
 from deconvviz.atlas.draw import draw_units
 from deconvviz.atlas.gallery import INDEX, render
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, draw_shapes
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import AtlasError

@@ -8,7 +8,7 @@ from deconvviz.atlas import FILE, build_atlas, load_atlas
 from deconvviz.atlas import shelf as shelves
 from deconvviz.atlas.shelf import PHOTOS, atlas_folder, known_pictures, open_atlas
 from deconvviz.atlas.sweep import PARTIAL
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, draw_shapes
 from deconvviz.errors import DataError
 

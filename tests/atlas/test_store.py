@@ -12,7 +12,7 @@ from torch import nn
 
 from deconvviz.atlas import FILE, build_atlas, load_atlas
 from deconvviz.atlas.store import load_sweep
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import draw_shapes
 from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError
 

@@ -14,7 +14,7 @@ from torch import nn
 import deconvviz as dv
 from deconvviz.atlas import EDGES, FILE, build_atlas, load_atlas
 from deconvviz.atlas import sweep as sweeping
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, draw_shapes
 from deconvviz.errors import (
     AtlasError,

@@ -8,7 +8,7 @@ from torch import nn
 
 from deconvviz.atlas import build_atlas
 from deconvviz.atlas.gallery import render
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import draw_shapes
 
 pytestmark = pytest.mark.browser

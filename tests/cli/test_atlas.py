@@ -7,9 +7,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from deconvviz import cli
-from deconvviz.bundles import load
 from deconvviz.cli import app
 from deconvviz.deconv import Deconvnet
+from deconvviz.zoo import load
 
 runner = CliRunner()
 

@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from deconvviz import cli
-from deconvviz.bundles import load
 from deconvviz.cli import app
 from deconvviz.cli.experiment import pictures
 from deconvviz.data import load_dataset
 from deconvviz.images import photograph
+from deconvviz.zoo import load
 
 runner = CliRunner()
 

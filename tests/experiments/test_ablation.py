@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.bundles import load
 from deconvviz.data import draw_shapes
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
 from deconvviz.experiments.ablation import VARIANTS, Ablation, Trial, ablation, multiply_adds
 from deconvviz.models import build
 from deconvviz.training import Recipe
+from deconvviz.zoo import load
 
 # By its path, because the package gives the function under the module's name.
 module = importlib.import_module("deconvviz.experiments.ablation")

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.bundles import Bundle, load
+from deconvviz.bundle import Bundle
 from deconvviz.errors import PictureError, SettingError, UnknownLayerError
 from deconvviz.experiments.correspondence import _elsewhere, _together, correspondence
 from deconvviz.experiments.parts import MarkedPictures, draw_faces
+from deconvviz.zoo import load
 
 PART = 5
 

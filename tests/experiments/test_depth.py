@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.bundles import Bundle, load
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, draw_shapes
 from deconvviz.errors import DataError, SettingError, UnknownLayerError
 from deconvviz.experiments.depth import depth
+from deconvviz.zoo import load
 
 
 class Checks(nn.Sequential):

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from deconvviz.bundles import load
 from deconvviz.checkpoint import Description, save_checkpoint
 from deconvviz.data import Dataset, draw_shapes
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import DataError, SelectionError, SettingError, UnknownLayerError
 from deconvviz.experiments.evolution import evolution
 from deconvviz.models import build
+from deconvviz.zoo import load
 
 LAYERS = ["stage1.relu2", "stage3.relu1"]
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.bundles import Bundle, load
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, draw_shapes
 from deconvviz.errors import DataError, SettingError
 from deconvviz.experiments.filters import NYQUIST_CHANCE, filters
+from deconvviz.zoo import load
 
 
 def made(change=torch.Tensor.detach, stride=1, bias=0.0, seed=0):

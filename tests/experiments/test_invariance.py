@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.bundles import Bundle, load
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset, draw_shapes
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError, PictureError, SettingError, UnknownLayerError
 from deconvviz.experiments.invariance import invariance
 from deconvviz.experiments.warp import rotated, shifted
+from deconvviz.zoo import load
 
 CLASSES = ("a", "b", "c")
 

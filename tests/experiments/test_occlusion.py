@@ -8,12 +8,13 @@ import torch
 from captum.attr import Occlusion as CaptumsOcclusion
 from torch import nn
 
-from deconvviz.bundles import Bundle, load
+from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.errors import PictureError, SelectionError, SettingError, UnknownLayerError
 from deconvviz.experiments.occlusion import occlusion, places
 from deconvviz.figures import figure_png
 from deconvviz.images import photograph
+from deconvviz.zoo import load
 
 
 class OnePixel(nn.Module):

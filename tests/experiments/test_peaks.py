@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from deconvviz.bundles import load
 from deconvviz.data import draw_shapes
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError, UnknownLayerError
 from deconvviz.experiments.peaks import check_fits, peaks
+from deconvviz.zoo import load
 
 LAYERS = ["stage3.relu2", "stage1.relu1"]
 

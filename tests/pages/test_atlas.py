@@ -3,8 +3,8 @@
 import pytest
 
 from deconvviz.atlas.shelf import known_pictures, open_atlas
-from deconvviz.bundles import load
 from deconvviz.ui import ORDERS
+from deconvviz.zoo import load
 from tests.pages.conftest import all_words, alternatives, grid
 
 

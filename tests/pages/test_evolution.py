@@ -2,7 +2,7 @@
 
 import pytest
 
-from deconvviz.bundles import load
+from deconvviz.zoo import load
 from tests.pages.conftest import all_words, alternatives, grid
 
 

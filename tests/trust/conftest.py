@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.bundles import load
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.images import photograph
+from deconvviz.zoo import load
 
 
 @pytest.fixture(scope="session")

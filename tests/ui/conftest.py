@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.checkpoint import Checkpoint, Description
 from deconvviz.deconv import Deconvnet
 from deconvviz.images import open_picture, to_png

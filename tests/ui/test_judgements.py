@@ -10,11 +10,11 @@ from deconvviz.ui import judgements
 def page():
     import streamlit as st
 
-    from deconvviz.bundles import load
     from deconvviz.deconv import Deconvnet
     from deconvviz.images import photograph
     from deconvviz.ui import explore
     from deconvviz.ui.judgements import judge, judged
+    from deconvviz.zoo import load
 
     bundle = load("demo")
     network = explore.Network(bundle, Deconvnet(bundle.model))

@@ -7,7 +7,7 @@ from torch import nn
 
 from deconvviz.atlas import build_atlas
 from deconvviz.atlas.draw import draw_units
-from deconvviz.bundles import Bundle
+from deconvviz.bundle import Bundle
 from deconvviz.data import draw_shapes
 from deconvviz.deconv import Deconvnet
 from deconvviz.ui import surveys

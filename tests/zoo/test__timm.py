@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from deconvviz.bundles import load
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
+from deconvviz.zoo import load
 
 
 def test_without_timm_the_extra_is_named(monkeypatch):

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from deconvviz.bundles import load
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import CheckpointError, UnknownModelError
+from deconvviz.zoo import load
 
 SMALL = "squeezenet1_1"
 

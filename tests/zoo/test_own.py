@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from deconvviz.bundles import load
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
+from deconvviz.zoo import load
 
 CODE = """
 from torch import nn

@@ -1,7 +1,6 @@
-"""A name or a path -> a network that is ready to be looked at."""
+"""A network that is ready to be looked at, with what it wants of a picture."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +15,7 @@ from deconvviz.checkpoint import Checkpoint, Description, load_checkpoint
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.intake import Intake, Rectangle, Size
 
-__all__ = ["DEMOS", "Bundle", "load"]
-
-DEMOS = ("demo", "demo-deconv")
-"""The networks that come with the package."""
-
-_KINDS = (
-    f"{', '.join(DEMOS)}, torchvision/NAME, timm/NAME, paths of checkpoints that end in "
-    ".safetensors, and package.module:function, which makes a network of your own"
-)
-_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+__all__ = ["Bundle", "weights_digest"]
 
 
 @dataclass(frozen=True)
@@ -156,55 +146,6 @@ class Bundle:
         return Bundle.from_checkpoint(name, load_checkpoint(self.snapshots[epoch]))
 
 
-def load(
-    name: str | Path,
-    *,
-    weights: str | None = "default",
-    download: bool = False,
-    checkpoint: str | Path | None = None,
-    input_size: tuple[int, int, int] | None = None,
-) -> Bundle:
-    """Load a network.
-
-    Args:
-        name: "demo", trained on CIFAR-10; "demo-deconv", its twin trained with a deconvolution
-            decoder; the path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or
-            "timm/NAME"; or "package.module:function", which is imported and called without
-            arguments and gives a module, or a `Bundle`, made by `Bundle.of`.
-        weights: Of torchvision and timm: "default", the name of others, or None for random ones.
-        download: Whether weights that are not on this machine may be fetched, with a progress bar.
-        checkpoint: Of a function's network: a file of its `state_dict`, safetensors or made by
-            `torch.save`; code in it is never run.
-        input_size: Of a function's network: channels, height, width; 3 x 224 x 224 by default.
-
-    Raises:
-        UnknownModelError: no network has this name.
-        CheckpointError: a checkpoint or weights are missing, damaged, unsafe or of another network.
-        SettingError: an option does not go with this kind of name.
-    """
-    text = str(name)
-    is_function = bool(_FUNCTION.fullmatch(text)) and not Path(text).exists()
-    if not is_function and (checkpoint is not None or input_size is not None):
-        raise SettingError(
-            f"`{text}` is no package.module:function, so a checkpoint or an input size for it "
-            "means nothing; leave it out"
-        )
-    if is_function:
-        from deconvviz.zoo.own import load_function
-
-        return load_function(text, checkpoint, input_size)
-    source, _, rest = text.partition("/")
-    if source == "torchvision":
-        from deconvviz.zoo._torchvision import network
-
-        return network(rest, weights, download=download)
-    if source == "timm":
-        from deconvviz.zoo._timm import network
-
-        return network(rest, weights, download=download)
-    return _from_file(text)
-
-
 def weights_digest(model: nn.Module) -> str:
     """SHA-256 of all weights and buffers with their names, for caches."""
     digest = hashlib.sha256()
@@ -215,19 +156,6 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _from_file(name: str) -> Bundle:
-    if name in DEMOS:
-        folder = Path(__file__).parent / "demo"
-        checkpoint = load_checkpoint(folder / f"{name}.safetensors")
-        return Bundle.from_checkpoint(name, checkpoint, _snapshots(folder / f"{name}-epochs"))
-    path = Path(name).expanduser()
-    if not path.exists() and path.suffix != ".safetensors":
-        raise UnknownModelError(f"no model `{name}`; there are {_KINDS}")
-    return Bundle.from_checkpoint(
-        path.stem, load_checkpoint(path), _snapshots(path.parent / "snapshots")
-    )
-
-
 def _facts(described: Description) -> tuple[str, ...]:
     epochs, test = described.training.get("epochs", 0), described.training.get("test")
     facts = [f"trained on {described.data['title']} for {epochs} epoch{'s' * (epochs != 1)}"]
@@ -235,8 +163,3 @@ def _facts(described: Description) -> tuple[str, ...]:
         pictures = f"{test['pictures']:,}".replace(",", "\u202f")  # a thin space, never broken
         facts.append(f"**{test['accuracy']:.1%}** of {pictures} test pictures right")
     return tuple(facts)
-
-
-def _snapshots(folder: Path) -> dict[int, Path]:
-    paths = sorted(folder.glob("epoch-*.safetensors"))
-    return {int(path.stem.removeprefix("epoch-")): path for path in paths}
