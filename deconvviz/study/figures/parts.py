@@ -185,10 +185,10 @@ def styles_of(names: Iterable[str]) -> dict[str, Style]:
     return {name: _STYLES.get(name) or others[name] for name in dict.fromkeys(names)}
 
 
-def value_axis(axes: Axes, ink: str, measure: Measure = ACCURACY) -> None:
-    """The vertical axis of a measure; a share is written in its per cent."""
-    axes.set_ylabel(measure.name)
-    if measure.unit == "%":
+def value_axis(axes: Axes, ink: str, name: str = ACCURACY.name, *, share: bool = True) -> None:
+    """The vertical axis of something measured; a share is written in its per cent."""
+    axes.set_ylabel(name)
+    if share:
         axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
     axes.grid(axis="y", color=ink, alpha=0.2, linewidth=0.6)
 

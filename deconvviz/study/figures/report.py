@@ -114,10 +114,7 @@ def accuracy_by_epoch(
         )
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    parts.value_axis(axes, ink)
-    axes.set_ylabel(key.replace("_", " "))
-    if "accuracy" not in key:
-        axes.yaxis.set_major_formatter("{x:g}")
+    parts.value_axis(axes, ink, key.replace("_", " "), share="accuracy" in key)
     if not drawn:
         parts.draw_nothing(axes, ink)
     _legend(figure, styles, drawn, ink)

@@ -107,7 +107,7 @@ def _factor(axes: Axes, found: Sequence[Point], measure: Measure, ink: str) -> N
         parameters, operations = _cost(next(iter(cells.values())))
         told = f"each {parameters} parameters, {operations} multiply-adds"
     axes.set_xlabel(told, fontsize=parts.SMALL)
-    parts.value_axis(axes, ink, measure)
+    parts.value_axis(axes, ink, measure.name, share=measure.unit == "%")
 
 
 def _places(values: Iterable[str], near: float) -> tuple[dict[str, float], bool]:
