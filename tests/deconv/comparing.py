@@ -1,0 +1,55 @@
+"""How projections are compared with those of an oracle."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from deconvviz.deconv import Recording, Selection
+from tests import oracle
+
+RULES = ("deconvnet", "guided", "gradient")
+CHANNELS_LAST = ("features.1.1.block.4",)  # in torch's own hands; on our tape all are first
+
+
+def deviation(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference, relative to the largest value."""
+    assert ours.shape == theirs.shape
+    assert ours.dtype == theirs.dtype
+    assert theirs.abs().max() > 0
+    return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def some_units(recording: Recording, layer: str) -> Selection:
+    """The strongest units, and a few at the corners."""
+    maps = recording[layer]
+    n, c, h, w = maps.shape
+    best = recording.strongest(layer, k=2)
+    return Selection(
+        layer,
+        torch.cat([best.image, torch.tensor([0, n - 1, n - 1])]),
+        torch.cat([best.channel, torch.tensor([0, c // 2, c - 1])]),
+        torch.cat([best.y, torch.tensor([0, h - 1, h // 2])]),
+        torch.cat([best.x, torch.tensor([0, 0, w - 1])]),
+    )
+
+
+def by_oracle(
+    method: Callable[..., Tensor],
+    model: nn.Module,
+    images: Tensor,
+    units: Selection,
+    rule: str,
+    start: str = "activation",
+) -> Tensor:
+    rows = torch.arange(len(units))
+
+    def begin(value: Tensor) -> Tensor:
+        if units.layer in CHANNELS_LAST:
+            return units_of(value.movedim(-1, 1)).movedim(1, -1)
+        return units_of(value)
+
+    def units_of(value: Tensor) -> Tensor:
+        return oracle.units_at(value, rows, units.channel, units.y, units.x, start)
+
+    return method(model, images[units.image], units.layer, begin, rule).detach()
