@@ -23,7 +23,8 @@ from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import step_of
-from deconvviz.deconv.tape import named_weights, trace
+from deconvviz.deconv.tape import named_weights
+from deconvviz.deconv.tracing import trace
 from deconvviz.errors import SelectionError, TraceError
 
 __all__ = ["Deconvnet"]

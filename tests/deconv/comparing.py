@@ -1,4 +1,4 @@
-"""How projections are compared with those of an oracle."""
+"""What is compared: a projection with an oracle's, a tape with its model, a model with itself."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deconvviz.deconv import Recording, Selection
+from deconvviz.deconv.tape import Tape
 from tests import oracle
 
 RULES = ("deconvnet", "guided", "gradient")
@@ -53,3 +54,25 @@ def by_oracle(
         return oracle.units_at(value, rows, units.channel, units.y, units.x, start)
 
     return method(model, images[units.image], units.layer, begin, rule).detach()
+
+
+def run(tape: Tape, model: nn.Module, images: Tensor) -> Tensor:
+    """The last value on the tape."""
+    values = {**tape.state(model), tape.input: images}
+    for op in tape.operations:
+        result = op.call(values).run()
+        values[op.name] = result[0] if isinstance(result, tuple) else result
+    return values[tape.operations[-1].name]
+
+
+def fingerprint(model: nn.Module) -> list[object]:
+    """Everything of a model that a reader must not change."""
+    modules = [
+        (name, module.training, *(list(h) for k, h in vars(module).items() if k.endswith("hooks")))
+        for name, module in model.named_modules()
+    ]
+    tensors = [
+        (name, id(t), t._version, t.requires_grad, t.grad, t.stride(), t.double().sum().item())
+        for name, t in [*model.named_parameters(), *model.named_buffers()]
+    ]
+    return [*modules, *tensors]

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -18,6 +19,7 @@ __all__ = [
     "Branches",
     "EvenHeights",
     "Functional",
+    "Plain",
     "Residual",
     "SamePadding",
     "Smooth",
@@ -349,6 +351,17 @@ def deconvnet(family: str, dtype: torch.dtype = torch.float64) -> Deconvnet:
     if dtype != torch.float64:
         return deconvnet(family).reading(network(family, dtype))
     return Deconvnet(network(family), _ALL[family][1])
+
+
+class Plain(nn.Module):
+    """A model from a function."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
 
 
 class Functional(nn.Module):

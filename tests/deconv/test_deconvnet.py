@@ -10,8 +10,8 @@ from torch import nn
 
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import DeconvvizError, TraceError
+from tests.deconv.comparing import fingerprint
 from tests.deconv.networks import deconvnet, images_for, network
-from tests.deconv.test_tape import fingerprint
 
 RULES = ("deconvnet", "guided", "gradient")
 

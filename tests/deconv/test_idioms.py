@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deconvviz.deconv.idioms import channel_linear, channel_norm, gated, idiomatic
-from deconvviz.deconv.tape import Tape, trace
-from tests.deconv.networks import GRAPHS, network
-from tests.deconv.test_tape import Plain, run
+from deconvviz.deconv.tape import Tape
+from deconvviz.deconv.tracing import trace
+from tests.deconv.comparing import run
+from tests.deconv.networks import GRAPHS, Plain, network
 
 
 class Mixing(nn.Module):

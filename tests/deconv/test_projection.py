@@ -13,8 +13,7 @@ from deconvviz.deconv import Deconvnet, Projection, Selection
 from deconvviz.errors import SelectionError, UnknownLayerError, UnsupportedOperationError
 from tests import oracle
 from tests.deconv.comparing import RULES, by_oracle, deviation, some_units
-from tests.deconv.networks import deconvnet, images_for
-from tests.deconv.test_tape import Plain
+from tests.deconv.networks import Plain, deconvnet, images_for
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from deconvviz.deconv import sizes
-from deconvviz.deconv.tape import trace
+from deconvviz.deconv.tracing import trace
+from tests.deconv.comparing import run
 from tests.deconv.networks import EvenHeights, SamePadding, deconvnet
-from tests.deconv.test_tape import run
 
 
 def padded(depth: int) -> nn.Module:
