@@ -18,12 +18,13 @@ from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.errors import PictureError, SelectionError, SettingError
 from deconvviz.experiments.batches import batches
+from deconvviz.experiments.occluder import Occluder, hides
 from deconvviz.experiments.result import Result
 from deconvviz.figures import ACCENTS, NEUTRAL_INK, Pixels, mosaic, picture_on, quiet
 from deconvviz.images import display, display_caption
 from deconvviz.progress import Progress
 
-__all__ = ["Occlusion", "occlusion", "places"]
+__all__ = ["Occlusion", "occlusion"]
 
 _OTHERS = 8  # pictures of the data set that the projection is compared with
 _SHOWN = 3  # of these in the figure
@@ -112,7 +113,7 @@ class Occlusion(Result):
 
     def _agreement(self, projection: Tensor) -> float | None:
         rows, columns = (
-            _hidden(starts, self.side, length).double()
+            hides(starts, self.side, length).double()
             for starts, length in zip((self.tops, self.lefts), projection.shape[1:], strict=True)
         )
         energy = (rows @ projection.double().square().sum(0) @ columns.T).flatten()
@@ -308,10 +309,7 @@ def occlusion(
     net = net or Deconvnet(bundle.model, bundle.input_size)
     layer = layer or _last_rectified(net)
     _check_form(bundle, image, dataset)
-    size = (image.shape[1], image.shape[2])
-    side = 4 * max(1, min(size) // 16) if side is None else side
-    stride = _quarter(side) if stride is None else stride
-    tops, lefts = (places(length, side, stride) for length in size)
+    occluder = Occluder.on(image, _shade(bundle, fill), side, stride)
     output = list(net.layers)[-1]
 
     whole = net.record(image[None], [layer, output])
@@ -322,21 +320,16 @@ def occlusion(
         raise SelectionError(f"no class {truth}; the network has {len(classes)}, counted from 0")
     channel = int(whole.peaks(layer).value[0].argmax())
 
-    down, across = _hidden(tops, side, size[0]), _hidden(lefts, side, size[1])
-    # Masks are made batch by batch: those of all places could fill the memory.
-    place = torch.cartesian_prod(torch.arange(len(tops)), torch.arange(len(lefts)))
-    covering = _fill(bundle, fill).to(image)
     sums, logits = [], []
-    for rows in batches(len(place), size, "occluder", progress=progress):
-        covered = torch.where(_square(down, across, place[rows]).to(image.device), covering, image)
-        found = dict(net.stream(covered, [layer, output]))
+    for rows in batches(len(occluder), occluder.size, "occluder", progress=progress):
+        found = dict(net.stream(occluder.cover(image, rows), [layer, output]))
         sums.append(found[layer][:, channel].sum((1, 2)).cpu())
         logits.append(found[output][:, :, 0, 0].cpu())
-    grid = (len(tops), len(lefts))
+    grid = (len(occluder.tops), len(occluder.lefts))
     probability = torch.cat(logits).softmax(1)[:, truth]
     lowest = int(probability.argmin())
-    worst = _square(down, across, place[lowest : lowest + 1])[0].to(image.device)
-    pixels = bundle.intake.pixels(torch.stack([image, torch.where(worst, covering, image)]))
+    worst = occluder.cover(image, slice(lowest, lowest + 1))
+    pixels = bundle.intake.pixels(torch.cat([image[None], worst]))
     pictures, projections = _others(bundle, net, layer, channel, image, dataset, progress=progress)
     return Occlusion(
         network=bundle.name,
@@ -346,10 +339,10 @@ def occlusion(
         channel=channel,
         picture=pixels[0],
         covered=pixels[1],
-        side=side,
-        stride=stride,
-        tops=tops,
-        lefts=lefts,
+        side=occluder.side,
+        stride=occluder.stride,
+        tops=occluder.tops,
+        lefts=occluder.lefts,
         activation=torch.cat(sums).view(grid),
         probability=probability.view(grid),
         decision=torch.cat(logits).argmax(1).view(grid),
@@ -363,24 +356,6 @@ def occlusion(
     )
 
 
-def places(length: int, side: int, stride: int) -> Tensor:
-    """Where an occluder starts along one side of a picture, int64, rising.
-
-    Every pixel from 0 to `length` - 1 is covered by exactly `side` / `stride` of the places.
-
-    Raises:
-        SettingError: `stride` does not divide `side`, or `side` is not from 1 to `length`.
-    """
-    if not 1 <= side <= length:
-        raise SettingError(f"no occluder of {side} pixels for a picture of {length}; ask for 1 up")
-    if stride < 1 or side % stride:
-        raise SettingError(
-            f"an occluder of {side} pixels cannot move by {stride}: a divisor of {side} covers "
-            "every pixel equally often"
-        )
-    return torch.arange(stride - side, length, stride)
-
-
 def _last_rectified(net: Deconvnet) -> str:
     if not net.default_layers:
         raise SettingError(
@@ -389,24 +364,7 @@ def _last_rectified(net: Deconvnet) -> str:
     return net.default_layers[-1]
 
 
-def _quarter(side: int) -> int:
-    """The largest divisor of `side` that is at most a quarter of it; 1 below four."""
-    return max(part for part in range(1, max(1, side // 4) + 1) if side % part == 0)
-
-
-def _hidden(starts: Tensor, side: int, length: int) -> Tensor:
-    """(K, length) bool: the pixels of one side under an occluder that starts at each of K."""
-    pixel = torch.arange(length)
-    return (pixel >= starts[:, None]) & (pixel < starts[:, None] + side)
-
-
-def _square(down: Tensor, across: Tensor, place: Tensor) -> Tensor:
-    """(K, 1, H, W) bool: the pixels under the occluder, for places (K, 2) of rows and columns."""
-    rows, columns = down[place[:, 0]], across[place[:, 1]]
-    return rows[:, None, :, None] & columns[:, None, None, :]
-
-
-def _fill(bundle: Bundle, fill: float | None) -> Tensor:
+def _shade(bundle: Bundle, fill: float | None) -> Tensor:
     """What the occluder shows, (C, 1, 1), in normalised units."""
     if fill is None:
         return torch.zeros(bundle.intake.channels, 1, 1)

@@ -1,7 +1,6 @@
 """Occlusion, held against networks whose decision is known, and against captum."""
 
 import json
-from itertools import pairwise
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ from torch import nn
 from deconvviz.bundle import Bundle
 from deconvviz.data import Dataset
 from deconvviz.errors import PictureError, SelectionError, SettingError, UnknownLayerError
-from deconvviz.experiments.occlusion import occlusion, places
+from deconvviz.experiments.occlusion import occlusion
 from deconvviz.figures import figure_png
 from deconvviz.images import photograph
 from deconvviz.zoo import load
@@ -51,17 +50,6 @@ def pixel_net():
 
     bundle, image = one_pixel()
     return bundle, image, Deconvnet(bundle.model, (1, 16, 12))
-
-
-@pytest.mark.parametrize(
-    ("length", "side", "stride"), [(32, 8, 2), (31, 8, 4), (7, 7, 7), (10, 6, 1), (9, 3, 3)]
-)
-def test_every_pixel_is_covered_equally_often(length, side, stride):
-    starts = places(length, side, stride).tolist()
-    for pixel in range(length):
-        assert sum(top <= pixel < top + side for top in starts) == side // stride
-    assert all(top + side > 0 and top < length for top in starts)  # none covers nothing
-    assert {b - a for a, b in pairwise(starts)} <= {stride}
 
 
 def test_the_decision_falls_exactly_where_the_one_pixel_is_covered(pixel_net):

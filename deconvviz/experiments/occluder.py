@@ -1,0 +1,96 @@
+"""A square that covers one part of a picture after the other."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from deconvviz.errors import SettingError
+
+__all__ = ["Occluder", "hides", "places"]
+
+
+@dataclass(frozen=True, eq=False)
+class Occluder:
+    """A square at R x C places, from where it just touches a picture to where it just leaves it.
+
+    Attributes:
+        size: Height and width of the picture.
+        side: Of the square, in pixels.
+        stride: Pixels from one place to the next.
+        shade: (C, 1, 1), what it shows.
+    """
+
+    size: tuple[int, int]
+    side: int
+    stride: int
+    shade: Tensor
+
+    @classmethod
+    def on(
+        cls, image: Tensor, shade: Tensor, side: int | None = None, stride: int | None = None
+    ) -> "Occluder":
+        """One for (C, H, W); about a quarter of its shorter side, and a quarter of that a step.
+
+        Raises:
+            SettingError: No such occluder can be.
+        """
+        size = (image.shape[1], image.shape[2])
+        side = 4 * max(1, min(size) // 16) if side is None else side
+        stride = _quarter(side) if stride is None else stride
+        for length in size:
+            places(length, side, stride)
+        return cls(size, side, stride, shade.to(image))
+
+    def __len__(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+    @property
+    def tops(self) -> Tensor:
+        """(R,) int64: its first rows, in pixels; negative where it leaves the picture."""
+        return places(self.size[0], self.side, self.stride)
+
+    @property
+    def lefts(self) -> Tensor:
+        """(C,) int64: its first columns."""
+        return places(self.size[1], self.side, self.stride)
+
+    def cover(self, image: Tensor, rows: slice) -> Tensor:
+        """(K, C, H, W): `image`, (C, H, W), under it at some of its places, row by row."""
+        # Made for these alone: the masks of all places could fill the memory.
+        top, left = torch.cartesian_prod(self.tops, self.lefts)[rows].T
+        down, across = (
+            hides(starts, self.side, length)
+            for starts, length in zip((top, left), self.size, strict=True)
+        )
+        hidden = (down[:, None, :, None] & across[:, None, None, :]).to(image.device)
+        return torch.where(hidden, self.shade, image)
+
+
+def places(length: int, side: int, stride: int) -> Tensor:
+    """Where an occluder starts along one side of a picture, int64, rising.
+
+    Every pixel from 0 to `length` - 1 is covered by exactly `side` / `stride` of the places.
+
+    Raises:
+        SettingError: `stride` does not divide `side`, or `side` is not from 1 to `length`.
+    """
+    if not 1 <= side <= length:
+        raise SettingError(f"no occluder of {side} pixels for a picture of {length}; ask for 1 up")
+    if stride < 1 or side % stride:
+        raise SettingError(
+            f"an occluder of {side} pixels cannot move by {stride}: a divisor of {side} covers "
+            "every pixel equally often"
+        )
+    return torch.arange(stride - side, length, stride)
+
+
+def hides(starts: Tensor, side: int, length: int) -> Tensor:
+    """(K, length) bool: which pixels an occluder covers along one side, starting at each of K."""
+    pixel = torch.arange(length)
+    return (pixel >= starts[:, None]) & (pixel < starts[:, None] + side)
+
+
+def _quarter(side: int) -> int:
+    """The largest divisor of `side` that is at most a quarter of it; 1 below four."""
+    return max(part for part in range(1, max(1, side // 4) + 1) if side % part == 0)
