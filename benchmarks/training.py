@@ -20,8 +20,10 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,38 @@ def quickest(recipe: Recipe, data: Dataset, device: str) -> tuple[Usual, int]:
     return usual, best
 
 
+class Apart:
+    """The usual loop in a process of its own, which our trainer's settings do not reach.
+
+    Attributes:
+        workers: The number that suits it best here.
+    """
+
+    def __init__(self, recipe: Recipe, data: Dataset, device: str) -> None:
+        self.process = ProcessPoolExecutor(1, get_context("spawn"))
+        self.workers = self.process.submit(_begin, recipe, data, device).result()
+
+    def epoch(self) -> float:
+        """One pass; images a second."""
+        return self.process.submit(_go_on).result()
+
+    def end(self) -> None:
+        """Its process, and its loader's."""
+        self.process.shutdown()
+
+
+_there: dict[str, Usual] = {}  # in that process
+
+
+def _begin(recipe: Recipe, data: Dataset, device: str) -> int:
+    _there["loop"], workers = quickest(recipe, data, device)
+    return workers
+
+
+def _go_on() -> float:
+    return _there["loop"].epoch()
+
+
 def turns(
     first: Callable[[], float], second: Callable[[], float], rounds: int
 ) -> list[tuple[float, float]]:
@@ -195,10 +229,11 @@ def against_usual(options: argparse.Namespace) -> str:
     for network, name in NETWORKS.items():
         data = pictures(options.pictures or PICTURES[options.device][network])
         recipe = settled(recipe_of(network, options.device), data, options.device)
-        usual, workers = quickest(recipe, data, options.device)
+        usual = Apart(recipe, data, options.device)
         run = partial(ours, recipe, data, options.device)
         pairs = turns(usual.epoch, run, options.rounds)
-        rows.append([name, *told(pairs), recipe.precision, str(workers)])
+        usual.end()
+        rows.append([name, *told(pairs), recipe.precision, str(usual.workers)])
     assert data is not None
     head = ["network", "usual, images/s", "ours, images/s", "ratio", "our precision", "its workers"]
     return (

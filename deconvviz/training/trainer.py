@@ -33,6 +33,7 @@ from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.feed import Batch, Feed
 from deconvviz.training.given_back import save_decoder
 from deconvviz.training.limit import limit_kernels
+from deconvviz.training.memory import keep_memory
 from deconvviz.training.objective import Objective, Terms
 from deconvviz.training.optimisers import optimisers, set_pace
 from deconvviz.training.recipe import Recipe, differences, told
@@ -95,6 +96,8 @@ def train(
     peers = peers or Peers()
     _check(recipe, training, test, unlabelled, peers)
     device = peers.device(torch.device(device))
+    if device.type == "cpu":
+        keep_memory()
     loop = _Loop(recipe, training, test, unlabelled, folder, device, peers)
     done = loop.resume()
     try:
