@@ -53,6 +53,11 @@ class Spread:
         return statistics.fmean(self.values)
 
     @property
+    def median(self) -> float:
+        """Of the values."""
+        return statistics.median(self.values)
+
+    @property
     def deviation(self) -> float | None:
         """Their standard deviation (n - 1); None with one run."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
@@ -72,6 +77,7 @@ class Measure:
         unit: What it is shown in.
         scale: Of that unit in the record's.
         digits: Shown behind the point.
+        ranged: Whether cells show median and range, for what one odd run would spoil the mean of.
     """
 
     name: str
@@ -79,11 +85,13 @@ class Measure:
     unit: str = ""
     scale: float = 1
     digits: int = 3
+    ranged: bool = False
 
     @property
     def title(self) -> str:
-        """Name and unit."""
-        return f"{self.name}, {self.unit}" if self.unit else self.name
+        """Name and unit, and what cells show of it where that is not the mean."""
+        name = f"{self.name}, {self.unit}" if self.unit else self.name
+        return f"{name} (median, range)" if self.ranged else name
 
     def told(self, value: float) -> str:
         """A value in the measure's unit."""
@@ -108,7 +116,8 @@ COSTS = (
     Measure("multiply-adds", lambda r: r.multiply_adds, "M", 1e-6, 1),
     Measure("parameters in training", lambda r: r.training_parameters, "M", 1e-6),
     Measure("multiply-adds in training", lambda r: r.training_multiply_adds, "M", 1e-6, 1),
-    Measure("time", lambda r: r.seconds, "s", 1, 0),
+    # a machine that stood still, or did other work, counts for it
+    Measure("time", lambda r: r.seconds, "s", 1, 0, ranged=True),
 )
 """What a run costs."""
 
@@ -148,10 +157,17 @@ class Cell:
         return Spread(tuple(values)) if values else None
 
     def told(self, measure: Measure) -> str:
-        """Mean and standard deviation of one measure, where it varies, and the number of runs."""
+        """One measure, how far it varies, and the number of runs.
+
+        Its mean and standard deviation; where it is `ranged`, its median, lowest and highest.
+        """
         spread = self.spread(measure)
         if spread is None:
             return "not measured" if self.records else "not run"
+        if measure.ranged:
+            lowest, highest = (measure.told(end(spread.values)) for end in (min, max))
+            span = f", {lowest} to {highest}" if lowest != highest else ""
+            return f"{measure.told(spread.median)}{span} ({len(spread.values)})"
         varies = f" ± {measure.told(spread.deviation)}" if spread.deviation else ""
         return f"{measure.told(spread.mean)}{varies} ({len(spread.values)})"
 

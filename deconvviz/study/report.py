@@ -194,12 +194,17 @@ class Report:
         return next(c for c in self.contrasts if (c.arm, c.base, c.labels) == wanted)
 
     def sentence(self) -> str:
-        """The answer, from the contrasts that were declared to give it."""
+        """The answer, from the contrasts that were declared to give it; then theirs elsewhere."""
         primary = [self.contrast(arm, base) for arm, base in AIMS]
         where = ", ".join(dict.fromkeys(str(r.data.get("title", "")) for r in self.records))
         where = f"{PRIMARY} labels" + (f" of {where}" if where else "")
         told = "; ".join(contrast.sentence() for contrast in primary)
-        return f"{_answer([c.verdict for c in primary])}, at {where}: {told}."
+        elsewhere = "".join(
+            f" At {c.labels} labels, {c.sentence()}."
+            for c in self.contrasts
+            if (c.arm, c.base) in AIMS and c.labels != PRIMARY and c.difference is not None
+        )
+        return f"{_answer([c.verdict for c in primary])}, at {where}: {told}.{elsewhere}"
 
     def markdown(self) -> str:
         """The answer and all tables."""

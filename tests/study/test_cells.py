@@ -8,6 +8,7 @@ import pytest
 from deconvviz.errors import StudyError
 from deconvviz.study.cells import (
     ACCURACY,
+    COSTS,
     GAP,
     NLL,
     Cell,
@@ -30,6 +31,14 @@ def test_a_cell_tells_mean_deviation_and_runs():
     assert cell.told(NLL) == "1.200 (2)"  # without a spread there is none to tell
     assert cell.told(corruption("noise")) == "31.00 (2)"  # of 0.5, 0.4, 0.3, 0.2, 0.15
     assert Cell("A", 1000, cell.records[:1]).told(ACCURACY) == "60.00 (1)"
+
+
+def test_one_run_during_which_the_machine_stood_still_does_not_spoil_the_time():
+    time = COSTS[-1]
+    assert time.title == "time, s (median, range)"
+    runs = tuple(record(seed=i, seconds=s) for i, s in enumerate((70.2, 1342.0, 69.0)))
+    assert Cell("A", 4000, runs).told(time) == "70, 69 to 1342 (3)"
+    assert Cell("A", 4000, runs[:1]).told(time) == "70 (1)"
 
 
 def test_what_is_missing_is_told_apart_from_zero():

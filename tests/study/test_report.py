@@ -137,7 +137,10 @@ def test_runs_without_a_seed_in_common_make_no_pair():
 
 def test_other_budgets_do_not_answer():
     made = plain("A", 4000) + runs("R-all", 4000, 0.05) + plain("C", 4000) + runs("C+R", 4000, 0.05)
-    assert report(made).sentence().startswith("Not known")
+    told = report(made).sentence()
+    assert told.startswith("Not known")
+    assert " At 4000 labels, reconstruction beside cross-entropy (R-all − A) changes" in told
+    assert told.count(": helps.") == 2  # what they say is told, behind the answer
 
 
 def test_without_runs_all_is_told_as_not_run():

@@ -40,7 +40,7 @@ def recipe_differences(sweep: Sweep, ink: str = NEUTRAL_INK) -> Figure:
 def sweep_curves(sweep: Sweep, columns: int = 2, ink: str = NEUTRAL_INK) -> Figure:
     """Test accuracy by the value of each factor: every run, means joined, bars of one deviation.
 
-    Below each value stand the seconds that training took, and, where they differ, the parameters
+    Below each value stand the median seconds of training, and, where they differ, the parameters
     of the classifier and the multiply-adds of training on one picture. Values that are numbers
     stand where they belong, on a logarithmic axis where the largest is ten times the smallest.
     Factors that are set have one scale, so that a steeper curve is a stronger lever.
@@ -144,7 +144,7 @@ def _written(value: str, cell: Cell | None, *, with_cost: bool) -> str:
     """A factor's value, and below it what its runs cost and the seconds that they took."""
     if cell is None:
         return f"{value}\n{NOT_RUN}"
-    seconds = np.mean([record.seconds for record in cell.records])
+    seconds = np.median([record.seconds for record in cell.records])
     return "\n".join([value, *(_cost(cell) if with_cost else ()), f"{seconds:.0f} s"])
 
 
