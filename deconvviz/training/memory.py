@@ -12,9 +12,9 @@ def keep_memory() -> bool:
     """Tell the C library not to give large blocks back to the system when they are freed.
 
     glibc maps large blocks anew each time, and the system clears each of their pages when it is
-    first touched. A step of training on the CPU frees and takes the same maps again and again:
-    that costs it a tenth to a quarter of its time. For the whole process, until it ends: it then
-    holds on to the most that it has needed (up to 2 GB of what is free).
+    first touched. A step of training on the CPU frees and takes the same maps again and again. For
+    the whole process, until it ends: it then holds on to the most that it has needed (up to 2 GB of
+    what is free).
 
     Returns:
         Whether the C library took it; another than glibc is left as it is.
