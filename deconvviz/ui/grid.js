@@ -38,7 +38,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     drawn.set(grid, signature);
     const pick = data.clickable ? (name) => setTriggerValue("picked", name) : null;
     const widest = Math.max(1, ...data.tiles.map((tile) => tile.pictures.length));
-    grid.style.setProperty("--tile", widest > 1 ? "10rem" : "5.4rem");
+    grid.style.setProperty("--tile", widest > 1 ? "9rem" : "5.4rem");
     grid.replaceChildren(...data.tiles.map((tile) => button(tile, data.what, pick)));
   }
   for (const made of grid.children) {

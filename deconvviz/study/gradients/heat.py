@@ -141,8 +141,13 @@ def _title(found: Gradients, arm: Arm) -> str:
     start, end = (found.spread(arm, end=end).mean for end in (False, True))
     before, after = found.entropies(arm)
     losses = [sum(side) / len(side) for side in (before, after)]
-    told = f"first/last {start:.1g}, then {end:.1g}"
+    told = f"first/last {_rough(start)}, then {_rough(end)}"
     return f"{told}\nloss {losses[0]:.2f}, then {losses[1]:.2f}"
+
+
+def _rough(ratio: float) -> str:
+    """One digit below 1, whole numbers above: "3e-08", "0.2", "12"."""
+    return f"{ratio:.1g}" if ratio < 1 else f"{ratio:.0f}"
 
 
 def _failures(found: Gradients, arm: Arm) -> str:

@@ -15,3 +15,9 @@ def test_all_panels_have_one_scale_and_show_the_norms():
     assert (min(low), max(high)) == (max(low), min(high)) == pytest.approx((-9.0, 9.0))
     shown = torch.as_tensor(panels[0].images[0].get_array().data)
     assert torch.equal(shown, found.log_norms(Arm("plain", 6, norm=False)))
+
+
+def test_a_ratio_above_ten_is_told_in_plain_digits():
+    titles = [axes.get_title(loc="left") for axes in result((12.3, 1e-9), (0.2, 1.0)).figure().axes]
+    told = [title.split("first/last ")[1].split("\n")[0] for title in titles if "first" in title]
+    assert {"12, then 12", "1e-09, then 1e-09", "0.2, then 0.2"} < set(told)
