@@ -1,5 +1,6 @@
 """What happens as a grey square covers one part of a picture after the other (Fig. 7)."""
 
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -175,26 +176,27 @@ class Occlusion(Result):
         )
 
     def figure(self, ink: str = NEUTRAL_INK) -> Figure:
-        """The five panels of the paper's Fig. 7, side by side."""
-        figure = Figure(figsize=(12.4, 2.6), facecolor="none", layout="constrained")
-        cells = figure.add_gridspec(1, 5, width_ratios=(1, 1, 2, 1, 1))
-        first = figure.add_subplot(cells[0])
+        """The five panels of the paper's Fig. 7, in two rows: a page need not shrink them."""
+        figure = Figure(figsize=(8.6, 4.9), facecolor="none", layout="constrained")
+        cells = figure.add_gridspec(2, 4)
+        first = figure.add_subplot(cells[0, 0])
         _titled(first, "a  covered where d is lowest", ink)
         height, width = self.picture.shape[:2]
         first.imshow(self.covered, extent=(0, width, height, 0))
         self._frame(first, ink)
         title = f"b  sum of map {self.channel}, {self.layer}"
-        self._heat(figure.add_subplot(cells[1]), self.activation, title, self.whole_activation, ink)
-        self._projections(figure.add_subplot(cells[2]), ink)
+        place = figure.add_subplot(cells[0, 1])
+        self._heat(place, self.activation, title, self.whole_activation, ink)
+        self._projections(figure.add_subplot(cells[0, 2:]), ink)
         title = f"d  p({self.classes[self.truth]})"
-        self._heat(figure.add_subplot(cells[3]), self.probability, title, 1.0, ink)
-        self._classes(figure.add_subplot(cells[4]), ink)
+        self._heat(figure.add_subplot(cells[1, 0]), self.probability, title, 1.0, ink)
+        self._classes(figure.add_subplot(cells[1, 1]), ink)
         others = f"others from {self.data}. " if self.data else ""
         text = (
             f"A square of {self.side} pixels moved by {self.stride}. b, d, e: by the place of its "
-            f"centre; frame: the picture.\nc: {others}{display_caption()}"
+            f"centre; frame: the picture. c: {others}{display_caption()}"
         )
-        figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left")
+        figure.supxlabel(textwrap.fill(text, 140), fontsize=7, color=ink, x=0.01, ha="left")
         return figure
 
     def _heat(self, axes: Axes, values: Tensor, title: str, most: float, ink: str) -> None:
