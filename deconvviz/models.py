@@ -1,13 +1,13 @@
 """The CNNs that the trainer makes: a few lines each, named stages, a registry.
 
 Every network is a `StagedCNN`: convolutional stages one after the other, then a `head` that
-classifies. ReLU and non-overlapping max pooling where nothing else is asked for, because these are
-what a deconvnet reverses exactly as the paper describes it.
+classifies. ReLU and non-overlapping max pooling throughout, because these are what a deconvnet
+reverses exactly as the paper describes it.
 """
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from torch import Tensor, nn
@@ -62,9 +62,6 @@ class StagedCNN(nn.Sequential):
         return features
 
 
-ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
-
-
 def _named(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
@@ -93,7 +90,6 @@ def vgg(
     classes: int = 10,
     size: int = 32,  # noqa: ARG001  global pooling makes it free; the registry passes it to all
     widths: tuple[int, ...] = (64, 224, 256),
-    activation: str = "relu",
 ) -> StagedCNN:
     """Two 3x3 convolutions a stage with BatchNorm and a pool; the mean of the last maps decides.
 
@@ -105,11 +101,11 @@ def vgg(
         _named(
             conv1=nn.Conv2d(c, middle, 3, padding=1, bias=False),
             bn1=nn.BatchNorm2d(middle),
-            **{f"{activation}1": ACTIVATIONS[activation]()},
+            relu1=nn.ReLU(),
             conv2=nn.Conv2d(middle, w, 3, padding=1, bias=False),
             pool=nn.MaxPool2d(2),
             bn2=nn.BatchNorm2d(w),
-            **{f"{activation}2": ACTIVATIONS[activation]()},
+            relu2=nn.ReLU(),
         )
         for c, middle, w in zip(
             (channels, *widths), (widths[0] // 2, *widths), widths, strict=False
@@ -126,31 +122,29 @@ def fast(
     classes: int = 10,
     size: int = 32,  # noqa: ARG001  global pooling makes it free; the registry passes it to all
     widths: tuple[int, ...] = (64, 192, 256),
-    activation: str = "relu",
 ) -> StagedCNN:
     """A stem and stages of two 3x3 convolutions with BatchNorm; the last maps' maxima decide.
 
-    After the network of Jordan (2024), arXiv:2404.00498, by default with ReLU for its GELU, so that
-    a deconvnet is the paper's: a stage pools right after its first convolution, the one that
-    widens, which gives more maps at every size for the same work. The stem has no padding: maps of
-    30, 15, 7 and 3 pixels for 32, 16, 8 and 4 save a fifth of the work. It takes pictures of any
-    size from 10x10.
+    After the network of Jordan (2024), arXiv:2404.00498, with ReLU for GELU: a stage pools right
+    after its first convolution, the one that widens, which gives more maps at every size for the
+    same work. The stem has no padding: maps of 30, 15, 7 and 3 pixels for 32, 16, 8 and 4 save a
+    fifth of the work. It takes pictures of any size from 10x10.
     """
     thin = widths[0] // 2
     stem = _named(
         conv=nn.Conv2d(channels, thin, 3, bias=False),
         bn=nn.BatchNorm2d(thin),
-        **{activation: ACTIVATIONS[activation]()},
+        relu=nn.ReLU(),
     )
     stages: list[nn.Module] = [
         _named(
             conv1=nn.Conv2d(c, w, 3, padding=1, bias=False),
             pool=nn.MaxPool2d(2),
             bn1=nn.BatchNorm2d(w),
-            **{f"{activation}1": ACTIVATIONS[activation]()},
+            relu1=nn.ReLU(),
             conv2=nn.Conv2d(w, w, 3, padding=1, bias=False),
             bn2=nn.BatchNorm2d(w),
-            **{f"{activation}2": ACTIVATIONS[activation]()},
+            relu2=nn.ReLU(),
         )
         for c, w in zip((thin, *widths), widths, strict=False)
     ]
@@ -344,16 +338,15 @@ _PLAIN = re.compile(
     r"(?::kernel=([13579]))?(?::pool=(max|mean))?(?::head=(maps|mean))?"
 )
 
-_WIDE = re.compile(rf"(vgg|fast):({_WIDTHS})(?::activation=(relu|gelu))?")
+_WIDE = re.compile(rf"(vgg|fast):({_WIDTHS})")
 
 
 def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
     """Make an untrained network of the registry.
 
     Args:
-        name: One of `MODELS`; `vgg:32,64,128` and `fast:32,64,128` have stages of such widths,
-            and with `:activation=gelu` after them GELU for ReLU; `plain:` has more parts, see
-            `plain`.
+        name: One of `MODELS`; `vgg:32,64,128` and `fast:32,64,128` have stages of such widths;
+            `plain:` has more parts, see `plain`.
         channels: Of the pictures.
         classes: How many logits.
         size: The pictures' side in pixels.
@@ -367,8 +360,8 @@ def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) ->
         pool, head = form[4] or "max", form[5] or "maps"
         return plain(channels, classes, size, stages, hidden, kernel, pool, head)
     if form := _WIDE.fullmatch(name):
-        wide = {"widths": tuple(_numbers(form[2])), "activation": form[3] or "relu"}
-        return MODELS[form[1]](channels=channels, classes=classes, size=size, **wide)
+        widths = tuple(_numbers(form[2]))
+        return MODELS[form[1]](channels=channels, classes=classes, size=size, widths=widths)
     if name not in MODELS:
         near = get_close_matches(name, MODELS, n=1)
         hint = f" (did you mean `{near[0]}`?)" if near else ""

@@ -141,21 +141,6 @@ def test_stages_of_vgg_and_fast_are_as_wide_as_their_names_say():
         build("vgg:8,")
 
 
-@pytest.mark.parametrize("name", ["vgg:8,16", "fast:8,16"])
-def test_an_activation_is_what_the_name_says_and_is_called_so(name):
-    usual, smooth = build(name), build(f"{name}:activation=gelu").eval()
-    called = [n for n, module in smooth.named_modules() if isinstance(module, nn.GELU)]
-    assert {one.rsplit(".", 1)[1].rstrip("12") for one in called} == {"gelu"}
-    assert len(called) == sum(isinstance(module, nn.ReLU) for module in usual.modules())
-    assert not any(isinstance(module, nn.ReLU) for module in smooth.modules())
-    assert usual.state_dict().keys() == smooth.state_dict().keys()
-    net = Deconvnet(smooth, (3, 32, 32))
-    assert list(net.record(torch.zeros(1, 3, 32, 32)).layers) == called
-    assert not net.coverage.unsupported
-    with pytest.raises(UnknownModelError, match="no model `fast:8:activation=tanh`"):
-        build("fast:8:activation=tanh")
-
-
 def test_plain_differs_in_kernel_pool_and_head_where_its_name_says():
     model = build("plain:8,8/16+32:kernel=5:pool=mean:head=mean").eval()
     assert {m.kernel_size for m in model.modules() if isinstance(m, nn.Conv2d)} == {(5, 5)}

@@ -197,7 +197,7 @@ class _Tied(nn.Module):
     def forward(self, signal: Tensor, pools: list[Pooled], size: torch.Size) -> Tensor:
         left = list(pools)
         for layer in reversed(list(self._stage[0].children())):
-            if isinstance(layer, nn.ReLU | nn.GELU):
+            if isinstance(layer, nn.ReLU):
                 signal = signal.relu()
             elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
                 signal = _unpool(signal, left.pop()) if left else _spread(signal, layer)

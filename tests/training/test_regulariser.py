@@ -66,12 +66,12 @@ def test_every_pixel_away_from_the_border_gets_equally_many_contributions():
     assert spread(3) > 0
 
 
-@pytest.mark.parametrize("name", ["seed-cnn", "vgg", "fast", "fast:8,16,16:activation=gelu"])
+@pytest.mark.parametrize("name", ["seed-cnn", "vgg", "fast"])
 def test_tied_with_switches_it_is_the_deconvnet_of_what_it_stands_beside(name):
     """Of the first stage, with a norm that does nothing: the projection of all its activations."""
     model = build(name).eval()
     images = torch.randn(1, 3, 32, 32)
-    first = "stem" if name.startswith("fast") else "stage1"
+    first = "stage1" if name != "fast" else "stem"
     decoder = Decoder(model, (3, 32, 32), Design(tied=True, switches=True)).eval()
     encoding = encoded(model, images, switches=True)
     back = decoder.steps[-1](encoding.maps[1], encoding.pools[0], images.shape)
