@@ -62,14 +62,31 @@ def _recipe(d: Description) -> str:
     if "recipe" not in d.training:
         return ""
     settings = ", ".join(f"{k} {v}" for k, v in d.training["recipe"].items())
-    weight = d.training["recipe"]["deconv_weight"]
-    decoder = (
-        f"Beside the classifier a deconvolution decoder was trained to give the picture back from "
-        f"the last stage's features, weight {weight} of its mean squared error; it is not stored.\n"
-        if weight
-        else ""
+    return f"## How it was trained\n\n{settings}.\n\n{_ensemble(d)}{_decoder(d)}"
+
+
+def _ensemble(d: Description) -> str:
+    """Whom it learnt from; nothing where it was from labels alone."""
+    recipe = d.training["recipe"]
+    named = zip(recipe.get("distil_from", ()), d.training.get("ensemble", ()), strict=False)
+    networks = " and ".join(f"`{name}` (sha256 {digest[:12]})" for name, digest in named)
+    if not networks:
+        return ""
+    return (
+        f"{recipe['distil_share']:.0%} of every target was the mean of the class probabilities "
+        f"that {networks} gave the same view of the picture; the rest was its label.\n\n"
     )
-    return f"## How it was trained\n\n{settings}.\n\n{decoder}"
+
+
+def _decoder(d: Description) -> str:
+    """What was trained beside it; nothing where it was alone."""
+    weight = d.training["recipe"]["deconv_weight"]
+    if not weight:
+        return ""
+    return (
+        "Beside the classifier a deconvolution decoder was trained to give the picture back from "
+        f"the last stage's features, weight {weight} of its mean squared error; it is not stored.\n"
+    )
 
 
 def _limits() -> str:

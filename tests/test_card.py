@@ -45,3 +45,12 @@ def test_a_decoder_beside_the_classifier_is_told_with_its_weight():
     twin = replace(DESCRIPTION, training={**DESCRIPTION.training, "recipe": recipe})
     assert "deconvolution decoder" in card(twin, "twin")
     assert "weight 0.3" in card(twin, "twin")
+
+
+def test_the_networks_that_it_learnt_from_are_named_with_what_they_were():
+    recipe = {**DESCRIPTION.training["recipe"], "distil_from": ["a", "b"], "distil_share": 0.75}
+    training = {**DESCRIPTION.training, "recipe": recipe, "ensemble": ["1" * 64, "2" * 64]}
+    text = card(replace(DESCRIPTION, training=training), "pupil")
+    assert "75% of every target" in text
+    assert "`a` (sha256 111111111111) and `b` (sha256 222222222222)" in text
+    assert "of every target" not in card(DESCRIPTION, "mine")

@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deconvviz.models import build
 from deconvviz.training.objective import Objective
 from deconvviz.training.recipe import Recipe
+from deconvviz.zoo import load
 
 __all__ = ["multiply_adds", "step_cost"]
 
@@ -29,9 +30,11 @@ def step_cost(recipe: Recipe, input_size: tuple[int, int, int], classes: int) ->
 
     Returns:
         The numbers that are learnt, the decoder's included; and the multiply-adds that a step's
-        way forward takes, the teacher's included, for each labelled picture of the step.
+        way forward takes, the teacher's and the ensemble's included, for each labelled picture of
+        the step.
     """
     channels, _, side = input_size
+    asked = [load(name).model.to("meta") for name in recipe.distil_from]
     with torch.device("meta"):
         model = build(recipe.model, channels=channels, classes=classes, size=side)
         parts = Objective(model, input_size, recipe)
@@ -39,6 +42,8 @@ def step_cost(recipe: Recipe, input_size: tuple[int, int, int], classes: int) ->
         targets = torch.empty(recipe.batch_size, dtype=torch.int64)
         counter = FlopCounterMode(display=False)
         with counter, torch.no_grad():
+            for network in asked:
+                network(images[: recipe.batch_size])
             taught = model(images) if recipe.consistency_weight else None
             fills = recipe.deconv_weight and recipe.decoder.fill
             parts(images, targets, taught, images if recipe.noise or fills else None)

@@ -23,7 +23,7 @@ class Terms(NamedTuple):
         classification: The loss of the logits of labelled pictures.
         reconstruction: The error of what comes back; 0 without a decoder.
         consistency: The squared difference from the teacher's probabilities; 0 without a teacher.
-        hits: The share of labelled pictures that got their class.
+        hits: The share of labelled pictures that got their class, the likeliest of the target.
     """
 
     classification: Tensor

@@ -40,7 +40,14 @@ _NOT_NEGATIVE = (
     "consistency_weight",
     "largest_rms",
 )
-_SHARES = ("warmup", "momentum", "label_smoothing", "consistency_rise", "teacher_decay")
+_SHARES = (
+    "warmup",
+    "momentum",
+    "label_smoothing",
+    "distil_share",
+    "consistency_rise",
+    "teacher_decay",
+)
 
 Config = TypeVar("Config")
 
@@ -76,6 +83,10 @@ class Recipe:
             in the next (Jordan 2024): both sides are seen equally often.
         mixup: Pictures and targets are blended in pairs, by a share from Beta(`mixup`, `mixup`)
             (Zhang et al. 2018, arXiv:1710.09412); 0 leaves them alone.
+        distil_from: Trained networks, names or paths as `deconvviz.load` takes them, whose mean
+            class probabilities of each picture, as it is seen, are part of its target; see
+            `Ensemble`.
+        distil_share: How large a part; the rest is the label.
         noise: Deviation of Gaussian noise on the pictures that are learnt from, in normalised
             units. A decoder is to give them back without it, and BatchNorm's running statistics
             are of the pictures without it.
@@ -116,6 +127,8 @@ class Recipe:
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(cutout=8))
     mixup: float = 0.0
+    distil_from: tuple[str, ...] = ()
+    distil_share: float = 0.75
     noise: float = 0.0
     deconv_weight: float = 0.0
     decoder: Design = field(default_factory=Design)
@@ -241,8 +254,8 @@ def _read(name: str, text: str, before: Any) -> Any:
         if isinstance(before, bool):
             return {"true": True, "yes": True, "false": False, "no": False}[text.lower()]
         if isinstance(before, tuple):
-            number = float if name.endswith("stages") else int
-            return tuple(number(part) for part in text.split(",") if part.strip())
+            kind = {"stages": float, "distil_from": str}.get(name.rpartition(".")[2], int)
+            return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
         return type(before)(text)
     except (ValueError, KeyError):
         kinds = {bool: "yes or no", int: "a whole number", float: "a number"}

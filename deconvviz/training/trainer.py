@@ -29,6 +29,7 @@ from deconvviz.models import build
 from deconvviz.peers import Peers
 from deconvviz.progress import Progress
 from deconvviz.training.device import device_name, faster_precision
+from deconvviz.training.ensemble import Ensemble
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.feed import Batch, Feed
 from deconvviz.training.given_back import save_decoder
@@ -161,12 +162,18 @@ class _Loop:
         self.feed = Feed(training, more, recipe, device, peers)
         self.mean, self.std, self.steps = self.feed.mean, self.feed.std, self.feed.steps
         channels, height, width = training.images.shape[1:]
+        size = (channels, height, width)
+        self.ensemble = (
+            Ensemble(recipe.distil_from, training.classes, size, self.mean, self.std).to(device)
+            if recipe.distil_from
+            else None
+        )
         with torch.random.fork_rng(devices=[]):  # nobody else's random numbers change
             torch.manual_seed(recipe.seed)
             classes = len(training.classes)
             model = build(recipe.model, channels=channels, classes=classes, size=width)
             decorrelated_start(model, self.normalised(training.images[:2000]).cpu())
-            objective = Objective(model, (channels, height, width), recipe)
+            objective = Objective(model, size, recipe)
         self.parts = objective.to(device).to(memory_format=torch.channels_last)
         self.model = model
         self.recipe = self.settled(recipe)
@@ -187,6 +194,11 @@ class _Loop:
             return self.teacher.network
         return self.model
 
+    @property
+    def digests(self) -> list[str]:
+        """The sha256 of each network that it learns from, as `recipe.distil_from` names them."""
+        return self.ensemble.digests if self.ensemble else []
+
     def settled(self, recipe: Recipe) -> Recipe:
         """The recipe with its precision decided; a run taken up again keeps what it had."""
         path = self.folder / "config.json"
@@ -196,6 +208,8 @@ class _Loop:
             wrong = differences(before["recipe"], recipe)
             if (before["data"], before.get("unlabelled")) != (self.data.fingerprint, self.more):
                 wrong.append("the pictures are others")
+            if before.get("ensemble", []) != self.digests:
+                wrong.append("the networks that it learns from are others")
             if wrong:
                 raise CheckpointError(
                     f"{self.folder} holds a run of another recipe or other data "
@@ -207,8 +221,12 @@ class _Loop:
             recipe = replace(recipe, precision=self.peers.share(fastest)[0])
         self.peers.share(None)  # all have looked before one writes
         if self.peers.leads:
-            data = {"data": self.data.fingerprint, "unlabelled": self.more}
-            write_atomically(path, json.dumps({"recipe": told(recipe), **data}, indent=1))
+            given = {
+                "data": self.data.fingerprint,
+                "unlabelled": self.more,
+                "ensemble": self.digests,
+            }
+            write_atomically(path, json.dumps({"recipe": told(recipe), **given}, indent=1))
         return recipe
 
     def normalised(self, images: Tensor) -> Tensor:
@@ -264,10 +282,13 @@ class _Loop:
         with torch.autocast(
             self.device.type, self.autocast, enabled=self.autocast != torch.float32
         ):
-            taught = None
+            targets, taught = batch.targets, None
+            if self.ensemble:
+                share = self.recipe.distil_share
+                targets = self.ensemble.targets(batch.images, targets, share)
             if self.teacher and batch.second is not None:
                 taught = self.teacher.probabilities(batch.second)
-            terms = Terms(*self.shared(batch.images, batch.targets, taught, batch.whole))
+            terms = Terms(*self.shared(batch.images, targets, taught, batch.whole))
         self.parts.zero_grad()
         torch.autograd.backward(self.parts.total(terms, batch.progress))
         set_pace(self.optimisers, self.recipe.pace(batch.progress))
@@ -349,6 +370,7 @@ class _Loop:
             "pictures": len(self.data),
             "device": device_name(self.device),
             "seconds": round(self.seconds, 1),
+            "ensemble": self.digests,
             **results,
         }
         return Description(

@@ -1,9 +1,12 @@
 """What things cost, counted by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from deconvviz import load
 from deconvviz.training import Design, Recipe
 from deconvviz.training.cost import multiply_adds, step_cost
 
@@ -45,3 +48,11 @@ def test_nothing_is_computed(monkeypatch):
     _, cost = step_cost(Recipe(model="plain:8", batch_size=10_000), (3, 512, 512), 5)
     assert cost > 3 * 9 * 8 * 512 * 512
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_networks_that_are_asked_are_part_of_the_cost():
+    plain = Recipe(model="seed-cnn", batch_size=4)
+    learnt, alone = step_cost(plain, (3, 32, 32), 10)
+    taught = replace(plain, distil_from=("demo", "demo"))
+    demo = multiply_adds(load("demo").model, (3, 32, 32))
+    assert step_cost(taught, (3, 32, 32), 10) == (learnt, alone + 2 * demo)

@@ -39,6 +39,7 @@ def test_without_warmup_the_first_step_has_the_peak():
         ({"batch_size": 1}, "batch_size 1 cannot be"),
         ({"peak_rate": float("nan")}, "peak_rate nan cannot be"),
         ({"warmup": 1.0}, "warmup 1.0 cannot be; it is a share"),
+        ({"distil_share": 1.5}, "distil_share 1.5 cannot be; it is a share"),
         ({"largest_rms": -0.1}, "largest_rms -0.1 cannot be; it is 0 or more"),
         ({"mixup": 0.2, "decoder": Design(fill=True)}, "wants them back whole; leave one"),
         ({"largest_rms": 0.1, "optimiser": "muon"}, "both set how long kernels are; leave one"),
@@ -58,11 +59,13 @@ def test_options_are_changed_by_name_and_by_text():
         "decoder.stages": "0.5,1",
         "augmentation.flip": False,
         "snapshots": "0,1",
+        "distil_from": "demo, runs/x/model.safetensors",
         "loss": "focal",
     }
     new = changed(RECIPE, told)
     assert (new.epochs, new.peak_rate, new.half, new.loss) == (3, 0.5, True, "focal")
     assert (new.decoder.switches, new.decoder.stages, new.snapshots) == (True, (0.5, 1.0), (0, 1))
+    assert new.distil_from == ("demo", "runs/x/model.safetensors")
     assert not new.augmentation.flip
     assert (
         replace(
@@ -73,6 +76,7 @@ def test_options_are_changed_by_name_and_by_text():
             loss=RECIPE.loss,
             decoder=RECIPE.decoder,
             snapshots=RECIPE.snapshots,
+            distil_from=(),
             augmentation=RECIPE.augmentation,
         )
         == RECIPE

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -245,6 +246,54 @@ def test_a_killed_run_with_decoder_and_teacher_goes_on_to_bit_equal_weights(
     for name, tensor in whole.weights.items():
         assert torch.equal(taken_up.weights[name], tensor), name
     assert {"reconstruction_error", "consistency"} <= read_metrics(tmp_path / "cut")[0].keys()
+
+
+WISE = replace(RECIPE, epochs=8, model="vgg:16,32,32", peak_rate=0.1, snapshots=())
+
+
+@pytest.fixture(scope="module")
+def elders(tmp_path_factory, shapes):
+    """Two networks that another may learn from; the first knows something."""
+    folder = tmp_path_factory.mktemp("elders")
+    run(folder / "wise", shapes, WISE)
+    run(folder / "young", shapes, replace(RECIPE, epochs=1, seed=2))
+    return tuple(str(folder / name / "model.safetensors") for name in ("wise", "young"))
+
+
+def test_a_killed_run_that_learns_from_others_goes_on_to_bit_equal_weights(
+    tmp_path, shapes, elders, monkeypatch
+):
+    recipe = replace(RECIPE, distil_from=elders, label_smoothing=0.0, mixup=0.2)
+    whole = load_checkpoint(run(tmp_path / "whole", shapes, recipe).checkpoint)
+    with monkeypatch.context() as patch:
+        killed_in_epoch(2, RuntimeError("killed"), patch)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(tmp_path / "cut", shapes, recipe)
+    taken_up = load_checkpoint(run(tmp_path / "cut", shapes, recipe).checkpoint)
+    assert all(torch.equal(taken_up.weights[name], value) for name, value in whole.weights.items())
+    digests = [load_checkpoint(name).sha256 for name in elders]
+    assert whole.description.training["ensemble"] == digests
+    assert digests[1][:12] in (tmp_path / "whole" / "model.md").read_text()
+
+
+def test_what_others_say_is_learnt_and_not_the_labels_alone(tmp_path, shapes, elders):
+    """With labels that tell nothing, what is learnt is what the elder knows."""
+    order = torch.randperm(256, generator=torch.Generator().manual_seed(1))
+    blind = replace(shapes[0], labels=shapes[0].labels[order])
+    recipe = replace(WISE, seed=1, distil_from=elders[:1], distil_share=0.9, label_smoothing=0.0)
+    taught = run(tmp_path / "taught", (blind, shapes[1]), recipe)
+    alone = run(tmp_path / "alone", (blind, shapes[1]), replace(WISE, seed=1))
+    assert taught.evaluation.accuracy > alone.evaluation.accuracy + 0.15
+
+
+def test_a_run_whose_elders_have_changed_is_refused(tmp_path, shapes, elders):
+    elder = tmp_path / "elder.safetensors"
+    elder.write_bytes(Path(elders[0]).read_bytes())
+    recipe = replace(RECIPE, epochs=1, distil_from=(str(elder),))
+    run(tmp_path / "x", shapes, recipe)
+    elder.write_bytes(Path(elders[1]).read_bytes())
+    with pytest.raises(CheckpointError, match="the networks that it learns from are others"):
+        run(tmp_path / "x", shapes, recipe)
 
 
 def test_what_is_stored_is_the_running_mean_where_that_is_asked_for(tmp_path, shapes, monkeypatch):

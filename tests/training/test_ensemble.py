@@ -1,0 +1,101 @@
+"""Distillation: what networks say together, and what becomes of a target."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from deconvviz import load
+from deconvviz.checkpoint import Description, load_checkpoint, save_checkpoint
+from deconvviz.errors import SettingError, UnknownModelError
+from deconvviz.models import build
+from deconvviz.training.ensemble import Ensemble
+
+DEMO = load("demo")
+OWN = (DEMO.intake.mean, DEMO.intake.std)
+RUN = (DEMO.classes, (3, 32, 32))
+
+
+@pytest.fixture
+def pixels():
+    return torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def by_hand(name, pixels):
+    """(N, K), of pictures in [0, 1], one at a time and by the network's own normalisation."""
+    bundle = load(name)
+    mean, std = (
+        torch.tensor(value)[:, None, None] for value in (bundle.intake.mean, bundle.intake.std)
+    )
+    with torch.no_grad():
+        return torch.cat([bundle.model(((one - mean) / std)[None]).softmax(1) for one in pixels])
+
+
+def normalised(pixels, mean, std):
+    return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+
+
+@pytest.mark.parametrize("other", [OWN, ((0.5, 0.4, 0.3), (0.25, 0.5, 0.75))])
+def test_it_says_the_mean_of_what_each_says_of_the_same_pixels(pixels, other):
+    asked = Ensemble(["demo", "demo-deconv"], *RUN, *other)
+    expected = (by_hand("demo", pixels) + by_hand("demo-deconv", pixels)) / 2
+    said = asked.probabilities(normalised(pixels, *other))
+    torch.testing.assert_close(said, expected, atol=1e-5, rtol=1e-4)
+    assert asked.digests == [load(name).sha256 for name in ("demo", "demo-deconv")]
+
+
+def test_targets_are_shares_of_its_word_and_of_the_label(pixels):
+    asked = Ensemble(["demo"], *RUN, *OWN)
+    labels = torch.tensor([3, 0, 9, 9])
+    found = asked.targets(normalised(pixels, *OWN), labels, 0.75)
+    expected = 0.75 * by_hand("demo", pixels[:4])
+    expected[range(4), labels] += 0.25
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    assert torch.allclose(found.sum(1), torch.ones(4))
+
+
+def test_labels_that_are_shares_already_stay_shares(pixels):
+    asked = Ensemble(["demo"], *RUN, *OWN)
+    shares = torch.full((6, 10), 0.1)
+    found = asked.targets(normalised(pixels, *OWN), shares, 0.5)
+    expected = (by_hand("demo", pixels) + 0.1) / 2
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_it_learns_nothing_itself(pixels):
+    asked = Ensemble(["demo"], *RUN, *OWN)
+    assert not any(weight.requires_grad for weight in asked.networks.parameters())
+    assert not any(module.training for module in asked.networks.modules())
+    assert not asked.probabilities(pixels).requires_grad
+
+
+def test_a_network_of_other_classes_is_refused():
+    with pytest.raises(
+        SettingError, match=r"`demo` knows other classes \(10: airplane, automobile"
+    ):
+        Ensemble(["demo"], ("cat", "dog"), (3, 32, 32), *OWN)
+
+
+def test_a_snapshot_without_a_head_is_refused(tmp_path):
+    snapshot = tmp_path / "epoch.safetensors"
+    snapshot.write_bytes(DEMO.snapshots[1].read_bytes())
+    with pytest.raises(SettingError, match=r"knows other classes \(none\)"):
+        Ensemble([str(snapshot)], *RUN, *OWN)
+
+
+def test_a_network_of_another_size_is_refused(tmp_path):
+    model, path = build("seed-cnn", size=16), tmp_path / "small.safetensors"
+    small = Description(
+        "seed-cnn", 3, 16, DEMO.classes, *OWN, {"title": "x", "fingerprint": "y"}, {}
+    )
+    save_checkpoint(path, model, small)
+    assert load_checkpoint(path).description == replace(small)
+    with pytest.raises(
+        SettingError, match="is of pictures of 3 x 16 x 16, and these have 3 x 32 x"
+    ):
+        Ensemble([str(path)], *RUN, *OWN)
+
+
+def test_a_network_that_is_not_there_is_named():
+    with pytest.raises(UnknownModelError, match="no model `nobody`"):
+        Ensemble(["nobody"], *RUN, *OWN)
