@@ -254,7 +254,7 @@ def _read(name: str, text: str, before: Any) -> Any:
         if isinstance(before, bool):
             return {"true": True, "yes": True, "false": False, "no": False}[text.lower()]
         if isinstance(before, tuple):
-            kind = {"stages": float, "distil_from": str}.get(name.rpartition(".")[2], int)
+            kind = {"stages": float, "distil_from": str}.get(name, int)
             return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
         return type(before)(text)
     except (ValueError, KeyError):

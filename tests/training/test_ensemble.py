@@ -1,12 +1,10 @@
 """Distillation: what networks say together, and what becomes of a target."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from deconvviz import load
-from deconvviz.checkpoint import Description, load_checkpoint, save_checkpoint
+from deconvviz.checkpoint import Description, save_checkpoint
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.models import build
 from deconvviz.training.ensemble import Ensemble
@@ -76,11 +74,9 @@ def test_a_network_of_other_classes_is_refused():
         Ensemble(["demo"], ("cat", "dog"), (3, 32, 32), *OWN)
 
 
-def test_a_snapshot_without_a_head_is_refused(tmp_path):
-    snapshot = tmp_path / "epoch.safetensors"
-    snapshot.write_bytes(DEMO.snapshots[1].read_bytes())
+def test_a_snapshot_without_a_head_is_refused():
     with pytest.raises(SettingError, match=r"knows other classes \(none\)"):
-        Ensemble([str(snapshot)], *RUN, *OWN)
+        Ensemble([str(DEMO.snapshots[1])], *RUN, *OWN)
 
 
 def test_a_network_of_another_size_is_refused(tmp_path):
@@ -89,7 +85,6 @@ def test_a_network_of_another_size_is_refused(tmp_path):
         "seed-cnn", 3, 16, DEMO.classes, *OWN, {"title": "x", "fingerprint": "y"}, {}
     )
     save_checkpoint(path, model, small)
-    assert load_checkpoint(path).description == replace(small)
     with pytest.raises(
         SettingError, match="is of pictures of 3 x 16 x 16, and these have 3 x 32 x"
     ):

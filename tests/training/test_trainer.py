@@ -52,6 +52,21 @@ def killed_in_epoch(epoch, error, monkeypatch, after=3):
     monkeypatch.setattr(_Loop, "epoch", run_epoch)
 
 
+def whole_and_taken_up(folder, learn, monkeypatch, after=3):
+    """The checkpoint of a whole run, and that of one killed in its second epoch and taken up."""
+    whole = load_checkpoint(learn(folder / "whole").checkpoint)
+    with monkeypatch.context() as patch:
+        killed_in_epoch(2, RuntimeError("killed"), patch, after)
+        with pytest.raises(RuntimeError, match="killed"):
+            learn(folder / "cut")
+    return whole, load_checkpoint(learn(folder / "cut").checkpoint)
+
+
+def assert_same_weights(one, other):
+    for name, tensor in one.weights.items():
+        assert torch.equal(other.weights[name], tensor), name
+
+
 def test_it_learns_what_chance_cannot(tmp_path, shapes):
     done = run(tmp_path, shapes, replace(RECIPE, epochs=8, model="vgg:16,32,32", peak_rate=0.1))
     assert done.evaluation.accuracy > 2 / len(shapes[0].classes)
@@ -91,14 +106,10 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
     ],
 )
 def test_a_killed_run_goes_on_to_bit_equal_weights(tmp_path, shapes, monkeypatch, recipe):
-    whole = load_checkpoint(run(tmp_path / "whole", shapes, recipe).checkpoint)
-    with monkeypatch.context() as patch:
-        killed_in_epoch(2, RuntimeError("killed"), patch)
-        with pytest.raises(RuntimeError, match="killed"):
-            run(tmp_path / "cut", shapes, recipe)
-    taken_up = load_checkpoint(run(tmp_path / "cut", shapes, recipe).checkpoint)
-    for name, tensor in whole.weights.items():
-        assert torch.equal(taken_up.weights[name], tensor), name
+    def learn(folder):
+        return run(folder, shapes, recipe)
+
+    assert_same_weights(*whole_and_taken_up(tmp_path, learn, monkeypatch))
     assert [line["epoch"] for line in read_metrics(tmp_path / "cut")] == [1, 2, 3]
 
 
@@ -237,14 +248,7 @@ def test_a_killed_run_with_decoder_and_teacher_goes_on_to_bit_equal_weights(
     def learn(folder):
         return train(SEMI, few, test, folder, unlabelled=more, progress=False)
 
-    whole = load_checkpoint(learn(tmp_path / "whole").checkpoint)
-    with monkeypatch.context() as patch:
-        killed_in_epoch(2, RuntimeError("killed"), patch, after=1)
-        with pytest.raises(RuntimeError, match="killed"):
-            learn(tmp_path / "cut")
-    taken_up = load_checkpoint(learn(tmp_path / "cut").checkpoint)
-    for name, tensor in whole.weights.items():
-        assert torch.equal(taken_up.weights[name], tensor), name
+    assert_same_weights(*whole_and_taken_up(tmp_path, learn, monkeypatch, after=1))
     assert {"reconstruction_error", "consistency"} <= read_metrics(tmp_path / "cut")[0].keys()
 
 
@@ -264,13 +268,12 @@ def test_a_killed_run_that_learns_from_others_goes_on_to_bit_equal_weights(
     tmp_path, shapes, elders, monkeypatch
 ):
     recipe = replace(RECIPE, distil_from=elders, label_smoothing=0.0, mixup=0.2)
-    whole = load_checkpoint(run(tmp_path / "whole", shapes, recipe).checkpoint)
-    with monkeypatch.context() as patch:
-        killed_in_epoch(2, RuntimeError("killed"), patch)
-        with pytest.raises(RuntimeError, match="killed"):
-            run(tmp_path / "cut", shapes, recipe)
-    taken_up = load_checkpoint(run(tmp_path / "cut", shapes, recipe).checkpoint)
-    assert all(torch.equal(taken_up.weights[name], value) for name, value in whole.weights.items())
+
+    def learn(folder):
+        return run(folder, shapes, recipe)
+
+    whole, taken_up = whole_and_taken_up(tmp_path, learn, monkeypatch)
+    assert_same_weights(whole, taken_up)
     digests = [load_checkpoint(name).sha256 for name in elders]
     assert whole.description.training["ensemble"] == digests
     assert digests[1][:12] in (tmp_path / "whole" / "model.md").read_text()
