@@ -2,9 +2,10 @@
 
     python benchmarks/train_demo.py RUNS
 
-RUNS is a folder for the two runs; a run that was stopped goes on. CIFAR-10 is found as always, by
-DECONVVIZ_DATA or in the cache. Both networks have the same seed, data, recipe and number of steps;
-the twin has a deconvolution decoder beside it.
+RUNS is a folder for the runs; a run that was stopped goes on. CIFAR-10 is found as always, by
+DECONVVIZ_DATA or in the cache. First come the networks that the demos learn from beside the labels;
+the last of them was taught itself by the two before it. The demos have the same seed, data, recipe
+and number of steps; the twin has a deconvolution decoder beside it.
 """
 
 import argparse
@@ -18,8 +19,15 @@ from deconvviz.checkpoint import load_checkpoint
 from deconvviz.files import write_atomically
 
 DEMO = Path(__file__).parent.parent / "deconvviz" / "demo"
-COMMON = ("--model", "vgg", "--data", "cifar10", "--epochs", "24", "--seed", "0", "--half")
-RUNS = {"demo": (), "demo-deconv": ("--deconv-weight", "0.3")}
+MUON = "--batch-size 512 --optimiser muon --kernel-rate 0.03 --peak-rate 0.25"
+TAUGHT = f"--model vgg {MUON} --set label_smoothing=0"
+ELDERS = {
+    "vgg": "--model vgg --epochs 24",
+    "fast": f"--model fast --epochs 50 {MUON} --set mixup=0.4",
+    "first": f"{TAUGHT} --epochs 40 --set distil_from=fast/model.safetensors,vgg/model.safetensors",
+}
+TWICE = f"{TAUGHT} --epochs 45 --set distil_from=first/model.safetensors,fast/model.safetensors"
+DEMOS = {"demo": TWICE, "demo-deconv": f"{TWICE} --deconv-weight 0.3"}
 SNAPSHOTS = (1, 2, 5, 10)  # of the demo alone: all together must stay below 16 MB
 
 
@@ -28,10 +36,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     runs = parser.parse_args().runs
-    for name, options in RUNS.items():
-        command = [sys.executable, "-m", "deconvviz", "train", "--precision", "bf16"]
-        command += [*COMMON, *options, "--out", str(runs / name)]
-        subprocess.run(command, check=True)  # noqa: S603  our own interpreter and options
+    runs.mkdir(parents=True, exist_ok=True)
+    for name, options in {**ELDERS, **DEMOS}.items():
+        command = [sys.executable, "-m", "deconvviz", "train", "--data", "cifar10", "--seed", "0"]
+        command += ["--precision", "bf16", "--half", *options.split(), "--out", name]
+        # inside RUNS, so that the records name no folder of this machine
+        subprocess.run(command, check=True, cwd=runs)  # noqa: S603  our own interpreter and options
+    for name in DEMOS:
         install(runs / name, name)
 
 

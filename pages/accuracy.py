@@ -227,8 +227,9 @@ def one_heat_map(
 def two_networks() -> None:
     """The demo and its twin: one pair, looked at closely."""
     st.markdown(
-        "The two networks that come with the app: the same recipe, but the twin also had to give "
-        "the picture back from its features, through a deconvolution decoder."
+        "The two networks that come with the app: the same recipe, and the same two networks that "
+        "they learned from beside the labels, but the twin also had to give the picture back "
+        "from its features, through a deconvolution decoder."
     )
     records: dict[str, Record] = {name: record(ui.bundle(name)) for name in DEMOS}
     ink = ui.ink()

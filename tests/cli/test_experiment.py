@@ -80,7 +80,7 @@ def test_depth_of_chosen_layers(tmp_path):
     ("name", "words", "says"),
     [
         ("filters", [], "32 kernels of stage1.conv1"),
-        ("evolution", ["--layer", "stage1.relu2", "--units", 2], "from 10 to 24"),
+        ("evolution", ["--layer", "stage1.relu2", "--units", 2], "from 10 to 45"),
         ("invariance", ["--layer", "head", "--angles", "0,45", "--shifts=-3"], "(-3 to -3) head"),
     ],
 )

@@ -68,7 +68,7 @@ def die(conv):
 
 
 def test_columns_are_the_snapshots_and_then_the_network(found):
-    assert found.epochs == (1, 2, 5, 10, 24)
+    assert found.epochs == (1, 2, 5, 10, 45)
     assert [history.layer for history in found.histories] == LAYERS
 
 
@@ -126,7 +126,7 @@ def test_it_is_saved_with_all_units_in_numbers(found, tmp_path):
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
     assert len(told["layers"][LAYERS[1]]["strongest picture"]) == 224
-    assert told["layers"][LAYERS[1]]["units settled by epoch"]["24"] == 1
+    assert told["layers"][LAYERS[1]]["units settled by epoch"]["45"] == 1
     assert picture.stat().st_size > 10_000
 
 
