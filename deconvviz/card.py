@@ -62,7 +62,8 @@ def _recipe(d: Description) -> str:
     if "recipe" not in d.training:
         return ""
     settings = ", ".join(f"{k} {v}" for k, v in d.training["recipe"].items())
-    return f"## How it was trained\n\n{settings}.\n\n{_ensemble(d)}{_decoder(d)}"
+    paragraphs = ["## How it was trained", f"{settings}.", _ensemble(d), _decoder(d)]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
 def _ensemble(d: Description) -> str:
@@ -74,7 +75,7 @@ def _ensemble(d: Description) -> str:
         return ""
     return (
         f"{recipe['distil_share']:.0%} of every target was the mean of the class probabilities "
-        f"that {networks} gave the same view of the picture; the rest was its label.\n\n"
+        f"that {networks} gave the same view of the picture; the rest was its label."
     )
 
 
@@ -85,7 +86,7 @@ def _decoder(d: Description) -> str:
         return ""
     return (
         "Beside the classifier a deconvolution decoder was trained to give the picture back from "
-        f"the last stage's features, weight {weight} of its mean squared error; it is not stored.\n"
+        f"the last stage's features, weight {weight} of its mean squared error; it is not stored."
     )
 
 
