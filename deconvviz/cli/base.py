@@ -32,7 +32,9 @@ app = typer.Typer(
 
 Data = Annotated[
     str,
-    typer.Option(help="cifar10, cifar100, mnist, fashion-mnist, folder, photos or shapes."),
+    typer.Option(
+        help="cifar10, cifar100, mnist, fashion-mnist, photos20, folder, photos or shapes."
+    ),
 ]
 DataDir = Annotated[
     Path | None, typer.Option(help="Where the pictures are; else DECONVVIZ_DATA, else the cache.")

@@ -1,5 +1,6 @@
 """`deconvviz train`, `decode` and `evaluate`."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,7 @@ def train(
     model: Annotated[
         str,
         typer.Option(
-            help="A network: vgg, fast, seed-cnn, ddnet, deconv-mnist, tutorial-cnn or "
+            help="A network: vgg, fast, zf, seed-cnn, ddnet, deconv-mnist, tutorial-cnn or "
             "plain:WIDTHS."
         ),
     ] = "vgg",
@@ -82,7 +83,7 @@ def train(
     their labels. Under `torchrun --nproc-per-node N -m deconvviz train …` N processes share each
     batch.
     """
-    from deconvviz.data import held_out, labelled, load_dataset
+    from deconvviz.data import AUGMENTATIONS, held_out, labelled, load_dataset
     from deconvviz.peers import Peers
     from deconvviz.training import Recipe, changed
     from deconvviz.training import train as run
@@ -104,6 +105,8 @@ def train(
         precision=precision,
         half=half,
     )
+    if data in AUGMENTATIONS:
+        recipe = replace(recipe, augmentation=AUGMENTATIONS[data])
     recipe = changed(recipe, _options(option or []))
     pictures = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
     training = pictures("train")

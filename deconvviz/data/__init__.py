@@ -8,11 +8,12 @@ from deconvviz.data.augment import Augmentation, normalise
 from deconvviz.data.cache import cache_folder
 from deconvviz.data.dataset import Dataset, held_out, joined
 from deconvviz.data.labels import labelled, with_label_noise
-from deconvviz.data.registry import LOADERS, PUBLISHED, load_dataset
+from deconvviz.data.registry import AUGMENTATIONS, LOADERS, PUBLISHED, load_dataset
 from deconvviz.data.request import Loader, Request
 from deconvviz.data.shapes import draw_shapes
 
 __all__ = [
+    "AUGMENTATIONS",
     "LOADERS",
     "PUBLISHED",
     "Augmentation",

@@ -17,6 +17,7 @@ from deconvviz.errors import DataError, SettingError
 __all__ = ["Augmentation", "normalise", "rotate"]
 
 _MOST = {"crop": math.inf, "cutout": math.inf, "rotation": 180, "randaugment": 30}
+_TRIES = 10  # random crops drawn before one that fits is made to fit
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Augmentation:
             no statistics of the data set. 0 switches it off.
         rotation: degrees by which a picture may be turned, each way, as `rotate` does it. 0
             switches it off.
+        crop_scale: smallest share of a picture's area that a random crop keeps; the crop is then
+            enlarged to the whole picture's size (Szegedy et al. 2015, arXiv:1409.4842). 1 keeps all
+            of the area.
+        crop_ratio: largest aspect ratio of such a crop, which varies from its inverse up; 1 leaves
+            the aspect alone. With both at 1 there are no such crops.
         randaugment: magnitude, 1 to 30, of RandAugment (Cubuk et al. 2019, arXiv:1909.13719): two
             random operations such as shear, contrast and posterize. 0 switches it off. It takes one
             picture after the other, 0.7 ms for one of 32 pixels on one core of a CPU: 20 times what
@@ -46,6 +52,8 @@ class Augmentation:
     cutout: int = 0
     rotation: float = 0.0
     randaugment: int = 0
+    crop_scale: float = 1.0
+    crop_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         for name, most in _MOST.items():
@@ -55,6 +63,10 @@ class Augmentation:
                 kind = "a number" if name == "rotation" else "a whole number"
                 limit = "0 or more" if most == math.inf else f"from 0 to {most}"
                 raise SettingError(f"{name} {value} cannot be; it is {kind}, {limit}")
+        if not 0 < self.crop_scale <= 1:
+            raise SettingError(f"crop_scale must be in (0, 1], got {self.crop_scale}")
+        if not 1 <= self.crop_ratio < math.inf:
+            raise SettingError(f"crop_ratio must be >= 1, got {self.crop_ratio}")
 
     def __call__(
         self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None = None
@@ -81,6 +93,8 @@ class Augmentation:
         """All but cutout; its arguments are those of a call."""
         # What is switched off draws nothing: a recipe gives what it gave before there was more.
         images = self._shift_and_flip(images, generator, mirrored)
+        if self.crop_scale < 1 or self.crop_ratio > 1:
+            images = _resized(images, self._crops(images, generator))
         if self.rotation:
             images = rotate(images, self._angles(images, generator))
         return self._randaugment(images, generator) if self.randaugment else images
@@ -107,6 +121,24 @@ class Augmentation:
             columns = torch.where(mirrored.view(-1, 1).bool(), columns.flip(1), columns)
         source = (rows[:, :, None] * width + columns[:, None, :]).view(batch, 1, height * width)
         return images.flatten(2).gather(2, source.expand(-1, channels, -1)).view(images.shape)
+
+    def _crops(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, 4): height, width, centre's y and x of random crops, as shares of the picture.
+
+        Area is uniform and the ratio log-uniform, as in torchvision's RandomResizedCrop; of a few
+        draws the first that fits is taken, else one cut down to the picture.
+        """
+        batch = len(images)
+        draws = torch.rand(4, _TRIES, batch, generator=generator, device=generator.device)
+        area = self.crop_scale + (1 - self.crop_scale) * draws[0]
+        root = (math.log(self.crop_ratio) * (2 * draws[1] - 1) / 2).exp()
+        sides = torch.stack([area.sqrt() / root, area.sqrt() * root])  # (2, tries, B)
+        fits = (sides <= 1).all(0)
+        first = fits.int().argmax(0)  # the first draw where none fits
+        chosen = sides[:, first, torch.arange(batch)].clamp(max=1)
+        places = draws[2:, first, torch.arange(batch)]
+        centres = chosen / 2 + places * (1 - chosen)
+        return torch.cat([chosen, centres]).T.to(images.device)
 
     def _angles(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) degrees, uniform in ±`rotation`."""
@@ -136,6 +168,24 @@ class Augmentation:
         start = centre - self.cutout // 2
         position = torch.arange(length, device=centre.device)
         return (position >= start) & (position < start + self.cutout)
+
+
+def _resized(images: Tensor, crops: Tensor) -> Tensor:
+    """Crops of pictures enlarged to the pictures' size, interpolated bilinearly.
+
+    Args:
+        images: (B, C, H, W), uint8 or float.
+        crops: (B, 4): height, width, centre's y and x, as shares of the picture.
+    """
+    floats = images if images.is_floating_point() else images.float()
+    height, width, y, x = crops.to(floats).T
+    none = torch.zeros_like(x)
+    theta = torch.stack([width, none, 2 * x - 1, none, height, 2 * y - 1], dim=1).view(-1, 2, 3)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    cut = functional.grid_sample(
+        floats, grid, "bilinear", padding_mode="border", align_corners=False
+    )
+    return cut if images.is_floating_point() else cut.round().to(images.dtype)
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:

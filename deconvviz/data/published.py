@@ -17,6 +17,8 @@ from deconvviz.errors import DataError
 
 __all__ = ["Published"]
 
+_LOSSLESS = {".bmp", ".png", ".tif", ".tiff"}  # a copy in these has the original pixels
+
 
 @dataclass(frozen=True)
 class Published:
@@ -25,7 +27,8 @@ class Published:
     Attributes:
         name: As `load_dataset` knows it, and the folder that it may lie in.
         title: Its name for people.
-        door: Its name in torchvision, which reads and downloads the original files.
+        door: Its name in torchvision, which reads and downloads the original files; None where
+            torchvision has it not: it then comes as class folders, of any size.
         files: The folder of the original files, below the one that torchvision is given.
         form: (C, H, W) of its pictures.
         classes: Their names, in its own order.
@@ -36,8 +39,8 @@ class Published:
 
     name: str
     title: str
-    door: str
-    files: PurePosixPath
+    door: str | None
+    files: PurePosixPath | None
     form: tuple[int, int, int]
     classes: tuple[str, ...]
     pictures: Mapping[str, int]
@@ -59,14 +62,15 @@ class Published:
                 return self._load_original(home, request)
             if self.as_folders and self._has_own_folders(place / "train"):
                 return self._load_class_folders(place, request)
-        if request.download:
+        if request.download and self.door:
             home = request.data_dir or cache_folder() / self.name
             return self._load_original(home, request)
         looked = ", ".join(str(root) for root in _roots(request))
-        forms = f"{self.files} or train/CLASS/*.png" if self.as_folders else str(self.files)
+        forms = [str(self.files)] * bool(self.files) + ["train/CLASS/*.png"] * self.as_folders
         raise DataError(
-            f"{self.title} was not found in {looked}; download it (--download), or name a folder "
-            f"with {forms} in --data-dir or DECONVVIZ_DATA"
+            f"{self.title} was not found in {looked}; "
+            + ("download it (--download), or " if self.door else "")
+            + f"name a folder with {' or '.join(forms)} in --data-dir or DECONVVIZ_DATA"
         )
 
     def _check(self, request: Request) -> None:
@@ -74,7 +78,7 @@ class Published:
         if request.split not in self.pictures:
             raise DataError(f"{self.title} has no split `{request.split}`; it has train and test")
         side = self.form[-1]
-        if request.size not in (None, side):
+        if self.door and request.size not in (None, side):
             raise DataError(
                 f"{self.title}'s pictures are {side} pixels wide, not {request.size}; "
                 "leave the size out, or load class folders of another size as `folder`"
@@ -87,6 +91,8 @@ class Published:
 
     def _home(self, place: Path) -> Path | None:
         """The folder to give to torchvision, where `place` is it or one on the way to the files."""
+        if self.files is None:
+            return None
         parts = self.files.parts
         for depth in range(len(parts) + 1):
             if depth and place.parts[-depth:] != parts[:depth]:
@@ -104,6 +110,8 @@ class Published:
         return not names or not names.isdisjoint(self.classes)
 
     def _load_original(self, home: Path, request: Request) -> Dataset:
+        assert self.door
+        assert self.files
         pixels, targets = _torchvision.published(
             self.door, home, train=request.split == "train", download=request.download
         )
@@ -134,8 +142,8 @@ class Published:
             )
         dataset = decode_folders(folders, self._folder_title(folders, request.split), request)
         height, width = dataset.images.shape[-2:]
-        if (height, width) != self.form[1:]:
-            side = self.form[-1]
+        side = request.size or self.form[-1]
+        if (height, width) != (side, side):
             raise DataError(
                 f"{folders.root} holds pictures of {width}x{height}, and {self.title}'s are "
                 f"{side}x{side}; load them as `folder`"
@@ -144,10 +152,11 @@ class Published:
 
     def _folder_title(self, folders: ClassFolders, split: str) -> str:
         kinds = {Path(file).suffix.lower().replace(".jpg", ".jpeg") for file in folders.files}
-        kind = kinds.pop()[1:].upper() if len(kinds) == 1 else "mixed"
+        kind = kinds.copy().pop()[1:].upper() if len(kinds) == 1 else "mixed"
+        copy = "" if self.door is None or kinds <= _LOSSLESS else f", {kind} copy"
         whole, there = self.pictures[split], len(folders.files)
         part = "" if there == whole else f", {there} of {whole} pictures"
-        return f"{self.title}, {kind} copy{part}"
+        return f"{self.title}{copy}{part}"
 
 
 def _roots(request: Request) -> list[Path]:

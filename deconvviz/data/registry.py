@@ -4,18 +4,20 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from deconvviz.data.augment import Augmentation
 from deconvviz.data.cifar10 import CIFAR10
 from deconvviz.data.cifar100 import CIFAR100
 from deconvviz.data.dataset import Dataset, joined
 from deconvviz.data.folders import load_folder
 from deconvviz.data.mnist import FASHION_MNIST, MNIST
 from deconvviz.data.photos import load_photos
+from deconvviz.data.photos20 import load_photos20
 from deconvviz.data.request import Loader, Request
 from deconvviz.data.shapes import load_shapes
 from deconvviz.errors import DataError
 from deconvviz.images import MIN_SIDE
 
-__all__ = ["LOADERS", "PUBLISHED", "load_dataset"]
+__all__ = ["AUGMENTATIONS", "LOADERS", "PUBLISHED", "load_dataset"]
 
 PUBLISHED = {
     "cifar10": CIFAR10,
@@ -27,11 +29,18 @@ PUBLISHED = {
 
 LOADERS: dict[str, Loader] = {
     **{name: one.load for name, one in PUBLISHED.items()},
+    "photos20": load_photos20,
     "folder": load_folder,
     "photos": load_photos,
     "shapes": load_shapes,
 }
 """Every data set that `load_dataset` knows. A further one joins by its line here."""
+
+AUGMENTATIONS = {"photos20": Augmentation(crop=0, crop_scale=0.35, crop_ratio=4 / 3)}
+"""What training does to the pictures of a set by default, where it is not the common default.
+
+photos20 was squashed to squares from photographs of 4:3 and 3:4, so that its crops vary in aspect.
+"""
 
 
 def load_dataset(
@@ -48,9 +57,9 @@ def load_dataset(
     """Load one split of a named data set.
 
     Args:
-        name: "cifar10" or "cifar100"; "mnist" or "fashion-mnist"; "folder", class folders of a
-            person's own; "photos", tiles of the photographs inside scikit-image; or "shapes", drawn
-            here. The last two need no files.
+        name: "cifar10" or "cifar100"; "mnist" or "fashion-mnist"; "photos20"; "folder", class
+            folders of a person's own; "photos", tiles of the photographs inside scikit-image; or
+            "shapes", drawn here. The last two need no files.
         split: "train", "test", or "all", which is both, the training pictures first. A folder may
             also have "val"; one that is divided into such splits has no "all".
         data_dir: where the pictures are; a published set is else looked for in the folder that

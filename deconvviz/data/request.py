@@ -1,7 +1,7 @@
 """What a caller asks of a loader."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deconvviz.data.dataset import Dataset
@@ -24,6 +24,10 @@ class Request:
     def channels_or(self, own: int) -> int:
         """The channels that were asked for, or else the `own` ones of the data set."""
         return own if self.channels is None else self.channels
+
+    def of(self, split: str) -> "Request":
+        """The same request of another split."""
+        return replace(self, split=split)
 
 
 Loader = Callable[[Request], Dataset]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from deconvviz.data import Dataset, normalise
 from deconvviz.peers import Peers
+from deconvviz.training.adversary import random_directions
 from deconvviz.training.losses import blended
 from deconvviz.training.recipe import Recipe
 
@@ -25,6 +26,7 @@ class Batch(NamedTuple):
         second: Another view of the same N pictures, never blended; None without a teacher.
         whole: `images` without noise and, where a decoder is to fill them, with the parts that are
             hidden; None where they are no others.
+        directions: Random displacements of `images` for an adversary that wants them.
     """
 
     progress: float
@@ -32,6 +34,7 @@ class Batch(NamedTuple):
     targets: Tensor
     second: Tensor | None = None
     whole: Tensor | None = None
+    directions: Tensor | None = None
 
 
 class Feed:
@@ -70,8 +73,11 @@ class Feed:
         """The batches of an epoch, counted from 1; of each, this process's part."""
         recipe, total = self.recipe, self.steps
         seed = recipe.seed * 100_003 + epoch
-        # of pictures with labels, of others, of second views, of noise: all private to this run
-        own, others, again, loud = (_generator(seed + i * 2**40, self.device) for i in range(4))
+        # of pictures with labels, of others, of second views, of noise, of an adversary: all
+        # private to this run
+        own, others, again, loud, hostile = (
+            _generator(seed + i * 2**40, self.device) for i in range(5)
+        )
         shares = Random(seed)  # noqa: S311  of blended pictures, which are no secret
         order = _order(len(self.data), total * recipe.batch_size, own)
         count = recipe.unlabelled_batch
@@ -89,7 +95,9 @@ class Feed:
             whole = seen[1] if self.fills else given if recipe.noise else None
             progress = ((epoch - 1) * total + step + 1) / (total * recipe.epochs)
             second = seen[-1] if self.teaches else None
-            yield Batch(progress, self._noisy(given, loud), targets, second, whole)
+            noisy = self._noisy(given, loud)
+            directions = self._directions(noisy[: len(targets)], hostile)
+            yield Batch(progress, noisy, targets, second, whole, directions)
 
     def _mirrored(self, index: Tensor, epoch: int) -> Tensor | None:
         """Which pictures are mirrored in this pass; drawn anew where an epoch is no pass."""
@@ -125,6 +133,13 @@ class Feed:
         shape = (len(images) * self.peers.size, *images.shape[1:])
         noise = torch.randn(shape, generator=generator, device=images.device)
         return images + self.recipe.noise * self._mine(noise)
+
+    def _directions(self, images: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Random displacements of pictures with labels; each process draws those of all."""
+        if not self.recipe.adversary.needs_random:
+            return None
+        shape = (len(images) * self.peers.size, *images.shape[1:])
+        return self._mine(random_directions(shape, self.recipe.adversary, generator))
 
     def _blended(self, images: Tensor, labels: Tensor, shares: Random) -> tuple[Tensor, Tensor]:
         """Pictures with labels blended in pairs, where that is asked for, and all their targets."""

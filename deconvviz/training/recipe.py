@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from deconvviz.data import Augmentation
 from deconvviz.errors import SettingError
+from deconvviz.training.adversary import Adversary
 from deconvviz.training.losses import LOSSES
 from deconvviz.training.regulariser import Design
 
@@ -90,6 +91,8 @@ class Recipe:
         noise: Deviation of Gaussian noise on the pictures that are learnt from, in normalised
             units. A decoder is to give them back without it, and BatchNorm's running statistics
             are of the pictures without it.
+        adversary: Attack on each labelled picture before the network learns from it. Both the
+            network and a decoder are given the attacked picture.
         deconv_weight: Of the reconstruction error of a deconvolution decoder beside the
             classification loss; 0 trains the classifier alone.
         decoder: What decoder, and what its reconstructions are compared with.
@@ -130,6 +133,7 @@ class Recipe:
     distil_from: tuple[str, ...] = ()
     distil_share: float = 0.75
     noise: float = 0.0
+    adversary: Adversary = field(default_factory=Adversary)
     deconv_weight: float = 0.0
     decoder: Design = field(default_factory=Design)
     decoder_rate: float = 1.0

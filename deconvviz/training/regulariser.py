@@ -223,14 +223,14 @@ class _Tied(nn.Module):
 
 
 def _unpool(signal: Tensor, pool: Pooled) -> Tensor:
-    kernel = pool.size[-1] // signal.shape[-1]
-    size = list(pool.size[-2:])
-    return functional.max_unpool2d(signal, pool.switches, [kernel, kernel], output_size=size)
+    """Each value back at its switch; the values of overlapping windows add up there."""
+    empty = signal.new_zeros(pool.size).flatten(2)
+    return empty.scatter_add(2, pool.switches.flatten(2), signal.flatten(2)).view(pool.size)
 
 
 def _spread(signal: Tensor, pool: nn.MaxPool2d | nn.AvgPool2d) -> Tensor:
     """Every value at all the places it may have come from, or is the mean of."""
-    side = int(pool.kernel_size)  # type: ignore[arg-type]  # one number in all our networks
+    side = int(pool.stride)  # type: ignore[arg-type]  # one number in all our networks
     return functional.interpolate(signal, scale_factor=side)
 
 

@@ -32,10 +32,11 @@ def decorrelated_start(model: nn.Module, images: Tensor) -> None:
 
 
 def _patch_components(images: Tensor, kernel: tuple[int, ...]) -> Tensor:
-    """Unit-length principal components of all patches, (C*h*w, C, h, w), strongest first."""
+    """Unit-length principal components of many patches, (C*h*w, C, h, w), strongest first."""
     height, width = kernel
     channels = images.shape[1]
-    patches = nn.functional.unfold(images.contiguous(), (height, width))
+    stride = max(1, images.shape[-1] // 32)  # neighbouring patches of large pictures are alike
+    patches = nn.functional.unfold(images.contiguous(), (height, width), stride=stride)
     flat = patches.permute(0, 2, 1).reshape(-1, channels * height * width)
     vectors: Tensor = torch.linalg.eigh(torch.cov(flat.T.double())).eigenvectors
     return vectors.flip(1).T.reshape(-1, channels, height, width)

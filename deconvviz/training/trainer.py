@@ -28,6 +28,7 @@ from deconvviz.files import write_atomically
 from deconvviz.models import build
 from deconvviz.peers import Peers
 from deconvviz.progress import Progress
+from deconvviz.training.adversary import attack
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.ensemble import Ensemble
 from deconvviz.training.evaluate import Evaluation, evaluate
@@ -172,7 +173,7 @@ class _Loop:
             torch.manual_seed(recipe.seed)
             classes = len(training.classes)
             model = build(recipe.model, channels=channels, classes=classes, size=width)
-            decorrelated_start(model, self.normalised(training.images[:2000]).cpu())
+            decorrelated_start(model, self.normalised(_sample(training.images)).cpu())
             objective = Objective(model, size, recipe)
         self.parts = objective.to(device).to(memory_format=torch.channels_last)
         self.model = model
@@ -288,7 +289,8 @@ class _Loop:
                 targets = self.ensemble.targets(batch.images, targets, share)
             if self.teacher and batch.second is not None:
                 taught = self.teacher.probabilities(batch.second)
-            terms = Terms(*self.shared(batch.images, targets, taught, batch.whole))
+            images = self.attacked(batch, targets)
+            terms = Terms(*self.shared(images, targets, taught, batch.whole))
         self.parts.zero_grad()
         torch.autograd.backward(self.parts.total(terms, batch.progress))
         set_pace(self.optimisers, self.recipe.pace(batch.progress))
@@ -302,6 +304,27 @@ class _Loop:
         if self.peers.size > 1:
             distributed.all_reduce(found)
         return found / self.peers.size
+
+    def attacked(self, batch: Batch, targets: Tensor) -> Tensor:
+        """The batch's pictures, those with labels changed by the adversary where there is one."""
+        adversary = self.recipe.adversary
+        radius = adversary.radius_at(batch.progress)
+        if not radius:
+            return batch.images
+        labelled = len(targets)
+        changed = attack(
+            self.model,
+            batch.images[:labelled],
+            targets,
+            self.mean,
+            self.std,
+            adversary,
+            radius=radius,
+            directions=batch.directions,
+        )
+        if labelled == len(batch.images):
+            return changed
+        return torch.cat([changed, batch.images[labelled:]])
 
     def record(self, epoch: int, terms: Terms) -> None:
         """Write the epoch's line of metrics, and what a resume needs."""
@@ -425,6 +448,13 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
         except ValueError:
             break
     return metrics
+
+
+def _sample(images: Tensor) -> Tensor:
+    """Pictures from all over a data set, which may be sorted by class: 2000 of 32 x 32 pixels."""
+    height, width = images.shape[-2:]
+    count = min(2000, len(images), max(1, 2**21 // (height * width)))
+    return images[torch.linspace(0, len(images) - 1, count).long()]
 
 
 def _shared(parts: Objective, peers: Peers, device: torch.device) -> nn.Module:

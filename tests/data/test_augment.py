@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from torchvision.transforms import RandomResizedCrop
 
 from deconvviz.data import Augmentation, augment, draw_shapes, normalise
 from deconvviz.data.augment import rotate
@@ -249,3 +250,44 @@ def test_normalise_leaves_its_input_alone_and_takes_any_number_of_channels():
     result = normalise(floats, (0.5,) * 5, (0.1,) * 5, torch.contiguous_format)
     assert torch.equal(floats, before)
     assert result.is_contiguous()
+
+
+def test_resized_crops_are_those_that_torchvision_cuts():
+    """Of a picture whose pixels say where they are, a crop's corners say what was cut."""
+    height = width = 64
+    rows = torch.arange(height).view(1, 1, -1, 1).expand(4000, 1, height, width).float()
+    columns = torch.arange(width).view(1, 1, 1, -1).expand(4000, 1, height, width).float()
+    vary = Augmentation(crop=0, flip=False, crop_scale=0.25, crop_ratio=4 / 3)
+    cut = vary(torch.cat([rows, columns], dim=1), generator())
+    # between neighbouring pixels of the result, how far apart they were in the picture
+    tall = (cut[:, 0, 40, 30] - cut[:, 0, 20, 30]) / 20
+    wide = (cut[:, 1, 30, 40] - cut[:, 1, 30, 20]) / 20
+    area, ratio = tall * wide, wide / tall
+    assert area.min() > 0.24
+    assert area.max() < 1.01
+    assert ratio.min() > 0.74
+    assert ratio.max() < 1.34
+    picture = torch.zeros(3, 1000, 1000)
+    peers = [RandomResizedCrop.get_params(picture, [0.25, 1.0], [3 / 4, 4 / 3]) for _ in cut]
+    areas = torch.tensor([h * w for _, _, h, w in peers]) / 1e6
+    assert abs(area.mean() - areas.mean()) < 0.02
+    assert abs(area.std() - areas.std()) < 0.02
+    assert abs(ratio.log().mean()) < 0.01
+    assert cut.min() >= 0
+    assert cut.max() <= 63
+
+
+def test_a_resized_crop_of_everything_is_the_picture_and_an_aspect_alone_changes_one_side():
+    images = draw_shapes(8, size=24).images
+    torch.testing.assert_close(
+        augment._resized(images, torch.tensor([[1, 1, 0.5, 0.5]] * 8)), images
+    )
+    squeezed = Augmentation(crop=0, flip=False, crop_ratio=2.0)(images, generator())
+    assert squeezed.shape == images.shape
+    assert not torch.equal(squeezed, images)
+
+
+@pytest.mark.parametrize("wrong", [{"crop_scale": 0.0}, {"crop_scale": 1.5}, {"crop_ratio": 0.5}])
+def test_a_resized_crop_that_cannot_be_is_refused(wrong):
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        Augmentation(**wrong)

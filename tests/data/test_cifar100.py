@@ -35,7 +35,7 @@ def test_class_folders_may_have_one_that_is_called_train(tmp_path):
     write_folders(tmp_path / "train", pictures)
     dataset = load(data_dir=tmp_path)
     assert torch.equal(dataset.images, pictures.images)
-    assert dataset.title == "CIFAR-100, PNG copy, 100 of 50000 pictures"
+    assert dataset.title == "CIFAR-100, 100 of 50000 pictures"
     (tmp_path / "train" / "train").rename(tmp_path / "train" / "tram")
     with pytest.raises(DataError, match="CIFAR-100's 100 class folders: missing train, unexpected"):
         load(data_dir=tmp_path)

@@ -76,7 +76,7 @@ def test_class_folders_of_another_set_are_passed_over(tmp_path, read, cache, mon
         TWO.load(request())
     own = Dataset(pictures, torch.arange(4) % 2, TWO.classes, "")
     write_folders(cache / "two" / "train", own)
-    assert TWO.load(request()).title == "Two, PNG copy"
+    assert TWO.load(request()).title == "Two"
     assert read == []
     write_folders(tmp_path / "other" / "train", own)
     with pytest.raises(DataError, match="Two's 2 class folders: missing none, unexpected down, up"):

@@ -16,6 +16,7 @@ from deconvviz.errors import CheckpointError, DataError, DivergedError, SettingE
 from deconvviz.models import build
 from deconvviz.peers import Peers
 from deconvviz.training import Design, Recipe, evaluate, read_metrics, train
+from deconvviz.training.adversary import Adversary
 from deconvviz.training.trainer import _Loop
 
 RECIPE = Recipe(
@@ -103,6 +104,7 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
         RECIPE,
         replace(RECIPE, model="vgg:8,16,16", deconv_weight=0.3),
         replace(RECIPE, model="fast:8,16,16", optimiser="muon", kernel_rate=0.03),
+        replace(RECIPE, adversary=Adversary(0.5, steps=2, random_start=True, delay=0.4)),
     ],
 )
 def test_a_killed_run_goes_on_to_bit_equal_weights(tmp_path, shapes, monkeypatch, recipe):
