@@ -21,9 +21,9 @@ from report import made, markdown, seconds, write_section
 
 import deconvviz as dv
 from deconvviz.atlas import build_atlas
-from deconvviz.bundle import Bundle
-from deconvviz.data import Dataset, load_dataset
 from deconvviz.errors import DataError
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import Dataset, load_dataset
 
 BLOCK = 64  # pictures a forward pass, as in the sweep of this network
 FIRST = 2048  # pictures, in turns

@@ -17,9 +17,9 @@ from PIL import Image
 from deconvviz import Bundle, Deconvnet, load
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.errors import CheckpointError
-from deconvviz.figures import Pixels, contact_sheet, crop, figure_png
-from deconvviz.files import write_atomically
-from deconvviz.images import display, display_caption, photograph
+from deconvviz.io.files import write_atomically
+from deconvviz.io.images import display, display_caption, photograph
+from deconvviz.plots.figures import Pixels, contact_sheet, crop, figure_png
 
 FAMILIES = (
     *("alexnet", "vgg16", "vgg11_bn", "resnet18", "resnext50_32x4d", "wide_resnet50_2"),

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from deconvviz.bundle import Bundle
 from deconvviz.deconv import Deconvnet, Recording
-from deconvviz.figures import Box, GalleryRow, Pixels, crop, figure_png, framed, gallery
-from deconvviz.images import PHOTOGRAPHS, display, limit_side, photograph
-from deconvviz.zoo import load
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.images import PHOTOGRAPHS, display, limit_side, photograph
+from deconvviz.io.zoo import load
+from deconvviz.plots.figures import Box, GalleryRow, Pixels, crop, figure_png, framed, gallery
 
 SIDE = 320  # pixels, the longest side at which photographs go through the layers
 PICTURES = ("cat", "rocket", "coffee")

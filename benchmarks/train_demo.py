@@ -14,9 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deconvviz.card import card
-from deconvviz.checkpoint import load_checkpoint
-from deconvviz.files import write_atomically
+from deconvviz.io.card import card
+from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.io.files import write_atomically
 
 DEMO = Path(__file__).parent.parent / "deconvviz" / "demo"
 MUON = "--batch-size 512 --optimiser muon --kernel-rate 0.03 --peak-rate 0.25"

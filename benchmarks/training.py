@@ -35,8 +35,8 @@ from torch.utils.data import DataLoader
 from torchvision import __version__ as torchvision_version
 from torchvision import transforms
 
-from deconvviz.data import Augmentation, Dataset, load_dataset
 from deconvviz.errors import DataError
+from deconvviz.io.data import Augmentation, Dataset, load_dataset
 from deconvviz.models import MODELS, build, vgg
 from deconvviz.training import Recipe, read_metrics, train
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deconvviz.atlas import Atlas, build_atlas, load_atlas
-    from deconvviz.bundle import Bundle
     from deconvviz.deconv import Deconvnet, Layer, Projection, Recording, Selection
     from deconvviz.errors import DeconvvizError
-    from deconvviz.zoo import load
+    from deconvviz.io.bundle import Bundle
+    from deconvviz.io.zoo import load
 
 __version__ = "0.1.0"
 
@@ -42,8 +42,8 @@ _HOMES = {
     "Atlas": "deconvviz.atlas",
     "build_atlas": "deconvviz.atlas",
     "load_atlas": "deconvviz.atlas",
-    "Bundle": "deconvviz.bundle",
-    "load": "deconvviz.zoo",
+    "Bundle": "deconvviz.io.bundle",
+    "load": "deconvviz.io.zoo",
     "DeconvvizError": "deconvviz.errors",
 }
 

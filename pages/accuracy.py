@@ -6,14 +6,15 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from deconvviz import ui
-from deconvviz.figures import confusion_matrix, learning_curves, per_class_accuracy
-from deconvviz.study import Report, Sweep, figures
+from deconvviz.io.zoo import DEMOS
+from deconvviz.plots import study as figures
+from deconvviz.plots.figures import confusion_matrix, learning_curves, per_class_accuracy
+from deconvviz.study import Report, Sweep
 from deconvviz.study.cells import ACCURACY, GAP, RECONSTRUCTION, Measure
 from deconvviz.study.gradients import Gradients
 from deconvviz.study.report import ARMS, PRIMARY
 from deconvviz.ui import verdicts
 from deconvviz.ui.records import Record, conclusion, record
-from deconvviz.zoo import DEMOS
 
 POINTS = st.column_config.NumberColumn(format="%+.2f")
 SMALL = st.column_config.NumberColumn(format="%.2g")

@@ -4,9 +4,9 @@ import streamlit as st
 
 from deconvviz import ui
 from deconvviz.atlas import Units
-from deconvviz.atlas.draw import UnitSheet, grid_of, histogram_figure
 from deconvviz.deconv.rules import Rule
-from deconvviz.images import display_caption
+from deconvviz.io.images import display_caption
+from deconvviz.plots.atlas import UnitSheet, grid_of, histogram_figure
 from deconvviz.ui.explore import Network
 
 AT_ONCE = 96  # units in the grid

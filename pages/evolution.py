@@ -3,10 +3,10 @@
 import streamlit as st
 
 from deconvviz import ui
-from deconvviz.experiments import Evolution
-from deconvviz.experiments.evolution import History
-from deconvviz.figures import enlarge
-from deconvviz.images import display, display_caption
+from deconvviz.analysis import Evolution
+from deconvviz.analysis.evolution import History
+from deconvviz.io.images import display, display_caption
+from deconvviz.plots.figures import enlarge
 
 UNITS = 60  # in the grid
 PICTURES = 300  # of the tiles, at most

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from deconvviz import ui
-from deconvviz.figures import enlarge, mosaic
-from deconvviz.images import PHOTOGRAPHS, display, display_caption, photograph
+from deconvviz.io.images import PHOTOGRAPHS, display, display_caption, photograph
+from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.ui.explore import Network, Sight, spread
 
 CAT = PHOTOGRAPHS["cat"]

@@ -7,8 +7,8 @@ import streamlit as st
 from deconvviz import ui
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
-from deconvviz.figures import enlarge, framed, mosaic
-from deconvviz.images import Picture, display, display_caption, to_png
+from deconvviz.io.images import Picture, display, display_caption, to_png
+from deconvviz.plots.figures import enlarge, framed, mosaic
 from deconvviz.ui.explore import Network, Reconstruction, Sight, raw
 
 UNITS = 24  # in the grid

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deconvviz.data import Dataset, load_dataset
+from deconvviz.io.data import Dataset, load_dataset
 
 torch.set_num_threads(min(torch.get_num_threads(), 2))
 

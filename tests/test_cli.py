@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from deconvviz import cli
 from deconvviz.atlas import load_atlas
 from deconvviz.cli import app
-from deconvviz.data import load_dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import UnknownModelError
-from deconvviz.images import limit_side, open_picture, photograph
-from deconvviz.zoo import load
+from deconvviz.io.data import load_dataset
+from deconvviz.io.images import limit_side, open_picture, photograph
+from deconvviz.io.zoo import load
 
 LAYER = "stage2.relu2"
 

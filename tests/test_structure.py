@@ -12,7 +12,7 @@ PACKAGE = ROOT / "deconvviz"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # All that the engine borrows from outside, for a projection that is asked for its picture.
-LENT = {"deconvviz.sheets": {"captioned", "thumbnails"}}
+LENT = {"deconvviz.plots.projections": {"captioned", "thumbnails"}}
 BORROWER = PACKAGE / "deconv" / "projection.py"
 DEF = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -13,12 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from deconvviz.atlas.tally import Tally, Want
-from deconvviz.bundle import Bundle
-from deconvviz.data import Dataset
+from deconvviz.atlas.accumulator import Tally, Want
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import AtlasError, SelectionError
-from deconvviz.files import write_atomically
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import Dataset
+from deconvviz.io.files import write_atomically
 
 __all__ = [
     "FILE",

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from deconvviz.atlas.store import FILE, Atlas, Header, Sweep, empty, load_sweep
-from deconvviz.bundle import Bundle
-from deconvviz.checkpoint import versions
-from deconvviz.data import Dataset
 from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.tape import weight_of
 from deconvviz.errors import AtlasError, DataError, SettingError
-from deconvviz.peers import Peers
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.checkpoint import versions
+from deconvviz.io.data import Dataset
+from deconvviz.processes import Peers
 from deconvviz.progress import Progress
 
 __all__ = ["PARTIAL", "build_atlas"]

@@ -19,9 +19,9 @@ from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
 
 if TYPE_CHECKING:
-    from deconvviz.bundle import Bundle
-    from deconvviz.data import Dataset
     from deconvviz.deconv.rules import Rule as RuleName
+    from deconvviz.io.bundle import Bundle
+    from deconvviz.io.data import Dataset
 
 __all__ = ["build", "render", "show"]
 
@@ -70,8 +70,8 @@ def build(
     the file is the same.
     """
     from deconvviz.atlas import FILE, build_atlas
-    from deconvviz.atlas.shelf import atlas_folder
-    from deconvviz.peers import Peers
+    from deconvviz.atlas.cache import atlas_folder
+    from deconvviz.processes import Peers
     from deconvviz.training.device import find_device
 
     if out is None and (layer or not statistics):
@@ -127,9 +127,9 @@ def show(
 ) -> None:
     """Draw units' strongest pictures beside their projections, as in the paper."""
     from deconvviz.atlas import load_atlas
-    from deconvviz.atlas.draw import draw_units, unit_figure
-    from deconvviz.figures import figure_png
-    from deconvviz.files import write_atomically
+    from deconvviz.io.files import write_atomically
+    from deconvviz.plots.atlas import draw_units, unit_figure
+    from deconvviz.plots.figures import figure_png
     from deconvviz.training.device import find_device
 
     if out.suffix != ".png":
@@ -163,7 +163,7 @@ def render(
 ) -> None:
     """Make a gallery of all units that opens from disk in any browser."""
     from deconvviz.atlas import load_atlas
-    from deconvviz.atlas.gallery import render as draw
+    from deconvviz.plots.gallery import render as draw
     from deconvviz.training.device import find_device
 
     found = load_atlas(source)
@@ -183,7 +183,7 @@ def _pictures(
     bundle: "Bundle", data: str, split: str, data_dir: Path | None, download: bool
 ) -> "Dataset":
     """The pictures that the options name, at the network's own size where they have none."""
-    from deconvviz.data import PUBLISHED, load_dataset
+    from deconvviz.io.data import PUBLISHED, load_dataset
 
     return load_dataset(
         data,

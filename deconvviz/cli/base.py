@@ -8,7 +8,7 @@ import typer
 from deconvviz.errors import SettingError
 
 if TYPE_CHECKING:
-    from deconvviz.bundle import Bundle
+    from deconvviz.io.bundle import Bundle
 
 __all__ = [
     "Checkpoint",
@@ -68,7 +68,7 @@ def load_network(
     input_size: str | None = None,
 ) -> "Bundle":
     """The network that the options name; see `deconvviz.load`."""
-    from deconvviz.zoo import load
+    from deconvviz.io.zoo import load
 
     return load(
         model,

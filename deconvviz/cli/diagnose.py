@@ -38,9 +38,9 @@ def diagnose(
     ] = False,
 ) -> None:
     """Write a page of findings: dead and dominating units, aliasing, duplicates, and so on."""
+    from deconvviz.analysis.diagnosis import diagnose as look
     from deconvviz.atlas import load_atlas
-    from deconvviz.data import PUBLISHED, load_dataset
-    from deconvviz.diagnosis import diagnose as look
+    from deconvviz.io.data import PUBLISHED, load_dataset
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
     pictures = load_dataset(

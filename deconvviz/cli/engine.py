@@ -19,8 +19,8 @@ from deconvviz.errors import SelectionError, SettingError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from deconvviz.bundle import Bundle
     from deconvviz.deconv import Projection, Recording, Selection
+    from deconvviz.io.bundle import Bundle
 
 __all__ = ["at_peak", "coverage", "layers", "project", "read_pixels"]
 
@@ -99,7 +99,7 @@ def project(
 
 def read_pixels(bundle: "Bundle", picture: Path, size: int | None) -> "Tensor":
     """A picture as a network is given it: whole, `size` pixels long, or as in training."""
-    from deconvviz.images import limit_side, open_picture
+    from deconvviz.io.images import limit_side, open_picture
 
     image = open_picture(picture).image
     if size is None:
@@ -121,8 +121,8 @@ def at_peak(recording: "Recording", layer: str, unit: int) -> "Selection":
 def _write(projection: "Projection", images: "Tensor", out: Path) -> None:
     from safetensors.torch import save
 
-    from deconvviz.figures import figure_png
-    from deconvviz.files import write_atomically
+    from deconvviz.io.files import write_atomically
+    from deconvviz.plots.figures import figure_png
 
     if out.suffix == ".png":
         write_atomically(out, figure_png(projection.plot(images=images)))

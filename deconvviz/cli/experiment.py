@@ -21,9 +21,9 @@ from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
 
 if TYPE_CHECKING:
-    from deconvviz.bundle import Bundle
-    from deconvviz.data import Dataset
-    from deconvviz.experiments import Result
+    from deconvviz.analysis import Result
+    from deconvviz.io.bundle import Bundle
+    from deconvviz.io.data import Dataset
 
 __all__ = [
     "Count",
@@ -74,7 +74,7 @@ def pictures(
 
     Args:
         bundle: The network that they are for.
-        data: A name of `deconvviz.data.LOADERS`.
+        data: A name of `deconvviz.io.data.LOADERS`.
         data_dir: Where the pictures of "cifar10" and "folder" are.
         count: So many, of each class in proportion; all where there are fewer.
         seed: Which ones; they stay in the order of the data.
@@ -86,7 +86,7 @@ def pictures(
         DataError: The data or its part are not there.
         SettingError: Fewer than one picture was asked for.
     """
-    from deconvviz.data import held_out, load_dataset
+    from deconvviz.io.data import held_out, load_dataset
 
     if count < 1:
         raise SettingError(f"{count} pictures show nothing; ask for one or more with --count")
@@ -122,7 +122,7 @@ def evolution(
     download: Annotated[bool, typer.Option("--download", help="Fetch data not here.")] = False,
 ) -> None:
     """What excites units most, snapshot by snapshot of a training run (Fig. 4)."""
-    from deconvviz.experiments import evolution as run
+    from deconvviz.analysis import evolution as run
 
     bundle = load_network(model, "default", download=False)
     chosen = pictures(bundle, data, data_dir, count, seed, download=download)
@@ -150,7 +150,7 @@ def filters(
     download: Fetch = False,
 ) -> None:
     """First-layer kernels on one scale: dominant, dead, aliased, duplicate (Fig. 6)."""
-    from deconvviz.experiments import filters as run
+    from deconvviz.analysis import filters as run
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
     chosen = pictures(bundle, data, data_dir, count, seed, download=download)
@@ -184,7 +184,7 @@ def invariance(
     download: Fetch = False,
 ) -> None:
     """How far features and the decision go as pictures move, grow and turn (Fig. 5)."""
-    from deconvviz.experiments import invariance as run
+    from deconvviz.analysis import invariance as run
 
     strengths = {"shifts": _numbers(shifts), "scales": _numbers(scales), "angles": _numbers(angles)}
     bundle = load_network(model, weights, download, checkpoint, input_size)
@@ -218,8 +218,8 @@ def occlusion(
     download: Fetch = False,
 ) -> None:
     """Cover one part of a picture after the other, and watch map and decision (Fig. 7)."""
-    from deconvviz.experiments import occlusion as run
-    from deconvviz.images import open_picture
+    from deconvviz.analysis import occlusion as run
+    from deconvviz.io.images import open_picture
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
     truth = None if label is None else _class(bundle, label)
@@ -259,8 +259,8 @@ def correspondence(
     The file names pictures and, for each part, a rectangle in each of them, in its pixels:
     {"pictures": ["a.png", "b.png"], "parts": {"nose": [[top, left, bottom, right], [...]]}}.
     """
-    from deconvviz.experiments import correspondence as run
-    from deconvviz.experiments import draw_faces, read_parts
+    from deconvviz.analysis import correspondence as run
+    from deconvviz.analysis import draw_faces, read_parts
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
     if parts == "faces":
@@ -300,9 +300,9 @@ def ablation(
     """
     from functools import partial
 
-    from deconvviz.data import held_out, load_dataset
-    from deconvviz.experiments import ablation as run
-    from deconvviz.experiments.ablation import VARIANTS
+    from deconvviz.analysis import ablation as run
+    from deconvviz.analysis.ablation import VARIANTS
+    from deconvviz.io.data import held_out, load_dataset
     from deconvviz.training import Recipe
     from deconvviz.training.device import find_device
 
@@ -347,7 +347,7 @@ def depth(
     download: Fetch = False,
 ) -> None:
     """Fit a linear classifier on the features of each layer (Table 7)."""
-    from deconvviz.experiments import depth as run
+    from deconvviz.analysis import depth as run
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
     fitted, measured = (

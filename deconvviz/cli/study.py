@@ -35,7 +35,7 @@ def run(
     device: Device = "auto",
 ) -> None:
     """Train what a study lacks; each finished run is one small file, an unfinished one goes on."""
-    from deconvviz.data import load_dataset
+    from deconvviz.io.data import load_dataset
     from deconvviz.study import find_plan, run_study
     from deconvviz.training.device import find_device
 
@@ -98,7 +98,7 @@ def gradients(
 
     What has a file in the results is not made again.
     """
-    from deconvviz.data import load_dataset
+    from deconvviz.io.data import load_dataset
     from deconvviz.study.gradients import gradients as follow
     from deconvviz.training.device import find_device
 

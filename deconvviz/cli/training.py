@@ -83,8 +83,8 @@ def train(
     their labels. Under `torchrun --nproc-per-node N -m deconvviz train …` N processes share each
     batch.
     """
-    from deconvviz.data import AUGMENTATIONS, held_out, labelled, load_dataset
-    from deconvviz.peers import Peers
+    from deconvviz.io.data import AUGMENTATIONS, held_out, labelled, load_dataset
+    from deconvviz.processes import Peers
     from deconvviz.training import Recipe, changed
     from deconvviz.training import train as run
     from deconvviz.training.device import find_device
@@ -139,10 +139,10 @@ def decode(
     """Draw what comes back of pictures through the decoder that a network was trained with."""
     import torch
 
-    from deconvviz.figures import figure_png
-    from deconvviz.files import write_atomically
-    from deconvviz.images import open_picture
-    from deconvviz.training.given_back import load_decoder
+    from deconvviz.io.files import write_atomically
+    from deconvviz.io.images import open_picture
+    from deconvviz.plots.figures import figure_png
+    from deconvviz.training.reconstruct import load_decoder
 
     if out.suffix != ".png":
         raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
@@ -167,7 +167,7 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Measure a network on the test pictures, each once as it is."""
-    from deconvviz.data import load_dataset
+    from deconvviz.io.data import load_dataset
     from deconvviz.training import evaluate as measure
     from deconvviz.training.device import find_device
 

@@ -45,9 +45,9 @@ def trust(
     download: Download = False,
 ) -> None:
     """Say how far one unit's projection in a picture can be trusted."""
+    from deconvviz.analysis.trust import compare, examine
     from deconvviz.deconv import Deconvnet
     from deconvviz.deconv.rules import RULES, Rule
-    from deconvviz.trust import compare, examine
 
     if rule not in RULES:
         raise SettingError(f"no rule `{rule}`; there are {', '.join(RULES)}")

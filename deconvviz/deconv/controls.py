@@ -1,7 +1,7 @@
 """What controls need of the engine: other weights, other switches, a unit as a function.
 
 A control changes one thing that a projection was made with and leaves the rest; how far the
-picture changes with it is for `deconvviz.trust` to say.
+picture changes with it is for `deconvviz.analysis.trust` to say.
 """
 
 import copy

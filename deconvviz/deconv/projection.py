@@ -77,7 +77,7 @@ class Projection:
     # Drawing needs matplotlib and Pillow, which nobody else should wait for.
 
     def _repr_png_(self) -> bytes:
-        from deconvviz.sheets import thumbnails
+        from deconvviz.plots.projections import thumbnails
 
         return thumbnails(self, _SHOWN)
 
@@ -99,7 +99,7 @@ class Projection:
             PictureError: The pixels are not finite, or the images are not those of the recording.
             ValueError: `columns` or `most` is not positive.
         """
-        from deconvviz.sheets import captioned
+        from deconvviz.plots.projections import captioned
 
         return captioned(self, columns, images, most)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from deconvviz.data import Dataset
 from deconvviz.errors import DataError
+from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress, told
 from deconvviz.study.corruptions import CORRUPTIONS, STRENGTHS, corrupted
 from deconvviz.training.evaluate import answers, evaluate

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from deconvviz.data import Augmentation
 from deconvviz.errors import StudyError
+from deconvviz.io.data import Augmentation
 from deconvviz.study.plan import Arm, Plan
 from deconvviz.study.report import ARMS
 from deconvviz.training import Design, Recipe

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from deconvviz.figures import NEUTRAL_INK, figure_png
-from deconvviz.files import write_atomically
-from deconvviz.study import figures
+from deconvviz.io.files import write_atomically
+from deconvviz.plots import study as figures
+from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.study.cells import RECONSTRUCTION
 from deconvviz.study.plan import Plan
 from deconvviz.study.record import read_records

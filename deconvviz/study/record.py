@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deconvviz.errors import StudyError
-from deconvviz.files import write_atomically
+from deconvviz.io.files import write_atomically
 from deconvviz.training.recipe import completed
 
 __all__ = ["Record", "file_name", "read_records"]

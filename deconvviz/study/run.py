@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from deconvviz.checkpoint import load_checkpoint, versions
-from deconvviz.data import Dataset, held_out, labelled, with_label_noise
 from deconvviz.errors import StudyError
+from deconvviz.io.checkpoint import load_checkpoint, versions
+from deconvviz.io.data import Dataset, held_out, labelled, with_label_noise
 from deconvviz.study.measures import measure, robustness
 from deconvviz.study.plan import Cell, Plan
 from deconvviz.study.record import Record, file_name

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from deconvviz.io.zoo import load
 from deconvviz.models import build
 from deconvviz.training.objective import Objective
 from deconvviz.training.recipe import Recipe
-from deconvviz.zoo import load
 
 __all__ = ["multiply_adds", "step_cost"]
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.bundle import Bundle
 from deconvviz.errors import SettingError
-from deconvviz.zoo import load
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.zoo import load
 
 __all__ = ["Ensemble"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from deconvviz.data import Dataset, normalise
 from deconvviz.errors import DataError
+from deconvviz.io.data import Dataset, normalise
 
 __all__ = ["Evaluation", "answers", "evaluate"]
 

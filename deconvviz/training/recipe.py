@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from deconvviz.data import Augmentation
 from deconvviz.errors import SettingError
+from deconvviz.io.data import Augmentation
 from deconvviz.training.adversary import Adversary
 from deconvviz.training.losses import LOSSES
 from deconvviz.training.regulariser import Design

@@ -20,26 +20,26 @@ import torch
 from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
-from deconvviz.card import card
-from deconvviz.checkpoint import Description, load_checkpoint, save_checkpoint, versions
-from deconvviz.data import Dataset, normalise
 from deconvviz.errors import CheckpointError, DataError, DivergedError, SettingError
-from deconvviz.files import write_atomically
+from deconvviz.io.card import card
+from deconvviz.io.checkpoint import Description, load_checkpoint, save_checkpoint, versions
+from deconvviz.io.data import Dataset, normalise
+from deconvviz.io.files import write_atomically
 from deconvviz.models import build
-from deconvviz.peers import Peers
+from deconvviz.processes import Peers
 from deconvviz.progress import Progress
 from deconvviz.training.adversary import attack
+from deconvviz.training.allocator import keep_memory
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.ensemble import Ensemble
 from deconvviz.training.evaluate import Evaluation, evaluate
-from deconvviz.training.feed import Batch, Feed
-from deconvviz.training.given_back import save_decoder
-from deconvviz.training.limit import limit_kernels
-from deconvviz.training.memory import keep_memory
+from deconvviz.training.init import decorrelated_start
+from deconvviz.training.loader import Batch, Feed
+from deconvviz.training.max_norm import limit_kernels
 from deconvviz.training.objective import Objective, Terms
 from deconvviz.training.optimisers import optimisers, set_pace
 from deconvviz.training.recipe import Recipe, differences, told
-from deconvviz.training.start import decorrelated_start
+from deconvviz.training.reconstruct import save_decoder
 from deconvviz.training.teacher import Teacher
 
 __all__ = ["Run", "read_metrics", "train"]

@@ -14,13 +14,13 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from deconvviz.bundle import Bundle
+from deconvviz.analysis.kernels import Kernels, kernels_of
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
-from deconvviz.figures import Box, crop
-from deconvviz.images import Picture, limit_side
-from deconvviz.kernels import Kernels, kernels_of
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.images import Picture, limit_side
+from deconvviz.plots.figures import Box, crop
 
 __all__ = [
     "LARGEST",

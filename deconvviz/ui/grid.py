@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deconvviz.images import to_png
+from deconvviz.io.images import to_png
 
 __all__ = ["Tile", "unit_grid"]
 

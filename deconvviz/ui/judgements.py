@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from deconvviz.analysis.trust import compare, examine
 from deconvviz.deconv import Selection
 from deconvviz.deconv.rules import Rule
-from deconvviz.figures import figure_png
-from deconvviz.trust import compare, examine
+from deconvviz.plots.figures import figure_png
 from deconvviz.ui.explore import Network, Reconstruction, Sight
 from deconvviz.ui.memory import Memory, bar
 

@@ -10,15 +10,15 @@ from typing import Any, Literal
 import streamlit as st
 from torch import Tensor
 
-from deconvviz.bundle import Bundle
 from deconvviz.deconv import Deconvnet, Recording
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
-from deconvviz.images import Picture, display
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.images import Picture, display
+from deconvviz.io.zoo import load
 from deconvviz.ui import explore
 from deconvviz.ui.explore import Kernels, Network, Reconstruction, Sight
 from deconvviz.ui.grid import Tile
-from deconvviz.zoo import load
 
 __all__ = [
     "bundle",

@@ -12,10 +12,10 @@ import streamlit as st
 
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
+from deconvviz.io.zoo import DEMOS
 from deconvviz.ui.explore import LARGEST, Network
 from deconvviz.ui.loaders import network
 from deconvviz.ui.runner import LABELS, NETWORKS, STEPS, Job, sources
-from deconvviz.zoo import DEMOS
 
 __all__ = [
     "chosen_network",

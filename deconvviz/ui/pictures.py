@@ -9,7 +9,14 @@ from dataclasses import replace
 import streamlit as st
 
 from deconvviz.errors import PictureError
-from deconvviz.images import MAX_BYTES, PHOTOGRAPHS, Picture, limit_side, open_picture, photograph
+from deconvviz.io.images import (
+    MAX_BYTES,
+    PHOTOGRAPHS,
+    Picture,
+    limit_side,
+    open_picture,
+    photograph,
+)
 from deconvviz.ui.explore import LARGEST
 from deconvviz.ui.refusals import sentence
 

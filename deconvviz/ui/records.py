@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from deconvviz.bundle import Bundle
 from deconvviz.errors import CheckpointError
+from deconvviz.io.bundle import Bundle
 from deconvviz.training import Evaluation
 
 __all__ = ["Record", "conclusion", "record", "summary"]

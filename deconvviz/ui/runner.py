@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from deconvviz.data import Dataset, cache_folder, draw_shapes, labelled, load_dataset
 from deconvviz.errors import DeconvvizError, DivergedError
+from deconvviz.io.data import Dataset, cache_folder, draw_shapes, labelled, load_dataset
 from deconvviz.study import find_plan
 from deconvviz.training import Recipe, changed, read_metrics, train
 from deconvviz.ui.refusals import sentence

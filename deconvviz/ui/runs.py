@@ -11,10 +11,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from deconvviz.bundle import Bundle
-from deconvviz.checkpoint import load_checkpoint
 from deconvviz.errors import CheckpointError
-from deconvviz.figures import ACCENTS, NEUTRAL_INK, quiet
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet
 from deconvviz.training import Recipe
 from deconvviz.training.recipe import told
 

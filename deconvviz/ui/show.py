@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from deconvviz.bundle import Bundle
 from deconvviz.deconv import Coverage, Layer
-from deconvviz.figures import NEUTRAL_INK, figure_png
+from deconvviz.io.bundle import Bundle
+from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.ui.records import summary
 
 __all__ = [

@@ -14,8 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from deconvviz.data import Dataset, cache_folder
-from deconvviz.experiments import (
+from deconvviz.analysis import (
     Evolution,
     Result,
     correspondence,
@@ -25,6 +24,7 @@ from deconvviz.experiments import (
     invariance,
     occlusion,
 )
+from deconvviz.io.data import Dataset, cache_folder
 from deconvviz.progress import Progress
 from deconvviz.ui.explore import Network, Sight
 from deconvviz.ui.memory import Memory, bar

@@ -13,12 +13,12 @@ import streamlit as st
 from PIL import Image
 
 from deconvviz.atlas import Atlas, Units
-from deconvviz.atlas.draw import UnitSheet, draw_units
-from deconvviz.atlas.shelf import PHOTOS, known_pictures, open_atlas, shelved
-from deconvviz.data import Dataset
+from deconvviz.atlas.cache import PHOTOS, known_pictures, open_atlas, shelved
 from deconvviz.deconv.rules import Rule
-from deconvviz.figures import GREY, Pixels
-from deconvviz.images import limit_side
+from deconvviz.io.data import Dataset
+from deconvviz.io.images import limit_side
+from deconvviz.plots.atlas import UnitSheet, draw_units
+from deconvviz.plots.figures import GREY, Pixels
 from deconvviz.ui.explore import Network
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.memory import bar

@@ -12,7 +12,7 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from deconvviz.errors import StudyError
-from deconvviz.figures import NEUTRAL_INK, figure_png
+from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.study import PLANS, Report, Sweep, judge, read_records, read_report, sweep
 from deconvviz.study.cells import ACCURACY, Cell, Measure
 from deconvviz.study.gradients import Gradients

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import streamlit as st
 
 from deconvviz.errors import CheckpointError
-from deconvviz.figures import learning_curves
+from deconvviz.io.zoo import DEMOS
+from deconvviz.plots.figures import learning_curves
 from deconvviz.training import read_metrics
 from deconvviz.ui.loaders import bundle
 from deconvviz.ui.pickers import named_checkpoints, pick_job, pick_run
@@ -15,7 +16,6 @@ from deconvviz.ui.refusals import sentence
 from deconvviz.ui.runner import KEPT, Runner, Status, kept_runs
 from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
 from deconvviz.ui.show import ink, show_figure
-from deconvviz.zoo import DEMOS
 
 __all__ = ["OWN_RUNS", "own_runs", "runner", "train_now"]
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.bundle import Bundle
-from deconvviz.data import draw_shapes
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import draw_shapes
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from torch import nn
 
 from deconvviz.atlas import FILE, build_atlas, load_atlas
 from deconvviz.atlas.store import load_sweep
-from deconvviz.bundle import Bundle
-from deconvviz.data import draw_shapes
 from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import draw_shapes
 
 
 @pytest.fixture(scope="module")

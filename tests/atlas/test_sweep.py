@@ -14,8 +14,6 @@ from torch import nn
 import deconvviz as dv
 from deconvviz.atlas import EDGES, FILE, build_atlas, load_atlas
 from deconvviz.atlas import sweep as sweeping
-from deconvviz.bundle import Bundle
-from deconvviz.data import Dataset, draw_shapes
 from deconvviz.errors import (
     AtlasError,
     DataError,
@@ -23,6 +21,8 @@ from deconvviz.errors import (
     SettingError,
     UnknownLayerError,
 )
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import Dataset, draw_shapes
 
 LAYERS = ("1", "4")
 

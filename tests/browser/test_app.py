@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deconvviz.images import to_png
+from deconvviz.io.images import to_png
 
 pytestmark = pytest.mark.browser
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from deconvviz.atlas import build_atlas
-from deconvviz.atlas.gallery import render
-from deconvviz.bundle import Bundle
-from deconvviz.data import draw_shapes
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import draw_shapes
+from deconvviz.plots.gallery import render
 
 pytestmark = pytest.mark.browser
 

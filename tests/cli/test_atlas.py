@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from deconvviz import cli
 from deconvviz.cli import app
 from deconvviz.deconv import Deconvnet
-from deconvviz.zoo import load
+from deconvviz.io.zoo import load
 
 runner = CliRunner()
 

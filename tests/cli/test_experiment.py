@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from deconvviz import cli
 from deconvviz.cli import app
 from deconvviz.cli.experiment import pictures
-from deconvviz.data import load_dataset
-from deconvviz.images import photograph
-from deconvviz.zoo import load
+from deconvviz.io.data import load_dataset
+from deconvviz.io.images import photograph
+from deconvviz.io.zoo import load
 
 runner = CliRunner()
 

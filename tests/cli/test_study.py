@@ -35,7 +35,7 @@ def test_a_study_is_run_and_reported(tmp_path, small):
 
 
 def test_wrong_names_are_told_before_any_data_are_read(tmp_path, small, monkeypatch):
-    monkeypatch.setattr("deconvviz.data.load_dataset", lambda *_, **__: pytest.fail("data read"))
+    monkeypatch.setattr("deconvviz.io.data.load_dataset", lambda *_, **__: pytest.fail("data read"))
     with pytest.raises(StudyError, match="no study `smal`"):
         invoke("run", "smal")
     with pytest.raises(StudyError, match="has no arm B"):

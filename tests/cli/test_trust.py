@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from deconvviz.cli import app
 from deconvviz.errors import SelectionError, SettingError
-from deconvviz.images import photograph
+from deconvviz.io.images import photograph
 
 runner = CliRunner()
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 import deconvviz
-from deconvviz.checkpoint import load_checkpoint
-from deconvviz.data import draw_shapes
+from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.io.data import draw_shapes
+from deconvviz.io.zoo import DEMOS, load
 from deconvviz.ui import runner
 from deconvviz.ui.workshop import OWN_RUNS
-from deconvviz.zoo import DEMOS, load
 from tests.pages.conftest import all_words, alternatives
 from tests.study.samples import record
 from tests.ui.test_verdicts import trace

@@ -2,9 +2,9 @@
 
 import pytest
 
-from deconvviz.atlas.shelf import known_pictures, open_atlas
+from deconvviz.atlas.cache import known_pictures, open_atlas
+from deconvviz.io.zoo import load
 from deconvviz.ui import ORDERS
-from deconvviz.zoo import load
 from tests.pages.conftest import all_words, alternatives, grid
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deconvviz.zoo import load
+from deconvviz.io.zoo import load
 from tests.pages.conftest import all_words, grid
 
 

@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from deconvviz.images import to_png
+from deconvviz.io.images import to_png
 from deconvviz.ui import judgements
 from tests.pages.conftest import all_words, alternatives, grid
 

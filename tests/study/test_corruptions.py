@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from deconvviz.data import draw_shapes
 from deconvviz.errors import DataError, SettingError
+from deconvviz.io.data import draw_shapes
 from deconvviz.study import corruptions
 from deconvviz.study.corruptions import BLUR, BRIGHTNESS, CORRUPTIONS, JPEG, NOISE, corrupted
 

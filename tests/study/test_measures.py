@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import deconvviz as dv
-from deconvviz.data import Dataset, draw_shapes
 from deconvviz.errors import DataError
+from deconvviz.io.data import Dataset, draw_shapes
 from deconvviz.study.corruptions import CORRUPTIONS, corrupted
 from deconvviz.study.measures import calibration_error, measure, robustness
 from deconvviz.training import evaluate

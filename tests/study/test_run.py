@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from deconvviz.data import draw_shapes, labelled
 from deconvviz.errors import DataError, StudyError
+from deconvviz.io.data import draw_shapes, labelled
 from deconvviz.study import Arm, Plan, read_records, run, run_study
 from deconvviz.training import Recipe
 

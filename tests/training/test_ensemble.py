@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from deconvviz import load
-from deconvviz.checkpoint import Description, save_checkpoint
 from deconvviz.errors import SettingError, UnknownModelError
+from deconvviz.io.checkpoint import Description, save_checkpoint
 from deconvviz.models import build
 from deconvviz.training.ensemble import Ensemble
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.data import Dataset, draw_shapes
 from deconvviz.errors import DataError
+from deconvviz.io.data import Dataset, draw_shapes
 from deconvviz.training import Evaluation, evaluate
 
 
@@ -53,7 +53,7 @@ def test_a_class_without_pictures_is_left_out():
 @pytest.mark.data
 def test_the_demo_is_as_good_as_its_card_says(cifar10_test):
     """On 1000 of the 10 000 pictures, which the record's accuracy must make likely."""
-    from deconvviz.zoo import load
+    from deconvviz.io.zoo import load
 
     bundle = load("demo")
     some = cifar10_test.subset(range(0, 10_000, 10))

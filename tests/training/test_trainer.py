@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from deconvviz.checkpoint import load_checkpoint
-from deconvviz.data import draw_shapes
 from deconvviz.errors import CheckpointError, DataError, DivergedError, SettingError
+from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.io.data import draw_shapes
 from deconvviz.models import build
-from deconvviz.peers import Peers
+from deconvviz.processes import Peers
 from deconvviz.training import Design, Recipe, evaluate, read_metrics, train
 from deconvviz.training.adversary import Adversary
 from deconvviz.training.trainer import _Loop
@@ -359,8 +359,8 @@ SHARED = """
 import sys
 from pathlib import Path
 from torch import distributed
-from deconvviz.data import draw_shapes
-from deconvviz.peers import Peers
+from deconvviz.io.data import draw_shapes
+from deconvviz.processes import Peers
 from deconvviz.training import Recipe, train
 
 recipe = Recipe(

@@ -4,10 +4,10 @@ import pytest
 import torch
 from PIL import Image
 
-from deconvviz.bundle import Bundle
-from deconvviz.checkpoint import Checkpoint, Description
 from deconvviz.deconv import Deconvnet
-from deconvviz.images import open_picture, to_png
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.checkpoint import Checkpoint, Description
+from deconvviz.io.images import open_picture, to_png
 from deconvviz.ui.explore import Network
 
 

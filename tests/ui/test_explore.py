@@ -9,13 +9,13 @@ from PIL import Image
 from safetensors import safe_open
 from torch.nn import functional
 
-from deconvviz.bundle import Bundle
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import UnsupportedOperationError
-from deconvviz.images import open_picture, to_png
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.images import open_picture, to_png
+from deconvviz.io.zoo import load
 from deconvviz.ui import explore
 from deconvviz.ui.explore import LARGEST, Network, look
-from deconvviz.zoo import load
 
 LAYER = "stage2.relu1"
 

@@ -11,10 +11,10 @@ def page():
     import streamlit as st
 
     from deconvviz.deconv import Deconvnet
-    from deconvviz.images import photograph
+    from deconvviz.io.images import photograph
+    from deconvviz.io.zoo import load
     from deconvviz.ui import explore
     from deconvviz.ui.judgements import judge, judged
-    from deconvviz.zoo import load
 
     bundle = load("demo")
     network = explore.Network(bundle, Deconvnet(bundle.model))

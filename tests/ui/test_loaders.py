@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from deconvviz.errors import UnknownModelError
-from deconvviz.images import open_picture, to_png
+from deconvviz.io.images import open_picture, to_png
 from deconvviz.ui import loaders
 from deconvviz.ui.explore import look
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from deconvviz.images import to_png
+from deconvviz.io.images import to_png
 from deconvviz.ui.explore import LARGEST
 from deconvviz.ui.pictures import MAX_UPLOADS
 

@@ -6,8 +6,8 @@ from threading import Event
 
 import pytest
 
-from deconvviz.checkpoint import load_checkpoint
-from deconvviz.data import draw_shapes
+from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.io.data import draw_shapes
 from deconvviz.training import read_metrics
 from deconvviz.ui import runner as module
 from deconvviz.ui.runner import NETWORKS, Job, Runner, kept_runs, runs_folder, sources

@@ -6,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deconvviz.checkpoint import save_checkpoint
 from deconvviz.errors import CheckpointError
+from deconvviz.io.checkpoint import save_checkpoint
+from deconvviz.io.zoo import load
 from deconvviz.training import Design, Recipe
 from deconvviz.training.recipe import told
 from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
-from deconvviz.zoo import load
 from tests.ui.conftest import described
 
 METRICS = [

@@ -9,7 +9,7 @@ from deconvviz.ui.show import describe_layer
 def page():
     import numpy as np
 
-    from deconvviz.figures import learning_curves
+    from deconvviz.plots.figures import learning_curves
     from deconvviz.ui.show import downloads, ink, show, show_figure
 
     show(np.zeros((1600, 1600, 3), np.uint8), "black", "a square")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from deconvviz.data import draw_shapes
-from deconvviz.experiments import Evolution, Result
+from deconvviz.analysis import Evolution, Result
+from deconvviz.io.data import draw_shapes
 from deconvviz.ui import explore
 from deconvviz.ui.studies import STUDIES, Material, history, kept, some_pictures
 
@@ -62,11 +62,11 @@ def test_some_pictures_are_spread_over_all(network):
 def page():
     import streamlit as st
 
-    from deconvviz.data import draw_shapes
     from deconvviz.deconv import Deconvnet
+    from deconvviz.io.data import draw_shapes
+    from deconvviz.io.zoo import load
     from deconvviz.ui.explore import Network
     from deconvviz.ui.studies import Material, kept, run_study
-    from deconvviz.zoo import load
 
     bundle = load("demo")
     material = Material(Network(bundle, Deconvnet(bundle.model)), draw_shapes(12))
@@ -83,7 +83,7 @@ def test_a_page_runs_one_with_a_bar_that_goes_away():
 
 def test_a_history_has_the_first_units_of_one_layer():
     from deconvviz.deconv import Deconvnet
-    from deconvviz.zoo import load
+    from deconvviz.io.zoo import load
 
     bundle = load("demo")
     network = explore.Network(bundle, Deconvnet(bundle.model))

@@ -6,10 +6,10 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from deconvviz.atlas import build_atlas
-from deconvviz.atlas.draw import draw_units
-from deconvviz.bundle import Bundle
-from deconvviz.data import draw_shapes
 from deconvviz.deconv import Deconvnet
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import draw_shapes
+from deconvviz.plots.atlas import draw_units
 from deconvviz.ui import surveys
 from deconvviz.ui.explore import Network
 from deconvviz.ui.grid import Tile

@@ -7,11 +7,11 @@ from threading import Event
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from deconvviz.data import draw_shapes
+from deconvviz.io.data import draw_shapes
+from deconvviz.io.zoo import DEMOS
 from deconvviz.ui import runner as module
 from deconvviz.ui.runner import Job
 from deconvviz.ui.workshop import runner
-from deconvviz.zoo import DEMOS
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from typing_extensions import override
 
-from deconvviz.experiments.result import Result
-from deconvviz.figures import NEUTRAL_INK, figure_png
-from deconvviz.files import write_atomically
-from deconvviz.study.gradients import heat
+from deconvviz.analysis.result import Result
+from deconvviz.io.files import write_atomically
+from deconvviz.plots import gradients as heat
+from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.study.gradients.traces import PROBE, Arm, Setting, Trace, finite
 
 __all__ = ["EXPLODES", "VANISHES", "Gradients", "Spread"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from deconvviz.data import Dataset
 from deconvviz.errors import DataError, SettingError, StudyError
+from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
 from deconvviz.study.gradients.result import Gradients
 from deconvviz.study.gradients.traces import FORMS, STARTS, Arm, Setting, Trace, follow

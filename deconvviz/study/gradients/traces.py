@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.checkpoint import versions
-from deconvviz.data import Dataset, normalise
 from deconvviz.errors import StudyError
-from deconvviz.files import write_atomically
+from deconvviz.io.checkpoint import versions
+from deconvviz.io.data import Dataset, normalise
+from deconvviz.io.files import write_atomically
 from deconvviz.models import StagedCNN, ddnet, plain
 from deconvviz.training.device import device_name
 from deconvviz.training.encoding import chains, encode

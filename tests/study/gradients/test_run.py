@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 import torch
 
-from deconvviz.data import Dataset, draw_shapes
 from deconvviz.errors import DataError, DeconvvizError, SettingError, StudyError
+from deconvviz.io.data import Dataset, draw_shapes
 from deconvviz.study.gradients import Arm, gradients
 from deconvviz.study.gradients import run as module
 

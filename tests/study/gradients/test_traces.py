@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from deconvviz.data import draw_shapes
 from deconvviz.errors import StudyError
+from deconvviz.io.data import draw_shapes
 from deconvviz.study.gradients.traces import (
     FORMS,
     Arm,

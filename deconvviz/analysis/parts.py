@@ -1,0 +1,209 @@
+"""Pictures in which the same parts are marked: a person's own, or faces drawn here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from deconvviz.errors import DataError
+from deconvviz.io.images import open_picture
+from deconvviz.io.preprocess import Intake, Rectangle
+
+__all__ = ["MarkedPictures", "draw_faces", "read_parts"]
+
+_FORM = (
+    'it must be {"pictures": ["a.png", "b.png"], "parts": {"nose": [[top, left, bottom, right], '
+    "[top, left, bottom, right]]}}: for each part a rectangle in each picture, in its pixels"
+)
+_FINE = 8  # times the size that faces are drawn at, for smooth edges
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedPictures:
+    """N pictures, each with the same parts.
+
+    Attributes:
+        images: (N, C, H, W), normalised, as the network sees them.
+        parts: Part -> a rectangle in each picture: top, left, bottom, right in the pixels of
+            `images`, the last two exclusive.
+        title: What the pictures are, for people.
+
+    Raises:
+        DataError: Fewer than two pictures or no parts; or a rectangle is missing, empty or leaves
+            its picture.
+    """
+
+    images: Tensor
+    parts: Mapping[str, Sequence[Rectangle]]
+    title: str
+
+    def __post_init__(self) -> None:
+        count = len(self.images)
+        if count < 2 or not self.parts:
+            raise DataError(
+                f"{count} pictures with {len(self.parts)} parts cannot be compared; mark at least "
+                "one part in at least two pictures"
+            )
+        height, width = self.images.shape[2:]
+        for part, boxes in self.parts.items():
+            if len(boxes) != count:
+                raise DataError(
+                    f"`{part}` is marked {len(boxes)} times in {count} pictures; mark it once in "
+                    "each"
+                )
+            for nth, box in enumerate(boxes):
+                _check_box(f"`{part}` in picture {nth}", box, (height, width))
+
+
+def read_parts(path: Path, intake: Intake) -> MarkedPictures:
+    """Read a person's marks and the pictures that they are in.
+
+    The file is JSON: `pictures`, a list of files, from its own folder where they are not absolute;
+    and `parts`, for each name a list of rectangles [top, left, bottom, right] in whole pixels of
+    those files, one a picture, the last two exclusive.
+
+    Args:
+        path: The file of marks.
+        intake: How the network takes pictures; the rectangles are brought to what it sees.
+
+    Raises:
+        DataError: The file has another form, or a rectangle leaves what the network sees.
+        PictureError: A picture cannot be read.
+    """
+    marks = _marks(path)
+    images, seen = [], []
+    for name in marks["pictures"]:
+        image = open_picture(path.parent / name).image
+        images.append(intake.tensor(image))
+        seen.append((image.height, image.width, intake.box(image)))
+    parts: dict[str, list[Rectangle]] = {}
+    for part, boxes in marks["parts"].items():
+        if len(boxes) != len(images):
+            raise DataError(
+                f"{path}: `{part}` is marked {len(boxes)} times in {len(images)} pictures; mark it "
+                "once in each"
+            )
+        parts[part] = []
+        for name, box, (height, width, view) in zip(marks["pictures"], boxes, seen, strict=True):
+            where = f"{path}: `{part}` in {name}"
+            _check_box(where, box, (height, width))
+            parts[part].append(_as_seen(where, box, view, intake.side))
+    return MarkedPictures(torch.stack(images), parts, path.stem)
+
+
+def draw_faces(count: int, intake: Intake, seed: int = 0) -> MarkedPictures:
+    """Plain faces of random place, size and colours, whose eyes, nose and mouth are known.
+
+    Args:
+        count: How many, at least two.
+        intake: They are drawn at the size that the network takes.
+        seed: The same seed draws the same faces.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [_face(rng, intake.side) for _ in range(count)]
+    images = torch.stack([intake.tensor(image) for image, _ in drawn]) if drawn else torch.empty(0)
+    names = drawn[0][1] if drawn else ()
+    return MarkedPictures(images, {n: [boxes[n] for _, boxes in drawn] for n in names}, "faces")
+
+
+def _marks(path: Path) -> dict[str, Any]:
+    """The file's content, once its form is right."""
+    try:
+        marks = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise DataError(f"there are no marks at {path}; give a JSON file: {_FORM}") from error
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON ({error}); {_FORM}") from None
+    pictures = marks.get("pictures") if isinstance(marks, dict) else None
+    parts = marks.get("parts") if isinstance(marks, dict) else None
+    named = isinstance(pictures, list) and all(isinstance(name, str) for name in pictures)
+    if not named or not isinstance(parts, dict):
+        raise DataError(f"{path} has another form; {_FORM}")
+    for part, boxes in parts.items():
+        if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
+            raise DataError(f"{path}: `{part}` has another form; {_FORM}")
+    return {"pictures": pictures, "parts": parts}
+
+
+def _is_box(box: object) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(type(edge) is int for edge in box)
+
+
+def _check_box(where: str, box: Sequence[int], size: tuple[int, int]) -> None:
+    top, left, bottom, right = box
+    height, width = size
+    if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+        raise DataError(
+            f"{where} is {list(box)}, no rectangle inside {height} rows and {width} columns; give "
+            "top, left, bottom, right"
+        )
+
+
+def _as_seen(where: str, box: Sequence[int], view: Rectangle, side: int) -> Rectangle:
+    """A rectangle of the file's picture, to the nearest pixels of what the network sees of it."""
+    top, left, bottom, right = view
+    height, width = side / (bottom - top), side / (right - left)
+    rows = round((box[0] - top) * height), round((box[2] - top) * height)
+    columns = round((box[1] - left) * width), round((box[3] - left) * width)
+    seen = (
+        max(0, rows[0]),
+        max(0, columns[0]),
+        min(side, max(rows[1], rows[0] + 1)),
+        min(side, max(columns[1], columns[0] + 1)),
+    )
+    if seen[0] >= seen[2] or seen[1] >= seen[3]:
+        raise DataError(
+            f"{where} is {list(box)}, outside of what the network sees of it, {list(view)}; mark "
+            "what is inside, or crop the picture"
+        )
+    return seen
+
+
+def _face(rng: np.random.Generator, size: int) -> tuple[Image.Image, dict[str, Rectangle]]:
+    """A face and its parts, drawn large and shrunk."""
+    large = size * _FINE
+    skin, ground, dark = (
+        rng.integers((150, 100, 60), (256, 190, 140)),
+        *rng.integers(0, 200, (2, 3)),
+    )
+    canvas = Image.new("RGB", (large, large), tuple(ground.tolist()))
+    draw = ImageDraw.Draw(canvas)
+    radius = rng.uniform(0.3, 0.36)
+    x, y = rng.uniform(radius, 1 - radius, 2) * 0.6 + 0.2  # somewhere around the middle
+    colour, shade = tuple(skin.tolist()), tuple((skin * 0.7).astype(int).tolist())
+    ink = tuple((dark * 0.3).astype(int).tolist())
+
+    def box(across: float, down: float, wide: float, high: float) -> Rectangle:
+        """Around a point of the face, in its radii, to whole pixels of the small picture."""
+        centre, half = (y + down * radius, x + across * radius), (high * radius, wide * radius)
+        edges = [(centre[i] + sign * half[i]) * size for sign in (-1, 1) for i in (0, 1)]
+        top, left, bottom, right = (round(min(max(edge, 0), size)) for edge in edges)
+        return top, left, max(bottom, top + 1), max(right, left + 1)
+
+    def corners(rectangle: Rectangle) -> tuple[int, int, int, int]:
+        top, left, bottom, right = (edge * _FINE for edge in rectangle)
+        return left, top, right - 1, bottom - 1
+
+    draw.ellipse(corners(box(0, 0, 0.9, 1)), fill=colour)
+    apart, opened = rng.uniform(0.33, 0.42), rng.uniform(0.12, 0.2)
+    parts = {
+        "left eye": box(-apart, -0.25, 0.2, opened),
+        "right eye": box(apart, -0.25, 0.2, opened),
+        "nose": box(0, 0.1, 0.14, 0.22),
+        "mouth": box(0, 0.58, rng.uniform(0.3, 0.45), rng.uniform(0.08, 0.14)),
+    }
+    for eye in ("left eye", "right eye"):
+        left, top, right, bottom = corners(parts[eye])
+        third = (right - left) // 3
+        draw.ellipse((left, top, right, bottom), fill=(250, 250, 250))
+        draw.ellipse((left + third, top, right - third, bottom), fill=ink)
+    left, top, right, bottom = corners(parts["nose"])
+    draw.polygon([((left + right) / 2, top), (left, bottom), (right, bottom)], fill=shade)
+    draw.ellipse(corners(parts["mouth"]), fill=(170, 40, 50))
+    return canvas.resize((size, size), Image.Resampling.BOX), parts

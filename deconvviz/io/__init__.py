@@ -1,0 +1,1 @@
+"""What is read and written: pictures, data sets, networks, checkpoints and cards."""

@@ -1,0 +1,36 @@
+"""CIFAR-100 (Krizhevsky 2009) with its fine labels, as it was published or as class folders."""
+
+from pathlib import PurePosixPath
+
+from deconvviz.io.data.published import Published
+
+__all__ = ["CIFAR100", "CLASSES"]
+
+# fmt: off
+CLASSES = (
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
+    "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
+    "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup",
+    "dinosaur", "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house",
+    "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man",
+    "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange", "orchid",
+    "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy",
+    "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal",
+    "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar",
+    "sunflower", "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
+    "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman",
+    "worm",
+)
+# fmt: on
+"""CIFAR-100's hundred fine classes in its own order, which is alphabetical too."""
+
+CIFAR100 = Published(
+    name="cifar100",
+    title="CIFAR-100",
+    door="CIFAR100",
+    files=PurePosixPath("cifar-100-python"),
+    form=(3, 32, 32),
+    classes=CLASSES,
+    pictures={"train": 50_000, "test": 10_000},
+    as_folders=True,
+)

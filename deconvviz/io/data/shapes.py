@@ -1,0 +1,87 @@
+"""Plain shapes, drawn here: a data set without files, which a small network learns in seconds."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from deconvviz.errors import DataError
+from deconvviz.io.data.dataset import Dataset
+from deconvviz.io.data.request import Request
+
+__all__ = ["CLASSES", "draw_shapes", "load_shapes"]
+
+CLASSES = ("circle", "cross", "ring", "square", "stripes", "triangle")
+"""The shapes, in the order of their labels."""
+
+_PICTURES = {"train": 4000, "test": 1000}
+_BLOCK_PIXELS = 2**20
+
+
+def load_shapes(request: Request) -> Dataset:
+    """Draw the training or the test shapes: different pictures, the same ones at every call."""
+    if request.split not in _PICTURES:
+        raise DataError(f"the shapes have no split `{request.split}`; they have train and test")
+    seed = list(_PICTURES).index(request.split)
+    count, channels = _PICTURES[request.split], request.channels_or(3)
+    return draw_shapes(count, request.size or 32, channels, seed)
+
+
+def draw_shapes(count: int, size: int = 32, channels: int = 3, seed: int = 0) -> Dataset:
+    """Draw shapes of random colour, place, size and angle, over a noisy wave.
+
+    Args:
+        count: how many pictures; the classes take turns.
+        size: their side in pixels, at least 8.
+        channels: any number from 1; each has its own colours.
+        seed: the same seed draws the same pictures.
+
+    Returns:
+        Dataset of (count, channels, size, size).
+    """
+    if count < 1 or size < 8 or channels < 1:
+        raise DataError(
+            f"cannot draw {count} shapes of {size} pixels and {channels} channels; "
+            "ask for at least 1 picture of at least 8 pixels and 1 channel"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % len(CLASSES)
+    blocks = torch.split(labels, max(1, _BLOCK_PIXELS // size**2))
+    images = torch.cat([_draw_block(block, size, channels, generator) for block in blocks])
+    return Dataset(images, labels, CLASSES, "shapes")
+
+
+def _draw_block(labels: Tensor, size: int, channels: int, generator: torch.Generator) -> Tensor:
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(len(labels), *shape, 1, 1, generator=generator) * (high - low) + low
+
+    axis = (torch.arange(size) + 0.5) / size * 2 - 1
+    radius, angle = uniform(0.35, 0.65), uniform(-0.4, 0.4)
+    x = axis[None, None, :] - uniform(-0.3, 0.3)
+    y = axis[None, :, None] - uniform(-0.3, 0.3)
+    across = (x * angle.cos() + y * angle.sin()) / radius
+    down = (y * angle.cos() - x * angle.sin()) / radius
+    # Inside is positive; one pixel of transition at the border keeps the edges smooth.
+    inside = (_inside(labels, across, down) * radius * size / 2 + 0.5).clamp(0, 1)[:, None]
+
+    ground = uniform(0.15, 0.85, channels)
+    # At least 0.3 away from the ground in every channel, upwards or downwards.
+    figure = (ground + 0.3 + uniform(0.0, 0.4, channels)) % 1.0
+    wave = (x * uniform(2, 9) + y * uniform(2, 9) + uniform(0, math.tau)).sin()[:, None]
+    grain = torch.randn(len(labels), channels, size, size, generator=generator)
+    colour = torch.lerp((ground + 0.08 * wave), figure.expand(-1, -1, size, size), inside)
+    return ((colour + 0.04 * grain).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _inside(labels: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """How far inside its label's shape a point lies; x, y (B, H, W) in units of the radius."""
+    distance = (x.square() + y.square()).sqrt()
+    box = 0.85 - torch.maximum(x.abs(), y.abs())
+    arms = torch.maximum(
+        torch.minimum(0.3 - x.abs(), 1 - y.abs()), torch.minimum(0.3 - y.abs(), 1 - x.abs())
+    )
+    bars = torch.minimum(0.95 - torch.maximum(x.abs(), y.abs()), (y * 7.5).cos() / 7.5)
+    slope = math.sqrt(3) / 2
+    sides = torch.minimum(0.5 - y, y / 2 + 0.5 - x.abs() * slope)
+    shapes = torch.stack([1 - distance, arms, 0.22 - (distance - 0.75).abs(), box, bars, sides])
+    return shapes[labels, torch.arange(len(labels))]

@@ -1,0 +1,5 @@
+"""Networks by name: the demos, checkpoints, torchvision's, timm's, and a person's own."""
+
+from deconvviz.io.zoo.names import DEMOS, load
+
+__all__ = ["DEMOS", "load"]

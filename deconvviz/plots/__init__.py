@@ -1,0 +1,1 @@
+"""Results as figures, sheets and words; no result imports this."""

@@ -1,0 +1,283 @@
+"""What an atlas found, as pictures: parts of the data and their projections, side by side."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deconvviz.atlas.accumulator import EDGES
+from deconvviz.atlas.store import Atlas, Moment
+from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.deconv.layers import unknown_layer
+from deconvviz.deconv.rules import Rule
+from deconvviz.deconv.tape import weight_of
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import Dataset
+from deconvviz.io.images import display, display_caption
+from deconvviz.plots.figures import (
+    ACCENTS,
+    NEUTRAL_INK,
+    Box,
+    Pixels,
+    contact_sheet,
+    crop,
+    mosaic,
+    plot,
+)
+
+__all__ = ["UnitSheet", "draw_units", "grid_of", "histogram_figure", "unit_figure"]
+
+_SIDE = 160  # pixels that a tile of a figure is enlarged to, about
+_INCHES = 2.1  # of nine tiles in a figure, of one unit alone twice as many
+_COLUMNS = 2
+_TICKS = 7  # more numbers would run into each other
+
+
+@dataclass(frozen=True, eq=False)
+class UnitSheet:
+    """What one unit saw where it was strongest, and what it answered to.
+
+    Attributes:
+        layer: The unit's layer.
+        unit: Its number.
+        moments: Its n strongest activations, falling; none of a dead unit.
+        patches: uint8 (n, h, w, 3), the pictures in the unit's windows, grey beyond their edges.
+        projections: (n, C, h, w) signed, in normalised input units, on the CPU.
+        boxes: The n windows, in pixels of their pictures.
+    """
+
+    layer: str
+    unit: int
+    moments: tuple[Moment, ...]
+    patches: Pixels
+    projections: Tensor
+    boxes: tuple[Box, ...]
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    @property
+    def shown(self) -> Pixels:
+        """The projections as something to look at: uint8 (n, h, w, 3), each at its own scale."""
+        return display(self.projections) if len(self) else self.patches
+
+
+def draw_units(
+    atlas: Atlas,
+    bundle: Bundle,
+    dataset: Dataset,
+    layer: str,
+    units: Sequence[int] | None = None,
+    *,
+    net: Deconvnet | None = None,
+    k: int | None = None,
+    rule: Rule = "deconvnet",
+    max_bytes: int = 2**29,
+) -> Iterator[UnitSheet]:
+    """Project the strongest activations of many units back to pixels, unit by unit.
+
+    Zeiler & Fergus (2014), arXiv:1311.2901, figure 2. Only the pictures that excited these units
+    are run again, up to their layer; many units go through one projection.
+
+    Args:
+        atlas: What was found.
+        bundle: The network that it was found of; it runs where it lies.
+        dataset: The pictures that it was found in.
+        layer: One of the atlas's layers.
+        units: Numbers of units; by default all of the layer.
+        net: The network's deconvnet, where there is one already.
+        k: How many of each unit's activations; by default as many as the atlas has.
+        rule: The rule of the projections.
+        max_bytes: About how much memory recordings, and again projections, may take at once.
+
+    Yields:
+        One sheet a unit, in the order given; all windows of a layer have one size.
+
+    Raises:
+        AtlasError: The atlas is of another network or of other pictures.
+        UnknownLayerError: The atlas does not have this layer.
+        SelectionError: The layer does not have such a unit.
+    """
+    atlas.check(bundle, dataset)
+    chosen = range(len(atlas[layer])) if units is None else units
+    moments = [(unit, tuple(atlas.moments(layer, unit)[:k])) for unit in chosen]
+    net = net or Deconvnet(bundle.model, bundle.input_size)
+    if layer not in net.layers:
+        raise unknown_layer(layer, net.layers, f"`{bundle.name}`")
+    drawer = _Drawer(bundle, net, dataset, layer, rule, max_bytes)
+    return drawer.all(moments, drawer.pictures_at_once() // (k or atlas.header.k) or 1)
+
+
+@dataclass(frozen=True)
+class _Drawer:
+    """Draws units of one layer, some at once."""
+
+    bundle: Bundle
+    net: Deconvnet
+    dataset: Dataset
+    layer: str
+    rule: Rule
+    max_bytes: int
+
+    def pictures_at_once(self) -> int:
+        """About how many pictures one recording may have."""
+        _, height, width = self.bundle.input_size
+        names = list(self.net.layers)
+        below = [self.net.layers[name] for name in names[: names.index(self.layer) + 1]]
+        floats = sum(one.channels * one.size[0] * one.size[1] for one in below)
+        larger = self.dataset.images[0, 0].numel() / (height * width)
+        return int(self.max_bytes / (4 * floats * larger))
+
+    def all(
+        self, units: Sequence[tuple[int, tuple[Moment, ...]]], at_once: int
+    ) -> Iterator[UnitSheet]:
+        for first in range(0, len(units), at_once):
+            yield from self._some(units[first : first + at_once])
+
+    def _some(self, units: Sequence[tuple[int, tuple[Moment, ...]]]) -> Iterator[UnitSheet]:
+        rows = [(unit, moment) for unit, moments in units for moment in moments]
+        pixels, boxes = self._project(rows)
+        patches = self._patches(rows, boxes, pixels)
+        done = 0
+        for unit, moments in units:
+            mine = slice(done, done + len(moments))
+            done = mine.stop
+            yield UnitSheet(
+                self.layer, unit, moments, patches[mine], pixels[mine], tuple(boxes[mine])
+            )
+
+    def _project(self, rows: Sequence[tuple[int, Moment]]) -> tuple[Tensor, list[Box]]:
+        """The projection and the window of each activation."""
+        if not rows:
+            return torch.empty(0, self.bundle.intake.channels, 1, 1), []
+        pictures = torch.tensor([moment.picture for _, moment in rows])
+        needed, image = torch.unique(pictures, return_inverse=True)
+        weight = weight_of(self.bundle.model)
+        images = self.dataset.images[needed].to(weight.device)
+        recording = self.net.record(
+            self.bundle.intake.normalised(images).to(weight.dtype), [self.layer]
+        )
+        selection = Selection(
+            self.layer,
+            image,
+            [unit for unit, _ in rows],
+            [moment.y for _, moment in rows],
+            [moment.x for _, moment in rows],
+        )
+        projection = self.net.project(
+            recording, selection, rule=self.rule, max_bytes=self.max_bytes
+        )
+        boxes: list[Box] = [
+            (top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()
+        ]
+        return projection.pixels.cpu(), boxes
+
+    def _patches(
+        self, rows: Sequence[tuple[int, Moment]], boxes: Sequence[Box], like: Tensor
+    ) -> Pixels:
+        """What each window holds of its picture."""
+        seen = np.empty((len(rows), *like.shape[2:], 3), np.uint8)
+        for place, ((_, moment), box) in enumerate(zip(rows, boxes, strict=True)):
+            seen[place] = crop(_colours(self.dataset.images[moment.picture]), box)
+        return seen
+
+
+def _colours(picture: Tensor) -> Pixels:
+    """A picture (C, H, W) as uint8 (H, W, 3); any number of channels but three is its mean."""
+    if len(picture) != 3:
+        picture = picture.float().mean(0, keepdim=True).round().byte().expand(3, -1, -1)
+    pixels: NDArray[np.uint8] = picture.permute(1, 2, 0).cpu().numpy()
+    return pixels
+
+
+def grid_of(tiles: Pixels, count: int, side: int = _SIDE) -> Pixels:
+    """A unit's tiles row by row in a square with room for `count`; empty places are transparent."""
+    gap = max(1, side // 80)
+    return mosaic(tiles, math.ceil(math.sqrt(count)), gap, side, places=count)
+
+
+def unit_figure(
+    sheets: Sequence[UnitSheet],
+    atlas: Atlas,
+    rule: Rule = "deconvnet",
+    columns: int = _COLUMNS,
+    ink: str = NEUTRAL_INK,
+) -> Figure:
+    """Patches beside projections, unit by unit, as in Zeiler & Fergus (2014), figure 2.
+
+    Args:
+        sheets: Of one layer, from `draw_units`; dead ones are named in the caption.
+        atlas: Where they are from.
+        rule: What they were projected by.
+        columns: Units in a row.
+        ink: Colour of the letters; there is no ground.
+
+    Returns:
+        Figure that pyplot does not know, with each unit's activations above it.
+    """
+    count = atlas.header.k
+    alive = [sheet for sheet in sheets if len(sheet)]
+    cells = [[grid_of(sheet.patches, count), grid_of(sheet.shown, count)] for sheet in alive]
+    titles = [
+        f"unit {sheet.unit}: " + ", ".join(f"{moment.value:.3g}" for moment in sheet.moments)
+        for sheet in alive
+    ]
+    inches = _INCHES * (2 if len(alive) == 1 else 1)
+    caption = _caption(sheets, atlas, rule)
+    return contact_sheet(cells, titles, caption, columns, ink, side=inches)
+
+
+def _caption(sheets: Sequence[UnitSheet], atlas: Atlas, rule: Rule) -> str:
+    """Of what the figure is, and how to read it."""
+    head, dead = atlas.header, [str(sheet.unit) for sheet in sheets if not len(sheet)]
+    layer = sheets[0].layer if sheets else "no layer"
+    told = [f"{head.network}, {layer}: {head.pictures} pictures ({head.data})."]
+    if len(dead) < len(sheets):
+        told.append(
+            "For each unit, on the left, what it sees of the pictures that excite it most, row by "
+            "row from the strongest; above them its activations there. On the right, their "
+            f"projections, rule {rule}. {display_caption()}"
+        )
+    if dead:
+        several = len(dead) > 1
+        told.append(
+            f"Unit{'s' * several} {', '.join(dead)} {'are' if several else 'is'} dead: never above "
+            "zero in these pictures."
+        )
+    return " ".join(told)
+
+
+def histogram_figure(
+    counts: Sequence[int], ink: str = NEUTRAL_INK, width: float = 4.8, height: float = 2.2
+) -> Figure:
+    """How many pictures excite a unit how much: its peak in each, two bins an octave.
+
+    Args:
+        counts: A row of `Units.histogram`; the first bin, of silent pictures, is told in words.
+        ink: Colour of lines and letters.
+        width: In inches.
+        height: Likewise.
+    """
+    figure, axes = plot(width, height, ink)
+    active = np.asarray(counts[1:], np.int64)
+    filled = np.flatnonzero(active)
+    if len(filled):
+        shown = slice(filled[0], filled[-1] + 1)
+        # The last bin has no upper edge; it is drawn as wide as the others.
+        edges = np.array([*EDGES, EDGES[-1] * 2**0.5])
+        left, right = edges[:-1][shown], edges[1:][shown]
+        axes.bar(left, active[shown], right - left, align="edge", color=ACCENTS[0], linewidth=0)
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(left[0], right[-1])
+        axes.xaxis.set_major_locator(LogLocator(base=2, numticks=_TICKS))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    axes.set_xlabel("the unit's peak in a picture")
+    axes.set_ylabel("pictures")
+    return figure

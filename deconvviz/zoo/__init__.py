@@ -1,5 +1,0 @@
-"""Networks by name: the demos, checkpoints, torchvision's, timm's, and a person's own."""
-
-from deconvviz.zoo.names import DEMOS, load
-
-__all__ = ["DEMOS", "load"]

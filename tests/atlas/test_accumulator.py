@@ -1,0 +1,61 @@
+"""Merging tallies is what adding all at once is."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deconvviz.atlas.accumulator import Tally, Want
+
+WANT = Want(k=4, classes=3, statistics=True)
+
+
+def maps(count, seed):
+    """Whole numbers over four positions, so that many are equal, and means and sums are exact."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, 5, 2, 2)
+    return torch.randint(-3, 6, shape, generator=generator).double()
+
+
+def tallied(parts, first=0):
+    tally = Tally(5, WANT, torch.float64)
+    for part in parts:
+        tally.add(part, first, torch.arange(first, first + len(part)) % 3)
+        first += len(part)
+    return tally
+
+
+def same(one, other):
+    theirs = other.tensors()
+    return all(torch.equal(tensor, theirs[name]) for name, tensor in one.tensors().items())
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 1000))
+def test_cutting_the_data_up_changes_nothing(sizes, seed):
+    whole = maps(sum(sizes), seed)
+    expected = tallied([whole])
+    parts = whole.split(sizes)
+    assert same(tallied(parts), expected)
+    merged, first = Tally(5, WANT, torch.float64), 0
+    for part in parts:
+        merged.merge(tallied([part], first))
+        first += len(part)
+    assert same(merged, expected)
+    backwards = Tally(5, WANT, torch.float64)
+    for part in reversed(parts):
+        first -= len(part)
+        backwards.merge(tallied([part], first))
+    assert same(backwards, expected)
+
+
+def test_what_it_gives_makes_it_again():
+    tally = tallied([maps(10, 0)])
+    assert same(Tally.of(tally.tensors()), tally)
+    assert set(tally.tensors()) > {"value", "picture", "y", "x", "total", "histogram"}
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_layout_in_memory_does_not_matter(layout):
+    one = maps(10, 1)
+    assert same(tallied([one.contiguous(memory_format=layout)]), tallied([one]))

@@ -1,0 +1,56 @@
+"""The readable card of a checkpoint."""
+
+from dataclasses import replace
+
+from deconvviz.io.card import card
+from deconvviz.io.checkpoint import Description
+
+DESCRIPTION = Description(
+    model="vgg",
+    channels=3,
+    size=32,
+    classes=("cat", "dog"),
+    mean=(0.5,) * 3,
+    std=(0.2,) * 3,
+    data={"title": "CIFAR-10, JPEG copy", "fingerprint": "0123456789abcdef" * 4},
+    training={
+        "recipe": {"epochs": 15, "seed": 3, "precision": "bf16", "deconv_weight": 0.0},
+        "epochs": 12,
+        "pictures": 50_000,
+        "device": "abacus",
+        "seconds": 120.0,
+        "test": {"title": "CIFAR-10, JPEG copy", "pictures": 10_000, "accuracy": 0.9123},
+    },
+    versions={"torch": "2.99"},
+)
+
+
+def test_says_all_that_a_figure_must_come_with():
+    text = card(DESCRIPTION, "mine")
+    for fact in (
+        "# mine",
+        "91.23% of 10 000 pictures",
+        "CIFAR-10, JPEG copy",
+        "accuracy on it is lower than on the original pixels",
+        "12 of 15, seed 3",
+        "abacus, bf16",
+        "torch 2.99",
+    ):
+        assert fact in text
+    assert "decoder" not in text
+
+
+def test_a_decoder_beside_the_classifier_is_told_with_its_weight():
+    recipe = {**DESCRIPTION.training["recipe"], "deconv_weight": 0.3}
+    twin = replace(DESCRIPTION, training={**DESCRIPTION.training, "recipe": recipe})
+    assert "deconvolution decoder" in card(twin, "twin")
+    assert "weight 0.3" in card(twin, "twin")
+
+
+def test_the_networks_that_it_learnt_from_are_named_with_what_they_were():
+    recipe = {**DESCRIPTION.training["recipe"], "distil_from": ["a", "b"], "distil_share": 0.75}
+    training = {**DESCRIPTION.training, "recipe": recipe, "ensemble": ["1" * 64, "2" * 64]}
+    text = card(replace(DESCRIPTION, training=training), "pupil")
+    assert "75% of every target" in text
+    assert "`a` (sha256 111111111111) and `b` (sha256 222222222222)" in text
+    assert "of every target" not in card(DESCRIPTION, "mine")

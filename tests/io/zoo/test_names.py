@@ -1,0 +1,74 @@
+"""A name or a path -> a network that is ready to be looked at."""
+
+import pytest
+import torch
+
+from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
+from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.io.data import draw_shapes
+from deconvviz.io.zoo import DEMOS, load
+from deconvviz.training import Recipe, train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    recipe = Recipe(model="seed-cnn", epochs=1, batch_size=16, precision="float32")
+    train(recipe, draw_shapes(64), draw_shapes(16, seed=1), folder, progress=False)
+    return folder
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_the_demos_load_with_their_card_and_classify(name):
+    bundle = load(name)
+    assert bundle.name == name
+    assert len(bundle.classes) == 10
+    assert bundle.input_size == (3, 32, 32)
+    assert not bundle.model.training
+    logits = bundle.model(torch.rand(1, *bundle.input_size))
+    assert logits.shape == (1, 10)
+    assert logits.isfinite().all()
+    assert f"{bundle.training['test']['accuracy']:.2%}" in bundle.card
+
+
+def test_the_demo_was_really_trained():
+    """Measured on CIFAR-10, JPEG copy, at the end of training; `evaluate` measures it again."""
+    assert load("demo").training["test"]["accuracy"] > 0.91
+    assert load("demo").training["test"]["pictures"] == 10_000
+
+
+def test_the_demo_has_snapshots_whose_features_differ():
+    bundle = load("demo")
+    assert len(bundle.snapshots) >= 3
+    image = torch.rand(1, *bundle.input_size)
+    features = [bundle.at_epoch(e).model(image) for e in bundle.snapshots]
+    assert all(f.shape == bundle.model.features(image).shape for f in features)
+    assert not torch.allclose(features[0], features[-1])
+    assert bundle.at_epoch(next(iter(bundle.snapshots))).classes == ()
+
+
+def test_a_path_loads_with_the_snapshots_of_its_run(run):
+    bundle = load(run / "model.safetensors")
+    assert bundle.classes == draw_shapes(1).classes
+    assert list(bundle.snapshots) == [0, 1]
+    with pytest.raises(UnknownModelError, match="no snapshot of epoch 7; kept were: 0, 1"):
+        bundle.at_epoch(7)
+
+
+def test_a_checkpoint_says_what_its_network_takes(run):
+    bundle = load(run / "model.safetensors")
+    described = load_checkpoint(run / "model.safetensors").description
+    assert bundle.input_size == (3, 32, 32)
+    assert (bundle.intake.mean, bundle.intake.std) == (described.mean, described.std)
+
+
+def test_unknown_names_and_missing_paths_say_what_there_is(tmp_path):
+    with pytest.raises(UnknownModelError, match="no model `dmo`; there are demo, demo-deconv"):
+        load("dmo")
+    with pytest.raises(SettingError, match="no package"):
+        load("demo", input_size=(3, 32, 32))
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        load(tmp_path / "none.safetensors")
+    (tmp_path / "bad.pt").write_bytes(b"PK\x03\x04")
+    with pytest.raises(CheckpointError, match="no plausible safetensors header"):
+        load(tmp_path / "bad.pt")

@@ -1,0 +1,196 @@
+"""Pictures of results: every pixel and every point where it belongs."""
+
+import sys
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from deconvviz.plots import figures
+from deconvviz.plots.figures import GREY, GalleryRow
+
+RUNS = {
+    "a": [
+        {"epoch": 1, "test_accuracy": 0.5, "train_accuracy": 0.4},
+        {"epoch": 2, "test_accuracy": 0.7, "train_accuracy": 0.6},
+        {"epoch": 3, "test_accuracy": 0.8, "train_accuracy": 0.75},
+    ],
+    "b": [{"epoch": 1, "test_accuracy": 0.6, "train_accuracy": 0.5}],
+}
+
+
+def random_picture(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 60))
+def test_enlarging_repeats_pixels_and_shrinking_by_slices_gives_them_back(height, width, side):
+    picture = random_picture(height, width)
+    large = figures.enlarge(picture, side)
+    factor = large.shape[0] // height
+    assert large.shape == (height * factor, width * factor, 3)
+    assert np.array_equal(large[::factor, ::factor], picture)
+    assert factor == max(1, round(side / max(height, width)))
+
+
+@given(st.integers(-12, 12), st.integers(-12, 12), st.integers(1, 12), st.integers(1, 12))
+def test_a_crop_is_the_picture_inside_and_grey_outside(top, left, height, width):
+    picture = random_picture(7, 9)
+    cropped = figures.crop(picture, (top, left, top + height, left + width))
+    assert cropped.shape == (height, width, 3)
+    for y in range(height):
+        for x in range(width):
+            inside = 0 <= top + y < 7 and 0 <= left + x < 9
+            expected = picture[top + y, left + x] if inside else (GREY,) * 3
+            assert np.array_equal(cropped[y, x], expected)
+
+
+def test_frames_stand_around_their_boxes_and_hide_nothing_in_them():
+    picture = np.zeros((20, 30, 3), np.uint8)
+    canvas = figures.framed(picture, [(2, 3, 8, 9)], chosen=(10, 15, 16, 21), side=300)
+    assert canvas.shape == (200, 300, 3)
+    assert not canvas[20:80, 30:90].any()
+    assert not canvas[100:160, 150:210].any()
+    assert (canvas == (255, 255, 255)).all(2).any()
+    assert (canvas == figures._CHOSEN).all(2).any()
+
+
+def test_a_frame_may_leave_the_picture():
+    framed = figures.framed(random_picture(10, 10), [(-5, -5, 4, 4)], (8, 8, 14, 14), side=10)
+    assert framed.shape == (10, 10, 3)
+
+
+def test_a_mosaic_shows_every_tile_and_nothing_between():
+    tiles = [random_picture(3, 4, seed) for seed in range(5)]
+    sheet = figures.mosaic(tiles, columns=2, gap=2, side=8)
+    assert sheet.shape == (3 * 6 + 2 * 2, 2 * 8 + 2, 4)
+    for place, tile in enumerate(tiles):
+        y, x = place // 2 * 8, place % 2 * 10
+        assert np.array_equal(sheet[y : y + 6 : 2, x : x + 8 : 2, :3], tile)
+    shown = 5 * 6 * 8
+    assert (sheet[..., 3] == 255).sum() == shown
+    assert (sheet[..., 3] == 0).sum() == sheet[..., 3].size - shown
+
+
+def test_a_mosaic_has_room_for_tiles_that_are_not_there():
+    tile = random_picture(3, 4)
+    sheet = figures.mosaic([tile], columns=3, gap=1, places=9)
+    assert sheet.shape == (3 * 3 + 2, 3 * 4 + 2, 4)
+    assert np.array_equal(sheet[:3, :4, :3], tile)
+    assert (sheet[..., 3] == 255).sum() == 3 * 4
+
+
+def test_the_transparent_parts_of_a_picture_on_a_sheet_show_what_is_behind_it():
+    clear = np.zeros((8, 8, 4), np.uint8)
+    figure = figures.contact_sheet([[clear]], [""], "", columns=1)
+    assert not np.asarray(Image.open(BytesIO(figures.figure_png(figure, dpi=50))))[..., 3].any()
+
+
+def test_learning_curves_have_the_numbers_of_the_record():
+    axes = figures.learning_curves(RUNS).axes[0]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert lines["a, test"] == [[1, 0.5], [2, 0.7], [3, 0.8]]
+    assert lines["b, training"] == [[1, 0.5]]
+
+
+def test_per_class_dots_stand_at_their_accuracy_on_their_class():
+    results = {"a": {"cat": 0.5, "dog": 0.9}, "b": {"cat": 0.6, "dog": 0.8}}
+    axes = figures.per_class_accuracy(results).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["cat", "dog"]  # the easiest on top
+    for dots, result in zip(axes.collections, results.values(), strict=True):
+        for x, y in dots.get_offsets():
+            assert x == result[names[int(y)]]
+
+
+def test_a_confusion_matrix_is_in_percent_of_each_true_class():
+    axes = figures.confusion_matrix([[8, 2], [0, 50]], ["cat", "dog"]).axes[0]
+    texts = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in axes.texts}
+    assert texts == {(0, 0): "80", (0, 1): "20", (1, 1): "100"}
+
+
+def test_a_class_without_pictures_and_a_perfect_result_are_no_division_by_zero():
+    figures.figure_png(figures.confusion_matrix([[0, 0], [0, 5]], ["none", "all"]))
+
+
+@pytest.mark.parametrize("ink", ["#222222", "#eeeeee"])
+def test_figures_are_see_through_and_written_in_the_given_ink(ink):
+    figure = figures.learning_curves(RUNS, ink)
+    image = Image.open(BytesIO(figures.figure_png(figure, dpi=60)))
+    assert image.mode == "RGBA"
+    assert image.getpixel((0, 0))[3] == 0
+    axes = figure.axes[0]
+    assert axes.xaxis.label.get_color() == ink
+    assert {to_hex(text.get_color()) for text in axes.get_legend().get_texts()} == {ink}
+
+
+def test_the_gallery_shows_every_picture_of_every_row():
+    units = [("unit 1", random_picture(4, 4), random_picture(4, 4, 1))] * 2
+    row = GalleryRow(random_picture(9, 12), "something", units)
+    figure = figures.gallery([row, row, row], ["low", "high"])
+    assert sum(len(axes.images) for axes in figure.axes) == 3 * (1 + 2 * 2)
+    assert len(figures.figure_png(figure, dpi=50)) > 1000
+
+
+LONG = "unit 1234, row 1000, column 1000, image 99999, and more to break, with more"
+
+
+@pytest.mark.parametrize("beside", [1, 2])
+@pytest.mark.parametrize("shape", [(4, 4), (9, 2), (2, 30), (300, 200)])
+@pytest.mark.parametrize("count", [1, 5])
+def test_on_a_contact_sheet_nothing_runs_into_anything_else(count, shape, beside):
+    cells = [[random_picture(*shape)] * beside] * count
+    figure = figures.contact_sheet(cells, [LONG] * count, "words " * 80, columns=3)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    title = [axes._left_title for axes in figure.axes[::beside]]
+    parts = [*figure.axes, *title, *figure.texts]
+    extents = [part.get_window_extent(renderer).shrunk(0.99, 0.99) for part in parts]
+    assert len(extents) == count * beside + count + 1
+    for i, extent in enumerate(extents):
+        assert figure.bbox.x0 <= extent.x0 <= extent.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= extent.y0 <= extent.y1 <= figure.bbox.y1
+        assert not extent.count_overlaps(extents[i + 1 :])
+
+
+def test_a_title_is_broken_after_commas_only():
+    figure = figures.contact_sheet([[random_picture(4, 4)]], [LONG], "", columns=1)
+    lines = figure.axes[0].get_title("left").splitlines()
+    assert len(lines) > 1
+    assert " ".join(" ".join(lines).split()) == LONG
+    assert all(line.endswith(",") for line in lines[:-1])
+
+
+def test_letters_on_a_contact_sheet_are_as_given_and_no_formula():
+    figure = figures.contact_sheet(
+        [[random_picture(4, 4)]], ["$a$"], r"$\\b", columns=1, ink="#111111"
+    )
+    assert figures.figure_png(figure, dpi=50)
+    assert to_hex(figure.texts[0].get_color()) == "#111111"
+
+
+@given(st.sampled_from([1, 2, 3, 5]), st.floats(-50, 50), st.floats(0.1, 50))
+def test_stretching_keeps_differences_from_black_to_white(channels, low, width):
+    images = low + width * np.random.default_rng(0).random((2, channels, 5, 6))
+    shown = figures.stretched(images)
+    assert shown.shape == (2, 5, 6, 3)
+    assert shown.dtype == np.uint8
+    for image, seen in zip(images, shown, strict=True):
+        truth = image if channels == 3 else image.mean(0)[None].repeat(3, 0)
+        expected = np.interp(truth, [truth.min(), truth.max()], [0, 255])
+        assert np.abs(seen.transpose(2, 0, 1) - expected).max() <= 0.5 + 1e-6
+
+
+def test_a_flat_image_is_black_and_no_division_by_zero():
+    assert not figures.stretched(np.full((1, 3, 4, 4), 7.0)).any()
+
+
+def test_no_figure_is_kept_by_pyplot():
+    figures.figure_png(figures.learning_curves(RUNS), dpi=50)
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or pyplot.get_fignums() == []
