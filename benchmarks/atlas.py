@@ -44,7 +44,7 @@ def forward(bundle: Bundle, dataset: Dataset) -> None:
     """The network's own forward pass over all pictures."""
     device = next(bundle.model.parameters()).device
     for block in dataset.images.split(BLOCK):
-        bundle.model(bundle.intake.normalised(block.to(device)))
+        bundle.model(bundle.preprocessing.normalised(block.to(device)))
 
 
 def alone(count: int, device: str) -> tuple[float, float]:

@@ -19,14 +19,14 @@ from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.files import write_atomically
 
 DEMO = Path(__file__).parent.parent / "deconvviz" / "demo"
-MUON = "--batch-size 512 --optimiser muon --kernel-rate 0.03 --peak-rate 0.25"
+MUON = "--batch-size 512 --optimiser muon --muon-lr 0.03 --lr 0.25"
 TAUGHT = f"--model vgg {MUON} --set label_smoothing=0"
 ELDERS = {
     "vgg": "--model vgg --epochs 24",
     "fast": f"--model fast --epochs 50 {MUON} --set mixup=0.4",
-    "first": f"{TAUGHT} --epochs 40 --set distil_from=fast/model.safetensors,vgg/model.safetensors",
+    "first": f"{TAUGHT} --epochs 40 --set teachers=fast/model.safetensors,vgg/model.safetensors",
 }
-TWICE = f"{TAUGHT} --epochs 45 --set distil_from=first/model.safetensors,fast/model.safetensors"
+TWICE = f"{TAUGHT} --epochs 45 --set teachers=first/model.safetensors,fast/model.safetensors"
 DEMOS = {"demo": TWICE, "demo-deconv": f"{TWICE} --deconv-weight 0.3"}
 SNAPSHOTS = (1, 2, 5, 10)  # of the demo alone: all together must stay below 16 MB
 
@@ -39,7 +39,7 @@ def main() -> None:
     runs.mkdir(parents=True, exist_ok=True)
     for name, options in {**ELDERS, **DEMOS}.items():
         command = [sys.executable, "-m", "deconvviz", "train", "--data", "cifar10", "--seed", "0"]
-        command += ["--precision", "bf16", "--half", *options.split(), "--out", name]
+        command += ["--precision", "bf16", "--fp16", *options.split(), "--out", name]
         # inside RUNS, so that the records name no folder of this machine
         subprocess.run(command, check=True, cwd=runs)  # noqa: S603  our own interpreter and options
     for name in DEMOS:

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from deconvviz.training import read_metrics
 
-MUON = "--optimiser muon --kernel-rate 0.03 --peak-rate 0.25"
-SGD = "--optimiser sgd --peak-rate 0.2"
+MUON = "--optimiser muon --muon-lr 0.03 --lr 0.25"
+SGD = "--optimiser sgd --lr 0.2"
 PHOTOS = "--data photos20 --model zf --set label_smoothing=0.1"
 CIFAR = f"--data cifar10 --model vgg --batch-size 512 {MUON}"
 
@@ -47,7 +47,7 @@ SEARCH = {
 def train(runs: Path, name: str, options: str) -> None:
     """Train one network in RUNS/name, or go on with it."""
     command = [sys.executable, "-m", "deconvviz", "train", "--seed", "0"]
-    command += ["--precision", "bf16", "--half", *options.split(), "--out", name]
+    command += ["--precision", "bf16", "--fp16", *options.split(), "--out", name]
     # inside RUNS, so that the records name no folder of this machine
     subprocess.run(command, check=True, cwd=runs)  # noqa: S603  our own interpreter and options
 

@@ -73,7 +73,7 @@ def recipe_of(network: str, device: str) -> Recipe:
         model=network,
         epochs=EPOCHS[device],
         optimiser="sgd",
-        augmentation=Augmentation(crop=4, flip=True),
+        augmentation=Augmentation(crop_padding=4, flip=True),
         snapshots=(),
     )
 
@@ -140,7 +140,7 @@ class Usual:
         self.criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.optimiser = torch.optim.SGD(
             self.model.parameters(),
-            lr=0.1 * recipe.peak_rate,
+            lr=0.1 * recipe.lr,
             momentum=recipe.momentum,
             nesterov=True,
             weight_decay=recipe.weight_decay,
@@ -294,7 +294,7 @@ def airbench(folder: Path, device: str, half: str, epochs: int) -> dict[str, Any
     Args:
         folder: The checkout.
         device: "cpu" or "cuda".
-        half: What stands for its half precision: "half", "bfloat16" or "float".
+        half: What stands for its half precision: "fp16", "bfloat16" or "float".
         epochs: In place of its eight.
     """
     path = folder / AIRBENCH
@@ -316,9 +316,9 @@ def airbench(folder: Path, device: str, half: str, epochs: int) -> dict[str, Any
 def its_precision(folder: Path, device: str) -> tuple[str, dict[str, float]]:
     """The precision in which its network takes a step soonest, and images a second in each."""
     if device == "cuda":
-        return "half", {}
+        return "fp16", {}
     rates: dict[str, float] = {}
-    for half in ("float", "bfloat16", "half"):
+    for half in ("float", "bfloat16", "fp16"):
         model = airbench(folder, device, half, 1)["CifarNet"]()
         model.to(memory_format=torch.channels_last).reset()
         batch = getattr(torch.rand(32, 3, 32, 32), half)().to(memory_format=torch.channels_last)

@@ -7,13 +7,13 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
-__all__ = ["Peers"]
+__all__ = ["ProcessGroup"]
 
 Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
-class Peers:
+class ProcessGroup:
     """This process among `size` that do the same work on different parts of the data.
 
     Attributes:
@@ -25,7 +25,7 @@ class Peers:
     size: int = 1
 
     @classmethod
-    def found(cls) -> "Peers":
+    def found(cls) -> "ProcessGroup":
         """Those that `torchrun` started this process among, connected; else this one alone."""
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
@@ -37,11 +37,11 @@ class Peers:
         return cls(distributed.get_rank(), size)
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes and talks."""
         return self.rank == 0
 
-    def share(self, part: Part) -> list[Part]:
+    def all_gather(self, part: Part) -> list[Part]:
         """Every process's part, by rank; all wait until all have given theirs."""
         if self.size == 1:
             return [part]

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "TerminalBars", "told"]
+__all__ = ["Progress", "TerminalBars", "track"]
 
 Item = TypeVar("Item")
 
@@ -47,7 +47,7 @@ class TerminalBars:
             self._bar = None
 
 
-def told(items: Sequence[Item], title: str, progress: Progress | None) -> Iterator[Item]:
+def track(items: Sequence[Item], title: str, progress: Progress | None) -> Iterator[Item]:
     """The items one after the other, telling after each that it is done."""
     for done, item in enumerate(items, 1):
         yield item

@@ -27,7 +27,7 @@ def nines(sheet: UnitSheet, count: int, rule: Rule) -> None:
         ui.show(pixels, f"The {len(sheet)} projections {told}", f"its projections, {rule}")
 
 
-def activations(sheet: UnitSheet, survey: ui.Survey) -> None:
+def activations(sheet: UnitSheet, survey: ui.AtlasView) -> None:
     """How strong each of the nine is, and of which picture."""
     dataset = survey.dataset
     values = ", ".join(f"{moment.value:.3g}" for moment in sheet.moments)
@@ -46,7 +46,7 @@ def activations(sheet: UnitSheet, survey: ui.Survey) -> None:
         st.dataframe(rows, hide_index=True)
 
 
-def statistics(units: Units, unit: int, survey: ui.Survey) -> None:
+def statistics(units: Units, unit: int, survey: ui.AtlasView) -> None:
     """How a unit behaves over all pictures, where the atlas has counted that."""
     head = survey.atlas.header
     if units.mean is None or units.fires is None or units.active is None:
@@ -66,7 +66,7 @@ def statistics(units: Units, unit: int, survey: ui.Survey) -> None:
         )
 
 
-def preferences(units: Units, unit: int, survey: ui.Survey) -> None:
+def preferences(units: Units, unit: int, survey: ui.AtlasView) -> None:
     """The classes that a unit answers to most."""
     if units.class_mean is None or units.selectivity is None:
         return
@@ -85,7 +85,7 @@ def preferences(units: Units, unit: int, survey: ui.Survey) -> None:
     )
 
 
-def closely(network: Network, survey: ui.Survey, layer: str, unit: int) -> None:
+def closely(network: Network, survey: ui.AtlasView, layer: str, unit: int) -> None:
     """One unit: its nine, and how it behaves."""
     units, head = survey.atlas[layer], survey.atlas.header
     st.subheader(f"Unit {unit} of {layer}", anchor=False)
@@ -108,7 +108,7 @@ def closely(network: Network, survey: ui.Survey, layer: str, unit: int) -> None:
 
 
 @st.fragment
-def layer_units(network: Network, survey: ui.Survey, layer: str) -> None:
+def layer_units(network: Network, survey: ui.AtlasView, layer: str) -> None:
     """The units of a layer and one of them closely; a click runs this part alone."""
     with ui.refusals():
         units = survey.atlas[layer]

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from deconvviz import ui
-from deconvviz.ui.explore import Network, Sight
+from deconvviz.ui.explore import InputView, Network
 
 PICTURES = 300  # at most
 
@@ -29,7 +29,7 @@ def result(found: ui.Found, name: str) -> None:
             )
 
 
-def study(material: ui.Material, name: str) -> None:
+def study(material: ui.Inputs, name: str) -> None:
     """What was kept of an experiment, or the button that runs it."""
     found = ui.kept(material, name)
     label = "Run it" if found is None else "Run it again"
@@ -43,7 +43,7 @@ def study(material: ui.Material, name: str) -> None:
         result(found, name)
 
 
-def one_picture(network: Network) -> Sight | None:
+def one_picture(network: Network) -> InputView | None:
     """The picture that an experiment looks at closely."""
     pictures = ui.pick_pictures()
     return ui.sight(network, pictures[0], "trained") if pictures else None
@@ -63,7 +63,7 @@ pictures = ui.some_pictures(network, ui.pick_data(list(ui.known(network))), PICT
 if chosen.looks_closely and sight is None:
     st.info("Choose a picture above, or add your own.", icon=":material/add_photo_alternate:")
 else:
-    study(ui.Material(network, pictures, sight), name)
+    study(ui.Inputs(network, pictures, sight), name)
 st.header("In a terminal", anchor=False)
 st.markdown(
     "What takes parts that you mark, class labels or training runs is a command: `deconvviz "

@@ -35,7 +35,7 @@ def later_kernels(sheet: Kernels, unit: int) -> None:
     st.caption(f"White adds, black takes away; all on one scale, {SCALE}.")
 
 
-def activity(survey: ui.Survey, unit: int, layer: str) -> None:
+def activity(survey: ui.AtlasView, unit: int, layer: str) -> None:
     """How the units behave: one in words, all in a chart and a table."""
     units, pictures = survey.atlas[layer], survey.atlas.header.pictures
     assert units.mean is not None

@@ -5,14 +5,14 @@ import streamlit as st
 from deconvviz import ui
 from deconvviz.io.images import PHOTOGRAPHS, display, display_caption, photograph
 from deconvviz.plots.figures import enlarge, mosaic
-from deconvviz.ui.explore import Network, Sight, spread
+from deconvviz.ui.explore import InputView, Network, spread
 
 CAT = PHOTOGRAPHS["cat"]
 SHARE = 0.1  # of a feature map's positions
 LAYERS = 9  # at most
 
 
-def strongest_unit(network: Network, sight: Sight, layer: str) -> None:
+def strongest_unit(network: Network, sight: InputView, layer: str) -> None:
     """A layer's strongest unit: the whole picture through it, and where it is strongest."""
     for one in ui.units(network, sight, layer, None, 1, "deconvnet", "activation"):
         unit = one.channel

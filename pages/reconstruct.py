@@ -9,14 +9,14 @@ from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.io.images import Picture, display, display_caption, to_png
 from deconvviz.plots.figures import enlarge, framed, mosaic
-from deconvviz.ui.explore import Network, Reconstruction, Sight, raw
+from deconvviz.ui.explore import InputView, Network, Reconstruction, raw
 
 UNITS = 24  # in the grid
 SIDE = 900  # pixels that the picture is enlarged to for its frames
 
 
 def picture_with_windows(
-    sight: Sight, strongest: Sequence[Reconstruction], unit: Reconstruction
+    sight: InputView, strongest: Sequence[Reconstruction], unit: Reconstruction
 ) -> None:
     """The picture as the network is given it, and where the windows lie."""
     pixels = framed(sight.shown, [one.box for one in strongest], unit.box, SIDE)
@@ -31,7 +31,7 @@ def picture_with_windows(
 
 
 def whole_picture(
-    network: Network, sight: Sight, unit: Reconstruction, share: float, rule: Rule, start: Start
+    network: Network, sight: InputView, unit: Reconstruction, share: float, rule: Rule, start: Start
 ) -> None:
     """Many positions of one feature map, projected together, in their places."""
     pixels, count = ui.whole(network, sight, unit.layer, unit.channel, share, rule, start)
@@ -48,7 +48,7 @@ def whole_picture(
     )
 
 
-def classes(network: Network, sight: Sight) -> None:
+def classes(network: Network, sight: InputView) -> None:
     """What the classifier takes the picture for."""
     if sight.size != "trained" or not network.bundle.classes:
         return
@@ -57,7 +57,9 @@ def classes(network: Network, sight: Sight) -> None:
         st.progress(probability, f"{name}, {probability:.1%}")
 
 
-def closely(network: Network, sight: Sight, unit: Reconstruction, rule: Rule, start: Start) -> None:
+def closely(
+    network: Network, sight: InputView, unit: Reconstruction, rule: Rule, start: Start
+) -> None:
     """One unit's window, and the three rules side by side."""
     st.subheader(f"Unit {unit.channel} closely", anchor=False)
     size = network.net.layers[unit.layer].receptive_field
@@ -85,7 +87,7 @@ def closely(network: Network, sight: Sight, unit: Reconstruction, rule: Rule, st
     ui.link("atlas", label, layer=unit.layer, unit=str(unit.channel))
 
 
-def trust(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> None:
+def trust(network: Network, sight: InputView, unit: Reconstruction, rule: Rule) -> None:
     """Whether the reconstruction shows this unit, or what any unit would show."""
     st.subheader("How far to trust it", anchor=False)
     judgement = ui.judged(network, sight, unit, rule)
@@ -110,7 +112,7 @@ def trust(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> N
 def elsewhere(
     network: Network,
     others: Sequence[Picture],
-    sight: Sight,
+    sight: InputView,
     unit: Reconstruction,
     rule: Rule,
     start: Start,
@@ -132,7 +134,7 @@ def elsewhere(
 
 
 @st.fragment
-def units(network: Network, sight: Sight, others: Sequence[Picture], layer: str) -> None:
+def units(network: Network, sight: InputView, others: Sequence[Picture], layer: str) -> None:
     """The strongest units of a layer, one of them closely; a click runs this part alone."""
     with ui.refusals():
         with st.container(horizontal=True, gap="medium"):

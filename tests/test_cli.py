@@ -40,13 +40,18 @@ def test_trains_and_measures_what_it_trained(tmp_path):
 def test_any_option_is_set_by_its_name_and_what_a_decoder_gives_back_is_drawn(tmp_path):
     words = ["--data", "shapes", "--out", str(tmp_path), "--epochs", "1", "--model", "vgg:4,8"]
     words += ["--labels", "100", "--deconv-weight", "0.3", "--loss", "focal", "--optimiser", "adam"]
-    changes = {"steps": "2", "unlabelled_batch": "16", "mixup": "0.2", "decoder.switches": "yes"}
+    changes = {
+        "steps_per_epoch": "2",
+        "unlabelled_batch": "16",
+        "mixup": "0.2",
+        "decoder.switches": "yes",
+    }
     words += [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
     trained = runner.invoke(app, ["train", *words, "--hold-out", "3000", "--device", "cpu"])
     assert trained.exit_code == 0, trained.output
     recipe = json.loads((tmp_path / "config.json").read_text())["recipe"]
     assert (recipe["loss"], recipe["optimiser"], recipe["mixup"]) == ("focal", "adam", 0.2)
-    assert (recipe["steps"], recipe["decoder"]["switches"]) == (2, True)
+    assert (recipe["steps_per_epoch"], recipe["decoder"]["switches"]) == (2, True)
     picture, sheet = tmp_path / "cat.png", tmp_path / "sheet.png"
     photograph("cat").image.save(picture)
     drawn = runner.invoke(

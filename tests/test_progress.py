@@ -1,16 +1,16 @@
 """Progress is told, and drawn only once there is some."""
 
-from deconvviz.progress import TerminalBars, told
+from deconvviz.progress import TerminalBars, track
 
 
 def test_every_item_is_given_and_then_told():
     seen, events = [], []
-    for item in told("abc", "letters", lambda *event: events.append(event)):
+    for item in track("abc", "letters", lambda *event: events.append(event)):
         assert len(events) == len(seen)  # an item is done when the next is asked for
         seen.append(item)
     assert seen == ["a", "b", "c"]
     assert events == [("letters", 1, 3), ("letters", 2, 3), ("letters", 3, 3)]
-    assert list(told([1, 2], "silent", None)) == [1, 2]
+    assert list(track([1, 2], "silent", None)) == [1, 2]
 
 
 def test_bars_appear_with_the_first_progress(capsys):

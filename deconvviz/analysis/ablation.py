@@ -43,7 +43,7 @@ A stage that is removed still pools, so that what is above it sees maps of the s
 """
 
 
-RECIPE = Recipe(epochs=10, peak_rate=0.03, precision="float32", snapshots=())
+RECIPE = Recipe(epochs=10, lr=0.03, precision="float32", snapshots=())
 """How variants are trained unless told otherwise.
 
 The rate is lower than that of networks whose last maps are averaged: without a hidden layer, logits
@@ -112,7 +112,7 @@ class Ablation(Result):
         spread = statistics.stdev(changes) if len(changes) > 1 else None
         return statistics.fmean(changes), spread
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every trial, and the mean of each variant."""
         return {
             "data": self.data,
@@ -134,7 +134,7 @@ class Ablation(Result):
             "trials": [asdict(trial) for trial in self.trials],
         }
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """The first variant's errors, and what each change does to them."""
         first, *others = self.variants
         trials = self.variants[first]

@@ -73,7 +73,7 @@ class Correspondence(Result):
         """(P, L) the same for masks that are moved alike."""
         return _rank(self.score, self.moved)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Mean distance, its deviation over pairs, and that of random masks over draws."""
         rows = [
             {
@@ -101,7 +101,7 @@ class Correspondence(Result):
             "rows": rows,
         }
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Which parts the network relates, by layer."""
         told = []
         for nth, layer in enumerate(self.layers):
@@ -220,10 +220,10 @@ def correspondence(
     layers = _signed_layers(net) if layers is None else tuple(layers)
     if not layers:
         raise SettingError("no layers to compare at; name some that `deconvviz layers` lists")
-    if marked.images.shape[1] != bundle.intake.channels:
+    if marked.images.shape[1] != bundle.preprocessing.channels:
         raise PictureError(
-            f"`{bundle.name}` takes {bundle.intake.channels} channels, the pictures have "
-            f"{marked.images.shape[1]}; read them with the network's own intake"
+            f"`{bundle.name}` takes {bundle.preprocessing.channels} channels, the pictures have "
+            f"{marked.images.shape[1]}; read them with the network's own preprocessing"
         )
     comparison = _Comparison(net, marked.images, layers)
     generator = torch.Generator().manual_seed(seed)
@@ -242,7 +242,7 @@ def correspondence(
     return Correspondence(
         network=bundle.name,
         title=marked.title,
-        pictures=bundle.intake.pixels(marked.images),
+        pictures=bundle.preprocessing.pixels(marked.images),
         boxes={part: tuple(boxes) for part, boxes in marked.parts.items()},
         layers=layers,
         distance=torch.stack(distance),

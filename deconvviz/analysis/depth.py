@@ -19,7 +19,7 @@ from deconvviz.errors import DataError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, plot
-from deconvviz.progress import Progress, told
+from deconvviz.progress import Progress, track
 from deconvviz.training import evaluate
 
 __all__ = ["Depth", "LayerAccuracy", "depth"]
@@ -78,7 +78,7 @@ class Depth(Result):
         """Of an accuracy on this many test pictures (binomial)."""
         return math.sqrt(accuracy * (1 - accuracy) / self.test)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every number, a row a layer."""
         return {
             "network": self.network,
@@ -94,7 +94,7 @@ class Depth(Result):
             ],
         }
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Accuracy by depth, and chance."""
         told = ", ".join(
             f"{row.layer} {row.accuracy:.1%} ({row.features} features)" for row in self.rows
@@ -157,7 +157,7 @@ def depth(
     All features are held in memory: layers x pictures x features x 4 bytes.
 
     Args:
-        bundle: The network; its intake takes the pictures.
+        bundle: The network; its preprocessing takes the pictures.
         training: To fit on.
         test: To measure on; other pictures of the same classes.
         layers: By default all `Deconvnet.default_layers`.
@@ -182,7 +182,7 @@ def depth(
     )
     labels, classes = training.labels.cpu(), len(training.classes)
     rows = []
-    for layer in told(layers, "classifiers", progress):
+    for layer in track(layers, "classifiers", progress):
         found = fit_held_out(fitted[layer], labels, classes, penalties, _HELD_OUT, seed)
         rows.append(
             LayerAccuracy(
@@ -197,7 +197,9 @@ def depth(
     frequent = int(torch.bincount(labels).argmax())
     own = None
     if bundle.classes == test.classes:
-        own = evaluate(bundle.model, test, bundle.intake.mean, bundle.intake.std).accuracy
+        own = evaluate(
+            bundle.model, test, bundle.preprocessing.mean, bundle.preprocessing.std
+        ).accuracy
     return Depth(
         network=bundle.name,
         rows=tuple(rows),
@@ -241,7 +243,7 @@ def _features(
     parts: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     height, width = data.images.shape[2:]
     for rows in batches(len(data), (height, width), "features", progress=progress):
-        for layer, maps in net.stream(bundle.intake.normalised(data.images[rows]), layers):
+        for layer, maps in net.stream(bundle.preprocessing.normalised(data.images[rows]), layers):
             size = (min(grid, maps.shape[2]), min(grid, maps.shape[3]))
             pooled = functional.adaptive_avg_pool2d(maps, size)
             parts[layer].append(pooled.flatten(1).float().cpu())

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from deconvviz.analysis.peaks import check_fits, peaks
 from deconvviz.analysis.result import Result
-from deconvviz.atlas.accumulator import Tally
+from deconvviz.atlas.accumulator import Accumulator
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.rules import Rule
@@ -82,7 +82,7 @@ class Evolution(Result):
     data: str
     name = "evolution"
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every number: all units' activations and pictures, and the jumps by layer."""
         return {
             "network": self.network,
@@ -108,7 +108,7 @@ class Evolution(Result):
             for column, epoch in enumerate(self.epochs)
         }
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """How many units jumped, when, and how that differs between the lowest and the highest."""
         jumped = torch.cat([history.jumped for history in self.histories])
         steps = [
@@ -221,7 +221,7 @@ class _Moment:
     """One layer after one epoch: its tally, and U projections (U, channels, h, w) with boxes."""
 
     layer: str
-    tally: Tally
+    tally: Accumulator
     pixels: Tensor
     boxes: Tensor
 
@@ -277,14 +277,14 @@ def _moments(
     net: Deconvnet,
     bundle: Bundle,
     dataset: Dataset,
-    tallies: Mapping[str, Tally],
+    tallies: Mapping[str, Accumulator],
     shown: Mapping[str, Tensor],
     rule: Rule,
 ) -> Iterator[_Moment]:
     """Project the strongest activations of the shown units."""
     winners = torch.cat([tallies[layer].picture[units, 0] for layer, units in shown.items()])
     pictures = torch.unique(winners.clamp_min(0))  # of a unit without one, any
-    recording = net.record(bundle.intake.normalised(dataset.images[pictures]), list(shown))
+    recording = net.record(bundle.preprocessing.normalised(dataset.images[pictures]), list(shown))
     for layer, units in shown.items():
         tally = tallies[layer]
         rows = (tally.picture[units, 0] >= 0).nonzero()[:, 0]

@@ -103,7 +103,7 @@ class Filters(Result):
         share = self.kernels.share
         return float(1 / share.square().sum()) if share.any() else 0.0
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every number, a row for each kernel."""
         kernels, dead = self.kernels, self.dead
         twin, cosine = kernels.twins
@@ -138,7 +138,7 @@ class Filters(Result):
             ],
         }
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Dominance, dead units, aliasing and duplicates, in this order."""
         return " ".join([self._dominance(), *self._silence(), self._aliasing(), self._likeness()])
 

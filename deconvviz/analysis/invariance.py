@@ -109,7 +109,7 @@ class Invariance(Result):
         """Which class `probability` is of."""
         return "true class" if self.labelled else "class decided on the picture as it is"
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every number: means over the pictures, and each picture's."""
         return {
             "network": self.network,
@@ -134,7 +134,7 @@ class Invariance(Result):
             found["probability"] = {"mean": p.mean(0).tolist(), "pictures": p.tolist()}
         return found
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """For each transformation the mean distances over its strengths, and the lowest p."""
         told = "; ".join(self._sentence_of(curves) for curves in self.curves)
         return (
@@ -253,10 +253,10 @@ def invariance(
     study = _Study(net, watched, logits, border)
     size = (dataset.images.shape[2], dataset.images.shape[3])
     for rows in batches(len(dataset), size, "transforming", progress=progress):
-        images = bundle.intake.normalised(dataset.images[rows])
+        images = bundle.preprocessing.normalised(dataset.images[rows])
         study.add(images, strengths, dataset.labels[rows] if labelled else None)
     unit = study.unit()
-    first = bundle.intake.normalised(dataset.images[:1])
+    first = bundle.preprocessing.normalised(dataset.images[:1])
     curves = tuple(
         Curves(
             kind=kind,
@@ -405,4 +405,4 @@ def _examples(
     chosen = _distinct(torch.linspace(0, len(strengths) - 1, _EXAMPLES)).long()
     warp = _WARPS[kind][0]
     some = [warp(image, value, border) for value in strengths[chosen].tolist()]
-    return bundle.intake.pixels(torch.cat(some))
+    return bundle.preprocessing.pixels(torch.cat(some))

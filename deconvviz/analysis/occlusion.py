@@ -123,7 +123,7 @@ class Occlusion(Result):
             return None
         return float(torch.corrcoef(torch.stack([energy, loss]))[0, 1])
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every number; maps as rows of the occluder's places."""
         chance = self.chance_agreement
         return {
@@ -150,7 +150,7 @@ class Occlusion(Result):
             "decision": self.decision.tolist(),
         }
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """What the occluder does to the class, to the map, and where."""
         name, places = self.classes[self.truth], self.decision.numel()
         kept = self.decisions.get(name, 0.0)
@@ -331,7 +331,7 @@ def occlusion(
     probability = torch.cat(logits).softmax(1)[:, truth]
     lowest = int(probability.argmin())
     worst = occluder.cover(image, slice(lowest, lowest + 1))
-    pixels = bundle.intake.pixels(torch.cat([image[None], worst]))
+    pixels = bundle.preprocessing.pixels(torch.cat([image[None], worst]))
     pictures, projections = _others(bundle, net, layer, channel, image, dataset, progress=progress)
     return Occlusion(
         network=bundle.name,
@@ -369,14 +369,16 @@ def _last_rectified(net: Deconvnet) -> str:
 def _shade(bundle: Bundle, fill: float | None) -> Tensor:
     """What the occluder shows, (C, 1, 1), in normalised units."""
     if fill is None:
-        return torch.zeros(bundle.intake.channels, 1, 1)
+        return torch.zeros(bundle.preprocessing.channels, 1, 1)
     if not 0 <= fill <= 1:
         raise SettingError(f"fill {fill} is no shade; give a number from 0 (black) to 1")
-    return bundle.intake.normalised(torch.full((1, bundle.intake.channels, 1, 1), fill))[0]
+    return bundle.preprocessing.normalised(
+        torch.full((1, bundle.preprocessing.channels, 1, 1), fill)
+    )[0]
 
 
 def _check_form(bundle: Bundle, image: Tensor, dataset: Dataset | None) -> None:
-    channels = bundle.intake.channels
+    channels = bundle.preprocessing.channels
     if image.dim() != 3 or image.shape[0] != channels:
         raise PictureError(
             f"the image must be ({channels}, H, W), as `preprocess` makes it, but it is "
@@ -428,7 +430,7 @@ def _others(
     if dataset is not None and len(dataset):
         peaks = []
         for rows in batches(len(dataset), size, "other pictures", progress=progress):
-            inputs = bundle.intake.normalised(dataset.images[rows]).to(image)
+            inputs = bundle.preprocessing.normalised(dataset.images[rows]).to(image)
             ((_, maps),) = net.stream(inputs, [layer])
             maxima = maps[:, channel].amax((1, 2)).cpu()
             same = torch.isclose(inputs, image, atol=1e-4).flatten(1).all(1).cpu()
@@ -436,7 +438,7 @@ def _others(
         value, chosen = torch.cat(peaks).sort(descending=True, stable=True)
         chosen = chosen[value > 0][:_OTHERS]
     if dataset is None or not len(chosen):
-        return bundle.intake.pixels(image[None])[:0], image.new_zeros(0, *image.shape).cpu()
-    inputs = bundle.intake.normalised(dataset.images[chosen]).to(image)
+        return bundle.preprocessing.pixels(image[None])[:0], image.new_zeros(0, *image.shape).cpu()
+    inputs = bundle.preprocessing.normalised(dataset.images[chosen]).to(image)
     projections = _whole_map(net, net.record(inputs, [layer]), layer, channel)
-    return bundle.intake.pixels(inputs), projections
+    return bundle.preprocessing.pixels(inputs), projections

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deconvviz.errors import DataError
 from deconvviz.io.images import open_picture
-from deconvviz.io.preprocess import Intake, Rectangle
+from deconvviz.io.preprocess import Preprocess, Rectangle
 
 __all__ = ["MarkedPictures", "draw_faces", "read_parts"]
 
@@ -61,7 +61,7 @@ class MarkedPictures:
                 _check_box(f"`{part}` in picture {nth}", box, (height, width))
 
 
-def read_parts(path: Path, intake: Intake) -> MarkedPictures:
+def read_parts(path: Path, preprocessing: Preprocess) -> MarkedPictures:
     """Read a person's marks and the pictures that they are in.
 
     The file is JSON: `pictures`, a list of files, from its own folder where they are not absolute;
@@ -70,7 +70,7 @@ def read_parts(path: Path, intake: Intake) -> MarkedPictures:
 
     Args:
         path: The file of marks.
-        intake: How the network takes pictures; the rectangles are brought to what it sees.
+        preprocessing: How the network takes pictures; the rectangles are brought to what it sees.
 
     Raises:
         DataError: The file has another form, or a rectangle leaves what the network sees.
@@ -80,8 +80,8 @@ def read_parts(path: Path, intake: Intake) -> MarkedPictures:
     images, seen = [], []
     for name in marks["pictures"]:
         image = open_picture(path.parent / name).image
-        images.append(intake.tensor(image))
-        seen.append((image.height, image.width, intake.box(image)))
+        images.append(preprocessing.tensor(image))
+        seen.append((image.height, image.width, preprocessing.box(image)))
     parts: dict[str, list[Rectangle]] = {}
     for part, boxes in marks["parts"].items():
         if len(boxes) != len(images):
@@ -93,21 +93,25 @@ def read_parts(path: Path, intake: Intake) -> MarkedPictures:
         for name, box, (height, width, view) in zip(marks["pictures"], boxes, seen, strict=True):
             where = f"{path}: `{part}` in {name}"
             _check_box(where, box, (height, width))
-            parts[part].append(_as_seen(where, box, view, intake.side))
+            parts[part].append(_as_seen(where, box, view, preprocessing.side))
     return MarkedPictures(torch.stack(images), parts, path.stem)
 
 
-def draw_faces(count: int, intake: Intake, seed: int = 0) -> MarkedPictures:
+def draw_faces(count: int, preprocessing: Preprocess, seed: int = 0) -> MarkedPictures:
     """Plain faces of random place, size and colours, whose eyes, nose and mouth are known.
 
     Args:
         count: How many, at least two.
-        intake: They are drawn at the size that the network takes.
+        preprocessing: They are drawn at the size that the network takes.
         seed: The same seed draws the same faces.
     """
     rng = np.random.default_rng(seed)
-    drawn = [_face(rng, intake.side) for _ in range(count)]
-    images = torch.stack([intake.tensor(image) for image, _ in drawn]) if drawn else torch.empty(0)
+    drawn = [_face(rng, preprocessing.side) for _ in range(count)]
+    images = (
+        torch.stack([preprocessing.tensor(image) for image, _ in drawn])
+        if drawn
+        else torch.empty(0)
+    )
     names = drawn[0][1] if drawn else ()
     return MarkedPictures(images, {n: [boxes[n] for _, boxes in drawn] for n in names}, "faces")
 

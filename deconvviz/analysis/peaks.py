@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from deconvviz.analysis.batches import batches
-from deconvviz.atlas.accumulator import Tally, Want
+from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError
 from deconvviz.io.bundle import Bundle
@@ -21,7 +21,7 @@ def peaks(
     *,
     title: str = "",
     progress: Progress | None = None,
-) -> dict[str, Tally]:
+) -> dict[str, Accumulator]:
     """Every unit's strongest activation, with its picture and its place there.
 
     Args:
@@ -40,14 +40,16 @@ def peaks(
         UnknownLayerError: The network has no such layer.
     """
     check_fits(bundle, dataset)
-    found: dict[str, Tally] = {}
+    found: dict[str, Accumulator] = {}
     size = (dataset.images.shape[2], dataset.images.shape[3])
     for rows in batches(len(dataset), size, title, progress=progress):
         labels = dataset.labels[rows]
-        for layer, maps in net.stream(bundle.intake.normalised(dataset.images[rows]), layers):
+        for layer, maps in net.stream(
+            bundle.preprocessing.normalised(dataset.images[rows]), layers
+        ):
             if layer not in found:
-                want = Want(k=1, classes=0, statistics=False)
-                found[layer] = Tally(maps.shape[1], want, maps.dtype, maps.device)
+                want = AccumulatorSpec(k=1, classes=0, statistics=False)
+                found[layer] = Accumulator(maps.shape[1], want, maps.dtype, maps.device)
             found[layer].add(maps, rows.start, labels)
     return {layer: found[layer] for layer in layers}
 
@@ -62,7 +64,7 @@ def check_fits(bundle: Bundle, dataset: Dataset, least: int = 1) -> None:
         raise DataError(
             f"{dataset.title}: {len(dataset)} pictures are too few; give {least} or more"
         )
-    has, wants = dataset.images.shape[1], bundle.intake.channels
+    has, wants = dataset.images.shape[1], bundle.preprocessing.channels
     if has != wants:
         raise DataError(
             f"{dataset.title}: pictures of {has} channels, but `{bundle.name}` takes {wants}; load "

@@ -23,11 +23,11 @@ class Result(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every number, with what it was measured on: plain values that JSON can hold."""
 
     @abstractmethod
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """What was found, for people, with its figures and their chance level."""
 
     @abstractmethod
@@ -37,7 +37,7 @@ class Result(ABC):
     def save(self, folder: Path) -> tuple[Path, Path]:
         """Write `folder/NAME.json` and `folder/NAME.png`, each at once or not at all."""
         numbers, picture = folder / f"{self.name}.json", folder / f"{self.name}.png"
-        told = {"experiment": self.name, "finding": self.sentence(), **self.facts()}
+        told = {"experiment": self.name, "finding": self.summary(), **self.to_dict()}
         write_atomically(numbers, json.dumps(told, indent=1) + "\n")
         write_atomically(picture, figure_png(self.figure()))
         return numbers, picture

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["EDGES", "Tally", "Want"]
+__all__ = ["EDGES", "Accumulator", "AccumulatorSpec"]
 
 EDGES = tuple(2.0 ** (half / 2) for half in range(-32, 33))
 """Between the bins of the histogram of peaks, two an octave; silent ones lie below the first."""
@@ -17,7 +17,7 @@ _COUNTS = ("total", "active", "pictures", "class_total", "histogram")
 
 
 @dataclass(frozen=True)
-class Want:
+class AccumulatorSpec:
     """What to keep of each unit.
 
     Attributes:
@@ -31,7 +31,7 @@ class Want:
     statistics: bool
 
 
-class Tally:
+class Accumulator:
     """The running state of one layer of C units; tallies of two parts of the data can be merged.
 
     Attributes:
@@ -48,7 +48,11 @@ class Tally:
     """
 
     def __init__(
-        self, channels: int, want: Want, dtype: torch.dtype, device: torch.device | str = "cpu"
+        self,
+        channels: int,
+        want: AccumulatorSpec,
+        dtype: torch.dtype,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.value = torch.zeros(channels, want.k, dtype=dtype, device=device)
         self.picture = torch.full((channels, want.k), -1, device=device)
@@ -120,7 +124,7 @@ class Tally:
             self.histogram
         )
 
-    def merge(self, other: "Tally") -> None:
+    def merge(self, other: "Accumulator") -> None:
         """Take in the tally of other pictures; the order of merging changes the sums' last bits."""
         count = self.value.shape[1]
         joined = {n: torch.cat([getattr(self, n), getattr(other, n)], dim=1) for n in _TOP}
@@ -139,10 +143,10 @@ class Tally:
         return {name: getattr(self, name).cpu().contiguous() for name in names}
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> "Tally":
+    def of(cls, tensors: Mapping[str, Tensor]) -> "Accumulator":
         """The tally that `tensors` gave these."""
         value = tensors["value"]
-        tally = cls(0, Want(value.shape[1], 0, statistics=False), value.dtype)
+        tally = cls(0, AccumulatorSpec(value.shape[1], 0, statistics=False), value.dtype)
         tally.counted = "total" in tensors
         for name, tensor in tensors.items():
             setattr(tally, name, tensor)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from deconvviz.atlas.accumulator import Tally, Want
+from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import AtlasError, SelectionError
 from deconvviz.io.bundle import Bundle
@@ -253,7 +253,7 @@ class Sweep:
     """
 
     header: Header
-    tallies: Mapping[str, Tally]
+    tallies: Mapping[str, Accumulator]
     seen: int
     class_sizes: Tensor
 
@@ -283,7 +283,7 @@ class Sweep:
 
     def to_cpu(self) -> "Sweep":
         """The same, brought to the CPU."""
-        tallies = {layer: Tally.of(tally.tensors()) for layer, tally in self.tallies.items()}
+        tallies = {layer: Accumulator.of(tally.tensors()) for layer, tally in self.tallies.items()}
         return Sweep(self.header, tallies, self.seen, self.class_sizes.cpu())
 
     def atlas(self) -> Atlas:
@@ -291,7 +291,7 @@ class Sweep:
         units = {layer: self._units(layer, tally) for layer, tally in self.tallies.items()}
         return Atlas(self.header, units)
 
-    def _units(self, layer: str, tally: Tally) -> Units:
+    def _units(self, layer: str, tally: Accumulator) -> Units:
         top = (tally.value, tally.picture, tally.y, tally.x)
         if not self.header.statistics:
             return Units(*top)
@@ -308,9 +308,9 @@ class Sweep:
 
 def empty(header: Header, device: torch.device | str = "cpu") -> Sweep:
     """A sweep that has seen nothing yet."""
-    want = Want(header.k, len(header.classes), header.statistics)
+    want = AccumulatorSpec(header.k, len(header.classes), header.statistics)
     tallies = {
-        layer: Tally(channels, want, getattr(torch, header.dtype), device)
+        layer: Accumulator(channels, want, getattr(torch, header.dtype), device)
         for layer, (channels, _, _) in header.layers.items()
     }
     sizes = torch.zeros(len(header.classes), dtype=torch.int64, device=device)
@@ -378,7 +378,7 @@ def _checked(told: Mapping[str, Any], tensors: dict[str, Tensor]) -> Sweep:
         for name, length in (("picture", seen), ("y", height), ("x", width)):
             if (given[name] >= length).any() or (given[name] < -(name == "picture")).any():
                 raise ValueError(f"`{layer}/{name}` lies outside the data")
-        tallies[layer] = Tally.of(given)
+        tallies[layer] = Accumulator.of(given)
     if tensors:
         raise ValueError(f"`{min(tensors)}` belongs to no layer")
     return Sweep(header, tallies, seen, sizes)

@@ -14,7 +14,7 @@ from deconvviz.errors import AtlasError, DataError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import versions
 from deconvviz.io.data import Dataset
-from deconvviz.processes import Peers
+from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
 
 __all__ = ["PARTIAL", "build_atlas"]
@@ -37,7 +37,7 @@ def build_atlas(
     k: int = 9,
     layers: Sequence[str] | None = None,
     statistics: bool = True,
-    peers: Peers | None = None,
+    processes: ProcessGroup | None = None,
     progress: Progress | None = None,
 ) -> Atlas:
     """Find what excites each unit most in a data set, and how it behaves over all of it.
@@ -56,7 +56,7 @@ def build_atlas(
         k: How many activations to keep of each unit, at most one a picture; only positive ones.
         layers: The layers to look at; by default the rectified map after each convolution.
         statistics: Whether to count, too, how often and for which class each unit is active.
-        peers: The processes that share the work; by default this one alone.
+        processes: The processes that share the work; by default this one alone.
         progress: Told after each block how many pictures are done.
 
     Raises:
@@ -67,13 +67,13 @@ def build_atlas(
         PictureError: The network does not take pictures of this size.
     """
     _check(bundle, dataset, k)
-    peers = peers or Peers()
+    processes = processes or ProcessGroup()
     net = net or Deconvnet(bundle.model, bundle.input_size)
     runner = _Runner(bundle, net, dataset, net.default_layers if layers is None else layers)
     header = runner.header(k, statistics)
     sweep = _begun(folder, header)
-    for _ in runner.rounds(sweep, peers, progress):
-        if folder is not None and peers.leads:
+    for _ in runner.rounds(sweep, processes, progress):
+        if folder is not None and processes.is_main:
             finished = sweep.seen == len(dataset)
             sweep.save(folder / (FILE if finished else PARTIAL))
             if finished:
@@ -87,9 +87,9 @@ def _check(bundle: Bundle, dataset: Dataset, k: int) -> None:
     if not 1 <= k <= len(dataset):
         raise SettingError(f"k {k} cannot be: of {len(dataset)} pictures, 1 to all can be kept")
     channels = dataset.images.shape[1]
-    if channels != bundle.intake.channels:
+    if channels != bundle.preprocessing.channels:
         raise DataError(
-            f"`{bundle.name}` takes pictures of {bundle.intake.channels} channels, these have "
+            f"`{bundle.name}` takes pictures of {bundle.preprocessing.channels} channels, these have "
             f"{channels}; load them with as many"
         )
 
@@ -148,18 +148,20 @@ class _Runner:
             versions=versions(),
         )
 
-    def rounds(self, sweep: Sweep, peers: Peers, progress: Progress | None) -> Iterator[None]:
+    def rounds(
+        self, sweep: Sweep, processes: ProcessGroup, progress: Progress | None
+    ) -> Iterator[None]:
         """Carry the sweep on round by round; in each, every process sums up one segment."""
         length, total = _SEGMENT * self.block, len(self.dataset)
         while sweep.seen < total:
             start = sweep.seen
-            mine = range(start + peers.rank * length, total)[:length]
+            mine = range(start + processes.rank * length, total)[:length]
             part = empty(sweep.header, self.device)
             for first in range(mine.start, mine.stop, self.block):
                 self._add(part, first, min(self.block, mine.stop - first))
-                if progress and peers.leads:
-                    progress("pictures", min(start + peers.size * part.seen, total), total)
-            for other in peers.share(part.to_cpu()):
+                if progress and processes.is_main:
+                    progress("pictures", min(start + processes.size * part.seen, total), total)
+            for other in processes.all_gather(part.to_cpu()):
                 sweep.merge(other)
             yield
 
@@ -173,4 +175,4 @@ class _Runner:
 
     def _images(self, first: int, count: int) -> Tensor:
         pictures = self.dataset.images[first : first + count].to(self.device)
-        return self.bundle.intake.normalised(pictures).to(self.dtype)
+        return self.bundle.preprocessing.normalised(pictures).to(self.dtype)

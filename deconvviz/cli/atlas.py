@@ -71,7 +71,7 @@ def build(
     """
     from deconvviz.atlas import FILE, build_atlas
     from deconvviz.atlas.cache import atlas_folder
-    from deconvviz.processes import Peers
+    from deconvviz.processes import ProcessGroup
     from deconvviz.training.device import find_device
 
     if out is None and (layer or not statistics):
@@ -79,11 +79,11 @@ def build(
             "an atlas of some layers, or without statistics, is none that the app can use; name a "
             "folder for it with --out"
         )
-    peers = Peers.found()
+    processes = ProcessGroup.found()
     bundle = load_network(model, weights, download, checkpoint, input_size)
     pictures = _pictures(bundle, data, split, data_dir, download)
     out = out or atlas_folder(bundle, pictures)
-    bundle.model.to(peers.device(find_device(device)))
+    bundle.model.to(processes.device(find_device(device)))
     try:
         with TerminalBars() as bars:
             found = build_atlas(
@@ -93,15 +93,15 @@ def build(
                 k=k,
                 layers=layer,
                 statistics=statistics,
-                peers=peers,
+                processes=processes,
                 progress=bars,
             )
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from the last whole part", err=True)
         raise typer.Exit(130) from None
     finally:
-        peers.close()
-    if peers.leads:
+        processes.close()
+    if processes.is_main:
         dead = sum(int(units.dead.sum()) for units in found.units.values())
         typer.echo(found)
         typer.echo(f"{dead} units are dead: above zero on none of the pictures")
@@ -189,8 +189,8 @@ def _pictures(
         data,
         split,
         data_dir=data_dir,
-        size=None if data in PUBLISHED else bundle.intake.side,
-        channels=bundle.intake.channels,
+        size=None if data in PUBLISHED else bundle.preprocessing.side,
+        channels=bundle.preprocessing.channels,
         download=download,
     )
 

@@ -47,13 +47,13 @@ def diagnose(
         data,
         split,
         data_dir=data_dir,
-        size=None if data in PUBLISHED else bundle.intake.side,
-        channels=bundle.intake.channels,
+        size=None if data in PUBLISHED else bundle.preprocessing.side,
+        channels=bundle.preprocessing.channels,
         download=download,
     )
     known = None if atlas is None else load_atlas(atlas)
     with TerminalBars() as bars:
         found = look(bundle, pictures, atlas=known, progress=bars)
     found.save(out)
-    typer.echo(found.sentence())
+    typer.echo(found.summary())
     typer.echo(out / "diagnosis.html")

@@ -101,7 +101,7 @@ def pictures(
 def tell(result: "Result", out: Path) -> None:
     """Say what was found, and write it to the folder `out`."""
     paths = result.save(out)
-    typer.echo(result.sentence())
+    typer.echo(result.summary())
     for path in paths:
         typer.echo(path)
 
@@ -264,9 +264,9 @@ def correspondence(
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
     if parts == "faces":
-        marked = draw_faces(_FACES, bundle.intake, seed)
+        marked = draw_faces(_FACES, bundle.preprocessing, seed)
     else:
-        marked = read_parts(Path(parts), bundle.intake)
+        marked = read_parts(Path(parts), bundle.preprocessing)
     with TerminalBars() as bars:
         found = run(bundle, marked, layer, draws=draws, seed=seed, progress=bars)
     tell(found, out)
@@ -288,7 +288,7 @@ def ablation(
     count: Annotated[int, typer.Option(help="Training pictures; 0: all.")] = 0,
     epochs: int = 10,
     batch_size: int = 128,
-    peak_rate: Annotated[float, typer.Option(help="Of SGD.")] = 0.03,
+    lr: Annotated[float, typer.Option(help="Of SGD.")] = 0.03,
     seed: Annotated[list[int] | None, typer.Option(help="Again for one more run of each.")] = None,
     precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
     download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
@@ -313,7 +313,7 @@ def ablation(
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
-        peak_rate=peak_rate,
+        lr=lr,
         precision=precision,
         snapshots=(),
     )

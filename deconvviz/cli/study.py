@@ -116,7 +116,7 @@ def gradients(
             device=find_device(device),
             progress=bars,
         )
-    typer.echo(found.sentence())
+    typer.echo(found.summary())
     if figures is not None:
         for path in found.save(figures):
             typer.echo(path)

@@ -45,14 +45,12 @@ def train(
     schedule: Annotated[str, typer.Option(help="one-cycle, cosine, step or constant.")] = (
         "one-cycle"
     ),
-    peak_rate: Annotated[float, typer.Option(help="Of SGD or Adam.")] = 0.125,
-    kernel_rate: Annotated[
-        float, typer.Option(help="Of Muon, for kernels before BatchNorm.")
-    ] = 0.025,
+    lr: Annotated[float, typer.Option(help="Of SGD or Adam.")] = 0.125,
+    muon_lr: Annotated[float, typer.Option(help="Of Muon, for kernels before BatchNorm.")] = 0.025,
     deconv_weight: Annotated[
         float, typer.Option(help="Of a deconvolution decoder beside the classifier; 0: none.")
     ] = 0.0,
-    largest_rms: Annotated[
+    max_kernel_rms: Annotated[
         float, typer.Option(help="Of any kernel; longer ones are shortened, 0: none. Paper: 0.1.")
     ] = 0.0,
     option: Annotated[
@@ -74,7 +72,7 @@ def train(
         str, typer.Option(help="Epochs whose convolutional stages are kept; 0 is the start.")
     ] = "0,1,2,5,10,20,50,100",
     precision: Annotated[str, typer.Option(help="auto, bf16 or float32.")] = "auto",
-    half: Annotated[bool, typer.Option("--half", help="Store float16.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Store float16.")] = False,
     device: Device = "auto",
 ) -> None:
     """Train a network; the same command goes on where a run was left.
@@ -84,7 +82,7 @@ def train(
     batch.
     """
     from deconvviz.io.data import AUGMENTATIONS, held_out, labelled, load_dataset
-    from deconvviz.processes import Peers
+    from deconvviz.processes import ProcessGroup
     from deconvviz.training import Recipe, changed
     from deconvviz.training import train as run
     from deconvviz.training.device import find_device
@@ -97,13 +95,13 @@ def train(
         loss=loss,
         optimiser=optimiser,
         schedule=schedule,
-        peak_rate=peak_rate,
-        kernel_rate=kernel_rate,
+        lr=lr,
+        muon_lr=muon_lr,
         deconv_weight=deconv_weight,
-        largest_rms=largest_rms,
+        max_kernel_rms=max_kernel_rms,
         snapshots=_epochs(snapshots),
         precision=precision,
-        half=half,
+        fp16=fp16,
     )
     if data in AUGMENTATIONS:
         recipe = replace(recipe, augmentation=AUGMENTATIONS[data])
@@ -112,7 +110,7 @@ def train(
     training = pictures("train")
     training, test = held_out(training, hold_out) if hold_out else (training, pictures("test"))
     known = labelled(training, labels, seed) if labels else training
-    peers = Peers.found()
+    processes = ProcessGroup.found()
     try:
         done = run(
             recipe,
@@ -121,11 +119,11 @@ def train(
             out,
             unlabelled=training,
             device=find_device(device),
-            peers=peers,
+            processes=processes,
         )
     finally:
-        peers.close()
-    if peers.leads:
+        processes.close()
+    if processes.is_main:
         typer.echo(f"{done.evaluation.accuracy:.2%} of {len(test)} test pictures ({test.title})")
         typer.echo(f"{done.checkpoint} after {done.epochs} of {epochs} epochs")
 
@@ -148,7 +146,7 @@ def decode(
         raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
     found = load_decoder(network)
     opened = [open_picture(picture) for picture in pictures]
-    images = torch.stack([found.intake.tensor(one.image) for one in opened])
+    images = torch.stack([found.preprocessing.tensor(one.image) for one in opened])
     write_atomically(out, figure_png(found.figure(images, [path.stem for path in pictures])))
     typer.echo(f"{len(opened)} pictures given back: {out}")
 
@@ -172,17 +170,17 @@ def evaluate(
     from deconvviz.training.device import find_device
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
-    intake = bundle.intake
+    preprocessing = bundle.preprocessing
     test = load_dataset(
         data,
         "test",
         data_dir=data_dir,
-        size=intake.side,
-        channels=intake.channels,
+        size=preprocessing.side,
+        channels=preprocessing.channels,
         download=download,
     )
     network = bundle.model.to(find_device(device))
-    result = measure(network, test, intake.mean, intake.std)
+    result = measure(network, test, preprocessing.mean, preprocessing.std)
     for name, accuracy in result.per_class.items():
         typer.echo(f"{name:>12} {accuracy:7.2%}")
     typer.echo(f"{'all':>12} {result.accuracy:7.2%}  of {len(test)} pictures, {test.title}")

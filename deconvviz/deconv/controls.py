@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from deconvviz.deconv.layers import name_values, unknown_layer
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.selection import Selection
-from deconvviz.deconv.table import Residue, row_of
+from deconvviz.deconv.table import Saved, row_of
 from deconvviz.deconv.table.convolution import Convolution, Linear, TransposedConvolution
 from deconvviz.deconv.table.pooling import AdaptiveMaxPool, MaxPool
 from deconvviz.deconv.tape import Operation, Tape, named_weights
@@ -137,7 +137,7 @@ def random_switches(
     """
     tape = recording.tape
     operations = tape.ancestors([_value(tape, layer)])
-    switches: dict[str, Residue] = {}
+    switches: dict[str, Saved] = {}
     for call in tape.calls(operations, model, recording.shapes):
         row = row_of(call.operation)
         if isinstance(row, MaxPool | AdaptiveMaxPool):

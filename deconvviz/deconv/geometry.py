@@ -1,6 +1,6 @@
 """Interval arithmetic: which positions a unit reaches, along each axis.
 
-One small class serves three purposes. A `Reach` from an operation's output to its input says what
+One small class serves three purposes. A `Interval` from an operation's output to its input says what
 the operation reads; composed from a layer down to the picture it is the receptive field; composed
 from a chosen unit down to a value it is the window in which that value has to be computed.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 __all__ = [
     "HERE",
     "Field",
-    "Reach",
+    "Interval",
     "Shape",
     "Step",
     "has_positions",
@@ -24,7 +24,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Reach:
+class Interval:
     """Position i reaches the `size` positions from `stride * i + offset` on.
 
     A stride of zero is a fixed interval, the same for every i.
@@ -34,23 +34,23 @@ class Reach:
     offset: int
     size: int
 
-    def then(self, below: "Reach") -> "Reach":
+    def then(self, below: "Interval") -> "Interval":
         """From i to what `below` reaches from anywhere within this."""
-        return Reach(
+        return Interval(
             self.stride * below.stride,
             self.offset * below.stride + below.offset,
             (self.size - 1) * below.stride + below.size,
         )
 
-    def join(self, other: "Reach", length: int) -> "Reach":
+    def join(self, other: "Interval", length: int) -> "Interval":
         """The smallest interval over both; all of `length` if they do not move in step."""
         if self.stride != other.stride:
             return whole(length)
         start = min(self.offset, other.offset)
         end = max(self.offset + self.size, other.offset + other.size)
-        return Reach(self.stride, start, end - start)
+        return Interval(self.stride, start, end - start)
 
-    def clip(self, length: int) -> "Reach":
+    def clip(self, length: int) -> "Interval":
         """The same without what never lies in 0..length; a long window becomes the whole."""
         if self.size >= length:
             return whole(length)
@@ -58,21 +58,21 @@ class Reach:
             return self
         start = min(max(self.offset, 0), length - 1)  # never empty, even where all is padding
         end = max(min(self.offset + self.size, length), start + 1)
-        return Reach(0, start, end - start)
+        return Interval(0, start, end - start)
 
-    def at(self, position: int) -> "Reach":
+    def at(self, position: int) -> "Interval":
         """What one position reaches, as a fixed interval."""
-        return Reach(0, self.stride * position + self.offset, self.size)
+        return Interval(0, self.stride * position + self.offset, self.size)
 
 
 # Along y and x. None stands for a value without positions, or for an operation that mixes them all.
-Field = tuple[Reach, Reach]
-HERE: Field = (Reach(1, 0, 1), Reach(1, 0, 1))
+Field = tuple[Interval, Interval]
+HERE: Field = (Interval(1, 0, 1), Interval(1, 0, 1))
 
 
-def whole(length: int) -> Reach:
+def whole(length: int) -> Interval:
     """All of an axis."""
-    return Reach(0, 0, length)
+    return Interval(0, 0, length)
 
 
 def has_positions(shape: Shape) -> bool:

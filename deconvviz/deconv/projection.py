@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from deconvviz.deconv.geometry import Field, Reach, windows_below
+from deconvviz.deconv.geometry import Field, Interval, windows_below
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.deconv.selection import Selection
-from deconvviz.deconv.table import TABLE, Residue, refusal, row_of, step_of
+from deconvviz.deconv.table import TABLE, Saved, refusal, row_of, step_of
 from deconvviz.deconv.tape import Call
 from deconvviz.deconv.windows import Starts, Windows, gather, inside
 from deconvviz.errors import SelectionError, UnsupportedOperationError
@@ -248,7 +248,7 @@ class _Descent:
         operations = tape.ancestors([top])
         self.calls = _on_the_way(tape.calls(operations, model, self.shapes), top, rule)
         self.steps = [step_of(call, rule) for call in self.calls]
-        start = (Reach(1, 0, size[0]), Reach(1, 0, size[1]))
+        start = (Interval(1, 0, size[0]), Interval(1, 0, size[1]))
         self.fields = windows_below(self.steps, {top: start}, self.shapes)
         self.top, self.input = top, tape.input
         self.residues, self.rule = recording.residues, rule
@@ -312,7 +312,7 @@ class _Descent:
             arrived = here.reaching(step.reach, there).carry(signal, there, self.shapes[name])
             signals[name] = signals[name] + arrived if name in signals else arrived
 
-    def _recall(self, value: str, windows: Windows) -> Residue:
+    def _recall(self, value: str, windows: Windows) -> Saved:
         residue = self.residues[value]
         if isinstance(residue, Tensor):
             return windows.read(residue)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.selection import Selection
-from deconvviz.deconv.table import Residue, row_of
+from deconvviz.deconv.table import Saved, row_of
 from deconvviz.deconv.tape import Call, Operation, Tape, weight_of
 from deconvviz.errors import PictureError, SelectionError
 
@@ -49,7 +49,7 @@ class Recording:
 
     tape: Tape
     shapes: Mapping[str, tuple[int, ...]]
-    residues: Mapping[str, Residue]
+    residues: Mapping[str, Saved]
     activations: Mapping[str, Tensor]
 
     @property
@@ -154,7 +154,7 @@ def record(
     kept = set(values)
     run = _Run(tape, model, images, tape.ancestors(kept), kept)
     shapes: dict[str, tuple[int, ...]] = {tape.input: tuple(images.shape)}
-    residues: dict[str, Residue] = {}
+    residues: dict[str, Saved] = {}
     with torch.no_grad():
         for op, call in run:
             row = row_of(op) if op.shape is not None else None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from deconvviz.deconv.geometry import Field, Reach, Shape, then
+from deconvviz.deconv.geometry import Field, Interval, Shape, then
 
 __all__ = ["Starts", "Windows", "gather", "inside"]
 
@@ -62,7 +62,7 @@ class Windows:
         What is one for all positions of a map, (N, ..., 1, 1), stays so.
         """
         height, width = maps.shape[-2:]
-        whole = (Reach(0, 0, height), Reach(0, 0, width))
+        whole = (Interval(0, 0, height), Interval(0, 0, width))
         if self.field is None or self.field == whole or (height, width) == (1, 1):
             one_image = len(maps) == 1
             return maps.expand(len(self.starts), *maps.shape[1:]) if one_image else self._of(maps)
@@ -149,10 +149,10 @@ def inside(top: Tensor, left: Tensor, size: tuple[int, int], bounds: tuple[int, 
     return ys[:, None, :, None] & xs[:, None, None]
 
 
-def _margins(source: Reach, target: Reach) -> tuple[int, int]:
+def _margins(source: Interval, target: Interval) -> tuple[int, int]:
     before = source.offset - target.offset
     return before, target.size - source.size - before
 
 
-def _always_inside(window: Reach, length: int) -> bool:
+def _always_inside(window: Interval, length: int) -> bool:
     return window.stride == 0 and window.offset >= 0 and window.offset + window.size <= length

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.card import card
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
-from deconvviz.io.preprocess import Intake, Rectangle, Size
+from deconvviz.io.preprocess import Preprocess, Rectangle, Size
 
 __all__ = ["Bundle", "weights_digest"]
 
@@ -25,7 +25,7 @@ class Bundle:
     Attributes:
         name: What it was loaded by.
         model: The network, on the CPU, in evaluation mode.
-        intake: How a picture becomes its input.
+        preprocessing: How a picture becomes its input.
         architecture: What kind of network it is.
         classes: In the order of the logits; none where they are not known or the head is missing.
         facts: What is known of its training and its quality: short phrases, Markdown.
@@ -37,7 +37,7 @@ class Bundle:
 
     name: str
     model: nn.Module
-    intake: Intake
+    preprocessing: Preprocess
     architecture: str
     classes: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Bundle:
         return cls(
             name,
             checkpoint.network(),
-            Intake(described.size, described.mean, described.std),
+            Preprocess(described.size, described.mean, described.std),
             described.model,
             () if described.stages_only else described.classes,
             _facts(described),
@@ -98,23 +98,23 @@ class Bundle:
                 "channel, and std above zero"
             )
         architecture = type(model).__name__
-        intake = Intake(height, mean, std)
+        preprocessing = Preprocess(height, mean, std)
         digest = weights_digest(model)
         name = name or architecture
-        return cls(name, model.eval(), intake, architecture, classes, sha256=digest)
+        return cls(name, model.eval(), preprocessing, architecture, classes, sha256=digest)
 
     @property
     def input_size(self) -> tuple[int, int, int]:
         """(C, H, W) of the pictures it was trained on."""
-        return self.intake.input_size
+        return self.preprocessing.input_size
 
     def box(self, picture: Image.Image) -> Rectangle:
         """The part of `picture` that the model sees: top, left, bottom, right, in its pixels."""
-        return self.intake.box(picture)
+        return self.preprocessing.box(picture)
 
     def view(self, picture: Image.Image, size: Size = "trained") -> Image.Image:
         """The pixels that `preprocess` normalises, as a picture; its arguments are the same."""
-        return self.intake.view(picture, size)
+        return self.preprocessing.view(picture, size)
 
     def preprocess(self, picture: Image.Image, size: Size = "trained") -> Tensor:
         """Make a picture what the model was trained on.
@@ -129,7 +129,7 @@ class Bundle:
         Returns:
             (C, H, W) float32, normalised for this model.
         """
-        return self.intake.tensor(picture, size)
+        return self.preprocessing.tensor(picture, size)
 
     def at_epoch(self, epoch: int) -> "Bundle":
         """The convolutional stages as they were after `epoch` epochs of training.

@@ -69,12 +69,12 @@ def _recipe(d: Description) -> str:
 def _ensemble(d: Description) -> str:
     """Whom it learnt from; nothing where it was from labels alone."""
     recipe = d.training["recipe"]
-    named = zip(recipe.get("distil_from", ()), d.training.get("ensemble", ()), strict=False)
+    named = zip(recipe.get("teachers", ()), d.training.get("ensemble", ()), strict=False)
     networks = " and ".join(f"`{name}` (sha256 {digest[:12]})" for name, digest in named)
     if not networks:
         return ""
     return (
-        f"{recipe['distil_share']:.0%} of every target was the mean of the class probabilities "
+        f"{recipe['distillation_weight']:.0%} of every target was the mean of the class probabilities "
         f"that {networks} gave the same view of the picture; the rest was its label."
     )
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from deconvviz.errors import CheckpointError, UnknownModelError
 from deconvviz.io.files import write_atomically
+from deconvviz.io.legacy import current_options
 from deconvviz.models import StagedCNN, build
 
 __all__ = ["SCHEMA", "Checkpoint", "Description", "load_checkpoint", "save_checkpoint", "versions"]
@@ -99,7 +100,7 @@ def versions() -> dict[str, str]:
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, description: Description, *, half: bool = False
+    path: Path, model: nn.Module, description: Description, *, fp16: bool = False
 ) -> None:
     """Write `model` and its description to `path`, at once or not at all.
 
@@ -107,11 +108,11 @@ def save_checkpoint(
         path: The file to write; its folder is made.
         model: A `StagedCNN`, or its stages for a snapshot.
         description: What to say of it.
-        half: Store float16. Halves the file; weights keep three decimal digits.
+        fp16: Store float16. Halves the file; weights keep three decimal digits.
     """
     if description.stages_only and isinstance(model, StagedCNN):
         model = model.stages
-    dtype = torch.float16 if half else torch.float32
+    dtype = torch.float16 if fp16 else torch.float32
     weights = {
         name: (t.to(dtype) if t.is_floating_point() else t).detach().cpu().contiguous()
         for name, t in model.state_dict().items()
@@ -172,6 +173,8 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> Description:
                 f"{path} has schema {schema}, this version reads {SCHEMA}; train it again, or use "
                 f"the version that made it ({fields.get('versions', {}).get('deconvviz', '?')})"
             )
+        if isinstance(recipe := fields["training"].get("recipe"), Mapping):
+            fields["training"]["recipe"] = current_options(recipe)
         tuples: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
         }

@@ -11,7 +11,7 @@ from torch import Tensor
 from deconvviz.io.data import normalise
 from deconvviz.io.images import to_tensor
 
-__all__ = ["Intake", "Rectangle", "Size"]
+__all__ = ["Preprocess", "Rectangle", "Size"]
 
 Rectangle = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels, the last two exclusive."""
@@ -22,7 +22,7 @@ _LONGEST = 16  # times the shorter side
 
 
 @dataclass(frozen=True)
-class Intake:
+class Preprocess:
     """What a network wants of a picture.
 
     The shorter side is resized to `shorter` pixels, the longer one in proportion, and the central

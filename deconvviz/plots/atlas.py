@@ -155,13 +155,13 @@ class _Drawer:
     def _project(self, rows: Sequence[tuple[int, Moment]]) -> tuple[Tensor, list[Box]]:
         """The projection and the window of each activation."""
         if not rows:
-            return torch.empty(0, self.bundle.intake.channels, 1, 1), []
+            return torch.empty(0, self.bundle.preprocessing.channels, 1, 1), []
         pictures = torch.tensor([moment.picture for _, moment in rows])
         needed, image = torch.unique(pictures, return_inverse=True)
         weight = weight_of(self.bundle.model)
         images = self.dataset.images[needed].to(weight.device)
         recording = self.net.record(
-            self.bundle.intake.normalised(images).to(weight.dtype), [self.layer]
+            self.bundle.preprocessing.normalised(images).to(weight.dtype), [self.layer]
         )
         selection = Selection(
             self.layer,

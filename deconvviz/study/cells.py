@@ -62,7 +62,7 @@ class Spread:
         """Their standard deviation (n - 1); None with one run."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Mean, deviation and every value."""
         return {"mean": self.mean, "deviation": self.deviation, "values": list(self.values)}
 
@@ -171,7 +171,7 @@ class Cell:
         varies = f" ± {measure.told(spread.deviation)}" if spread.deviation else ""
         return f"{measure.told(spread.mean)}{varies} ({len(spread.values)})"
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every measure of the cell, as plain values."""
         worse = map(corruption, corruptions(self.records))
         shown = [*QUALITIES, *worse, RECONSTRUCTION, *COSTS]
@@ -181,7 +181,7 @@ class Cell:
             "labels": self.labels,
             "runs": len(self.records),
             "seeds": [record.seed for record in self.records],
-            **{name: spread.facts() for name, spread in spreads.items() if spread},
+            **{name: spread.to_dict() for name, spread in spreads.items() if spread},
         }
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset
-from deconvviz.progress import Progress, told
+from deconvviz.progress import Progress, track
 from deconvviz.study.corruptions import CORRUPTIONS, STRENGTHS, corrupted
 from deconvviz.training.evaluate import answers, evaluate
 
@@ -122,7 +122,7 @@ def robustness(
     _check(dataset)
     steps = [(name, strength) for name in CORRUPTIONS for strength in STRENGTHS]
     found: dict[str, tuple[float, ...]] = dict.fromkeys(CORRUPTIONS, ())
-    for name, strength in told(steps, "robustness", progress):
+    for name, strength in track(steps, "robustness", progress):
         images = corrupted(dataset.images, name, strength, seed)
         worse = replace(dataset, images=images, labels=dataset.labels.cpu(), mapped=False)
         found[name] = (*found[name], evaluate(model, worse, mean, std).accuracy)

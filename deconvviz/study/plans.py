@@ -8,21 +8,21 @@ from deconvviz.errors import StudyError
 from deconvviz.io.data import Augmentation
 from deconvviz.study.plan import Arm, Plan
 from deconvviz.study.report import ARMS
-from deconvviz.training import Design, Recipe
+from deconvviz.training import DecoderConfig, Recipe
 
 __all__ = ["PLANS", "find_plan"]
 
 _FEW = Recipe(
     model="vgg:16,32,64",
     epochs=6,
-    steps=500,
+    steps_per_epoch=500,
     batch_size=64,
     optimiser="muon",
-    peak_rate=0.1,
-    kernel_rate=0.02,
+    lr=0.1,
+    muon_lr=0.02,
     weight_decay=1e-3,
     augmentation=Augmentation(cutout=8),
-    decoder=Design(rise=0.1, fall=0.9),
+    decoder=DecoderConfig(rampup=0.1, rampdown=0.9),
     snapshots=(),
     precision="float32",
 )
@@ -61,7 +61,7 @@ HELPS = Plan(
         1000: {},
         4000: {},
         10_000: {"epochs": 10},
-        50_000: {"epochs": 20, "steps": 390, "batch_size": 128},
+        50_000: {"epochs": 20, "steps_per_epoch": 390, "batch_size": 128},
     },
     seeds=tuple(range(10)),
     robust=True,
@@ -70,9 +70,9 @@ HELPS = Plan(
 _SMALL = Recipe(
     model="plain:16,16/32,32/64,64:head=mean",
     epochs=4,
-    steps=150,
+    steps_per_epoch=150,
     batch_size=64,
-    peak_rate=0.1,
+    lr=0.1,
     weight_decay=1e-3,
     augmentation=Augmentation(cutout=8),
     snapshots=(),
@@ -81,13 +81,13 @@ _SMALL = Recipe(
 """A network for many short runs."""
 
 
-_MUON: dict[str, Any] = {"optimiser": "muon", "kernel_rate": 0.02}
+_MUON: dict[str, Any] = {"optimiser": "muon", "muon_lr": 0.02}
 
 SEARCH = Plan(
     name="search",
     asks="Which decoder, and which consistency, help most? Measured on held-out training pictures.",
-    recipe=replace(  # SGD has no use for kernel_rate, but its records hold it
-        _FEW, model="vgg:32,64,128", optimiser="sgd", kernel_rate=0.025, epochs=4, steps=250
+    recipe=replace(  # SGD has no use for muon_lr, but its records hold it
+        _FEW, model="vgg:32,64,128", optimiser="sgd", muon_lr=0.025, epochs=4, steps_per_epoch=250
     ),
     arms=(
         Arm("A", "the labelled pictures alone"),
@@ -95,12 +95,16 @@ SEARCH = Plan(
         Arm("picture", "weight 1, the picture alone", _reconstructs(1.0)),
         Arm("stages", "weight 0.5, the picture and each stage", _GIVES_BACK),
         Arm("weak", "weight 0.1, the picture alone", _reconstructs(0.1)),
-        Arm("below", "weight 1, from below the last stage", _reconstructs(1.0, below=1)),
-        Arm("early", "weight 4, falling over the whole run", _reconstructs(4.0, fall=1.0)),
         Arm(
-            "fill",
+            "skip_last_stages",
+            "weight 1, from below the last stage",
+            _reconstructs(1.0, skip_last_stages=1),
+        ),
+        Arm("early", "weight 4, falling over the whole run", _reconstructs(4.0, rampdown=1.0)),
+        Arm(
+            "inpaint",
             "weight 1; a quarter of each picture is hidden, and is to come back",
-            {**_reconstructs(1.0, fill=True), "augmentation.cutout": 16},
+            {**_reconstructs(1.0, inpaint=True), "augmentation.cutout": 16},
         ),
         Arm(
             "hidden", "a quarter of each picture is hidden, no decoder", {"augmentation.cutout": 16}
@@ -178,9 +182,7 @@ LEVERS = Plan(
             "model",
             {str(3 * each): _deep(each) for each in (1, 2, 3)},
         ),
-        *_levers(
-            "rate", "peak learning rate", "peak_rate", {str(r): r for r in (0.01, 0.03, 0.1, 0.3)}
-        ),
+        *_levers("rate", "peak learning rate", "lr", {str(r): r for r in (0.01, 0.03, 0.1, 0.3)}),
         *_decoders(
             "decoder-kernel",
             "the decoder's kernels have a side of",
@@ -196,7 +198,7 @@ LEVERS = Plan(
         *_decoders(
             "decoder-rate",
             "the decoder learns so many times faster:",
-            "decoder_rate",
+            "decoder_lr_scale",
             {str(r): r for r in (0.1, 0.3, 1.0, 3.0)},
         ),
     ),
@@ -208,26 +210,30 @@ LEVERS = Plan(
 RECIPE = Plan(
     name="recipe",
     asks="What does each ingredient of the recipe bring?",
-    recipe=replace(_SMALL, epochs=10, steps=0, optimiser="muon"),
+    recipe=replace(_SMALL, epochs=10, steps_per_epoch=0, optimiser="muon"),
     arms=(
         Arm("best", "Muon, one cycle, crop, flip, cutout, label smoothing"),
         Arm("without Muon", "SGD alone", {"optimiser": "sgd"}),
-        Arm("without crop", "no shifts", {"augmentation.crop": 0}),
+        Arm("without crop", "no shifts", {"augmentation.crop_padding": 0}),
         Arm("without flip", "no mirror images", {"augmentation.flip": False}),
         Arm("without cutout", "no hidden squares", {"augmentation.cutout": 0}),
         Arm("without smoothing", "targets of one class", {"label_smoothing": 0.0}),
         Arm("without warmup", "the peak rate from the first step", {"warmup": 0.0}),
         Arm("without cooling", "the peak rate to the last step", {"schedule": "constant"}),
         Arm("without decay", "no weight decay", {"weight_decay": 0.0}),
-        Arm("without fast shifts", "BatchNorm's shifts as fast as the rest", {"shift_rate": 1.0}),
+        Arm(
+            "without fast shifts",
+            "BatchNorm's shifts as fast as the rest",
+            {"bn_bias_lr_scale": 1.0},
+        ),
         Arm("cosine", "half a cosine for the straight line down", {"schedule": "cosine"}),
-        Arm("Adam", "at 0.001", {"optimiser": "adam", "peak_rate": 1e-3}),
-        Arm("AdamW", "at 0.003", {"optimiser": "adamw", "peak_rate": 3e-3}),
+        Arm("Adam", "at 0.001", {"optimiser": "adam", "lr": 1e-3}),
+        Arm("AdamW", "at 0.003", {"optimiser": "adamw", "lr": 3e-3}),
         Arm("mixup", "pictures blended in pairs", {"mixup": 0.2}),
         Arm("rotation", "turned by up to 15 degrees", {"augmentation.rotation": 15.0}),
         Arm("RandAugment", "magnitude 5", {"augmentation.randaugment": 5}),
         Arm("focal loss", "for cross-entropy", {"loss": "focal"}),
-        Arm("squared loss", "for cross-entropy", {"loss": "mse", "peak_rate": 0.03}),
+        Arm("squared loss", "for cross-entropy", {"loss": "mse", "lr": 0.03}),
         Arm(
             "mean pooling",
             "for maximum pooling",
@@ -242,13 +248,13 @@ RECIPE = Plan(
             {
                 "model": "tutorial-cnn",
                 "optimiser": "adam",
-                "peak_rate": 1e-3,
+                "lr": 1e-3,
                 "batch_size": 128,
                 "schedule": "constant",
                 "warmup": 0.0,
                 "weight_decay": 0.0,
                 "label_smoothing": 0.0,
-                "augmentation": Augmentation(crop=0, flip=False),
+                "augmentation": Augmentation(crop_padding=0, flip=False),
             },
         ),
     ),

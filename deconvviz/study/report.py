@@ -125,7 +125,7 @@ class Contrast:
         found, aim = self.difference, self.aim
         return found is not None and aim is not None and found.mean > aim and self.verdict == HELPS
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """What was found, as a part of a sentence."""
         found, subject = self.difference, _SUBJECTS.get((self.arm, self.base), self.name)
         if found is None:
@@ -141,7 +141,7 @@ class Contrast:
             told += f", and the aim of {100 * self.aim:+g} is {'met' if self.met else 'not met'}"
         return told
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Everything of it as plain values."""
         return {
             "contrast": self.name,
@@ -193,14 +193,14 @@ class Report:
         wanted = (arm, base, labels)
         return next(c for c in self.contrasts if (c.arm, c.base, c.labels) == wanted)
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """The answer, from the contrasts that were declared to give it; then theirs elsewhere."""
         primary = [self.contrast(arm, base) for arm, base in AIMS]
         where = ", ".join(dict.fromkeys(str(r.data.get("title", "")) for r in self.records))
         where = f"{PRIMARY} labels" + (f" of {where}" if where else "")
-        told = "; ".join(contrast.sentence() for contrast in primary)
+        told = "; ".join(contrast.summary() for contrast in primary)
         elsewhere = "".join(
-            f" At {c.labels} labels, {c.sentence()}."
+            f" At {c.labels} labels, {c.summary()}."
             for c in self.contrasts
             if (c.arm, c.base) in AIMS and c.labels != PRIMARY and c.difference is not None
         )
@@ -212,7 +212,7 @@ class Report:
         measures = [*QUALITIES, *map(corruption, corruptions(self.records))]
         tables = [f"### {_capital(m.title)}\n\n{self._table(m)}" for m in measures]
         return (
-            f"**Does deconvolution raise accuracy?** {self.sentence()}\n\n{arms}\n"
+            f"**Does deconvolution raise accuracy?** {self.summary()}\n\n{arms}\n"
             "Mean ± standard deviation over seeds, and in brackets the number of runs.\n\n"
             + "\n".join(tables)
             + f"\n### What a run costs\n\n{self._costs()}"
@@ -220,14 +220,14 @@ class Report:
             f"{_READING}\n\n{_material(self.records)}\n"
         )
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Everything as plain values that JSON can hold."""
         return {
-            "answer": self.sentence(),
+            "answer": self.summary(),
             "arms": ARMS,
             "margin": MARGIN,
-            "cells": [cell.facts() for cell in self.cells],
-            "contrasts": [contrast.facts() for contrast in self.contrasts],
+            "cells": [cell.to_dict() for cell in self.cells],
+            "contrasts": [contrast.to_dict() for contrast in self.contrasts],
         }
 
     def _table(self, measure: Measure) -> str:

@@ -18,7 +18,7 @@ from deconvviz.study.record import Record, file_name
 from deconvviz.training import Recipe, read_metrics, train
 from deconvviz.training.cost import multiply_adds, step_cost
 from deconvviz.training.device import device_name
-from deconvviz.training.recipe import differences, told
+from deconvviz.training.recipe import differences, to_dict
 
 __all__ = ["run_study"]
 
@@ -97,7 +97,7 @@ class _Bench:
         """The multiply-adds of all steps forward, by which the time left is told."""
         recipe = self.plan.recipe_of(cell)
         _, cost = step_cost(recipe, self._size, len(self.training.classes))
-        steps = recipe.steps or cell.labels // recipe.batch_size
+        steps = recipe.steps_per_epoch or cell.labels // recipe.batch_size
         return cost * recipe.batch_size * steps * recipe.epochs
 
     def record(self, cell: Cell) -> Record:
@@ -196,7 +196,7 @@ class _Bench:
     def _configuration(self, cell: Cell, recipe: Recipe) -> dict[str, Any]:
         """What a record follows from beside its data, as JSON has it."""
         return {
-            "recipe": told(recipe),
+            "recipe": to_dict(recipe),
             "label_noise": cell.arm.label_noise,
             "held_out": self.plan.hold_out,
         }

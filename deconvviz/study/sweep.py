@@ -51,10 +51,10 @@ class Point:
         """What it was set to: `3` of an arm `kernel=3`, the budget of an arm without a value."""
         return self.cell.arm.partition("=")[2] or str(self.cell.labels)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every measure and the difference, as plain values."""
         found = None if self.difference is None else asdict(self.difference)
-        return {**self.cell.facts(), "difference": found}
+        return {**self.cell.to_dict(), "difference": found}
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ class Sweep:
             "not corrected for being many.\n"
         )
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Everything as plain values that JSON can hold."""
-        return {"base": self.base, "points": [point.facts() for point in self.points]}
+        return {"base": self.base, "points": [point.to_dict() for point in self.points]}
 
 
 def sweep(records: Sequence[Record], declared: Sequence[tuple[str, int]] = ()) -> Sweep:

@@ -2,12 +2,12 @@
 
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.recipe import Recipe, changed
-from deconvviz.training.regulariser import Decoder, Design, Regulariser
+from deconvviz.training.regulariser import Decoder, DecoderConfig, Regulariser
 from deconvviz.training.trainer import Run, read_metrics, train
 
 __all__ = [
     "Decoder",
-    "Design",
+    "DecoderConfig",
     "Evaluation",
     "Recipe",
     "Regulariser",

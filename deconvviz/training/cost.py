@@ -34,7 +34,7 @@ def step_cost(recipe: Recipe, input_size: tuple[int, int, int], classes: int) ->
         the step.
     """
     channels, _, side = input_size
-    asked = [load(name).model.to("meta") for name in recipe.distil_from]
+    asked = [load(name).model.to("meta") for name in recipe.teachers]
     with torch.device("meta"):
         model = build(recipe.model, channels=channels, classes=classes, size=side)
         parts = Objective(model, input_size, recipe)
@@ -45,7 +45,7 @@ def step_cost(recipe: Recipe, input_size: tuple[int, int, int], classes: int) ->
             for network in asked:
                 network(images[: recipe.batch_size])
             taught = model(images) if recipe.consistency_weight else None
-            fills = recipe.deconv_weight and recipe.decoder.fill
+            fills = recipe.deconv_weight and recipe.decoder.inpaint
             parts(images, targets, taught, images if recipe.noise or fills else None)
     learnt = sum(weight.numel() for weight in parts.parameters())
     return learnt, int(counter.get_total_flops()) // 2 // recipe.batch_size

@@ -85,8 +85,8 @@ class _Renormalised(nn.Module):
     def __init__(self, bundle: Bundle, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.network = bundle.model.requires_grad_(requires_grad=False)
-        self.same = (bundle.intake.mean, bundle.intake.std) == (mean, std)
-        own = (_column(bundle.intake.mean), _column(bundle.intake.std))
+        self.same = (bundle.preprocessing.mean, bundle.preprocessing.std) == (mean, std)
+        own = (_column(bundle.preprocessing.mean), _column(bundle.preprocessing.std))
         self.register_buffer("scale", _column(std) / own[1], persistent=False)
         self.register_buffer("shift", (_column(mean) - own[0]) / own[1], persistent=False)
 
@@ -112,9 +112,9 @@ def _check(
             f"pictures have ({len(classes)}: {', '.join(classes[:5])} …), so nothing can be learnt "
             "from it; give a network of the same classes"
         )
-    if bundle.intake.input_size != input_size:
+    if bundle.preprocessing.input_size != input_size:
         theirs, ours = (
-            " x ".join(map(str, size)) for size in (bundle.intake.input_size, input_size)
+            " x ".join(map(str, size)) for size in (bundle.preprocessing.input_size, input_size)
         )
         raise SettingError(
             f"`{name}` is of pictures of {theirs}, and these have {ours}; give a network of the "

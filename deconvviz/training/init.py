@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-__all__ = ["decorrelated_start"]
+__all__ = ["decorrelated_init"]
 
 
 @torch.no_grad()
-def decorrelated_start(model: nn.Module, images: Tensor) -> None:
+def decorrelated_init(model: nn.Module, images: Tensor) -> None:
     """Let a CNN begin with what every CNN spends its first epochs on.
 
     The first convolution gets the strongest principal components of the pictures' patches and

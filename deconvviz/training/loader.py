@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from deconvviz.io.data import Dataset, normalise
-from deconvviz.processes import Peers
+from deconvviz.processes import ProcessGroup
 from deconvviz.training.adversary import random_directions
 from deconvviz.training.losses import blended
 from deconvviz.training.recipe import Recipe
 
-__all__ = ["Batch", "Feed"]
+__all__ = ["Batch", "BatchLoader"]
 
 
 class Batch(NamedTuple):
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     directions: Tensor | None = None
 
 
-class Feed:
+class BatchLoader:
     """A run's pictures on the device, and what each epoch makes of them.
 
     All random numbers of an epoch follow from the seed and its number. What a picture with a label
@@ -48,7 +48,7 @@ class Feed:
         more: Those without, or None.
         recipe: How they are used.
         device: Where they are kept.
-        peers: The processes that share each batch.
+        processes: The processes that share each batch.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class Feed:
         more: Dataset | None,
         recipe: Recipe,
         device: torch.device,
-        peers: Peers,
+        processes: ProcessGroup,
     ) -> None:
         self.data = data.to(device)
         self.more = more.to(device) if more else None
-        self.recipe, self.device, self.peers = recipe, device, peers
+        self.recipe, self.device, self.processes = recipe, device, processes
         self.mean, self.std = data.channel_statistics()
         self.teaches = bool(recipe.consistency_weight)
-        self.fills = bool(recipe.deconv_weight) and recipe.decoder.fill
-        self.steps = recipe.steps or len(data) // recipe.batch_size
+        self.fills = bool(recipe.deconv_weight) and recipe.decoder.inpaint
+        self.steps = recipe.steps_per_epoch or len(data) // recipe.batch_size
         bits = torch.randint(2, (len(data),), generator=_generator(recipe.seed))
         self.mirrored = bits.bool().to(device)  # in even passes; the others in odd ones
 
@@ -101,7 +101,7 @@ class Feed:
 
     def _mirrored(self, index: Tensor, epoch: int) -> Tensor | None:
         """Which pictures are mirrored in this pass; drawn anew where an epoch is no pass."""
-        return None if self.recipe.steps else (self.mirrored ^ bool(epoch % 2))[index]
+        return None if self.recipe.steps_per_epoch else (self.mirrored ^ bool(epoch % 2))[index]
 
     def _views(
         self,
@@ -124,13 +124,13 @@ class Feed:
         return [self._mine(view) for view in views]
 
     def _mine(self, batch: Tensor) -> Tensor:
-        return batch[self.peers.rank :: self.peers.size]
+        return batch[self.processes.rank :: self.processes.size]
 
     def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Pictures with noise, where that is asked for; each process draws that of all."""
         if not self.recipe.noise:
             return images
-        shape = (len(images) * self.peers.size, *images.shape[1:])
+        shape = (len(images) * self.processes.size, *images.shape[1:])
         noise = torch.randn(shape, generator=generator, device=images.device)
         return images + self.recipe.noise * self._mine(noise)
 
@@ -138,7 +138,7 @@ class Feed:
         """Random displacements of pictures with labels; each process draws those of all."""
         if not self.recipe.adversary.needs_random:
             return None
-        shape = (len(images) * self.peers.size, *images.shape[1:])
+        shape = (len(images) * self.processes.size, *images.shape[1:])
         return self._mine(random_directions(shape, self.recipe.adversary, generator))
 
     def _blended(self, images: Tensor, labels: Tensor, shares: Random) -> tuple[Tensor, Tensor]:

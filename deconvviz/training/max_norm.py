@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-__all__ = ["limit_kernels"]
+__all__ = ["max_norm_"]
 
 
 @torch.no_grad()
-def limit_kernels(model: nn.Module, largest_rms: float) -> None:
-    """Shorten every kernel whose root mean square is above `largest_rms` to just that.
+def max_norm_(model: nn.Module, max_kernel_rms: float) -> None:
+    """Shorten every kernel whose root mean square is above `max_kernel_rms` to just that.
 
     A kernel is all that one unit of a convolution multiplies its input by. Zeiler & Fergus (2014,
     arXiv:1311.2901, section 3) saw a few kernels dominate the first layer, and limited those of all
@@ -18,4 +18,4 @@ def limit_kernels(model: nn.Module, largest_rms: float) -> None:
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             rms = module.weight.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
-            module.weight.mul_((largest_rms / rms).clamp(max=1))
+            module.weight.mul_((max_kernel_rms / rms).clamp(max=1))

@@ -100,7 +100,7 @@ class Objective(nn.Module):
             weight = recipe.deconv_weight * recipe.decoder.share(progress)
             total = total + weight * terms.reconstruction
         if recipe.consistency_weight:
-            risen = min(progress / recipe.consistency_rise, 1) if recipe.consistency_rise else 1
+            risen = min(progress / recipe.consistency_rampup, 1) if recipe.consistency_rampup else 1
             total = total + recipe.consistency_weight * risen * terms.consistency
         return total
 

@@ -19,7 +19,7 @@ def optimisers(parts: Objective, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """
     ours: list[tuple[nn.Module, float]] = [(parts.model, 1.0)]
     if parts.regulariser:
-        ours.append((parts.regulariser, recipe.decoder_rate))
+        ours.append((parts.regulariser, recipe.decoder_lr_scale))
     turned = [_turned(part, recipe, faster) for part, faster in ours]
     groups = [
         group
@@ -28,14 +28,14 @@ def optimisers(parts: Objective, recipe: Recipe) -> list[torch.optim.Optimizer]:
     ]
     if recipe.optimiser in ("adam", "adamw"):
         kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
-        return [kind(groups, lr=recipe.peak_rate)]
+        return [kind(groups, lr=recipe.lr)]
     momentum = recipe.momentum
     made: list[torch.optim.Optimizer] = [
-        torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=momentum, nesterov=momentum > 0)
+        torch.optim.SGD(groups, lr=recipe.lr, momentum=momentum, nesterov=momentum > 0)
     ]
     kernels = [{"params": params, "peak": peak} for params, peak in turned if params]
     if kernels:
-        made.append(Muon(kernels, lr=recipe.kernel_rate, momentum=momentum))
+        made.append(Muon(kernels, lr=recipe.muon_lr, momentum=momentum))
     return made
 
 
@@ -51,7 +51,7 @@ def _turned(part: nn.Module, recipe: Recipe, faster: float) -> tuple[list[Tensor
         return [], 0.0
     # a convolution has no bias because BatchNorm follows, which would undo that too
     free = [m.weight for m in part.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
-    return free, faster * recipe.kernel_rate
+    return free, faster * recipe.muon_lr
 
 
 def _groups(
@@ -64,8 +64,8 @@ def _groups(
     shifts = [m.bias for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
     # lists, not sets: a resume finds the momentum of a parameter by its place
     rest = [p for p in part.parameters() if not any(p is q for q in (*turned, *shifts))]
-    peak, decay = faster * recipe.peak_rate, recipe.weight_decay
-    more = recipe.shift_rate if recipe.optimiser in ("sgd", "muon") else 1.0
+    peak, decay = faster * recipe.lr, recipe.weight_decay
+    more = recipe.bn_bias_lr_scale if recipe.optimiser in ("sgd", "muon") else 1.0
     groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "peak": peak},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "peak": peak},

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from deconvviz.errors import SettingError
 from deconvviz.io.data import Augmentation
+from deconvviz.io.legacy import current_options
 from deconvviz.training.adversary import Adversary
 from deconvviz.training.losses import LOSSES
-from deconvviz.training.regulariser import Design
+from deconvviz.training.regulariser import DecoderConfig
 
 __all__ = [
     "OPTIMISERS",
@@ -20,7 +21,7 @@ __all__ = [
     "changed",
     "completed",
     "differences",
-    "told",
+    "to_dict",
 ]
 
 PRECISIONS = ("auto", "bf16", "float32")
@@ -29,25 +30,25 @@ SCHEDULES = ("one-cycle", "cosine", "step", "constant")
 
 _NOT_NEGATIVE = (
     "seed",
-    "steps",
+    "steps_per_epoch",
     "unlabelled_batch",
-    "peak_rate",
-    "kernel_rate",
+    "lr",
+    "muon_lr",
     "weight_decay",
     "mixup",
     "noise",
     "deconv_weight",
-    "decoder_rate",
+    "decoder_lr_scale",
     "consistency_weight",
-    "largest_rms",
+    "max_kernel_rms",
 )
 _SHARES = (
     "warmup",
     "momentum",
     "label_smoothing",
-    "distil_share",
-    "consistency_rise",
-    "teacher_decay",
+    "distillation_weight",
+    "consistency_rampup",
+    "ema_decay",
 )
 
 Config = TypeVar("Config")
@@ -59,16 +60,16 @@ class Recipe:
 
     Attributes:
         model: A name of `models.MODELS`.
-        epochs: Passes over the training pictures; or, with `steps`, so many times these.
-        steps: Of one epoch; the pictures then come round again and again, as often as it takes. 0
+        epochs: Passes over the training pictures; or, with `steps_per_epoch`, so many times these.
+        steps_per_epoch: Of one epoch; the pictures then come round again and again, as often as it takes. 0
             is one pass.
         seed: Of the initial weights, the order of the pictures and their augmentation.
         batch_size: Labelled pictures in one step; the last, smaller batch of a pass is left out.
         unlabelled_batch: Pictures without labels in one step, beside these.
         optimiser: "sgd" with Nesterov's momentum; "muon", which is `Muon` for the kernels whose
             scale BatchNorm undoes, and SGD for the rest; "adam" or "adamw".
-        peak_rate: Of SGD, Adam or AdamW.
-        kernel_rate: Of Muon.
+        lr: Of SGD, Adam or AdamW.
+        muon_lr: Of Muon.
         schedule: How all rates go from their peak, after `warmup`: "one-cycle", linearly to 0;
             "cosine", in half a cosine to 0; "step", to a tenth at half of the way and again at
             three quarters; "constant".
@@ -76,7 +77,7 @@ class Recipe:
         momentum: Of SGD and Muon.
         weight_decay: On kernels and matrices, but those that Muon turns; BatchNorm's scales and the
             last biases have none.
-        shift_rate: BatchNorm's shifts learn this many times faster with SGD, with a weight decay as
+        bn_bias_lr_scale: BatchNorm's shifts learn this many times faster with SGD, with a weight decay as
             many times smaller, which saves epochs (Jordan 2024, arXiv:2404.00498).
         loss: "cross-entropy", "focal" or "mse", see `losses`.
         label_smoothing: The share of the target spread over all classes.
@@ -84,10 +85,10 @@ class Recipe:
             in the next (Jordan 2024): both sides are seen equally often.
         mixup: Pictures and targets are blended in pairs, by a share from Beta(`mixup`, `mixup`)
             (Zhang et al. 2018, arXiv:1710.09412); 0 leaves them alone.
-        distil_from: Trained networks, names or paths as `deconvviz.load` takes them, whose mean
+        teachers: Trained networks, names or paths as `deconvviz.load` takes them, whose mean
             class probabilities of each picture, as it is seen, are part of its target; see
             `Ensemble`.
-        distil_share: How large a part; the rest is the label.
+        distillation_weight: How large a part; the rest is the label.
         noise: Deviation of Gaussian noise on the pictures that are learnt from, in normalised
             units. A decoder is to give them back without it, and BatchNorm's running statistics
             are of the pictures without it.
@@ -96,55 +97,55 @@ class Recipe:
         deconv_weight: Of the reconstruction error of a deconvolution decoder beside the
             classification loss; 0 trains the classifier alone.
         decoder: What decoder, and what its reconstructions are compared with.
-        decoder_rate: The decoder learns this many times faster than the classifier.
+        decoder_lr_scale: The decoder learns this many times faster than the classifier.
         consistency_weight: Of the squared difference between the class probabilities and those that
             a teacher gives another view of the same pictures, summed over classes. The teacher is
             the running mean of the network (Tarvainen & Valpola 2017, arXiv:1703.01780).
-        consistency_rise: The share of steps over which that weight rises from 0.
-        teacher_decay: The share of the teacher, or of the mean of `averaged`, that stays, each
+        consistency_rampup: The share of steps over which that weight rises from 0.
+        ema_decay: The share of the teacher, or of the mean of `ema`, that stays, each
             step, once it has settled.
-        averaged: What is measured and stored is the running mean of the network, not its last
+        ema: What is measured and stored is the running mean of the network, not its last
             step (Izmailov et al. 2018, arXiv:1803.05407, for one that is not running).
-        largest_rms: The root mean square to which longer kernels of the classifier's convolutions
+        max_kernel_rms: The root mean square to which longer kernels of the classifier's convolutions
             are shortened after each step; 0 lets them grow. Zeiler & Fergus (2014) took 0.1.
         snapshots: The epochs whose convolutional stages are kept; 0 is the initial weights.
         precision: "bf16", "float32", or "auto" for the one that is faster on the device.
-        half: Store the checkpoint and the snapshots in float16.
+        fp16: Store the checkpoint and the snapshots in float16.
     """
 
     model: str = "vgg"
     epochs: int = 15
-    steps: int = 0
+    steps_per_epoch: int = 0
     seed: int = 0
     batch_size: int = 128
     unlabelled_batch: int = 0
     optimiser: str = "sgd"
-    peak_rate: float = 0.125
-    kernel_rate: float = 0.025
+    lr: float = 0.125
+    muon_lr: float = 0.025
     schedule: str = "one-cycle"
     warmup: float = 0.2
     momentum: float = 0.9
     weight_decay: float = 1.3e-3
-    shift_rate: float = 16.0
+    bn_bias_lr_scale: float = 16.0
     loss: str = "cross-entropy"
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(cutout=8))
     mixup: float = 0.0
-    distil_from: tuple[str, ...] = ()
-    distil_share: float = 0.75
+    teachers: tuple[str, ...] = ()
+    distillation_weight: float = 0.75
     noise: float = 0.0
     adversary: Adversary = field(default_factory=Adversary)
     deconv_weight: float = 0.0
-    decoder: Design = field(default_factory=Design)
-    decoder_rate: float = 1.0
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    decoder_lr_scale: float = 1.0
     consistency_weight: float = 0.0
-    consistency_rise: float = 0.3
-    teacher_decay: float = 0.99
-    averaged: bool = False
-    largest_rms: float = 0.0
+    consistency_rampup: float = 0.3
+    ema_decay: float = 0.99
+    ema: bool = False
+    max_kernel_rms: float = 0.0
     snapshots: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
     precision: str = "auto"
-    half: bool = False
+    fp16: bool = False
 
     def __post_init__(self) -> None:
         named = {"precision": PRECISIONS, "optimiser": OPTIMISERS, "schedule": SCHEDULES}
@@ -163,14 +164,14 @@ class Recipe:
                 raise SettingError(
                     f"{name} {getattr(self, name)} cannot be; it is a share, from 0 to less than 1"
                 )
-        if self.mixup and self.decoder.fill:
+        if self.mixup and self.decoder.inpaint:
             raise SettingError(
-                f"mixup {self.mixup} blends pictures, and decoder.fill wants them back whole; "
+                f"mixup {self.mixup} blends pictures, and decoder.inpaint wants them back whole; "
                 "leave one of them out"
             )
-        if self.largest_rms and self.optimiser == "muon":
+        if self.max_kernel_rms and self.optimiser == "muon":
             raise SettingError(
-                f"largest_rms {self.largest_rms} and the optimiser muon both set how long kernels "
+                f"max_kernel_rms {self.max_kernel_rms} and the optimiser muon both set how long kernels "
                 "are; leave one of them out"
             )
 
@@ -215,7 +216,7 @@ def changed(config: Config, changes: Mapping[str, Any]) -> Config:
     return config
 
 
-def told(recipe: Recipe) -> dict[str, Any]:
+def to_dict(recipe: Recipe) -> dict[str, Any]:
     """A recipe as JSON has it."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
     return plain
@@ -226,8 +227,8 @@ def completed(before: Mapping[str, Any]) -> dict[str, Any]:
 
     What there was no option for was done as that option's default says.
     """
-    full = told(Recipe())
-    for name, value in before.items():
+    full = to_dict(Recipe())
+    for name, value in current_options(before).items():
         parts = isinstance(value, Mapping) and isinstance(full.get(name), dict)
         full[name] = {**full[name], **value} if parts else value
     return full
@@ -238,7 +239,7 @@ def differences(before: Mapping[str, Any], recipe: Recipe) -> list[str]:
     earlier = completed(before)
     return [
         f"{name} was {earlier[name]}, not {value}"
-        for name, value in told(recipe).items()
+        for name, value in to_dict(recipe).items()
         if earlier[name] != value
     ]
 
@@ -258,7 +259,7 @@ def _read(name: str, text: str, before: Any) -> Any:
         if isinstance(before, bool):
             return {"true": True, "yes": True, "false": False, "no": False}[text.lower()]
         if isinstance(before, tuple):
-            kind = {"stages": float, "distil_from": str}.get(name, int)
+            kind = {"stages": float, "teachers": str}.get(name, int)
             return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
         return type(before)(text)
     except (ValueError, KeyError):

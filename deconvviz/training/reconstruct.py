@@ -12,7 +12,7 @@ from torch import Tensor
 from deconvviz.errors import CheckpointError, SettingError
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.files import write_atomically
-from deconvviz.io.preprocess import Intake
+from deconvviz.io.preprocess import Preprocess
 from deconvviz.models import StagedCNN
 from deconvviz.plots.figures import NEUTRAL_INK, contact_sheet
 from deconvviz.training.encoding import chains, encode
@@ -31,13 +31,13 @@ class DecodedNetwork:
     Attributes:
         network: In evaluation form.
         regulariser: Likewise.
-        intake: What the network wants of a picture.
+        preprocessing: What the network wants of a picture.
         weight: That the reconstruction error had in training.
     """
 
     network: StagedCNN
     regulariser: Regulariser
-    intake: Intake
+    preprocessing: Preprocess
     weight: float
 
     @torch.inference_mode()
@@ -52,7 +52,7 @@ class DecodedNetwork:
         back = self.give_back(images)
         design = self.regulariser.design
         errors = (back - images).abs().flatten(1).mean(1)
-        pairs = zip(self.intake.pixels(images), self.intake.pixels(back), strict=True)
+        pairs = zip(self.preprocessing.pixels(images), self.preprocessing.pixels(back), strict=True)
         told = [f"{title}, error {float(e):.2f}" for title, e in zip(titles, errors, strict=True)]
         kernels = "the encoder's kernels" if design.tied else "kernels of its own"
         switches = "with" if design.switches else "without"
@@ -100,8 +100,8 @@ def load_decoder(path: Path) -> DecodedNetwork:
     except (SafetensorError, RuntimeError, SettingError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{file} is not the decoder of {path}: {first}") from None
-    intake = Intake(described.size, described.mean, described.std)
-    return DecodedNetwork(network, regulariser, intake, weight)
+    preprocessing = Preprocess(described.size, described.mean, described.std)
+    return DecodedNetwork(network, regulariser, preprocessing, weight)
 
 
 def _plain(value: object) -> object:

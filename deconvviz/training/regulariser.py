@@ -13,13 +13,13 @@ from deconvviz.errors import SettingError
 from deconvviz.models import StagedCNN
 from deconvviz.training.encoding import Encoding, Pooled, chains, encode
 
-__all__ = ["Decoder", "Design", "Regulariser", "reconstruction_error"]
+__all__ = ["Decoder", "DecoderConfig", "Regulariser", "reconstruction_error"]
 
 _TINY = 1e-8  # a variance below it is that of a constant
 
 
 @dataclass(frozen=True)
-class Design:
+class DecoderConfig:
     """What a decoder is, and what its reconstructions are compared with.
 
     Attributes:
@@ -31,51 +31,54 @@ class Design:
             many contributions, so that no checkerboard is built in; where no side is doubled the
             next smaller odd number is taken.
         depth: Convolutions in each step of a decoder of its own; all but the last are 3x3.
-        below: The last so many stages are left out: the decoder starts from what they are given,
+        skip_last_stages: The last so many stages are left out: the decoder starts from what they are given,
             and the highest features are the classifier's alone.
         stages: Weights of the errors of what comes back to each stage's input, from the second
             stage (or, after a stem, the first) up, beside the picture's, which has 1; each error is
             divided by its target's variance. None: the picture alone counts.
-        hold_targets: Whether these inputs, as targets, are held, so that no map can become easy to
+        detach_targets: Whether these inputs, as targets, are held, so that no map can become easy to
             give back by becoming dull.
-        fill: Whether what cutout hides is to come back too, from what is left to be seen (Pathak et
+        inpaint: Whether what cutout hides is to come back too, from what is left to be seen (Pathak et
             al. 2016, arXiv:1604.07379); BatchNorm's running statistics are then of whole pictures.
         free_branch: A second encoder and decoder, that owe nothing to the classes, give a second
             picture, and the sum of both is compared (Robert et al. 2018, arXiv:1807.11407).
-        rise: The share of all steps over which the error's weight rises from 0.
-        fall: The share of all steps, at the end, over which it falls to 0 in half a cosine.
+        rampup: The share of all steps over which the error's weight rises from 0.
+        rampdown: The share of all steps, at the end, over which it falls to 0 in half a cosine.
     """
 
     switches: bool = False
     tied: bool = False
     kernel: int = 4
     depth: int = 1
-    below: int = 0
+    skip_last_stages: int = 0
     stages: tuple[float, ...] = ()
-    hold_targets: bool = True
-    fill: bool = False
+    detach_targets: bool = True
+    inpaint: bool = False
     free_branch: bool = False
-    rise: float = 0.0
-    fall: float = 0.0
+    rampup: float = 0.0
+    rampdown: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (2 <= self.kernel <= 15 and 1 <= self.depth <= 8 and self.below >= 0):
+        if not (2 <= self.kernel <= 15 and 1 <= self.depth <= 8 and self.skip_last_stages >= 0):
             raise SettingError(
-                f"no decoder of kernel {self.kernel}, depth {self.depth}, below {self.below}; a "
+                f"no decoder of kernel {self.kernel}, depth {self.depth}, below {self.skip_last_stages}; a "
                 "kernel is 2 to 15 pixels wide, a depth 1 to 8, below 0 or more"
             )
-        numbers = (self.rise, self.fall, *self.stages)
-        if not all(0 <= number < math.inf for number in numbers) or max(self.rise, self.fall) > 1:
+        numbers = (self.rampup, self.rampdown, *self.stages)
+        if (
+            not all(0 <= number < math.inf for number in numbers)
+            or max(self.rampup, self.rampdown) > 1
+        ):
             raise SettingError(
-                f"rise {self.rise}, fall {self.fall} and the stages' weights {self.stages} must be "
+                f"rise {self.rampup}, fall {self.rampdown} and the stages' weights {self.stages} must be "
                 "0 or more, rise and fall at most 1"
             )
 
     def share(self, progress: float) -> float:
         """The share of its weight that the error has when a share `progress` of steps is done."""
-        up = 1.0 if progress >= self.rise else math.exp(-5 * (1 - progress / self.rise) ** 2)
+        up = 1.0 if progress >= self.rampup else math.exp(-5 * (1 - progress / self.rampup) ** 2)
         left = 1 - progress
-        down = 1.0 if left >= self.fall else (1 - math.cos(math.pi * left / self.fall)) / 2
+        down = 1.0 if left >= self.rampdown else (1 - math.cos(math.pi * left / self.rampdown)) / 2
         return up * down
 
 
@@ -95,18 +98,18 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, network: StagedCNN, size: tuple[int, int, int], design: Design | None = None
+        self, network: StagedCNN, size: tuple[int, int, int], design: DecoderConfig | None = None
     ) -> None:
         super().__init__()
-        design = design or Design()
+        design = design or DecoderConfig()
         self.switches = design.switches
         stages = [] if network.gives_pictures else chains(network)
-        if design.below and not design.below < len(stages):
+        if design.skip_last_stages and not design.skip_last_stages < len(stages):
             raise SettingError(
-                f"a decoder from below the last {design.below} stages cannot be: this network has "
+                f"a decoder from below the last {design.skip_last_stages} stages cannot be: this network has "
                 f"{len(stages)} to undo"
             )
-        stages = stages[: len(stages) - design.below]
+        stages = stages[: len(stages) - design.skip_last_stages]
         if len(design.stages) > max(len(stages) - 1, 0):
             raise SettingError(
                 f"{len(design.stages)} weights of stages; what comes back to the picture passes "
@@ -138,7 +141,7 @@ class _Own(nn.Module):
     rectified; the last gives the picture in normalised units.
     """
 
-    def __init__(self, shapes: Encoding, stage: int, design: Design) -> None:
+    def __init__(self, shapes: Encoding, stage: int, design: DecoderConfig) -> None:
         super().__init__()
         above, below = shapes.maps[stage + 1].shape, shapes.maps[stage].shape
         width, target, last = above[1], below[1], stage == 0
@@ -259,10 +262,10 @@ class Regulariser(nn.Module):
     """
 
     def __init__(
-        self, network: StagedCNN, size: tuple[int, int, int], design: Design | None = None
+        self, network: StagedCNN, size: tuple[int, int, int], design: DecoderConfig | None = None
     ) -> None:
         super().__init__()
-        self.design = design or Design()
+        self.design = design or DecoderConfig()
         self.decoder = Decoder(network, size, self.design)
         self.free = (
             _Free(network, size, self.design)
@@ -289,7 +292,7 @@ class Regulariser(nn.Module):
         for weight, one, target in zip(
             self.design.stages, back[1:], targets.maps[1:], strict=False
         ):
-            wanted = target.detach() if self.design.hold_targets else target
+            wanted = target.detach() if self.design.detach_targets else target
             distance = reconstruction_error(one, wanted)
             error = error + weight * distance / wanted.float().var().clamp_min(_TINY)
         return error
@@ -298,7 +301,9 @@ class Regulariser(nn.Module):
 class _Free(nn.Module):
     """An encoder and a decoder like the network's, that owe nothing to the classes."""
 
-    def __init__(self, network: StagedCNN, size: tuple[int, int, int], design: Design) -> None:
+    def __init__(
+        self, network: StagedCNN, size: tuple[int, int, int], design: DecoderConfig
+    ) -> None:
         super().__init__()
         twin = copy.deepcopy(network)
         for module in twin.modules():

@@ -26,19 +26,19 @@ from deconvviz.io.checkpoint import Description, load_checkpoint, save_checkpoin
 from deconvviz.io.data import Dataset, normalise
 from deconvviz.io.files import write_atomically
 from deconvviz.models import build
-from deconvviz.processes import Peers
+from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
 from deconvviz.training.adversary import attack
 from deconvviz.training.allocator import keep_memory
 from deconvviz.training.device import device_name, faster_precision
 from deconvviz.training.ensemble import Ensemble
 from deconvviz.training.evaluate import Evaluation, evaluate
-from deconvviz.training.init import decorrelated_start
-from deconvviz.training.loader import Batch, Feed
-from deconvviz.training.max_norm import limit_kernels
+from deconvviz.training.init import decorrelated_init
+from deconvviz.training.loader import Batch, BatchLoader
+from deconvviz.training.max_norm import max_norm_
 from deconvviz.training.objective import Objective, Terms
 from deconvviz.training.optimisers import optimisers, set_pace
-from deconvviz.training.recipe import Recipe, differences, told
+from deconvviz.training.recipe import Recipe, differences, to_dict
 from deconvviz.training.reconstruct import save_decoder
 from deconvviz.training.teacher import Teacher
 
@@ -69,7 +69,7 @@ def train(
     *,
     unlabelled: Dataset | None = None,
     device: str | torch.device = "cpu",
-    peers: Peers | None = None,
+    processes: ProcessGroup | None = None,
     progress: bool = True,
     watch: Progress | None = None,
 ) -> Run:
@@ -84,7 +84,7 @@ def train(
         folder: Of this run; made where missing.
         unlabelled: More pictures of the same size, for what needs no labels; theirs are not read.
         device: Where to train.
-        peers: The processes that share the work; by default this one alone.
+        processes: The processes that share the work; by default this one alone.
         progress: Show a bar with loss, accuracy, pictures a second and the time left.
         watch: Told of every step; a `KeyboardInterrupt` that it raises is as good as Ctrl-C.
 
@@ -95,15 +95,15 @@ def train(
         CheckpointError: `folder` holds a run of another recipe or other data.
         DivergedError: the loss is no number any more; a checkpoint of the epoch before is kept.
     """
-    peers = peers or Peers()
-    _check(recipe, training, test, unlabelled, peers)
-    device = peers.device(torch.device(device))
+    processes = processes or ProcessGroup()
+    _check(recipe, training, test, unlabelled, processes)
+    device = processes.device(torch.device(device))
     if device.type == "cpu":
         keep_memory()
-    loop = _Loop(recipe, training, test, unlabelled, folder, device, peers)
+    loop = _Loop(recipe, training, test, unlabelled, folder, device, processes)
     done = loop.resume()
     try:
-        with loop.bar(done, progress and peers.leads) as bar:
+        with loop.bar(done, progress and processes.is_main) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
                 loop.epoch(epoch, bar, watch)
                 done = epoch
@@ -119,9 +119,13 @@ def train(
 
 
 def _check(
-    recipe: Recipe, training: Dataset, test: Dataset, unlabelled: Dataset | None, peers: Peers
+    recipe: Recipe,
+    training: Dataset,
+    test: Dataset,
+    unlabelled: Dataset | None,
+    processes: ProcessGroup,
 ) -> None:
-    if len(training) < recipe.batch_size and not recipe.steps:
+    if len(training) < recipe.batch_size and not recipe.steps_per_epoch:
         raise DataError(
             f"{len(training)} training pictures are fewer than one batch of {recipe.batch_size}; "
             "ask for a smaller batch or give more pictures"
@@ -136,10 +140,10 @@ def _check(
             f"{recipe.unlabelled_batch} pictures without labels in each step, and none were given; "
             "give some or set unlabelled_batch to 0"
         )
-    if recipe.batch_size % peers.size or recipe.unlabelled_batch % peers.size:
+    if recipe.batch_size % processes.size or recipe.unlabelled_batch % processes.size:
         raise SettingError(
-            f"{peers.size} processes cannot share a batch of {recipe.batch_size} (and "
-            f"{recipe.unlabelled_batch} without labels) evenly; ask for a multiple of {peers.size}"
+            f"{processes.size} processes cannot share a batch of {recipe.batch_size} (and "
+            f"{recipe.unlabelled_batch} without labels) evenly; ask for a multiple of {processes.size}"
         )
 
 
@@ -154,26 +158,26 @@ class _Loop:
         unlabelled: Dataset | None,
         folder: Path,
         device: torch.device,
-        peers: Peers,
+        processes: ProcessGroup,
     ) -> None:
-        self.folder, self.device, self.test, self.peers = folder, device, test, peers
+        self.folder, self.device, self.test, self.processes = folder, device, test, processes
         self.data = training
         more = unlabelled if recipe.unlabelled_batch else None
         self.more = more.fingerprint if more else None
-        self.feed = Feed(training, more, recipe, device, peers)
+        self.feed = BatchLoader(training, more, recipe, device, processes)
         self.mean, self.std, self.steps = self.feed.mean, self.feed.std, self.feed.steps
         channels, height, width = training.images.shape[1:]
         size = (channels, height, width)
         self.ensemble = (
-            Ensemble(recipe.distil_from, training.classes, size, self.mean, self.std).to(device)
-            if recipe.distil_from
+            Ensemble(recipe.teachers, training.classes, size, self.mean, self.std).to(device)
+            if recipe.teachers
             else None
         )
         with torch.random.fork_rng(devices=[]):  # nobody else's random numbers change
             torch.manual_seed(recipe.seed)
             classes = len(training.classes)
             model = build(recipe.model, channels=channels, classes=classes, size=width)
-            decorrelated_start(model, self.normalised(_sample(training.images)).cpu())
+            decorrelated_init(model, self.normalised(_sample(training.images)).cpu())
             objective = Objective(model, size, recipe)
         self.parts = objective.to(device).to(memory_format=torch.channels_last)
         self.model = model
@@ -181,23 +185,21 @@ class _Loop:
         self.autocast = torch.bfloat16 if self.recipe.precision == "bf16" else torch.float32
         self.optimisers = optimisers(self.parts, self.recipe)
         self.teacher = (
-            Teacher(model, recipe.teacher_decay)
-            if recipe.consistency_weight or recipe.averaged
-            else None
+            Teacher(model, recipe.ema_decay) if recipe.consistency_weight or recipe.ema else None
         )
-        self.shared = _shared(self.parts, peers, device)
+        self.shared = _shared(self.parts, processes, device)
         self.seconds = 0.0
 
     @property
     def kept(self) -> nn.Module:
         """The network that is measured, and stored at the end."""
-        if self.recipe.averaged and self.teacher:
+        if self.recipe.ema and self.teacher:
             return self.teacher.network
         return self.model
 
     @property
     def digests(self) -> list[str]:
-        """The sha256 of each network that it learns from, as `recipe.distil_from` names them."""
+        """The sha256 of each network that it learns from, as `recipe.teachers` names them."""
         return self.ensemble.digests if self.ensemble else []
 
     def settled(self, recipe: Recipe) -> Recipe:
@@ -219,15 +221,15 @@ class _Loop:
         elif recipe.precision == "auto":
             batch = self.normalised(self.data.images[: recipe.batch_size].to(self.device))
             fastest = faster_precision(self.model, batch)
-            recipe = replace(recipe, precision=self.peers.share(fastest)[0])
-        self.peers.share(None)  # all have looked before one writes
-        if self.peers.leads:
+            recipe = replace(recipe, precision=self.processes.all_gather(fastest)[0])
+        self.processes.all_gather(None)  # all have looked before one writes
+        if self.processes.is_main:
             given = {
                 "data": self.data.fingerprint,
                 "unlabelled": self.more,
                 "ensemble": self.digests,
             }
-            write_atomically(path, json.dumps({"recipe": told(recipe), **given}, indent=1))
+            write_atomically(path, json.dumps({"recipe": to_dict(recipe), **given}, indent=1))
         return recipe
 
     def normalised(self, images: Tensor) -> Tensor:
@@ -274,7 +276,7 @@ class _Loop:
         pace = self.recipe.pace(step / (self.steps * self.recipe.epochs))
         raise DivergedError(
             f"the loss is no number from step {step} on (epoch {epoch}), at a learning rate of "
-            f"{pace * self.recipe.peak_rate:.3g}; {self.folder / 'model.safetensors'} holds epoch "
+            f"{pace * self.recipe.lr:.3g}; {self.folder / 'model.safetensors'} holds epoch "
             f"{epoch - 1}, the last good one; train again with a lower rate, in another folder"
         )
 
@@ -285,7 +287,7 @@ class _Loop:
         ):
             targets, taught = batch.targets, None
             if self.ensemble:
-                share = self.recipe.distil_share
+                share = self.recipe.distillation_weight
                 targets = self.ensemble.targets(batch.images, targets, share)
             if self.teacher and batch.second is not None:
                 taught = self.teacher.probabilities(batch.second)
@@ -296,14 +298,14 @@ class _Loop:
         set_pace(self.optimisers, self.recipe.pace(batch.progress))
         for optimiser in self.optimisers:
             optimiser.step()
-        if self.recipe.largest_rms:
-            limit_kernels(self.model, self.recipe.largest_rms)
+        if self.recipe.max_kernel_rms:
+            max_norm_(self.model, self.recipe.max_kernel_rms)
         if self.teacher:
             self.teacher.follow(self.model, number)
         found = torch.stack([term.detach() for term in terms])
-        if self.peers.size > 1:
+        if self.processes.size > 1:
             distributed.all_reduce(found)
-        return found / self.peers.size
+        return found / self.processes.size
 
     def attacked(self, batch: Batch, targets: Tensor) -> Tensor:
         """The batch's pictures, those with labels changed by the adversary where there is one."""
@@ -328,7 +330,7 @@ class _Loop:
 
     def record(self, epoch: int, terms: Terms) -> None:
         """Write the epoch's line of metrics, and what a resume needs."""
-        if self.peers.leads:
+        if self.processes.is_main:
             result = evaluate(self.kept, self.test, self.mean, self.std, autocast=self.autocast)
             line: dict[str, float] = {
                 "epoch": epoch,
@@ -345,14 +347,14 @@ class _Loop:
             with (self.folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
             self.keep(epoch)
-        self.peers.share(None)
+        self.processes.all_gather(None)
 
     def keep(self, epoch: int) -> None:
         """Write what a resume needs, and the snapshot where one was asked for."""
         if epoch in self.recipe.snapshots:
             path = self.folder / "snapshots" / f"epoch-{epoch:04d}.safetensors"
             description = replace(self.describe(epoch), stages_only=True)
-            save_checkpoint(path, self.kept, description, half=self.recipe.half)
+            save_checkpoint(path, self.kept, description, fp16=self.recipe.fp16)
         state = {
             "epoch": epoch,
             "seconds": self.seconds,
@@ -367,9 +369,9 @@ class _Loop:
     def resume(self) -> int:
         """Take up the last whole epoch and return its number; 0 for a new run."""
         path = self.folder / "state.pt"
-        there = self.peers.share(path.is_file())[0]
+        there = self.processes.all_gather(path.is_file())[0]
         if not there:
-            if self.peers.leads:
+            if self.processes.is_main:
                 self.keep(0)
             return 0
         state = torch.load(path, map_location=self.device, weights_only=True)
@@ -379,7 +381,7 @@ class _Loop:
         if self.teacher:
             self.teacher.network.load_state_dict(state["teacher"])
         self.seconds = state["seconds"]
-        if self.peers.leads:
+        if self.processes.is_main:
             # a kill between the two writes of an epoch leaves a line that the state does not know
             kept = [line for line in read_metrics(self.folder) if line["epoch"] <= state["epoch"]]
             lines = "".join(json.dumps(line) + "\n" for line in kept)
@@ -410,14 +412,14 @@ class _Loop:
 
     def finish(self, epoch: int) -> Run:
         """Write the checkpoint, measured as it is stored, and its card."""
-        result = self.publish(epoch) if self.peers.leads else None
-        measured = self.peers.share(result)[0]
+        result = self.publish(epoch) if self.processes.is_main else None
+        measured = self.processes.all_gather(result)[0]
         assert measured is not None
         return Run(self.folder, epoch, measured)
 
     def publish(self, epoch: int) -> Evaluation:
         path = self.folder / "model.safetensors"
-        save_checkpoint(path, self.kept, self.describe(epoch), half=self.recipe.half)
+        save_checkpoint(path, self.kept, self.describe(epoch), fp16=self.recipe.fp16)
         stored = load_checkpoint(path).network().to(self.device)
         result = evaluate(stored, self.test, self.mean, self.std)
         description = self.describe(
@@ -430,7 +432,7 @@ class _Loop:
                 "confusion": result.confusion.tolist(),
             },
         )
-        save_checkpoint(path, self.kept, description, half=self.recipe.half)
+        save_checkpoint(path, self.kept, description, fp16=self.recipe.fp16)
         if self.parts.regulariser:
             save_decoder(self.folder / "decoder.safetensors", self.parts.regulariser)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))
@@ -457,12 +459,12 @@ def _sample(images: Tensor) -> Tensor:
     return images[torch.linspace(0, len(images) - 1, count).long()]
 
 
-def _shared(parts: Objective, peers: Peers, device: torch.device) -> nn.Module:
+def _shared(parts: Objective, processes: ProcessGroup, device: torch.device) -> nn.Module:
     """What a step calls: among several processes, what averages their gradients too.
 
     BatchNorm normalises each process's part by itself; the running statistics are the first one's.
     """
-    if peers.size == 1:
+    if processes.size == 1:
         return parts
     places = [device.index] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(parts, device_ids=places)

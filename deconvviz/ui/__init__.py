@@ -48,10 +48,10 @@ from deconvviz.ui.show import (
     show_figure,
     title,
 )
-from deconvviz.ui.studies import STUDIES, Found, Material, history, kept, run_study, some_pictures
+from deconvviz.ui.studies import STUDIES, Found, Inputs, history, kept, run_study, some_pictures
 from deconvviz.ui.surveys import (
     ORDERS,
-    Survey,
+    AtlasView,
     known,
     ordered,
     strongest_tiles,
@@ -65,10 +65,10 @@ __all__ = [
     "OWN_RUNS",
     "STUDIES",
     "WHOLE_PERCENTILE",
+    "AtlasView",
     "Found",
+    "Inputs",
     "Judgement",
-    "Material",
-    "Survey",
     "Tile",
     "bundle",
     "chosen_network",

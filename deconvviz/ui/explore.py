@@ -24,10 +24,10 @@ from deconvviz.plots.figures import Box, crop
 
 __all__ = [
     "LARGEST",
+    "InputView",
     "Kernels",
     "Network",
     "Reconstruction",
-    "Sight",
     "activations",
     "classify",
     "kernels",
@@ -63,7 +63,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Sight:
+class InputView:
     """A picture exactly as a network is given it.
 
     Attributes:
@@ -119,7 +119,7 @@ class Reconstruction:
     patch: NDArray[np.uint8]
 
 
-def look(bundle: Bundle, picture: Picture, size: int | Literal["trained"]) -> Sight:
+def look(bundle: Bundle, picture: Picture, size: int | Literal["trained"]) -> InputView:
     """Give a picture to a network.
 
     Args:
@@ -130,9 +130,9 @@ def look(bundle: Bundle, picture: Picture, size: int | Literal["trained"]) -> Si
     """
     if size == "trained":
         image = bundle.view(picture.image)
-        return Sight(picture, image, bundle.preprocess(image)[None], size)
+        return InputView(picture, image, bundle.preprocess(image)[None], size)
     image = limit_side(picture.image, min(size, LARGEST))
-    return Sight(picture, image, bundle.preprocess(image, size=None)[None], size)
+    return InputView(picture, image, bundle.preprocess(image, size=None)[None], size)
 
 
 def activations(network: Network, pixels: int) -> int:
@@ -157,7 +157,7 @@ def strongest_units(recording: Recording, layer: str, k: int | None = None) -> S
 def reconstruct(
     net: Deconvnet,
     recording: Recording,
-    sight: Sight,
+    sight: InputView,
     selection: Selection,
     rule: Rule,
     start: Start,
@@ -210,7 +210,7 @@ def through(
 
 def raw(
     network: Network,
-    sight: Sight,
+    sight: InputView,
     unit: Reconstruction,
     rule: Rule,
     start: Start,
@@ -235,7 +235,7 @@ def raw(
     return save({"pixels": pixels.contiguous()}, metadata=told)
 
 
-def classify(model: nn.Module, sight: Sight) -> Tensor:
+def classify(model: nn.Module, sight: InputView) -> Tensor:
     """The probabilities (classes,) that a network gives a picture of its training size."""
     with torch.inference_mode():
         probabilities: Tensor = model(sight.pixels)[0].softmax(0)

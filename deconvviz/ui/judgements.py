@@ -8,7 +8,7 @@ from deconvviz.analysis.trust import compare, examine
 from deconvviz.deconv import Selection
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.figures import figure_png
-from deconvviz.ui.explore import Network, Reconstruction, Sight
+from deconvviz.ui.explore import InputView, Network, Reconstruction
 from deconvviz.ui.memory import Memory, bar
 
 __all__ = ["Judgement", "judge", "judged"]
@@ -36,12 +36,14 @@ def _judgements() -> Memory[Judgement]:
     return Memory(64)
 
 
-def judged(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> Judgement | None:
+def judged(
+    network: Network, sight: InputView, unit: Reconstruction, rule: Rule
+) -> Judgement | None:
     """The judgement on a reconstruction, if somebody has asked for it."""
     return _judgements().get(_key(network, sight, unit, rule))
 
 
-def judge(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> Judgement:
+def judge(network: Network, sight: InputView, unit: Reconstruction, rule: Rule) -> Judgement:
     """Examine a reconstruction, a bar showing how far it is.
 
     Raises:
@@ -53,14 +55,14 @@ def judge(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> J
         progress("other attributions", 0, 1)
         others = compare(network.net, sight.pixels, selection, rule)
     judgement = Judgement(
-        trust.sentence(),
+        trust.summary(),
         figure_png(trust.figure()),
-        others.sentence(),
+        others.summary(),
         figure_png(others.figure()),
     )
     return _judgements().put(_key(network, sight, unit, rule), judgement)
 
 
-def _key(network: Network, sight: Sight, unit: Reconstruction, rule: Rule) -> tuple[str, ...]:
+def _key(network: Network, sight: InputView, unit: Reconstruction, rule: Rule) -> tuple[str, ...]:
     place = f"{unit.layer}/{unit.channel}/{unit.y}/{unit.x}"
     return network.key, sight.key, place, rule

@@ -17,7 +17,7 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.images import Picture, display
 from deconvviz.io.zoo import load
 from deconvviz.ui import explore
-from deconvviz.ui.explore import Kernels, Network, Reconstruction, Sight
+from deconvviz.ui.explore import InputView, Kernels, Network, Reconstruction
 from deconvviz.ui.grid import Tile
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 
 ACTIVATIONS = 2**23  # all layers are kept at once while they have no more units than this together
 
-_KEYS: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, Sight, Picture)}
+_KEYS: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, InputView, Picture)}
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the network …")
@@ -58,12 +58,12 @@ def network(name: str) -> Network:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_KEYS)
-def sight(network: Network, picture: Picture, size: int | Literal["trained"]) -> Sight:
+def sight(network: Network, picture: Picture, size: int | Literal["trained"]) -> InputView:
     """A picture as the network is given it; see `explore.look`."""
     return explore.look(network.bundle, picture, size)
 
 
-def _recording(network: Network, sight: Sight, layer: str) -> Recording:
+def _recording(network: Network, sight: InputView, layer: str) -> Recording:
     # At 1024 pixels, or in a deep network, the maps of all layers would take gigabytes.
     pixels = sight.image.width * sight.image.height
     small = explore.activations(network, pixels) <= ACTIVATIONS
@@ -71,14 +71,14 @@ def _recording(network: Network, sight: Sight, layer: str) -> Recording:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Running the network …", hash_funcs=_KEYS)
-def _recorded(network: Network, sight: Sight, layers: tuple[str, ...]) -> Recording:
+def _recorded(network: Network, sight: InputView, layers: tuple[str, ...]) -> Recording:
     return network.net.record(sight.pixels, layers)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Projecting back …", hash_funcs=_KEYS)
 def units(
     network: Network,
-    sight: Sight,
+    sight: InputView,
     layer: str,
     chosen: int | None,
     count: int,
@@ -97,7 +97,7 @@ def units(
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_KEYS)
 def tiles(
-    network: Network, sight: Sight, layer: str, count: int, rule: Rule, start: Start
+    network: Network, sight: InputView, layer: str, count: int, rule: Rule, start: Start
 ) -> list[Tile]:
     """The strongest units as tiles: part of the picture beside the reconstruction."""
     return [
@@ -114,7 +114,7 @@ def tiles(
 @st.cache_resource(max_entries=16, show_spinner="Projecting the whole picture …", hash_funcs=_KEYS)
 def whole(
     network: Network,
-    sight: Sight,
+    sight: InputView,
     layer: str,
     channel: int,
     share: float,
@@ -128,7 +128,7 @@ def whole(
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_KEYS)
-def classification(network: Network, sight: Sight) -> dict[str, float]:
+def classification(network: Network, sight: InputView) -> dict[str, float]:
     """Class -> probability, falling; for a picture of the training size."""
     probabilities = explore.classify(network.bundle.model, sight).tolist()
     pairs = zip(network.bundle.classes, probabilities, strict=True)

@@ -78,7 +78,7 @@ class Job:
         small = {
             "model": self.network,
             "epochs": _PARTS,
-            "steps": max(1, self.steps // _PARTS),
+            "steps_per_epoch": max(1, self.steps // _PARTS),
             "seed": self.seed,
         }
         return changed(plan.recipe, {**arm.changes, **small})

@@ -16,7 +16,7 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet
 from deconvviz.training import Recipe
-from deconvviz.training.recipe import told
+from deconvviz.training.recipe import to_dict
 
 __all__ = ["OwnRun", "different", "progress_curves", "read_run", "read_upload"]
 
@@ -138,7 +138,7 @@ def different(first: OwnRun, second: OwnRun) -> list[dict[str, str]]:
 
     What there was no option for was done as that option's default says.
     """
-    default = told(Recipe())
+    default = to_dict(Recipe())
     ours, theirs = (_flat({**default, **_known(one.recipe, default)}) for one in (first, second))
     return [
         {"option": name, first.name: _word(ours.get(name)), second.name: _word(theirs.get(name))}

@@ -26,18 +26,18 @@ from deconvviz.analysis import (
 )
 from deconvviz.io.data import Dataset, cache_folder
 from deconvviz.progress import Progress
-from deconvviz.ui.explore import Network, Sight
+from deconvviz.ui.explore import InputView, Network
 from deconvviz.ui.memory import Memory, bar
 from deconvviz.ui.surveys import known
 
-__all__ = ["STUDIES", "Found", "Material", "Study", "history", "kept", "run_study", "some_pictures"]
+__all__ = ["STUDIES", "Found", "Inputs", "Study", "history", "kept", "run_study", "some_pictures"]
 
 _KEYS: dict[str | type, Any] = {Network: attrgetter("key"), Dataset: attrgetter("fingerprint")}
 _FACES = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class Inputs:
     """What experiments are run on.
 
     Attributes:
@@ -48,7 +48,7 @@ class Material:
 
     network: Network
     pictures: Dataset
-    sight: Sight | None = None
+    sight: InputView | None = None
 
     @property
     def folder(self) -> Path:
@@ -72,11 +72,11 @@ class Study:
 
     title: str
     asks: str
-    run: Callable[[Material, Progress], Result]
+    run: Callable[[Inputs, Progress], Result]
     looks_closely: bool = False
 
 
-def _occlusion(material: Material, progress: Progress) -> Result:
+def _occlusion(material: Inputs, progress: Progress) -> Result:
     assert material.sight is not None
     network, image = material.network, material.sight.pixels[0]
     dataset = material.pictures
@@ -113,7 +113,7 @@ STUDIES: Mapping[str, Study] = {
         "change alike, more than when random places are hidden? (Table 1)",
         lambda on, progress: correspondence(
             on.network.bundle,
-            draw_faces(_FACES, on.network.bundle.intake, 0),
+            draw_faces(_FACES, on.network.bundle.preprocessing, 0),
             net=on.network.net,
             progress=progress,
         ),
@@ -137,7 +137,7 @@ class Found:
     picture: bytes
 
 
-def kept(material: Material, name: str) -> Found | None:
+def kept(material: Inputs, name: str) -> Found | None:
     """What was kept of an experiment, if it was run on this material."""
     try:
         numbers = (material.folder / f"{name}.json").read_bytes()
@@ -147,7 +147,7 @@ def kept(material: Material, name: str) -> Found | None:
         return None  # never run, or damaged: it is run again
 
 
-def run_study(material: Material, name: str) -> None:
+def run_study(material: Inputs, name: str) -> None:
     """Run an experiment, a bar showing how far it is, and keep what it finds."""
     with bar("Starting …") as progress:
         STUDIES[name].run(material, progress).save(material.folder)

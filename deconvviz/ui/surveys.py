@@ -23,13 +23,13 @@ from deconvviz.ui.explore import Network
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.memory import bar
 
-__all__ = ["ORDERS", "Survey", "known", "ordered", "strongest_tiles", "survey", "unit_sheet"]
+__all__ = ["ORDERS", "AtlasView", "known", "ordered", "strongest_tiles", "survey", "unit_sheet"]
 
 _TILE = 96  # pixels: in the grid larger ones would only make the page slow
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class AtlasView:
     """An atlas and the pictures that it is of."""
 
     atlas: Atlas
@@ -45,11 +45,11 @@ class Survey:
 class _Held:
     """A network's surveys by their data's fingerprint; the lock lets one session alone sweep."""
 
-    surveys: dict[str, Survey] = field(default_factory=dict)
+    surveys: dict[str, AtlasView] = field(default_factory=dict)
     lock: Any = field(default_factory=Lock)
 
 
-_KEYS: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, Survey)}
+_KEYS: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, AtlasView)}
 
 
 def known(network: Network) -> dict[str, Dataset]:
@@ -67,20 +67,20 @@ def _held(network: Network) -> _Held:  # noqa: ARG001  a key
     return _Held()
 
 
-def survey(network: Network, pictures: str = PHOTOS) -> Survey:
+def survey(network: Network, pictures: str = PHOTOS) -> AtlasView:
     """The atlas of some `known` pictures; where the shelf lacks it, a bar shows how it is made."""
     dataset, held = known(network)[pictures], _held(network)
     if dataset.fingerprint not in held.surveys:
         with bar("Looking for what excites each unit …") as progress, held.lock:
             if dataset.fingerprint not in held.surveys:
                 atlas = open_atlas(network.bundle, dataset, net=network.net, progress=progress)
-                held.surveys[dataset.fingerprint] = Survey(atlas, dataset)
+                held.surveys[dataset.fingerprint] = AtlasView(atlas, dataset)
     return held.surveys[dataset.fingerprint]
 
 
 @st.cache_resource(max_entries=32, show_spinner="Projecting back …", hash_funcs=_KEYS)
 def strongest_tiles(
-    network: Network, survey: Survey, layer: str, units: tuple[int, ...]
+    network: Network, survey: AtlasView, layer: str, units: tuple[int, ...]
 ) -> list[Tile]:
     """Units as tiles: the picture's part that excites each most, beside its projection."""
     sheets = draw_units(
@@ -104,7 +104,7 @@ def _small(pixels: Pixels) -> Pixels:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Projecting back …", hash_funcs=_KEYS)
-def unit_sheet(network: Network, survey: Survey, layer: str, unit: int, rule: Rule) -> UnitSheet:
+def unit_sheet(network: Network, survey: AtlasView, layer: str, unit: int, rule: Rule) -> UnitSheet:
     """All that the atlas has of one unit, drawn."""
     (sheet,) = draw_units(
         survey.atlas, network.bundle, survey.dataset, layer, [unit], net=network.net, rule=rule

@@ -176,7 +176,7 @@ def command(study: str) -> str:
 
 def answer(report: Report) -> tuple[str, str]:
     """The answer in a few words, and what it rests on, in Markdown."""
-    told, _, rest = report.sentence().partition(f", at {PRIMARY} labels")
+    told, _, rest = report.summary().partition(f", at {PRIMARY} labels")
     return told, f"At {PRIMARY} labels{rest}"
 
 
@@ -283,7 +283,7 @@ def _point_row(point: Point) -> dict[str, str | int | float | None]:
 
 def numbers(findings: Findings[Found]) -> bytes:
     """Everything that was computed, as a JSON file."""
-    return (json.dumps(findings.found.facts(), indent=1) + "\n").encode()
+    return (json.dumps(findings.found.to_dict(), indent=1) + "\n").encode()
 
 
 @st.cache_data(max_entries=96, show_spinner="Drawing …")

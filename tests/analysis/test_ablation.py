@@ -43,7 +43,7 @@ def test_every_variant_is_trained_with_every_seed_and_measured_as_it_is_stored(d
         bundle = load(folder / stem / "model.safetensors")
         assert bundle.architecture == TWO[trial.variant] == trial.model
         for pictures, error in zip(data, (trial.training_error, trial.test_error), strict=True):
-            logits = bundle.model(bundle.intake.normalised(pictures.images))
+            logits = bundle.model(bundle.preprocessing.normalised(pictures.images))
             wrong = (logits.argmax(1) != pictures.labels).float().mean()
             assert error == pytest.approx(float(wrong), abs=1e-6)
 
@@ -125,15 +125,15 @@ def test_changes_are_paired_by_seed():
     mean, spread = found.change("less")
     assert mean == pytest.approx(0.06)
     assert spread == pytest.approx(0.02 / 2**0.5)
-    assert "less +6.0 ± 1.4" in found.sentence()
-    assert "standard error of 2.2" in found.sentence()  # sqrt(0.25 * 0.75 / 400)
+    assert "less +6.0 ± 1.4" in found.summary()
+    assert "standard error of 2.2" in found.summary()  # sqrt(0.25 * 0.75 / 400)
     assert found.change("full") == (0.0, 0.0)
 
 
 def test_one_seed_has_no_deviation_and_all_is_written(tmp_path):
     found = Ablation((trial("full", 0, 0.5), trial("less", 0, 0.4)), RECIPE, "drawn", 100, 400)
     assert found.change("less") == (pytest.approx(-0.1), None)
-    assert "less -10.0" in found.sentence()
+    assert "less -10.0" in found.summary()
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
     assert told["variants"]["less"]["change of test error"] == pytest.approx(-0.1)

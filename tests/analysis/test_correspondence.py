@@ -59,7 +59,7 @@ def test_a_part_that_is_the_same_in_all_pictures_has_distance_zero(bundle):
     assert found.random.mean() == pytest.approx(0.5, abs=0.08)
     assert found.chance.item() == pytest.approx(1 / 51)
     assert found.moved.mean() > 0.2  # lower, because masks that move little still hide the part
-    assert "(below 95% of these: part)" in found.sentence()
+    assert "(below 95% of these: part)" in found.summary()
 
 
 def test_parts_that_have_nothing_in_common_are_like_random_masks(bundle):
@@ -74,7 +74,7 @@ def test_parts_that_have_nothing_in_common_are_like_random_masks(bundle):
 def test_one_picture_at_a_time_by_hand():
     """The demo network with hooks, a mask and a pair after the other."""
     bundle = load("demo")
-    marked = draw_faces(3, bundle.intake)
+    marked = draw_faces(3, bundle.preprocessing)
     layers = ["stage2.relu1", "stage3.relu2", "head.logits"]
     found = correspondence(bundle, marked, layers, draws=2)
     kept = {}
@@ -153,12 +153,12 @@ def test_what_lies_alike_is_no_correspondence_by_that_alone():
     found = correspondence(bundle, marked, ["0"], draws=60)
     assert found.chance.item() == pytest.approx(1 / 61)
     assert found.moved_chance.item() > 0.05
-    assert "below 95% of these: none" in found.sentence()
+    assert "below 95% of these: none" in found.summary()
 
 
 def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
     bundle = load("demo")
-    faces = draw_faces(3, bundle.intake)
+    faces = draw_faces(3, bundle.preprocessing)
     one, other = (correspondence(bundle, faces, draws=4, seed=5) for _ in range(2))
     assert torch.equal(one.random, other.random)
     assert one.layers == ("stage3.bn2", "head")  # before it is rectified, and the logits

@@ -51,7 +51,7 @@ def test_only_the_layer_that_tells_the_classes_apart_classifies():
     assert found.chance == 0.5
     assert found.own is None  # the network knows no classes
     assert all(row.gradient < 1e-4 for row in found.rows)
-    assert "chance 50.0%" in found.sentence()
+    assert "chance 50.0%" in found.summary()
 
 
 def test_random_labels_are_at_chance_however_deep():
@@ -85,9 +85,9 @@ def test_the_networks_own_accuracy_is_told_where_it_knows_the_classes():
     drawn = draw_shapes(60)
     data = Dataset(drawn.images, drawn.labels, demo.classes, "shapes as something else")
     found = depth(demo, data, data, ["head.logits"])
-    logits = demo.model(demo.intake.normalised(data.images))
+    logits = demo.model(demo.preprocessing.normalised(data.images))
     assert found.own == pytest.approx(float((logits.argmax(1) == data.labels).float().mean()))
-    assert f"the network itself {found.own:.1%}" in found.sentence()
+    assert f"the network itself {found.own:.1%}" in found.summary()
 
 
 @pytest.mark.parametrize(

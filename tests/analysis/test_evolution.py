@@ -76,7 +76,7 @@ def test_columns_are_the_snapshots_and_then_the_network(found):
 def test_the_strongest_pictures_are_those_of_one_slow_pass(demo, shapes, found, column):
     bundle = demo if column == 4 else demo.at_epoch(found.epochs[column])
     with torch.no_grad():
-        maps = bundle.model.stage1(demo.intake.normalised(shapes.images))
+        maps = bundle.model.stage1(demo.preprocessing.normalised(shapes.images))
     value, picture = maps.amax((2, 3)).max(0)
     history = found.histories[0]
     torch.testing.assert_close(history.activation[:, column], value, atol=1e-4, rtol=1e-4)
@@ -88,7 +88,7 @@ def test_projections_are_those_of_each_snapshot_alone(demo, shapes, found):
     net = Deconvnet(demo.at_epoch(5).model)
     for row, unit in enumerate(history.units.tolist()):
         picture = int(history.picture[unit, column])
-        image = demo.intake.normalised(shapes.images[picture][None])
+        image = demo.preprocessing.normalised(shapes.images[picture][None])
         recording = net.record(image, [LAYERS[1]])
         peaks = recording.peaks(LAYERS[1])
         at = int(peaks.y[0, unit]), int(peaks.x[0, unit])
@@ -104,7 +104,7 @@ def test_a_network_that_stays_as_it_is_never_jumps(tmp_path, shapes):
     assert same.epochs == (1, 2, 3)
     assert not any(history.jumped.any() for history in same.histories)
     assert not any(history.settled.any() for history in same.histories)
-    assert "changed in 0% of the steps" in same.sentence()
+    assert "changed in 0% of the steps" in same.summary()
 
 
 def test_kernels_that_turn_around_jump_once_and_dead_units_answer_nothing(tmp_path, shapes):

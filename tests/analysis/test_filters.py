@@ -48,22 +48,22 @@ def test_random_kernels_are_near_chance_in_everything():
     )
     assert 11 < found.worth <= 12
     assert found.dead is None
-    assert "none dominate (RMS" in found.sentence()
-    assert "the stride is 1, so nothing is folded" in found.sentence()
+    assert "none dominate (RMS" in found.summary()
+    assert "the stride is 1, so nothing is folded" in found.summary()
 
 
 def test_a_kernel_ten_times_longer_is_found_and_named():
     found = filters(made(larger))
     assert found.dominant.nonzero().tolist() == [[7]]
     assert found.worth < 2
-    assert "1 dominates (RMS above 3 x the median): the longest, 7, holds " in found.sentence()
+    assert "1 dominates (RMS above 3 x the median): the longest, 7, holds " in found.summary()
     assert not filters(made(larger), outsized=20).dominant.any()
 
 
 def test_a_copy_with_another_length_and_sign_is_one_pair():
     ((first, second, cosine),) = filters(made(copied)).duplicates
     assert (first, second, cosine) == (4, 9, pytest.approx(-1))
-    assert "1 pair is alike" in filters(made(copied)).sentence()
+    assert "1 pair is alike" in filters(made(copied)).summary()
 
 
 def test_a_checkerboard_stands_out_near_nyquist_and_a_constant_does_not():
@@ -77,15 +77,15 @@ def test_a_checkerboard_stands_out_near_nyquist_and_a_constant_does_not():
 def test_a_stride_folds_what_it_cannot_carry():
     found = filters(made(alternating, stride=2))
     assert int(found.kernels.folded.argmin()) == 3
-    assert "the stride of 2 folds" in found.sentence()
-    assert "75% by chance" in found.sentence()
+    assert "the stride of 2 folds" in found.summary()
+    assert "75% by chance" in found.summary()
 
 
 @pytest.mark.parametrize(("bias", "dead"), [(1e6, 0), (-1e6, 12)])
 def test_units_are_dead_that_no_picture_makes_positive(bias, dead):
     found = filters(made(bias=bias), draw_shapes(40, size=16, seed=0))
     assert int(found.dead.sum()) == dead
-    assert f"{dead or 'None'} {'are' if dead else 'is'} dead, on 40 pictures" in found.sentence()
+    assert f"{dead or 'None'} {'are' if dead else 'is'} dead, on 40 pictures" in found.summary()
     found.figure()
 
 
@@ -94,7 +94,7 @@ def test_dead_units_are_those_of_one_slow_pass():
     found = filters(bundle, data)
     with torch.no_grad():
         stage = bundle.model.stage1
-        maps = stage.relu1(stage.bn1(stage.conv1(bundle.intake.normalised(data.images))))
+        maps = stage.relu1(stage.bn1(stage.conv1(bundle.preprocessing.normalised(data.images))))
     torch.testing.assert_close(found.peak, maps.amax((0, 2, 3)), atol=1e-5, rtol=1e-5)
 
 
@@ -104,7 +104,7 @@ def test_it_is_saved_with_a_row_for_each_kernel(tmp_path):
     told = json.loads(numbers.read_text())
     assert len(told["kernels"]) == 12
     assert told["kernels"][7]["dominant"] is True
-    assert told["finding"] == found.sentence()
+    assert told["finding"] == found.summary()
     assert picture.stat().st_size > 10_000
 
 

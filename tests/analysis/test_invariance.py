@@ -55,7 +55,7 @@ def test_distances_are_those_of_features_taken_one_by_one(demo):
     data = draw_shapes(5, seed=1)
     found = invariance(demo, data, shifts=[4], scales=[1.3], angles=[30])
     assert found.layers == ("stage1.relu1", "stage3.relu2", "head")
-    model, images = demo.model, demo.intake.normalised(data.images)
+    model, images = demo.model, demo.preprocessing.normalised(data.images)
 
     def layer(index, one):
         below = model.stage1[:3] if index == 0 else model.stages if index == 1 else model
@@ -117,10 +117,10 @@ def test_the_true_class_is_the_label_where_classes_are_the_networks(blind, shape
     assert torch.equal(with_labels.truth, labels)
     assert not without.labelled
     with torch.no_grad():
-        decided = blind.model(blind.intake.normalised(shapes.images)).argmax(1)
+        decided = blind.model(blind.preprocessing.normalised(shapes.images)).argmax(1)
     assert torch.equal(without.truth, decided)
-    assert "p(true class) falls" in with_labels.sentence()
-    assert "p(class decided on the picture as it is) falls" in without.sentence()
+    assert "p(true class) falls" in with_labels.summary()
+    assert "p(class decided on the picture as it is) falls" in without.summary()
 
 
 def test_a_network_without_classes_has_distances_only(shapes):
@@ -129,7 +129,7 @@ def test_a_network_without_classes_has_distances_only(shapes):
     assert found.layers == ("1",)
     assert found.untouched is None
     assert found.curves[0].probability is None
-    assert "p(" not in found.sentence()
+    assert "p(" not in found.summary()
     found.figure()
 
 

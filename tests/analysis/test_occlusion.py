@@ -71,7 +71,7 @@ def test_the_decision_falls_exactly_where_the_one_pixel_is_covered(pixel_net):
     assert found.decisions == {"bright": 59 / 63, "dark": 4 / 63}
     assert found.agreement == pytest.approx(1.0)  # the projection is that pixel alone
     assert not found.covered[5, 9].any()
-    assert "p(bright) is 0.99 without it, 0.01 at the worst place" in found.sentence()
+    assert "p(bright) is 0.99 without it, 0.01 at the worst place" in found.summary()
 
 
 def test_one_place_after_the_other_by_hand():
@@ -79,7 +79,7 @@ def test_one_place_after_the_other_by_hand():
     bundle = load("demo")
     image = bundle.preprocess(photograph("cat").image)
     found = occlusion(bundle, image, 3, side=16, stride=8, fill=0.25)
-    grey = bundle.intake.normalised(torch.full((1, 3, 32, 32), 0.25))[0]
+    grey = bundle.preprocessing.normalised(torch.full((1, 3, 32, 32), 0.25))[0]
     watched = {}
     hook = bundle.model.stage3.register_forward_hook(lambda *a: watched.update(maps=a[2]))
     for row, top in enumerate(range(-8, 32, 8)):
@@ -131,7 +131,7 @@ def test_a_picture_without_any_activation_has_no_agreement_and_still_a_figure(pi
     found = occlusion(bundle, torch.zeros_like(image), net=net)
     assert found.agreement is None
     assert found.decisions == {"dark": 1.0}
-    assert "the same everywhere" in found.sentence()
+    assert "the same everywhere" in found.summary()
     assert figure_png(found.figure(), dpi=40)
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from deconvviz.analysis.parts import MarkedPictures, draw_faces, read_parts
 from deconvviz.errors import DataError, PictureError
-from deconvviz.io.preprocess import Intake
+from deconvviz.io.preprocess import Preprocess
 
-INTAKE = Intake(32, (0.5,) * 3, (0.25,) * 3)
+INTAKE = Preprocess(32, (0.5,) * 3, (0.25,) * 3)
 BOX = (4, 4, 12, 16)
 
 
@@ -91,11 +91,11 @@ def test_rectangles_of_a_batch_are_checked():
 
 @pytest.mark.parametrize("size", [16, 32, 64])
 def test_faces_are_the_same_at_every_call_and_differ_by_seed(size):
-    intake = Intake(size, (0.5,) * 3, (0.25,) * 3)
-    faces, again = draw_faces(6, intake, seed=3), draw_faces(6, intake, seed=3)
+    preprocessing = Preprocess(size, (0.5,) * 3, (0.25,) * 3)
+    faces, again = draw_faces(6, preprocessing, seed=3), draw_faces(6, preprocessing, seed=3)
     assert torch.equal(faces.images, again.images)
     assert faces.parts == again.parts
-    assert not torch.equal(faces.images, draw_faces(6, intake, seed=4).images)
+    assert not torch.equal(faces.images, draw_faces(6, preprocessing, seed=4).images)
     assert list(faces.parts) == ["left eye", "right eye", "nose", "mouth"]
     for left, right in zip(faces.parts["left eye"], faces.parts["right eye"], strict=True):
         assert left[3] <= right[1] + 1
@@ -103,7 +103,7 @@ def test_faces_are_the_same_at_every_call_and_differ_by_seed(size):
 
 
 def test_a_mouth_is_red_where_it_is_marked():
-    faces = draw_faces(8, Intake(64, (0.0,) * 3, (1.0,) * 3))
+    faces = draw_faces(8, Preprocess(64, (0.0,) * 3, (1.0,) * 3))
     for image, (top, left, bottom, right) in zip(faces.images, faces.parts["mouth"], strict=True):
         red = (image[0] > 0.6) & (image[1] < 0.25) & (image[2] < 0.3)
         middle = red[(top + bottom) // 2, left + 2 : right - 2]

@@ -26,7 +26,7 @@ def test_peaks_are_those_of_all_maps_at_once(bundle, net):
     data = draw_shapes(300, seed=3)  # more than one batch
     found = peaks(net, bundle, data, LAYERS)
     assert list(found) == LAYERS
-    recording = net.record(bundle.intake.normalised(data.images), LAYERS)
+    recording = net.record(bundle.preprocessing.normalised(data.images), LAYERS)
     for layer in LAYERS:
         maps, tally = recording[layer], found[layer]
         value, picture = maps.amax((2, 3)).max(0)

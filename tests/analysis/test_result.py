@@ -14,10 +14,10 @@ class Drawn(Result):
     value: float
     name = "drawn"
 
-    def facts(self):
+    def to_dict(self):
         return {"value": self.value}
 
-    def sentence(self):
+    def summary(self):
         return f"It is {self.value}."
 
     def figure(self, ink="black"):  # noqa: ARG002

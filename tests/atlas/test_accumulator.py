@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deconvviz.atlas.accumulator import Tally, Want
+from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
 
-WANT = Want(k=4, classes=3, statistics=True)
+WANT = AccumulatorSpec(k=4, classes=3, statistics=True)
 
 
 def maps(count, seed):
@@ -18,7 +18,7 @@ def maps(count, seed):
 
 
 def tallied(parts, first=0):
-    tally = Tally(5, WANT, torch.float64)
+    tally = Accumulator(5, WANT, torch.float64)
     for part in parts:
         tally.add(part, first, torch.arange(first, first + len(part)) % 3)
         first += len(part)
@@ -37,12 +37,12 @@ def test_cutting_the_data_up_changes_nothing(sizes, seed):
     expected = tallied([whole])
     parts = whole.split(sizes)
     assert same(tallied(parts), expected)
-    merged, first = Tally(5, WANT, torch.float64), 0
+    merged, first = Accumulator(5, WANT, torch.float64), 0
     for part in parts:
         merged.merge(tallied([part], first))
         first += len(part)
     assert same(merged, expected)
-    backwards = Tally(5, WANT, torch.float64)
+    backwards = Accumulator(5, WANT, torch.float64)
     for part in reversed(parts):
         first -= len(part)
         backwards.merge(tallied([part], first))
@@ -51,7 +51,7 @@ def test_cutting_the_data_up_changes_nothing(sizes, seed):
 
 def test_what_it_gives_makes_it_again():
     tally = tallied([maps(10, 0)])
-    assert same(Tally.of(tally.tensors()), tally)
+    assert same(Accumulator.of(tally.tensors()), tally)
     assert set(tally.tensors()) > {"value", "picture", "y", "x", "total", "histogram"}
 
 

@@ -38,7 +38,7 @@ def maps_one_by_one(bundle, dataset, layer):
     """(N, C, H, W) of every picture run alone through the modules themselves."""
     part = bundle.model[: int(layer) + 1]
     with torch.no_grad():
-        inputs = [bundle.intake.normalised(image[None]).double() for image in dataset.images]
+        inputs = [bundle.preprocessing.normalised(image[None]).double() for image in dataset.images]
         return torch.cat([part(one) for one in inputs])
 
 

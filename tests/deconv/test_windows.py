@@ -3,12 +3,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from deconvviz.deconv.geometry import Reach
+from deconvviz.deconv.geometry import Interval
 from deconvviz.deconv.windows import Starts, Windows, gather, inside
 
 HEIGHT, WIDTH = 7, 9
-moving = st.builds(Reach, st.sampled_from([1, 2]), st.integers(-3, 3), st.integers(1, 12))
-fixed = st.builds(Reach, st.just(0), st.integers(-3, 3), st.integers(4, 12))  # never off the map
+moving = st.builds(Interval, st.sampled_from([1, 2]), st.integers(-3, 3), st.integers(1, 12))
+fixed = st.builds(Interval, st.just(0), st.integers(-3, 3), st.integers(4, 12))  # never off the map
 fields = st.tuples(moving | fixed, moving | fixed)
 
 
@@ -30,7 +30,7 @@ def starts() -> Starts:
 
 @settings(deadline=None)
 @given(fields)
-def test_reading_is_right_wherever_the_map_is(field: tuple[Reach, Reach]) -> None:
+def test_reading_is_right_wherever_the_map_is(field: tuple[Interval, Interval]) -> None:
     maps = torch.rand(2, 3, HEIGHT, WIDTH)
     windows = Windows(starts(), field)
     on_map = inside(windows.top, windows.left, windows.size, (HEIGHT, WIDTH))
@@ -42,7 +42,7 @@ def test_reading_is_right_wherever_the_map_is(field: tuple[Reach, Reach]) -> Non
 @settings(deadline=None)
 @given(fields, fields)
 def test_carrying_keeps_every_position_in_its_place(
-    source: tuple[Reach, Reach], other: tuple[Reach, Reach]
+    source: tuple[Interval, Interval], other: tuple[Interval, Interval]
 ) -> None:
     target = tuple(
         a.clip(length).join(b.clip(length), length)

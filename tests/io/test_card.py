@@ -48,7 +48,7 @@ def test_a_decoder_beside_the_classifier_is_told_with_its_weight():
 
 
 def test_the_networks_that_it_learnt_from_are_named_with_what_they_were():
-    recipe = {**DESCRIPTION.training["recipe"], "distil_from": ["a", "b"], "distil_share": 0.75}
+    recipe = {**DESCRIPTION.training["recipe"], "teachers": ["a", "b"], "distillation_weight": 0.75}
     training = {**DESCRIPTION.training, "recipe": recipe, "ensemble": ["1" * 64, "2" * 64]}
     text = card(replace(DESCRIPTION, training=training), "pupil")
     assert "75% of every target" in text

@@ -67,7 +67,7 @@ def test_what_was_saved_comes_back(path, model):
 
 
 def test_half_stores_the_nearest_float16_in_half_the_bytes(path, model, tmp_path):
-    save_checkpoint(tmp_path / "half.safetensors", model, DESCRIPTION, half=True)
+    save_checkpoint(tmp_path / "half.safetensors", model, DESCRIPTION, fp16=True)
     assert (tmp_path / "half.safetensors").stat().st_size < 0.51 * path.stat().st_size
     stored = load_checkpoint(tmp_path / "half.safetensors").weights
     for name, tensor in model.state_dict().items():

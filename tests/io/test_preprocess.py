@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from deconvviz.io.preprocess import Intake
+from deconvviz.io.preprocess import Preprocess
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-SMALL = Intake(32, MEAN, STD)
-CUT = Intake(56, MEAN, STD, shorter=64, resample=Image.Resampling.BILINEAR)
+SMALL = Preprocess(32, MEAN, STD)
+CUT = Preprocess(56, MEAN, STD, shorter=64, resample=Image.Resampling.BILINEAR)
 
 
 def picture(width, height, seed=0):
@@ -37,21 +37,25 @@ def test_it_is_what_torchvision_does(size, kind):
     theirs = ImageClassification(
         crop_size=56, resize_size=64, mean=MEAN, std=STD, interpolation=InterpolationMode[kind]
     )
-    ours = Intake(56, MEAN, STD, 64, Image.Resampling[kind])
+    ours = Preprocess(56, MEAN, STD, 64, Image.Resampling[kind])
     image = picture(*size)
     assert torch.allclose(ours.tensor(image), theirs(image), atol=1e-5)
 
 
 @given(st.integers(8, 400), st.integers(8, 400), st.sampled_from([SMALL, CUT]))
-def test_the_box_is_a_square_of_the_right_side(width, height, intake):
+def test_the_box_is_a_square_of_the_right_side(width, height, preprocessing):
     """A square of the side that the resizing leaves, inside the picture."""
     image = Image.new("RGB", (width, height))
-    top, left, bottom, right = intake.box(image)
+    top, left, bottom, right = preprocessing.box(image)
     assert 0 <= top < bottom <= height
     assert 0 <= left < right <= width
-    scale = (intake.shorter or intake.side) / min(width, height)
-    side = intake.side if image.size == (intake.side,) * 2 else intake.side / scale
-    rounded = 1.5 + side / intake.side  # the longer side is rounded down when it is resized
+    scale = (preprocessing.shorter or preprocessing.side) / min(width, height)
+    side = (
+        preprocessing.side
+        if image.size == (preprocessing.side,) * 2
+        else preprocessing.side / scale
+    )
+    rounded = 1.5 + side / preprocessing.side  # the longer side is rounded down when it is resized
     assert abs(bottom - top - side) <= rounded
     assert abs(right - left - side) <= rounded
 
@@ -71,7 +75,7 @@ def test_a_picture_keeps_its_size_where_that_is_asked_for():
 
 
 def test_one_channel_is_grey():
-    grey = Intake(16, (0.5,), (0.25,))
+    grey = Preprocess(16, (0.5,), (0.25,))
     image = picture(40, 30)
     assert grey.input_size == (1, 16, 16)
     expected = (np.asarray(grey.view(image).convert("L"), np.float32) / 255 - 0.5) / 0.25
@@ -103,6 +107,6 @@ def test_the_box_holds_what_is_seen(size):
 def test_normalised_pixels_are_given_back_as_they_were():
     image = picture(32, 32)
     assert np.array_equal(SMALL.pixels(SMALL.tensor(image)[None])[0], np.asarray(image))
-    grey = Intake(32, (0.5,), (0.25,))
+    grey = Preprocess(32, (0.5,), (0.25,))
     shown = grey.pixels(grey.tensor(image)[None])[0]
     assert np.array_equal(shown, np.asarray(image.convert("L").convert("RGB")))

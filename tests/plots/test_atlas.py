@@ -41,7 +41,7 @@ def test_many_at_once_are_each_alone(atlas, bundle, shapes, net, sheets, layer):
         assert list(sheet.moments) == atlas.moments(layer, sheet.unit)
         for place, moment in enumerate(sheet.moments):
             picture = shapes.images[moment.picture]
-            image = bundle.intake.normalised(picture[None]).double()
+            image = bundle.preprocessing.normalised(picture[None]).double()
             recording = net.record(image, [layer])
             selection = Selection(layer, 0, [sheet.unit], moment.y, moment.x)
             alone = net.project(recording, selection)

@@ -51,13 +51,13 @@ def test_what_is_missing_is_told_apart_from_zero():
 
 
 def test_facts_are_plain_and_complete():
-    facts = Cell("A", 1000, (record(seed=3), record(seed=5, accuracy=0.7))).facts()
+    facts = Cell("A", 1000, (record(seed=3), record(seed=5, accuracy=0.7))).to_dict()
     assert json.loads(json.dumps(facts)) == facts
     assert (facts["arm"], facts["labels"], facts["runs"], facts["seeds"]) == ("A", 1000, 2, [3, 5])
     assert facts["test accuracy"]["values"] == [0.6, 0.7]
     assert facts["multiply-adds in training"]["mean"] == 40_000_000
     assert facts["accuracy under noise"]["deviation"] == 0
-    assert "test accuracy" not in Cell("A", 1000).facts()
+    assert "test accuracy" not in Cell("A", 1000).to_dict()
 
 
 def test_gathering_puts_every_run_in_its_cell_whatever_the_order():

@@ -82,7 +82,7 @@ def test_measures_agree_with_evaluate_and_depend_on_neither_batch_nor_mode():
     bundle = dv.load("demo")
     shapes = draw_shapes(50)
     data = Dataset(shapes.images, torch.arange(50) % 10, bundle.classes, "shapes")
-    statistics = (bundle.intake.mean, bundle.intake.std)
+    statistics = (bundle.preprocessing.mean, bundle.preprocessing.std)
     model = bundle.model.train()
     found = [measure(model, data, *statistics, batch_size=size) for size in (50, 7)]
     assert model.training

@@ -11,9 +11,9 @@ from deconvviz.training import Recipe
 PLAN = Plan(
     name="small",
     asks="Is it small?",
-    recipe=Recipe(epochs=2, peak_rate=0.1, precision="float32"),
-    arms=(Arm("A", "as it is"), Arm("B", "faster", {"peak_rate": 0.2, "decoder.kernel": 6})),
-    budgets={10: {}, 20: {"epochs": 3, "peak_rate": 0.05}},
+    recipe=Recipe(epochs=2, lr=0.1, precision="float32"),
+    arms=(Arm("A", "as it is"), Arm("B", "faster", {"lr": 0.2, "decoder.kernel": 6})),
+    budgets={10: {}, 20: {"epochs": 3, "lr": 0.05}},
     seeds=(0, 1),
 )
 
@@ -38,7 +38,7 @@ def test_some_arms_budgets_and_seeds_can_be_asked_for():
 def test_an_arm_changes_the_recipe_after_its_budget_and_the_seed_is_the_cells():
     *_, last = PLAN.cells()
     recipe = PLAN.recipe_of(last)
-    assert (recipe.epochs, recipe.peak_rate, recipe.seed) == (3, 0.2, 1)
+    assert (recipe.epochs, recipe.lr, recipe.seed) == (3, 0.2, 1)
     assert recipe.decoder.kernel == 6
     assert str(last) == "B, 20 labels, seed 1"
 

@@ -7,7 +7,7 @@ import pytest
 from deconvviz.errors import StudyError
 from deconvviz.study import Record, read_records
 from deconvviz.training import Recipe
-from deconvviz.training.recipe import told
+from deconvviz.training.recipe import to_dict
 from tests.study.samples import record
 
 
@@ -17,7 +17,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
 
 
 def test_a_record_from_before_an_option_was_there_has_that_options_default(tmp_path):
-    recipe = told(Recipe(epochs=3))
+    recipe = to_dict(Recipe(epochs=3))
     path = record(configuration={"recipe": recipe, "held_out": 0}).write(tmp_path)
     content = json.loads(path.read_text())
     del content["configuration"]["recipe"]["mixup"]

@@ -65,7 +65,7 @@ def test_verdicts_are_what_the_runs_were_made_to_show(change, verdict):
 def test_a_single_pair_proves_nothing():
     told = primary((0.02, WOBBLE, 1))
     assert told.contrast("R-all", "A").p is None
-    assert "one pair proves nothing" in told.sentence()
+    assert "one pair proves nothing" in told.summary()
     assert "| R-all − A | 1000 | 1 | +2.10 | – " in told.markdown()
 
 
@@ -121,7 +121,7 @@ YES, NO, LESS, OPEN, NONE = (0.04,), (0.0,), (-0.04,), (0.0, WILD), None
     ],
 )
 def test_the_answer_claims_what_the_primary_contrasts_carry(alone, beside, begins):
-    told = primary(alone, beside).sentence()
+    told = primary(alone, beside).summary()
     assert told.startswith(begins)
     assert told.endswith(".")
     assert "shapes" in told  # on which pictures
@@ -132,12 +132,12 @@ def test_runs_without_a_seed_in_common_make_no_pair():
     alone = [r for r in runs("R-all", 1000, 0.05) if r.seed > 4]
     told = report(plain("A", 1000, 5) + alone)
     assert told.contrast("R-all", "A").verdict == NOT_RUN
-    assert "of reconstruction beside cross-entropy (R-all − A) no pair was run" in told.sentence()
+    assert "of reconstruction beside cross-entropy (R-all − A) no pair was run" in told.summary()
 
 
 def test_other_budgets_do_not_answer():
     made = plain("A", 4000) + runs("R-all", 4000, 0.05) + plain("C", 4000) + runs("C+R", 4000, 0.05)
-    told = report(made).sentence()
+    told = report(made).summary()
     assert told.startswith("Not known")
     assert " At 4000 labels, reconstruction beside cross-entropy (R-all − A) changes" in told
     assert told.count(": helps.") == 2  # what they say is told, behind the answer
@@ -178,9 +178,9 @@ def test_markdown_has_whole_tables():
 
 def test_facts_survive_json_and_hold_every_pair():
     told = primary((0.02,), (0.0, WOBBLE, 1))
-    facts = told.facts()
+    facts = told.to_dict()
     again = json.loads(json.dumps(facts, allow_nan=False))
-    assert again["answer"] == told.sentence()
+    assert again["answer"] == told.summary()
     found = {(c["contrast"], c["labels"]): c for c in again["contrasts"]}
     assert found["R-all − A", 1000]["verdict"] == HELPS
     assert found["R-all − A", 1000]["difference"]["pairs"] == pytest.approx(
@@ -207,4 +207,4 @@ def test_every_verdict_has_an_answer():
     for alone, beside in product(choices, choices):
         told = primary(alone, beside)
         verdicts = [told.contrast(*pair).verdict for pair in (("R-all", "A"), ("C+R", "C"))]
-        assert told.sentence().startswith(("Yes", "In part", "It depends")) == (HELPS in verdicts)
+        assert told.summary().startswith(("Yes", "In part", "It depends")) == (HELPS in verdicts)

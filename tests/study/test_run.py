@@ -16,7 +16,7 @@ PLAN = Plan(
     recipe=Recipe(
         model="plain:4/8:head=mean",
         epochs=2,
-        steps=3,
+        steps_per_epoch=3,
         batch_size=16,
         precision="float32",
         snapshots=(),
@@ -26,7 +26,7 @@ PLAN = Plan(
         Arm("R-all", "decoder", {"deconv_weight": 0.5, "unlabelled_batch": 16}),
         Arm("wrong", "wrong labels", label_noise=0.5),
     ),
-    budgets={24: {}, 48: {"steps": 6}},
+    budgets={24: {}, 48: {"steps_per_epoch": 6}},
     seeds=(0, 1),
 )
 
@@ -74,9 +74,7 @@ def test_what_has_a_record_is_not_run_again(tmp_path, data, trained):
 
 
 def test_what_another_arm_has_done_in_the_same_way_is_not_done_again(tmp_path, data, trained):
-    plan = replace(
-        PLAN, arms=(PLAN.arms[0], Arm("rate=0.125", "as A has it", {"peak_rate": 0.125}))
-    )
+    plan = replace(PLAN, arms=(PLAN.arms[0], Arm("rate=0.125", "as A has it", {"lr": 0.125})))
     one, other = run_study(plan, *data, tmp_path, labels=[24], seeds=[0])
     assert trained == ["A-24-0"]
     assert other == replace(one, arm="rate=0.125")
@@ -137,7 +135,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, data, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"recipe": replace(PLAN.recipe, peak_rate=0.5)}, "peak_rate was 0.125, not 0.5"),
+        ({"recipe": replace(PLAN.recipe, lr=0.5)}, "lr was 0.125, not 0.5"),
         ({"hold_out": 30}, r"held_out was 0, not 30.*the pictures are others"),
     ],
 )

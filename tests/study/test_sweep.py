@@ -66,7 +66,7 @@ def test_one_shared_seed_has_no_interval():
 
 def test_facts_survive_json():
     found = sweep(some(), DECLARED)
-    facts = json.loads(json.dumps(found.facts(), allow_nan=False))
+    facts = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert facts["base"] == "kernel=3"
     assert facts["points"][1]["difference"]["mean"] == pytest.approx(0.02)
     assert facts["points"][2] == {

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from deconvviz import load
-from deconvviz.training import Design, Recipe
+from deconvviz.training import DecoderConfig, Recipe
 from deconvviz.training.cost import multiply_adds, step_cost
 
 CONVOLUTION = 3 * 9 * 8 * 16 * 16  # of plain:8 on 16x16 pictures
@@ -30,7 +30,7 @@ def test_convolutions_and_linear_layers_are_counted():
         ({"unlabelled_batch": 8}, 3 * CONVOLUTION + DENSE),
         ({"noise": 0.1}, 2 * CONVOLUTION + DENSE),
         ({"consistency_weight": 1.0}, 2 * (CONVOLUTION + DENSE)),
-        ({"deconv_weight": 1.0, "decoder": Design(tied=True)}, 2 * CONVOLUTION + DENSE),
+        ({"deconv_weight": 1.0, "decoder": DecoderConfig(tied=True)}, 2 * CONVOLUTION + DENSE),
     ],
 )
 def test_a_steps_cost_is_what_it_does_for_each_labelled_picture(changes, work):
@@ -53,6 +53,6 @@ def test_nothing_is_computed(monkeypatch):
 def test_networks_that_are_asked_are_part_of_the_cost():
     plain = Recipe(model="seed-cnn", batch_size=4)
     learnt, alone = step_cost(plain, (3, 32, 32), 10)
-    taught = replace(plain, distil_from=("demo", "demo"))
+    taught = replace(plain, teachers=("demo", "demo"))
     demo = multiply_adds(load("demo").model, (3, 32, 32))
     assert step_cost(taught, (3, 32, 32), 10) == (learnt, alone + 2 * demo)

@@ -10,7 +10,7 @@ from deconvviz.models import build
 from deconvviz.training.ensemble import Ensemble
 
 DEMO = load("demo")
-OWN = (DEMO.intake.mean, DEMO.intake.std)
+OWN = (DEMO.preprocessing.mean, DEMO.preprocessing.std)
 RUN = (DEMO.classes, (3, 32, 32))
 
 
@@ -23,7 +23,8 @@ def by_hand(name, pixels):
     """(N, K), of pictures in [0, 1], one at a time and by the network's own normalisation."""
     bundle = load(name)
     mean, std = (
-        torch.tensor(value)[:, None, None] for value in (bundle.intake.mean, bundle.intake.std)
+        torch.tensor(value)[:, None, None]
+        for value in (bundle.preprocessing.mean, bundle.preprocessing.std)
     )
     with torch.no_grad():
         return torch.cat([bundle.model(((one - mean) / std)[None]).softmax(1) for one in pixels])

@@ -57,7 +57,9 @@ def test_the_demo_is_as_good_as_its_card_says(cifar10_test):
 
     bundle = load("demo")
     some = cifar10_test.subset(range(0, 10_000, 10))
-    accuracy = evaluate(bundle.model, some, bundle.intake.mean, bundle.intake.std).accuracy
+    accuracy = evaluate(
+        bundle.model, some, bundle.preprocessing.mean, bundle.preprocessing.std
+    ).accuracy
     assert accuracy == pytest.approx(
         bundle.training["test"]["accuracy"], abs=0.03
     )  # 3.5 deviations

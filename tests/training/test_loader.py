@@ -6,18 +6,23 @@ import pytest
 import torch
 
 from deconvviz.io.data import Augmentation, draw_shapes
-from deconvviz.processes import Peers
-from deconvviz.training import Design, Recipe
-from deconvviz.training.loader import Feed
+from deconvviz.processes import ProcessGroup
+from deconvviz.training import DecoderConfig, Recipe
+from deconvviz.training.loader import BatchLoader
 
 RECIPE = Recipe(
-    epochs=2, batch_size=8, augmentation=Augmentation(crop=0, flip=False), precision="float32"
+    epochs=2,
+    batch_size=8,
+    augmentation=Augmentation(crop_padding=0, flip=False),
+    precision="float32",
 )
 FEW, MANY = draw_shapes(24, seed=1), draw_shapes(40, seed=2)
 
 
-def batches(epoch=1, peers=None, more=None, **changes):
-    feed = Feed(FEW, more, replace(RECIPE, **changes), torch.device("cpu"), peers or Peers())
+def batches(epoch=1, processes=None, more=None, **changes):
+    feed = BatchLoader(
+        FEW, more, replace(RECIPE, **changes), torch.device("cpu"), processes or ProcessGroup()
+    )
     return list(feed.batches(epoch))
 
 
@@ -37,7 +42,7 @@ def test_a_pass_shows_every_picture_once_normalised():
 
 
 def test_so_many_steps_go_round_as_often_as_it_takes():
-    found = batches(steps=7)
+    found = batches(steps_per_epoch=7)
     assert len(found) == 7
     counts = torch.bincount(torch.tensor(labels(found)), minlength=6)
     assert counts.sum() == 56
@@ -46,10 +51,10 @@ def test_so_many_steps_go_round_as_often_as_it_takes():
 
 
 def test_pictures_with_labels_go_the_same_way_with_others_beside_them_or_not():
-    full = Augmentation(crop=4, cutout=8)
-    alone = batches(augmentation=full, steps=3)
+    full = Augmentation(crop_padding=4, cutout=8)
+    alone = batches(augmentation=full, steps_per_epoch=3)
     beside = batches(
-        augmentation=full, steps=3, more=MANY, unlabelled_batch=16, consistency_weight=1.0
+        augmentation=full, steps_per_epoch=3, more=MANY, unlabelled_batch=16, consistency_weight=1.0
     )
     for one, other in zip(alone, beside, strict=True):
         assert other.images.shape == (24, 3, 32, 32)
@@ -60,14 +65,14 @@ def test_pictures_with_labels_go_the_same_way_with_others_beside_them_or_not():
 def test_a_teacher_sees_the_same_pictures_in_another_view():
     plain = batches(consistency_weight=1.0)
     assert all(torch.equal(batch.images, batch.second) for batch in plain)
-    varied = batches(consistency_weight=1.0, augmentation=Augmentation(crop=4))
+    varied = batches(consistency_weight=1.0, augmentation=Augmentation(crop_padding=4))
     assert not any(torch.equal(batch.images, batch.second) for batch in varied)
 
 
 def test_whole_pictures_are_there_for_a_decoder_that_fills_alone():
-    hiding = Augmentation(crop=2, cutout=12)
+    hiding = Augmentation(crop_padding=2, cutout=12)
     assert batches(augmentation=hiding)[0].whole is None
-    found = batches(augmentation=hiding, deconv_weight=1.0, decoder=Design(fill=True))
+    found = batches(augmentation=hiding, deconv_weight=1.0, decoder=DecoderConfig(inpaint=True))
     hidden = torch.cat([(b.images != b.whole).any(1).flatten(1).sum(1) for b in found])
     assert (hidden <= 144).all()
     assert hidden.float().mean() > 40
@@ -105,13 +110,13 @@ def test_nobody_elses_random_numbers_change():
 
 def test_processes_together_have_the_batches_of_one():
     wanted = {
-        "augmentation": Augmentation(crop=4, cutout=8),
+        "augmentation": Augmentation(crop_padding=4, cutout=8),
         "more": MANY,
         "unlabelled_batch": 8,
         "noise": 0.1,
     }
     whole = batches(**wanted)
-    parts = [batches(peers=Peers(rank, 2), **wanted) for rank in (0, 1)]
+    parts = [batches(processes=ProcessGroup(rank, 2), **wanted) for rank in (0, 1)]
     for one, *shares in zip(whole, *parts, strict=True):
         with_labels = torch.stack([s.whole[:4] for s in shares], 1).flatten(0, 1)
         without = torch.stack([s.whole[4:] for s in shares], 1).flatten(0, 1)
@@ -123,8 +128,10 @@ def test_processes_together_have_the_batches_of_one():
 
 
 def test_a_picture_that_is_mirrored_in_one_pass_is_not_in_the_next():
-    flips = Augmentation(crop=0, flip=True)
-    feed = Feed(FEW, None, replace(RECIPE, augmentation=flips), torch.device("cpu"), Peers())
+    flips = Augmentation(crop_padding=0, flip=True)
+    feed = BatchLoader(
+        FEW, None, replace(RECIPE, augmentation=flips), torch.device("cpu"), ProcessGroup()
+    )
     first = feed._mirrored(torch.arange(24), 1)
     second = feed._mirrored(torch.arange(24), 2)
     assert torch.equal(first, ~second)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from deconvviz.training.max_norm import limit_kernels
+from deconvviz.training.max_norm import max_norm_
 
 
 def test_only_kernels_beyond_the_radius_are_shortened_and_none_is_turned():
@@ -12,7 +12,7 @@ def test_only_kernels_beyond_the_radius_are_shortened_and_none_is_turned():
     scales = torch.tensor([0.01, 0.09, 0.11, 1.0, 50.0])
     kernels.mul_((scales / kernels.square().mean((1, 2, 3)).sqrt())[:, None, None, None])
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    limit_kernels(model, 0.1)
+    max_norm_(model, 0.1)
     after = model.state_dict()
     for unit, scale in enumerate(scales.tolist()):
         old, new = before["0.weight"][unit], after["0.weight"][unit]
@@ -27,5 +27,5 @@ def test_only_kernels_beyond_the_radius_are_shortened_and_none_is_turned():
 def test_a_kernel_of_zeros_stays_and_gives_no_nan():
     model = nn.Conv2d(2, 3, 3, groups=1)
     nn.init.zeros_(model.weight)
-    limit_kernels(model, 0.1)
+    max_norm_(model, 0.1)
     assert not model.weight.any()

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from deconvviz.models import build
-from deconvviz.training import Design, Recipe
+from deconvviz.training import DecoderConfig, Recipe
 from deconvviz.training.objective import Objective, Terms
 
 RECIPE = Recipe(model="vgg", label_smoothing=0.0)
@@ -36,7 +36,7 @@ def test_a_bare_classifier_has_cross_entropy_and_hits_alone():
 
 
 def test_only_the_first_pictures_are_classified_and_all_are_given_back():
-    made = objective(deconv_weight=0.5, decoder=Design(rise=0.5))
+    made = objective(deconv_weight=0.5, decoder=DecoderConfig(rampup=0.5))
     images, labels, found = terms(made, count=6, labelled=2)
     assert torch.allclose(
         found.classification, functional.cross_entropy(made.model(images)[:2], labels)
@@ -62,7 +62,7 @@ def test_what_is_classified_does_not_change_because_others_are_looked_at():
 
 
 def test_consistency_is_the_squared_distance_from_the_teacher_over_all_pictures():
-    made = objective(consistency_weight=2.0, consistency_rise=0.5)
+    made = objective(consistency_weight=2.0, consistency_rampup=0.5)
     taught = torch.softmax(torch.randn(6, 10), 1)
     images, _, found = terms(made, count=6, labelled=2, taught=taught)
     said = made.model(images).softmax(1)
@@ -84,7 +84,7 @@ def test_running_statistics_are_of_whole_pictures():
 
 
 def test_what_was_hidden_is_to_come_back():
-    made = objective(deconv_weight=1.0, decoder=Design(fill=True))
+    made = objective(deconv_weight=1.0, decoder=DecoderConfig(inpaint=True))
     whole, seen = torch.randn(2, 4, *SIZE)
     made.regulariser.decoder.forward = lambda _: [whole]  # a decoder that knows what is hidden
     labels = torch.arange(4)
@@ -98,7 +98,9 @@ def test_what_was_hidden_is_to_come_back():
 def test_every_learnt_number_is_learnt(tied):
     """A process group waits for the gradient of each."""
     made = objective(
-        deconv_weight=1.0, consistency_weight=1.0, decoder=Design(stages=(1.0, 1.0), tied=tied)
+        deconv_weight=1.0,
+        consistency_weight=1.0,
+        decoder=DecoderConfig(stages=(1.0, 1.0), tied=tied),
     ).train()
     _, _, found = terms(made, taught=torch.full((4, 10), 0.1))
     made.total(found, 1.0).backward()

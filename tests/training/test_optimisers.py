@@ -12,7 +12,7 @@ from deconvviz.training.muon import Muon
 from deconvviz.training.objective import Objective
 from deconvviz.training.optimisers import optimisers, set_pace
 
-RECIPE = Recipe(peak_rate=0.5, kernel_rate=0.03, weight_decay=0.01, shift_rate=4.0)
+RECIPE = Recipe(lr=0.5, muon_lr=0.03, weight_decay=0.01, bn_bias_lr_scale=4.0)
 
 
 def objective(**changes):
@@ -64,7 +64,7 @@ def test_without_momentum_a_step_is_the_gradient_times_the_rate():
 
 @pytest.mark.parametrize("name", ["sgd", "muon", "adamw"])
 def test_the_decoder_learns_so_many_times_faster(name):
-    parts = objective(optimiser=name, deconv_weight=1.0, decoder_rate=3.0)
+    parts = objective(optimiser=name, deconv_weight=1.0, decoder_lr_scale=3.0)
     made = optimisers(parts, parts.recipe)
     peaks = {
         id(p): group["peak"] for one in made for group in one.param_groups for p in group["params"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from deconvviz.errors import SettingError
-from deconvviz.training import Design, Recipe, changed
+from deconvviz.training import DecoderConfig, Recipe, changed
 
 RECIPE = Recipe(warmup=0.25)
 
@@ -37,12 +37,15 @@ def test_without_warmup_the_first_step_has_the_peak():
         ({"loss": "hinge"}, "no loss `hinge`; there are cross-entropy, focal, mse"),
         ({"epochs": 0}, "epochs 0 cannot be; it is 1 or more"),
         ({"batch_size": 1}, "batch_size 1 cannot be"),
-        ({"peak_rate": float("nan")}, "peak_rate nan cannot be"),
+        ({"lr": float("nan")}, "lr nan cannot be"),
         ({"warmup": 1.0}, "warmup 1.0 cannot be; it is a share"),
-        ({"distil_share": 1.5}, "distil_share 1.5 cannot be; it is a share"),
-        ({"largest_rms": -0.1}, "largest_rms -0.1 cannot be; it is 0 or more"),
-        ({"mixup": 0.2, "decoder": Design(fill=True)}, "wants them back whole; leave one"),
-        ({"largest_rms": 0.1, "optimiser": "muon"}, "both set how long kernels are; leave one"),
+        ({"distillation_weight": 1.5}, "distillation_weight 1.5 cannot be; it is a share"),
+        ({"max_kernel_rms": -0.1}, "max_kernel_rms -0.1 cannot be; it is 0 or more"),
+        (
+            {"mixup": 0.2, "decoder": DecoderConfig(inpaint=True)},
+            "wants them back whole; leave one",
+        ),
+        ({"max_kernel_rms": 0.1, "optimiser": "muon"}, "both set how long kernels are; leave one"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(settings, says):
@@ -53,30 +56,30 @@ def test_a_setting_that_cannot_be_is_refused(settings, says):
 def test_options_are_changed_by_name_and_by_text():
     told = {
         "epochs": "3",
-        "peak_rate": "0.5",
-        "half": "yes",
+        "lr": "0.5",
+        "fp16": "yes",
         "decoder.switches": "true",
         "decoder.stages": "0.5,1",
         "augmentation.flip": False,
         "snapshots": "0,1",
-        "distil_from": "demo, runs/x/model.safetensors",
+        "teachers": "demo, runs/x/model.safetensors",
         "loss": "focal",
     }
     new = changed(RECIPE, told)
-    assert (new.epochs, new.peak_rate, new.half, new.loss) == (3, 0.5, True, "focal")
+    assert (new.epochs, new.lr, new.half, new.loss) == (3, 0.5, True, "focal")
     assert (new.decoder.switches, new.decoder.stages, new.snapshots) == (True, (0.5, 1.0), (0, 1))
-    assert new.distil_from == ("demo", "runs/x/model.safetensors")
+    assert new.teachers == ("demo", "runs/x/model.safetensors")
     assert not new.augmentation.flip
     assert (
         replace(
             new,
             epochs=RECIPE.epochs,
-            peak_rate=RECIPE.peak_rate,
-            half=False,
+            lr=RECIPE.lr,
+            fp16=False,
             loss=RECIPE.loss,
             decoder=RECIPE.decoder,
             snapshots=RECIPE.snapshots,
-            distil_from=(),
+            teachers=(),
             augmentation=RECIPE.augmentation,
         )
         == RECIPE
@@ -91,7 +94,7 @@ def test_options_are_changed_by_name_and_by_text():
         ("epochs.more", "3", "no option `epochs.more`"),
         ("decoder", "3", "`decoder` has parts; set one of decoder.switches, decoder.tied"),
         ("epochs", "three", "`epochs` cannot be `three`; it is a whole number"),
-        ("half", "perhaps", "`half` cannot be `perhaps`; it is yes or no"),
+        ("fp16", "perhaps", "`half` cannot be `perhaps`; it is yes or no"),
         ("decoder.stages", "much", "cannot be `much`; it is numbers with commas"),
         ("decoder.kernel", "99", "no decoder of kernel 99"),
     ],

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from deconvviz.errors import CheckpointError
 from deconvviz.io.data import draw_shapes
-from deconvviz.training import Design, Recipe, train
+from deconvviz.training import DecoderConfig, Recipe, train
 from deconvviz.training.reconstruct import load_decoder
 from deconvviz.training.trainer import _Loop
 
@@ -19,7 +19,7 @@ RECIPE = Recipe(
     precision="float32",
     snapshots=(),
     deconv_weight=0.7,
-    decoder=Design(switches=True, stages=(0.5,)),
+    decoder=DecoderConfig(switches=True, stages=(0.5,)),
 )
 
 
@@ -55,7 +55,7 @@ def test_it_gives_back_what_the_trained_decoder_did(run, data, monkeypatch):
 
 def test_the_sheet_names_each_picture_and_its_error(run, data):
     found = load_decoder(run)
-    images = found.intake.normalised(data[1].images[:2])
+    images = found.preprocessing.normalised(data[1].images[:2])
     figure = found.figure(images, ["first", "second"])
     errors = (found.give_back(images) - images).abs().flatten(1).mean(1)
     told = " ".join(text.get_text() for text in figure.findobj(lambda o: hasattr(o, "get_text")))

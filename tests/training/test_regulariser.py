@@ -10,12 +10,12 @@ from torch.nn import functional
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import SettingError
 from deconvviz.models import MODELS, build
-from deconvviz.training import Decoder, Design, Regulariser
+from deconvviz.training import Decoder, DecoderConfig, Regulariser
 from deconvviz.training.encoding import chains, encode
 from deconvviz.training.regulariser import reconstruction_error
 
 DESIGNS = [
-    Design(switches=switches, tied=tied, kernel=kernel, depth=depth)
+    DecoderConfig(switches=switches, tied=tied, kernel=kernel, depth=depth)
     for switches, tied, kernel, depth in product((0, 1), (0, 1), (3, 4, 5), (1, 2))
     if not tied or (kernel, depth) == (4, 1)
 ]
@@ -46,7 +46,7 @@ def test_gives_back_the_sizes_of_the_pictures_and_of_each_stages_maps(name, chan
 
 def test_has_no_nonlinearity_on_the_picture_it_gives():
     model = build("vgg").eval()
-    for design in (Design(), Design(tied=True)):
+    for design in (DecoderConfig(), DecoderConfig(tied=True)):
         back = Decoder(model, (3, 32, 32), design)(encoded(model, torch.randn(4, 3, 32, 32)))
         assert (back[0] < 0).any()
         assert all((one >= 0).all() for one in back[1:])
@@ -56,7 +56,7 @@ def test_every_pixel_away_from_the_border_gets_equally_many_contributions():
     """The reason for kernel 4 at stride 2: no checkerboard is built in; 3 has one."""
 
     def spread(kernel):
-        last = Decoder(build("vgg"), (3, 32, 32), Design(kernel=kernel)).steps[-1].up
+        last = Decoder(build("vgg"), (3, 32, 32), DecoderConfig(kernel=kernel)).steps[-1].up
         nn.init.ones_(last.weight)
         nn.init.zeros_(last.bias)
         given = last(torch.ones(1, last.in_channels, 8, 8))[..., 2:-2, 2:-2]
@@ -72,7 +72,7 @@ def test_tied_with_switches_it_is_the_deconvnet_of_what_it_stands_beside(name):
     model = build(name).eval()
     images = torch.randn(1, 3, 32, 32)
     first = "stage1" if name != "fast" else "stem"
-    decoder = Decoder(model, (3, 32, 32), Design(tied=True, switches=True)).eval()
+    decoder = Decoder(model, (3, 32, 32), DecoderConfig(tied=True, switches=True)).eval()
     encoding = encoded(model, images, switches=True)
     back = decoder.steps[-1](encoding.maps[1], encoding.pools[0], images.shape)
     net = Deconvnet(model, (3, 32, 32))
@@ -91,14 +91,14 @@ def test_tied_with_switches_it_is_the_deconvnet_of_what_it_stands_beside(name):
 def test_tied_it_reaches_every_pixel_through_pools_of_both_kinds():
     for pool in ("max", "mean"):
         model = build(f"plain:4/8:pool={pool}").eval()
-        decoder = Decoder(model, (3, 32, 32), Design(tied=True)).eval()
+        decoder = Decoder(model, (3, 32, 32), DecoderConfig(tied=True)).eval()
         back = decoder(encoded(model, torch.randn(8, 3, 32, 32)))[0]
         assert back[..., -1, :].std(-1).min() > 0  # a part that was only filled would be constant
 
 
 def test_tied_kernels_are_the_networks_own_and_counted_once():
     model = build("vgg")
-    tied = Decoder(model, (3, 32, 32), Design(tied=True))
+    tied = Decoder(model, (3, 32, 32), DecoderConfig(tied=True))
     own = {id(p) for p in tied.parameters()}
     assert not own & {id(p) for p in model.parameters()}
     assert all(p.ndim == 1 for p in tied.parameters())
@@ -106,7 +106,9 @@ def test_tied_kernels_are_the_networks_own_and_counted_once():
     assert model.stage1.conv1.weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("design", [Design(), Design(tied=True), Design(switches=True)], ids=str)
+@pytest.mark.parametrize(
+    "design", [DecoderConfig(), DecoderConfig(tied=True), DecoderConfig(switches=True)], ids=str
+)
 def test_the_gradient_reaches_the_first_convolution_and_not_the_head(design):
     model = build("vgg")
     regulariser = Regulariser(model, (3, 32, 32), design)
@@ -121,7 +123,7 @@ def test_with_switches_maxima_come_back_to_their_places():
     images = torch.randn(1, 3, 32, 32)
     encoding = encoded(model, images, switches=True)
     pool = encoding.pools[-1][0]
-    decoder = Decoder(model, (3, 32, 32), Design(switches=True))
+    decoder = Decoder(model, (3, 32, 32), DecoderConfig(switches=True))
     seen = []
     decoder.steps[0].up.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     decoder(encoding)
@@ -136,7 +138,7 @@ def test_the_error_is_the_pictures_and_each_stages_by_its_weight_over_its_varian
 
     def error(*stages):
         torch.manual_seed(0)
-        made = Regulariser(model, (3, 32, 32), Design(stages=stages)).eval()
+        made = Regulariser(model, (3, 32, 32), DecoderConfig(stages=stages)).eval()
         return made, made(plain, plain).item()
 
     made, alone = error()
@@ -153,7 +155,7 @@ def test_the_error_is_the_pictures_and_each_stages_by_its_weight_over_its_varian
 @pytest.mark.parametrize("hold", [True, False])
 def test_held_targets_pass_no_gradient(hold):
     model = build("vgg")
-    design = Design(stages=(1.0,), hold_targets=hold)
+    design = DecoderConfig(stages=(1.0,), detach_targets=hold)
     regulariser = Regulariser(model, (3, 32, 32), design)
     encoding = encoded(model, torch.randn(2, 3, 32, 32))
     cut = encoding._replace(maps=[*encoding.maps[:-1], encoding.features.detach()])
@@ -164,7 +166,7 @@ def test_held_targets_pass_no_gradient(hold):
 
 def test_from_below_the_last_stage_it_asks_nothing_of_that():
     model = build("vgg")
-    regulariser = Regulariser(model, (3, 32, 32), Design(below=1, stages=(1.0,)))
+    regulariser = Regulariser(model, (3, 32, 32), DecoderConfig(skip_last_stages=1, stages=(1.0,)))
     encoding = encoded(model, torch.randn(2, 3, 32, 32))
     assert [one.shape for one in regulariser.back(encoding)] == [
         one.shape for one in encoding.maps[:2]
@@ -174,14 +176,14 @@ def test_from_below_the_last_stage_it_asks_nothing_of_that():
     assert model.stage3.conv1.weight.grad is None
     for name, below in (("vgg", 3), ("ddnet", 1)):
         with pytest.raises(SettingError, match=f"below the last {below} stages cannot be"):
-            Decoder(build(name), (3, 32, 32), Design(below=below))
+            Decoder(build(name), (3, 32, 32), DecoderConfig(skip_last_stages=below))
 
 
 def test_a_free_branch_adds_a_picture_of_its_own():
     model = build("seed-cnn")
     images = torch.randn(2, 3, 32, 32)
     encoding = encoded(model, images)
-    regulariser = Regulariser(model, (3, 32, 32), Design(free_branch=True))
+    regulariser = Regulariser(model, (3, 32, 32), DecoderConfig(free_branch=True))
     assert not torch.equal(regulariser.free.encoder.stage1.conv.weight, model.stage1.conv.weight)
     without = regulariser.decoder(encoding)[0]
     assert torch.allclose(regulariser.back(encoding)[0], without + regulariser.free(images))
@@ -207,7 +209,7 @@ def test_what_a_deep_deconvolution_network_gives_back_is_its_reconstruction():
 )
 def test_weights_of_stages_that_there_are_not_are_refused(name, stages, passes):
     with pytest.raises(SettingError, match=f"{len(stages)} weights of stages; .* passes {passes} "):
-        Decoder(build(name), (3, 32, 32), Design(stages=stages))
+        Decoder(build(name), (3, 32, 32), DecoderConfig(stages=stages))
 
 
 @pytest.mark.parametrize(
@@ -215,21 +217,21 @@ def test_weights_of_stages_that_there_are_not_are_refused(name, stages, passes):
     [
         {"kernel": 1},
         {"depth": 0},
-        {"below": -1},
+        {"skip_last_stages": -1},
         {"stages": (-1.0,)},
-        {"rise": 2.0},
-        {"fall": -0.1},
+        {"rampup": 2.0},
+        {"rampdown": -0.1},
     ],
 )
 def test_a_design_that_cannot_be_is_refused(wrong):
     with pytest.raises(SettingError):
-        Design(**wrong)
+        DecoderConfig(**wrong)
 
 
 def test_the_errors_weight_rises_and_falls():
-    design = Design(rise=0.2, fall=0.5)
+    design = DecoderConfig(rampup=0.2, rampdown=0.5)
     assert design.share(0.0) == pytest.approx(0.0067, abs=1e-4)
     assert design.share(0.2) == design.share(0.5) == 1
     assert design.share(0.75) == pytest.approx(0.5)
     assert design.share(1.0) == pytest.approx(0)
-    assert Design().share(0) == Design().share(1) == 1
+    assert DecoderConfig().share(0) == DecoderConfig().share(1) == 1

@@ -14,13 +14,13 @@ from deconvviz.errors import CheckpointError, DataError, DivergedError, SettingE
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import draw_shapes
 from deconvviz.models import build
-from deconvviz.processes import Peers
-from deconvviz.training import Design, Recipe, evaluate, read_metrics, train
+from deconvviz.processes import ProcessGroup
+from deconvviz.training import DecoderConfig, Recipe, evaluate, read_metrics, train
 from deconvviz.training.adversary import Adversary
 from deconvviz.training.trainer import _Loop
 
 RECIPE = Recipe(
-    model="seed-cnn", epochs=3, batch_size=32, peak_rate=0.03, precision="float32", snapshots=(0, 2)
+    model="seed-cnn", epochs=3, batch_size=32, lr=0.03, precision="float32", snapshots=(0, 2)
 )
 
 
@@ -69,14 +69,14 @@ def assert_same_weights(one, other):
 
 
 def test_it_learns_what_chance_cannot(tmp_path, shapes):
-    done = run(tmp_path, shapes, replace(RECIPE, epochs=8, model="vgg:16,32,32", peak_rate=0.1))
+    done = run(tmp_path, shapes, replace(RECIPE, epochs=8, model="vgg:16,32,32", lr=0.1))
     assert done.evaluation.accuracy > 2 / len(shapes[0].classes)
     metrics = read_metrics(tmp_path)
     assert metrics[-1]["train_loss"] < metrics[0]["train_loss"]
 
 
 def test_a_run_leaves_a_checkpoint_that_measures_as_its_record_says(tmp_path, shapes):
-    done = run(tmp_path, shapes, replace(RECIPE, half=True))
+    done = run(tmp_path, shapes, replace(RECIPE, fp16=True))
     loaded = load_checkpoint(done.checkpoint)
     d = loaded.description
     again = evaluate(loaded.network(), shapes[1], d.mean, d.std)
@@ -103,8 +103,8 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
     [
         RECIPE,
         replace(RECIPE, model="vgg:8,16,16", deconv_weight=0.3),
-        replace(RECIPE, model="fast:8,16,16", optimiser="muon", kernel_rate=0.03),
-        replace(RECIPE, adversary=Adversary(0.5, steps=2, random_start=True, delay=0.4)),
+        replace(RECIPE, model="fast:8,16,16", optimiser="muon", muon_lr=0.03),
+        replace(RECIPE, adversary=Adversary(0.5, steps_per_epoch=2, random_start=True, delay=0.4)),
     ],
 )
 def test_a_killed_run_goes_on_to_bit_equal_weights(tmp_path, shapes, monkeypatch, recipe):
@@ -172,17 +172,17 @@ def test_a_run_from_before_a_setting_was_there_goes_on_as_with_its_default(tmp_p
     run(tmp_path, shapes, replace(RECIPE, epochs=1))
     config = tmp_path / "config.json"
     old = json.loads(config.read_text())
-    del old["recipe"]["largest_rms"]
+    del old["recipe"]["max_kernel_rms"]
     config.write_text(json.dumps(old))
     with pytest.raises(CheckpointError, match="another recipe or other data"):
-        run(tmp_path, shapes, replace(RECIPE, epochs=1, largest_rms=0.1))
+        run(tmp_path, shapes, replace(RECIPE, epochs=1, max_kernel_rms=0.1))
     assert run(tmp_path, shapes, replace(RECIPE, epochs=1)).epochs == 1
 
 
 @pytest.mark.parametrize("deconv_weight", [0.0, 0.3])
 def test_no_kernel_grows_beyond_the_radius_and_without_one_some_do(tmp_path, shapes, deconv_weight):
     def longest(radius):
-        wanted = replace(RECIPE, epochs=1, largest_rms=radius, deconv_weight=deconv_weight)
+        wanted = replace(RECIPE, epochs=1, max_kernel_rms=radius, deconv_weight=deconv_weight)
         weights = load_checkpoint(run(tmp_path / f"{radius}", shapes, wanted).checkpoint).weights
         kernels = [tensor for tensor in weights.values() if tensor.dim() == 4]
         return max(float(kernel.pow(2).mean((1, 2, 3)).sqrt().max()) for kernel in kernels)
@@ -199,7 +199,7 @@ def test_fewer_pictures_than_a_batch_are_refused(tmp_path, shapes):
 def test_a_loss_that_is_no_number_stops_with_step_and_rate_and_keeps_the_epoch_before(
     tmp_path, shapes
 ):
-    wild = replace(RECIPE, epochs=3, peak_rate=1e6, warmup=0.0, schedule="constant")
+    wild = replace(RECIPE, epochs=3, lr=1e6, warmup=0.0, schedule="constant")
     with pytest.raises(DivergedError, match=r"from step \d+ on \(epoch 1\), .* rate of 1e\+06"):
         run(tmp_path, shapes, wild)
     kept = load_checkpoint(tmp_path / "model.safetensors")
@@ -214,7 +214,7 @@ def test_the_step_that_is_named_is_the_first_whose_loss_is_no_number(tmp_path, s
         return real(self, batch, number) * (float("nan") if number >= 11 else 1.0)
 
     monkeypatch.setattr(_Loop, "step", step)
-    rate = RECIPE.pace(11 / 24) * RECIPE.peak_rate
+    rate = RECIPE.pace(11 / 24) * RECIPE.lr
     with pytest.raises(
         DivergedError, match=rf"from step 11 on \(epoch 2\), .* rate of {rate:.3g};"
     ):
@@ -224,7 +224,7 @@ def test_the_step_that_is_named_is_the_first_whose_loss_is_no_number(tmp_path, s
 
 def test_an_epoch_of_so_many_steps_goes_round_and_round_a_few_pictures(tmp_path, shapes):
     few = shapes[0].subset(range(20)), shapes[1]
-    done = run(tmp_path, few, replace(RECIPE, steps=4, epochs=2))
+    done = run(tmp_path, few, replace(RECIPE, steps_per_epoch=4, epochs=2))
     assert done.epochs == 2
     assert len(read_metrics(tmp_path)) == 2
 
@@ -233,11 +233,11 @@ SEMI = replace(
     RECIPE,
     model="vgg:8,16,16",
     epochs=2,
-    steps=3,
+    steps_per_epoch=3,
     unlabelled_batch=16,
     noise=0.1,
     deconv_weight=0.3,
-    decoder=Design(stages=(0.1,), rise=0.5, fall=0.5, switches=True),
+    decoder=DecoderConfig(stages=(0.1,), rampup=0.5, rampdown=0.5, switches=True),
     consistency_weight=1.0,
 )
 
@@ -254,7 +254,7 @@ def test_a_killed_run_with_decoder_and_teacher_goes_on_to_bit_equal_weights(
     assert {"reconstruction_error", "consistency"} <= read_metrics(tmp_path / "cut")[0].keys()
 
 
-WISE = replace(RECIPE, epochs=8, model="vgg:16,32,32", peak_rate=0.1, snapshots=())
+WISE = replace(RECIPE, epochs=8, model="vgg:16,32,32", lr=0.1, snapshots=())
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def elders(tmp_path_factory, shapes):
 def test_a_killed_run_that_learns_from_others_goes_on_to_bit_equal_weights(
     tmp_path, shapes, elders, monkeypatch
 ):
-    recipe = replace(RECIPE, distil_from=elders, label_smoothing=0.0, mixup=0.2)
+    recipe = replace(RECIPE, teachers=elders, label_smoothing=0.0, mixup=0.2)
 
     def learn(folder):
         return run(folder, shapes, recipe)
@@ -285,7 +285,9 @@ def test_what_others_say_is_learnt_and_not_the_labels_alone(tmp_path, shapes, el
     """With labels that tell nothing, what is learnt is what the elder knows."""
     order = torch.randperm(256, generator=torch.Generator().manual_seed(1))
     blind = replace(shapes[0], labels=shapes[0].labels[order])
-    recipe = replace(WISE, seed=1, distil_from=elders[:1], distil_share=0.9, label_smoothing=0.0)
+    recipe = replace(
+        WISE, seed=1, teachers=elders[:1], distillation_weight=0.9, label_smoothing=0.0
+    )
     taught = run(tmp_path / "taught", (blind, shapes[1]), recipe)
     alone = run(tmp_path / "alone", (blind, shapes[1]), replace(WISE, seed=1))
     assert taught.evaluation.accuracy > alone.evaluation.accuracy + 0.15
@@ -294,7 +296,7 @@ def test_what_others_say_is_learnt_and_not_the_labels_alone(tmp_path, shapes, el
 def test_a_run_whose_elders_have_changed_is_refused(tmp_path, shapes, elders):
     elder = tmp_path / "elder.safetensors"
     elder.write_bytes(Path(elders[0]).read_bytes())
-    recipe = replace(RECIPE, epochs=1, distil_from=(str(elder),))
+    recipe = replace(RECIPE, epochs=1, teachers=(str(elder),))
     run(tmp_path / "x", shapes, recipe)
     elder.write_bytes(Path(elders[1]).read_bytes())
     with pytest.raises(CheckpointError, match="the networks that it learns from are others"):
@@ -310,7 +312,7 @@ def test_what_is_stored_is_the_running_mean_where_that_is_asked_for(tmp_path, sh
         return terms
 
     monkeypatch.setattr(_Loop, "step", step)
-    recipe = replace(RECIPE, epochs=1, averaged=True, teacher_decay=0.5)
+    recipe = replace(RECIPE, epochs=1, ema=True, ema_decay=0.5)
     stored = load_checkpoint(run(tmp_path, shapes, recipe).checkpoint)
     torch.manual_seed(recipe.seed)
     mean = build("seed-cnn", classes=len(shapes[0].classes)).head.logits.bias.detach()
@@ -326,8 +328,8 @@ def test_pictures_without_labels_that_are_wanted_and_not_given_are_refused(tmp_p
 
 def test_another_recipe_is_refused_by_what_differs(tmp_path, shapes):
     run(tmp_path, shapes, replace(RECIPE, epochs=1))
-    with pytest.raises(CheckpointError, match=r"\(peak_rate was 0.03, not 0.02\)"):
-        run(tmp_path, shapes, replace(RECIPE, epochs=1, peak_rate=0.02))
+    with pytest.raises(CheckpointError, match=r"\(lr was 0.03, not 0.02\)"):
+        run(tmp_path, shapes, replace(RECIPE, epochs=1, lr=0.02))
 
 
 @pytest.mark.parametrize(("side", "channels"), [(32, 3), (224, 3), (28, 1)])
@@ -335,7 +337,7 @@ def test_networks_train_at_the_sizes_they_are_for(tmp_path, side, channels):
     """`ddnet` at those of its description, small and resized; `deconv-mnist` on grey ones."""
     data = [draw_shapes(8, size=side, channels=channels, seed=seed) for seed in (1, 2)]
     model = "ddnet" if channels == 3 else "deconv-mnist"
-    recipe = replace(RECIPE, model=model, epochs=2, steps=2, batch_size=4, peak_rate=0.003)
+    recipe = replace(RECIPE, model=model, epochs=2, steps_per_epoch=2, batch_size=4, lr=0.003)
     done = run(tmp_path, data, replace(recipe, deconv_weight=0.1))
     assert load_checkpoint(done.checkpoint).description.input_size == (channels, side, side)
     assert all(line["reconstruction_error"] > 0 for line in read_metrics(tmp_path))
@@ -344,7 +346,7 @@ def test_networks_train_at_the_sizes_they_are_for(tmp_path, side, channels):
 @pytest.mark.parametrize("loss", ["focal", "mse"])
 @pytest.mark.parametrize("optimiser", ["adam", "adamw"])
 def test_every_loss_falls_with_every_optimiser(tmp_path, shapes, loss, optimiser):
-    recipe = replace(RECIPE, loss=loss, optimiser=optimiser, peak_rate=1e-3, mixup=0.2)
+    recipe = replace(RECIPE, loss=loss, optimiser=optimiser, lr=1e-3, mixup=0.2)
     run(tmp_path, shapes, replace(recipe, schedule="cosine"))
     losses = [line["train_loss"] for line in read_metrics(tmp_path)]
     assert losses[-1] < losses[0]
@@ -352,7 +354,7 @@ def test_every_loss_falls_with_every_optimiser(tmp_path, shapes, loss, optimiser
 
 def test_processes_that_cannot_share_a_batch_evenly_are_refused(tmp_path, shapes):
     with pytest.raises(SettingError, match="3 processes cannot share a batch of 32"):
-        train(RECIPE, *shapes, tmp_path, peers=Peers(0, 3), progress=False)
+        train(RECIPE, *shapes, tmp_path, processes=ProcessGroup(0, 3), progress=False)
 
 
 SHARED = """
@@ -360,21 +362,21 @@ import sys
 from pathlib import Path
 from torch import distributed
 from deconvviz.io.data import draw_shapes
-from deconvviz.processes import Peers
+from deconvviz.processes import ProcessGroup
 from deconvviz.training import Recipe, train
 
 recipe = Recipe(
-    model="seed-cnn", epochs=2, batch_size=32, peak_rate=0.03, precision="float32", snapshots=()
+    model="seed-cnn", epochs=2, batch_size=32, lr=0.03, precision="float32", snapshots=()
 )
 folder, rank = Path(sys.argv[1]), int(sys.argv[2])
 meeting = f"file://{folder.with_suffix('.meeting')}"
 distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
-peers = Peers.found()
+processes = ProcessGroup.found()
 done = train(
-    recipe, draw_shapes(256, seed=1), draw_shapes(64, seed=2), folder, peers=peers, progress=False
+    recipe, draw_shapes(256, seed=1), draw_shapes(64, seed=2), folder, processes=processes, progress=False
 )
 assert 0 <= done.evaluation.accuracy <= 1
-peers.close()
+processes.close()
 """
 
 

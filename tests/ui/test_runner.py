@@ -12,7 +12,7 @@ from deconvviz.training import read_metrics
 from deconvviz.ui import runner as module
 from deconvviz.ui.runner import NETWORKS, Job, Runner, kept_runs, runs_folder, sources
 
-SMALL = Job(network="plain:4/8", labels=60, steps=20)
+SMALL = Job(network="plain:4/8", labels=60, steps_per_epoch=20)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_every_choice_can_be_trained(network, decoder):
 
     job = Job(network=network, decoder=decoder)
     Objective(build(network), (3, 32, 32), job.recipe)
-    assert job.recipe.steps * job.recipe.epochs == job.steps
+    assert job.recipe.steps_per_epoch * job.recipe.epochs == job.steps
 
 
 def test_a_second_run_is_refused_until_the_first_has_ended(gate):
@@ -134,7 +134,7 @@ def test_to_stop_what_does_not_run_is_nothing():
 
 
 def test_a_loss_that_is_no_number_is_told_in_one_sentence(monkeypatch):
-    wild = replace(SMALL.recipe, peak_rate=1e30, schedule="constant", warmup=0.0)
+    wild = replace(SMALL.recipe, lr=1e30, schedule="constant", warmup=0.0)
     monkeypatch.setattr(Job, "recipe", wild)
     runner = Runner()
     runner.start(SMALL)

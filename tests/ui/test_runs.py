@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from deconvviz.errors import CheckpointError
 from deconvviz.io.checkpoint import save_checkpoint
 from deconvviz.io.zoo import load
-from deconvviz.training import Design, Recipe
-from deconvviz.training.recipe import told
+from deconvviz.training import DecoderConfig, Recipe
+from deconvviz.training.recipe import to_dict
 from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
 from tests.ui.conftest import described
 
@@ -26,7 +26,7 @@ METRICS = [
     for epoch in (1, 2, 3)
 ]
 TRAINING = {
-    "recipe": told(Recipe(model="plain:4/8", deconv_weight=0.5)),
+    "recipe": to_dict(Recipe(model="plain:4/8", deconv_weight=0.5)),
     "epochs": 3,
     "pictures": 60,
     "device": "cpu",
@@ -44,7 +44,7 @@ def checkpoint(folder, **training):
 
 
 def run(name="mine", recipe=None, **changes):
-    stored = told(Recipe()) if recipe is None else recipe
+    stored = to_dict(Recipe()) if recipe is None else recipe
     values = OwnRun(name, "here", "vgg", "shapes", 60, 3, 0.7, "10 pictures", stored, METRICS)
     return replace(values, **changes)
 
@@ -111,10 +111,10 @@ def test_equal_recipes_differ_in_nothing():
 
 
 def test_every_changed_option_is_told_with_both_values_and_no_other():
-    changed = told(Recipe(peak_rate=0.5, decoder=Design(kernel=3, switches=True), snapshots=()))
+    changed = to_dict(Recipe(lr=0.5, decoder=DecoderConfig(kernel=3, switches=True), snapshots=()))
     rows = {row["option"]: (row["a"], row["b"]) for row in different(run("a", changed), run("b"))}
     assert rows == {
-        "peak_rate": ("0.5", "0.125"),
+        "lr": ("0.5", "0.125"),
         "decoder.kernel": ("3", "4"),
         "decoder.switches": ("yes", "no"),
         "snapshots": ("none", "0, 1, 2, 5, 10, 20, 50, 100"),
@@ -122,12 +122,12 @@ def test_every_changed_option_is_told_with_both_values_and_no_other():
 
 
 def test_what_an_older_run_had_no_option_for_was_done_as_the_default_says():
-    old = {"peak_rate": 0.125, "augmentation": {"crop": 4, "cutout": 8, "flip": True}}
+    old = {"lr": 0.125, "augmentation": {"crop": 4, "cutout": 8, "flip": True}}
     assert different(run("a", old), run("b")) == []
 
 
 def test_an_option_that_this_version_lacks_is_told_too():
-    rows = different(run("a", {**told(Recipe()), "spell": 3}), run("b"))
+    rows = different(run("a", {**to_dict(Recipe()), "spell": 3}), run("b"))
     assert rows == [{"option": "spell", "a": "3", "b": "–"}]
 
 

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from deconvviz.analysis import Evolution, Result
 from deconvviz.io.data import draw_shapes
 from deconvviz.ui import explore
-from deconvviz.ui.studies import STUDIES, Material, history, kept, some_pictures
+from deconvviz.ui.studies import STUDIES, Inputs, history, kept, some_pictures
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def material(network, noise):
-    return Material(network, draw_shapes(20), explore.look(network.bundle, noise, "trained"))
+    return Inputs(network, draw_shapes(20), explore.look(network.bundle, noise, "trained"))
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -30,16 +30,16 @@ def test_every_study_runs_and_is_kept(material, name):
     assert told
     result.save(material.folder)
     found = kept(material, name)
-    assert found.sentence == result.sentence()
+    assert found.sentence == result.summary()
     assert found.picture.startswith(b"\x89PNG")
 
 
 def test_every_material_has_a_place_of_its_own(material, make_network):
     network, pictures, sight = material.network, material.pictures, material.sight
     others = [
-        Material(make_network("seed-cnn"), pictures, sight),
-        Material(network, draw_shapes(21), sight),
-        Material(network, pictures),
+        Inputs(make_network("seed-cnn"), pictures, sight),
+        Inputs(network, draw_shapes(21), sight),
+        Inputs(network, pictures),
     ]
     assert len({one.folder for one in (material, *others)}) == 4
 
@@ -66,10 +66,10 @@ def page():
     from deconvviz.io.data import draw_shapes
     from deconvviz.io.zoo import load
     from deconvviz.ui.explore import Network
-    from deconvviz.ui.studies import Material, kept, run_study
+    from deconvviz.ui.studies import Inputs, kept, run_study
 
     bundle = load("demo")
-    material = Material(Network(bundle, Deconvnet(bundle.model)), draw_shapes(12))
+    material = Inputs(Network(bundle, Deconvnet(bundle.model)), draw_shapes(12))
     run_study(material, "filters")
     st.write(kept(material, "filters").sentence)
 

@@ -29,7 +29,7 @@ def small():
 @pytest.fixture(scope="module")
 def survey(small):
     pictures = draw_shapes(30, 64)
-    return surveys.Survey(build_atlas(small.bundle, pictures, net=small.net), pictures)
+    return surveys.AtlasView(build_atlas(small.bundle, pictures, net=small.net), pictures)
 
 
 @pytest.mark.parametrize("order", surveys.ORDERS)

@@ -74,7 +74,7 @@ def test_a_new_record_is_seen_and_a_damaged_one_refused(results):
 def test_the_short_answer_and_the_rest_are_the_whole_sentence():
     found = report(tuple(pairs("R-all", "A", [0.02, 0.03])))
     short, rest = answer(found)
-    assert f"{short}, at{rest[2:]}" == found.sentence()
+    assert f"{short}, at{rest[2:]}" == found.summary()
 
 
 def test_the_table_has_every_pair_in_points():

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from deconvviz.analysis.diagnosis.edges import edge_share
-from deconvviz.analysis.diagnosis.findings import LIMITS, Finding, Looked, findings, table_row
+from deconvviz.analysis.diagnosis.findings import LIMITS, Finding, LayerStats, findings, table_row
 from deconvviz.analysis.kernels import Kernels, kernels_of
 from deconvviz.analysis.result import Result
 from deconvviz.atlas import Atlas, build_atlas
@@ -68,7 +68,7 @@ class Diagnosis(Result):
     found: tuple[Illustrated, ...]
     name = "diagnosis"
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The numbers of every layer, every finding in words, and the limits."""
         return {
             "network": self.network,
@@ -78,7 +78,7 @@ class Diagnosis(Result):
             "findings": [asdict(one.finding) for one in self.found],
         }
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """How much was found, and where."""
         told = f"{self.network}, {len(self.layers)} layers, on {self.data}: "
         if not self.found:
@@ -151,7 +151,7 @@ def diagnose(
     some = dataset.subset(range(0, len(dataset), -(-len(dataset) // _FOR_EDGES)))
     edges = edge_share(net, bundle, some if len(some) > 1 else dataset, layers)
     everything = [
-        Looked(
+        LayerStats(
             layer,
             place / max(len(layers) - 1, 1),
             atlas[layer],
@@ -196,7 +196,7 @@ class _Illustrator:
     dataset: Dataset
     atlas: Atlas
 
-    def illustrated(self, looked: Looked, finding: Finding) -> Illustrated:
+    def illustrated(self, looked: LayerStats, finding: Finding) -> Illustrated:
         if finding.shows == "patches":
             return self._patches(finding)
         if finding.shows == "kernels" and looked.kernels is not None:
@@ -229,7 +229,7 @@ def _kernel_sheet(finding: Finding, kernels: Kernels) -> Illustrated:
     return Illustrated(finding, to_png(mosaic(tiles, 9, gap=4, side=_SIDE)), alt)
 
 
-def _bars(finding: Finding, looked: Looked) -> Illustrated:
+def _bars(finding: Finding, looked: LayerStats) -> Illustrated:
     """How often each unit fires, by falling frequency."""
     fires = looked.units.fires
     values = [] if fires is None else fires.sort(descending=True).values.tolist()

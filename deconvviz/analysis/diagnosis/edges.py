@@ -47,7 +47,7 @@ def edge_share(
     moments: list[dict[str, Moments]] = [{}, {}]
     for half, found in enumerate(moments):
         for rows in torch.split(torch.arange(half, len(dataset), 2), _BATCH):
-            images = bundle.intake.normalised(dataset.images[rows])
+            images = bundle.preprocessing.normalised(dataset.images[rows])
             edges = oriented_edges(images)
             for layer, maps in net.stream(images, windowed):
                 pooled = _quarters(edges, net.layers[layer], (maps.shape[2], maps.shape[3]))

@@ -10,7 +10,7 @@ from deconvviz.analysis.filters import NYQUIST_BAND, NYQUIST_CHANCE
 from deconvviz.analysis.kernels import Kernels
 from deconvviz.atlas import Units
 
-__all__ = ["LIMITS", "Finding", "Looked", "findings", "table_row"]
+__all__ = ["LIMITS", "Finding", "LayerStats", "findings", "table_row"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ LIMITS = Limits()
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class LayerStats:
     """All that was measured of a layer.
 
     Attributes:
@@ -77,7 +77,7 @@ class Finding:
         advice: What people do about it.
         units: The units concerned, the clearest case first.
         shows: What its picture should be: the units' "patches" or "kernels", or the layer's bars
-            of a quantity of `Looked.units`, "fires".
+            of a quantity of `LayerStats.units`, "fires".
     """
 
     kind: str
@@ -89,7 +89,7 @@ class Finding:
     shows: str
 
 
-def findings(looked: Looked) -> Iterator[Finding]:
+def findings(looked: LayerStats) -> Iterator[Finding]:
     """Everything that is beyond its limit in one layer."""
     for find in (_dead, _rare, _dominant, _loud, _noisy, _folded, _twins, _edges, _selective):
         yield from find(looked)
@@ -106,7 +106,7 @@ def _of(units: tuple[int, ...], total: int, one: str, several: str) -> str:
     return f"{len(units)} of {total} units {one if len(units) == 1 else several}"
 
 
-def _dead(looked: Looked) -> Iterator[Finding]:
+def _dead(looked: LayerStats) -> Iterator[Finding]:
     dead = looked.units.dead
     units = _chosen(dead, dead)
     if units:
@@ -124,7 +124,7 @@ def _dead(looked: Looked) -> Iterator[Finding]:
         )
 
 
-def _rare(looked: Looked) -> Iterator[Finding]:
+def _rare(looked: LayerStats) -> Iterator[Finding]:
     fires = _known(looked.units.fires)
     mask = (fires > 0) & (fires < LIMITS.rare)
     units = _chosen(mask, -fires)
@@ -144,7 +144,7 @@ def _rare(looked: Looked) -> Iterator[Finding]:
         )
 
 
-def _dominant(looked: Looked) -> Iterator[Finding]:
+def _dominant(looked: LayerStats) -> Iterator[Finding]:
     if looked.kernels is None:
         return
     rms = looked.kernels.rms
@@ -160,13 +160,13 @@ def _dominant(looked: Looked) -> Iterator[Finding]:
             f"the median; they hold {share:.0%} of the layer's squared weights, where an equal "
             f"share would be {len(units) / len(rms):.0%}.",
             "Zeiler and Fergus kept every kernel's root mean square at 0.1 or below while training "
-            "(--largest-rms 0.1); weight decay and normalised inputs work in the same direction.",
+            "(--max-kernel-rms 0.1); weight decay and normalised inputs work in the same direction.",
             units,
             "kernels",
         )
 
 
-def _loud(looked: Looked) -> Iterator[Finding]:
+def _loud(looked: LayerStats) -> Iterator[Finding]:
     mean = _known(looked.units.mean)
     alive = mean[mean > 0]
     if not len(alive):
@@ -188,7 +188,7 @@ def _loud(looked: Looked) -> Iterator[Finding]:
         )
 
 
-def _noisy(looked: Looked) -> Iterator[Finding]:
+def _noisy(looked: LayerStats) -> Iterator[Finding]:
     kernels = looked.kernels
     if kernels is None or max(kernels.stride) > 1 or max(kernels.weights.shape[2:]) < 3:
         return
@@ -208,7 +208,7 @@ def _noisy(looked: Looked) -> Iterator[Finding]:
         )
 
 
-def _folded(looked: Looked) -> Iterator[Finding]:
+def _folded(looked: LayerStats) -> Iterator[Finding]:
     kernels = looked.kernels
     if kernels is None or max(kernels.stride) == 1:
         return
@@ -229,7 +229,7 @@ def _folded(looked: Looked) -> Iterator[Finding]:
         )
 
 
-def _twins(looked: Looked) -> Iterator[Finding]:
+def _twins(looked: LayerStats) -> Iterator[Finding]:
     if looked.kernels is None or len(looked.kernels) < 2:
         return
     twin, cosine = looked.kernels.twins
@@ -251,7 +251,7 @@ def _twins(looked: Looked) -> Iterator[Finding]:
         )
 
 
-def _edges(looked: Looked) -> Iterator[Finding]:
+def _edges(looked: LayerStats) -> Iterator[Finding]:
     if looked.edges is None or looked.depth < 0.5:
         return  # what a first layer should see is edges
     share = float(looked.edges.median())
@@ -269,7 +269,7 @@ def _edges(looked: Looked) -> Iterator[Finding]:
         )
 
 
-def _selective(looked: Looked) -> Iterator[Finding]:
+def _selective(looked: LayerStats) -> Iterator[Finding]:
     selectivity, preferred = looked.units.selectivity, looked.units.preferred
     if not looked.is_labelled or selectivity is None or preferred is None:
         return
@@ -291,7 +291,7 @@ def _selective(looked: Looked) -> Iterator[Finding]:
         )
 
 
-def table_row(looked: Looked) -> dict[str, float | int | str | None]:
+def table_row(looked: LayerStats) -> dict[str, float | int | str | None]:
     """The layer's numbers, whether or not they are findings."""
     units, kernels = looked.units, looked.kernels
     fires, selectivity = _known(units.fires), units.selectivity

@@ -24,7 +24,7 @@ def page(diagnosis: Diagnosis) -> str:
     found = "\n".join(map(_article, diagnosis.found))
     return Template(_TEMPLATE.read_text("utf-8")).substitute(
         title=f"What {escape(diagnosis.network)} looks like inside",
-        finding=escape(diagnosis.sentence()),
+        finding=escape(diagnosis.summary()),
         findings=found or "<p>Nothing is beyond its limit.</p>",
         head="".join(f"<th>{escape(column)}</th>" for column in columns),
         rows="\n".join(_row(row) for row in diagnosis.layers),

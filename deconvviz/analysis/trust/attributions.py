@@ -75,7 +75,7 @@ class Attributions(Result):
     draws: int = 0
 
     @override
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {
             "unit": self.unit,
             "activation": self.activation,
@@ -96,7 +96,7 @@ class Attributions(Result):
         }
 
     @override
-    def sentence(self) -> str:
+    def summary(self) -> str:
         best = max(self.methods, key=lambda one: one.curves.insertion.area)
         lowest = min(self.methods, key=lambda one: one.curves.deletion.area)
         by_chance = self.methods[0].curves.insertion

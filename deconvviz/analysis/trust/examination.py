@@ -143,11 +143,11 @@ class Trust(Result):
         return words.verdict(self)
 
     @override
-    def sentence(self) -> str:
+    def summary(self) -> str:
         return words.sentence(self)
 
     @override
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {
             "unit": self.unit,
             "layer": self.layer,

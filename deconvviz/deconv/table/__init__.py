@@ -34,7 +34,7 @@ from deconvviz.deconv.table.pooling import (
     MaxPool,
     Mean,
 )
-from deconvviz.deconv.table.row import Residue, Row
+from deconvviz.deconv.table.row import Row, Saved
 from deconvviz.deconv.table.shape import (
     ChannelShuffle,
     Concatenate,
@@ -47,7 +47,7 @@ from deconvviz.deconv.table.shape import (
 )
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["TABLE", "Residue", "Row", "refusal", "row_of", "step_of"]
+__all__ = ["TABLE", "Row", "Saved", "refusal", "row_of", "step_of"]
 
 _aten = torch.ops.aten
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from deconvviz.deconv.geometry import HERE, Field, Reach
+from deconvviz.deconv.geometry import HERE, Field, Interval
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Recall, Row, pair
 from deconvviz.deconv.tape import Call
@@ -37,8 +37,8 @@ class Convolution(Row):
         else:
             padding = (0, 0) if call["padding"] == "valid" else pair(call["padding"])
         return (
-            Reach(stride[0], -padding[0], extent[0]),
-            Reach(stride[1], -padding[1], extent[1]),
+            Interval(stride[0], -padding[0], extent[0]),
+            Interval(stride[1], -padding[1], extent[1]),
         )
 
     @override

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from deconvviz.deconv.geometry import Field, Reach
+from deconvviz.deconv.geometry import Field, Interval
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Recall, Row, pair
 from deconvviz.deconv.tape import Call
@@ -26,7 +26,7 @@ class _Pool(Row):
         dilation = pair(call.arguments.get("dilation", 1))
         padding = pair(call["padding"])
         y, x = (
-            Reach(stride[axis], -padding[axis], dilation[axis] * (kernel[axis] - 1) + 1)
+            Interval(stride[axis], -padding[axis], dilation[axis] * (kernel[axis] - 1) + 1)
             for axis in (0, 1)
         )
         return y, x
@@ -220,7 +220,7 @@ class Mean(Row):
         return [(signal / count).expand(len(signal), *shape[1:])]
 
 
-def _counted(kernel: Reach, length: int, parts: int, include_padding: bool) -> Tensor:
+def _counted(kernel: Interval, length: int, parts: int, include_padding: bool) -> Tensor:
     """How many positions each of `parts` averages count along an axis."""
     first = torch.arange(parts, dtype=torch.float64) * kernel.stride + kernel.offset
     last = (first + kernel.size).clamp(

@@ -11,9 +11,9 @@ from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["Recall", "Residue", "Row", "pair"]
+__all__ = ["Recall", "Row", "Saved", "pair"]
 
-Residue = Tensor | tuple[Tensor, ...]
+Saved = Tensor | tuple[Tensor, ...]
 Recall = Callable[[], Any]
 
 
@@ -38,7 +38,7 @@ class Row:
         """The operation's value alone: a tensor, or several where an operation splits one."""
         return call.run()
 
-    def run(self, call: Call) -> tuple[Tensor, Residue | None]:
+    def run(self, call: Call) -> tuple[Tensor, Saved | None]:
         """The operation's value, and what must be remembered to undo it.
 
         What is remembered, one tensor or several, lies over the value: (N, ..., H, W), or (N, ...)

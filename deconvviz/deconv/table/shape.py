@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from deconvviz.deconv.geometry import HERE, Field, Reach, has_positions
+from deconvviz.deconv.geometry import HERE, Field, Interval, has_positions
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Recall, Row
 from deconvviz.deconv.tape import Call, Operation, Ref
@@ -104,7 +104,7 @@ class Slice(Row):
         from_end = axis - call["self"].dim()
         if from_end < -2 or not has_positions(call["self"].shape):
             return HERE
-        moved = Reach(step, start, 1)
+        moved = Interval(step, start, 1)
         return (moved, HERE[1]) if from_end == -2 else (HERE[0], moved)
 
     @override
@@ -233,7 +233,7 @@ class Pad(LinearMap):
         if call["mode"] != "constant":
             return None
         left, _, top, _ = (*call["pad"], 0, 0)[:4]
-        return Reach(1, -top, 1), Reach(1, -left, 1)
+        return Interval(1, -top, 1), Interval(1, -left, 1)
 
     @override
     def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:

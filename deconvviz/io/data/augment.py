@@ -16,7 +16,7 @@ from deconvviz.io import _torchvision
 
 __all__ = ["Augmentation", "normalise", "rotate"]
 
-_MOST = {"crop": math.inf, "cutout": math.inf, "rotation": 180, "randaugment": 30}
+_MOST = {"crop_padding": math.inf, "cutout": math.inf, "rotation": 180, "randaugment": 30}
 _TRIES = 10  # random crops drawn before one that fits is made to fit
 
 
@@ -25,7 +25,7 @@ class Augmentation:
     """Random crop, mirror image, turn, RandAugment and cutout, in this order, each picture its own.
 
     Attributes:
-        crop: pixels by which a picture may shift, each way; what comes into view is its reflection,
+        crop_padding: pixels by which a picture may shift, each way; what comes into view is its reflection,
             the border row not repeated. 0 switches it off.
         flip: whether half of the pictures are mirrored left to right.
         cutout: side in pixels of a square hidden at a random place, partly outside at the border
@@ -47,7 +47,7 @@ class Augmentation:
         SettingError: an option is no such number, or out of its range.
     """
 
-    crop: int = 4
+    crop_padding: int = 4
     flip: bool = True
     cutout: int = 0
     rotation: float = 0.0
@@ -107,12 +107,12 @@ class Augmentation:
         self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None
     ) -> Tensor:
         batch, channels, height, width = images.shape
-        if self.crop >= min(height, width):
+        if self.crop_padding >= min(height, width):
             raise DataError(
-                f"a crop of {self.crop} cannot reflect pictures of {height}x{width}; "
+                f"a crop of {self.crop_padding} cannot reflect pictures of {height}x{width}; "
                 "use a smaller crop or larger pictures"
             )
-        down, right = _draw(2 * self.crop + 1, 2, images, generator) - self.crop
+        down, right = _draw(2 * self.crop_padding + 1, 2, images, generator) - self.crop_padding
         rows = _reflect(torch.arange(height, device=images.device) + down, height)
         columns = _reflect(torch.arange(width, device=images.device) + right, width)
         if self.flip:

@@ -36,7 +36,7 @@ LOADERS: dict[str, Loader] = {
 }
 """Every data set that `load_dataset` knows. A further one joins by its line here."""
 
-AUGMENTATIONS = {"photos20": Augmentation(crop=0, crop_scale=0.35, crop_ratio=4 / 3)}
+AUGMENTATIONS = {"photos20": Augmentation(crop_padding=0, crop_scale=0.35, crop_ratio=4 / 3)}
 """What training does to the pictures of a set by default, where it is not the common default.
 
 photos20 was squashed to squares from photographs of 4:3 and 3:4, so that its crops vary in aspect.

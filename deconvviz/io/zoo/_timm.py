@@ -9,7 +9,7 @@ from PIL import Image
 
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.bundle import Bundle, weights_digest
-from deconvviz.io.preprocess import Intake
+from deconvviz.io.preprocess import Preprocess
 from deconvviz.io.zoo.weights import not_here, unreadable
 
 __all__ = ["network"]
@@ -86,9 +86,9 @@ def _is_here(config: Any) -> bool:
     return file.is_file()
 
 
-def _intake(config: dict[str, Any]) -> Intake:
+def _intake(config: dict[str, Any]) -> Preprocess:
     """How timm takes a picture for a test, as `timm.data.create_transform` makes it."""
     _, side, _ = config["input_size"]
     shorter = int(side / config.get("crop_pct", 1.0))
     resample = Image.Resampling[config["interpolation"].upper()]
-    return Intake(side, tuple(config["mean"]), tuple(config["std"]), shorter, resample)
+    return Preprocess(side, tuple(config["mean"]), tuple(config["std"]), shorter, resample)

@@ -14,7 +14,7 @@ from torch import nn
 
 from deconvviz.errors import UnknownModelError
 from deconvviz.io.bundle import Bundle, weights_digest
-from deconvviz.io.preprocess import Intake
+from deconvviz.io.preprocess import Preprocess
 from deconvviz.io.zoo.weights import not_here, unreadable
 
 __all__ = ["network"]
@@ -41,15 +41,15 @@ def network(name: str, weights: str | None, *, download: bool) -> Bundle:
     builder = _builder(name)
     entry = None if weights is None else _weights(name, weights)
     model: Any = _built(builder, name, entry, download)
-    intake = _intake(entry)
+    preprocessing = _intake(entry)
     if _package(builder) == "detection":
-        intake = _detectors_intake(model.transform)
+        preprocessing = _detectors_intake(model.transform)
         model = model.backbone
     meta = entry.meta if entry else {}
     return Bundle(
         f"torchvision/{name}",
         model.eval(),
-        intake,
+        preprocessing,
         name,
         () if _package(builder) else tuple(meta.get("categories", ())),
         _facts(entry),
@@ -113,22 +113,22 @@ def _file(entry: Any) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(entry.url).path).name
 
 
-def _intake(entry: Any) -> Intake:
+def _intake(entry: Any) -> Preprocess:
     how = entry.transforms() if entry else None
     shorter = (getattr(how, "resize_size", None) or [_PIXELS])[0]
     side = (getattr(how, "crop_size", None) or [shorter])[0]
     mean, std = (tuple(getattr(how, n, d)) for n, d in zip(("mean", "std"), _IMAGENET, strict=True))
     kind = getattr(getattr(how, "interpolation", None), "value", "bilinear")
-    return Intake(side, mean, std, shorter, Image.Resampling[kind.upper()])
+    return Preprocess(side, mean, std, shorter, Image.Resampling[kind.upper()])
 
 
-def _detectors_intake(transform: Any) -> Intake:
+def _detectors_intake(transform: Any) -> Preprocess:
     """A detector normalises inside itself, before its backbone, and takes pictures of any size.
 
     One that does not is for squares of one size.
     """
     side, _ = transform.fixed_size or (_PIXELS, _PIXELS)
-    return Intake(side, tuple(transform.image_mean), tuple(transform.image_std))
+    return Preprocess(side, tuple(transform.image_mean), tuple(transform.image_std))
 
 
 def _facts(entry: Any) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def load(
 
 def _from_file(name: str) -> Bundle:
     if name in DEMOS:
-        folder = Path(__file__).parents[1] / "demo"
+        folder = Path(__file__).parents[2] / "demo"
         checkpoint = load_checkpoint(folder / f"{name}.safetensors")
         return Bundle.from_checkpoint(name, checkpoint, _snapshots(folder / f"{name}-epochs"))
     path = Path(name).expanduser()

@@ -106,7 +106,7 @@ class Gradients(Result):
         """(L, S) float64: the mean over seeds of the cosines; NaN where there is none."""
         return _mean([run.table("cosines") for run in self.of(arm)])
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Every arm's ratios, losses, norms and cosines, and what they were measured on."""
         told = {
             **asdict(self.setting),
@@ -135,7 +135,7 @@ class Gradients(Result):
             "cosines": self.cosines(arm).tolist(),
         }
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Whether ddnet cures what the plain network has, what BatchNorm does, and the ratios."""
         return f"{self.verdict()} {self.details()}"
 

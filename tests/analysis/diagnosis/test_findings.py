@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.diagnosis.findings import Looked, findings, table_row
+from deconvviz.analysis.diagnosis.findings import LayerStats, findings, table_row
 from deconvviz.analysis.kernels import Kernels
 from deconvviz.atlas import Units
 
@@ -26,7 +26,7 @@ def looked(
     edges: float | None = 0.2,
     is_labelled: bool = True,
     **statistics: Tensor,
-) -> Looked:
+) -> LayerStats:
     """A healthy layer, but for what is given."""
     everywhere = torch.ones(CHANNELS, dtype=torch.float64)
     known = {
@@ -39,7 +39,7 @@ def looked(
     picture = known.pop("picture", torch.zeros(CHANNELS, 9, dtype=torch.int64))
     units = Units(torch.ones(CHANNELS, 9), picture, picture, picture, **known)
     weights = smooth_kernels() if weights is None else weights
-    return Looked(
+    return LayerStats(
         "stage2.relu1",
         depth,
         units,

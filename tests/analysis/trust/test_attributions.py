@@ -128,7 +128,7 @@ def test_the_lowest_layer_has_no_grad_cam_and_says_so(demo):
     recording = net.record(cat[None], ["stage1.relu1"])
     found = compare(net, cat, recording.strongest("stage1.relu1", 1), repeats=2)
     assert found.missing == {"guided Grad-CAM": "there are no feature maps below stage1.relu1"}
-    assert "No guided Grad-CAM: there are no feature maps below" in found.sentence()
+    assert "No guided Grad-CAM: there are no feature maps below" in found.summary()
     assert len(found.methods) == 3
 
 

@@ -62,7 +62,7 @@ def test_units_that_all_read_alike_show_what_the_layers_below_let_through():
     assert found.finding == "layers below"
     assert found.kept(found.stages[0].control.likeness) == pytest.approx(1, abs=1e-4)
     assert found.kept(found.units.likeness) == pytest.approx(1, abs=1e-4)
-    assert "Other units" in found.sentence()
+    assert "Other units" in found.summary()
 
 
 def test_layers_above_cannot_matter(demo, found):
@@ -72,9 +72,9 @@ def test_layers_above_cannot_matter(demo, found):
     other = net.reading(shuffled(net.model, names, torch.Generator().manual_seed(3)))
     recording = other.record(cat[None], ["stage3.relu1"])
     again = examine(other, cat, recording.strongest("stage3.relu1", 1), networks=2, repeats=6)
-    assert again.facts() == found.facts()
+    assert again.to_dict() == found.to_dict()
     assert found.above == ("stage3.conv2", "head.logits")
-    assert "The layers above (stage3.conv2 to head.logits) have no part in it" in found.sentence()
+    assert "The layers above (stage3.conv2 to head.logits) have no part in it" in found.summary()
 
 
 def test_a_class_is_examined_from_its_logit_downwards(demo):
@@ -113,7 +113,7 @@ def test_the_same_draws_give_the_same_numbers_and_others_do_not(demo, found):
     net, cat = demo
     recording = net.record(cat[None], ["stage2.relu1"])
     unit = recording.strongest("stage2.relu1", 1)
-    one, two, three = (examine(net, cat, unit, draws=draws, **FEW).facts() for draws in (7, 7, 8))
+    one, two, three = (examine(net, cat, unit, draws=draws, **FEW).to_dict() for draws in (7, 7, 8))
     assert one == two
     assert one["chance"] != three["chance"]
 
@@ -138,7 +138,7 @@ def test_kept_is_nothing_by_chance_and_all_for_the_same(found):
 def test_what_is_saved_can_be_read_again(found, tmp_path):
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
-    assert told["finding"] == found.sentence()
+    assert told["finding"] == found.summary()
     assert told["outcome"] == found.finding
     assert len(told["cascade"]) == 5
     assert told["insertion"]["area"] == pytest.approx(found.curves.insertion.area, abs=1e-3)

@@ -33,7 +33,7 @@ def all_crops(picture, pad):
 @pytest.mark.parametrize("form", [(12, 12), (9, 14)])
 def test_each_result_is_a_crop_of_its_own_reflected_picture_mirrored_or_not(channels, form):
     images = torch.randint(256, (64, channels, *form), dtype=torch.uint8, generator=generator(1))
-    results = Augmentation(crop=2, flip=True)(images, generator())
+    results = Augmentation(crop_padding=2, flip=True)(images, generator())
     assert results.shape == images.shape
     assert results.dtype == images.dtype
     for picture, result in zip(images.numpy(), results.numpy(), strict=True):
@@ -45,7 +45,7 @@ def test_every_crop_and_mirror_image_is_equally_likely():
     picture = torch.randint(256, (3, 8, 8), dtype=torch.uint8, generator=generator(1))
     crops = all_crops(picture.numpy(), 1)
     counts = np.zeros((2, 3, 3))
-    for result in Augmentation(crop=1)(picture.expand(3600, 3, 8, 8), generator()).numpy():
+    for result in Augmentation(crop_padding=1)(picture.expand(3600, 3, 8, 8), generator()).numpy():
         mirrored = result.tobytes() not in crops
         upright = result[:, :, ::-1] if mirrored else result
         counts[(int(mirrored), *crops[upright.tobytes()])] += 1
@@ -55,16 +55,16 @@ def test_every_crop_and_mirror_image_is_equally_likely():
 
 def test_nothing_switched_on_changes_nothing():
     images = draw_shapes(8, size=12).images
-    assert torch.equal(Augmentation(crop=0, flip=False)(images, generator()), images)
+    assert torch.equal(Augmentation(crop_padding=0, flip=False)(images, generator()), images)
 
 
 def test_largest_crop_reflects_up_to_the_far_border_and_a_larger_one_is_refused():
     images = draw_shapes(4, size=8).images
-    assert Augmentation(crop=7)(images, generator()).shape == images.shape
+    assert Augmentation(crop_padding=7)(images, generator()).shape == images.shape
     with pytest.raises(
         DataError, match="a crop of 8 cannot reflect pictures of 8x8; use a smaller"
     ):
-        Augmentation(crop=8)(images, generator())
+        Augmentation(crop_padding=8)(images, generator())
 
 
 def test_float_and_uint8_pictures_are_moved_alike():
@@ -88,7 +88,7 @@ def test_cutout_hides_one_square_of_the_stated_side_with_the_mean_and_nothing_el
     images = (
         (torch.arange(3 * 12 * 12).view(1, 3, 12, 12) % 251).to(dtype).expand(pictures, -1, -1, -1)
     )
-    results = Augmentation(crop=0, flip=False, cutout=side)(images, generator())
+    results = Augmentation(crop_padding=0, flip=False, cutout=side)(images, generator())
     mean = images[0].double().mean(dim=(1, 2)).numpy()
     seen = set()
     for picture, result in zip(images.double().numpy(), results.double().numpy(), strict=True):
@@ -146,7 +146,7 @@ def test_angles_are_uniform_between_both_limits_and_each_picture_has_its_own(mon
 
     monkeypatch.setattr(augment, "rotate", spy)
     images = torch.zeros(20_000, 1, 8, 8, dtype=torch.uint8)
-    Augmentation(crop=0, flip=False, rotation=30)(images, generator())
+    Augmentation(crop_padding=0, flip=False, rotation=30)(images, generator())
     (drawn,) = angles
     assert drawn.unique().numel() > 19_900
     assert drawn.abs().max() <= 30
@@ -157,9 +157,9 @@ def test_angles_are_uniform_between_both_limits_and_each_picture_has_its_own(mon
 
 def test_rotation_keeps_the_form_and_comes_before_cutout():
     images = draw_shapes(16, size=12).images
-    turned = Augmentation(crop=0, flip=False, rotation=45)(images, generator(2))
+    turned = Augmentation(crop_padding=0, flip=False, rotation=45)(images, generator(2))
     assert (turned.shape, turned.dtype) == (images.shape, torch.uint8)
-    hidden = Augmentation(crop=0, flip=False, rotation=45, cutout=4)(images, generator(2))
+    hidden = Augmentation(crop_padding=0, flip=False, rotation=45, cutout=4)(images, generator(2))
     changed = (hidden != turned).any(dim=1)
     assert 0 < changed.sum((1, 2)).max() <= 16
 
@@ -167,7 +167,7 @@ def test_rotation_keeps_the_form_and_comes_before_cutout():
 @pytest.mark.parametrize("options", [{"rotation": 20}, {"randaugment": 9}])
 def test_rotation_and_randaugment_follow_the_generator_alone(options):
     images = draw_shapes(12).images
-    augmentation = Augmentation(crop=0, flip=False, **options)
+    augmentation = Augmentation(crop_padding=0, flip=False, **options)
     torch.manual_seed(3)
     before = torch.get_rng_state()
     source = generator(4)
@@ -257,7 +257,7 @@ def test_resized_crops_are_those_that_torchvision_cuts():
     height = width = 64
     rows = torch.arange(height).view(1, 1, -1, 1).expand(4000, 1, height, width).float()
     columns = torch.arange(width).view(1, 1, 1, -1).expand(4000, 1, height, width).float()
-    vary = Augmentation(crop=0, flip=False, crop_scale=0.25, crop_ratio=4 / 3)
+    vary = Augmentation(crop_padding=0, flip=False, crop_scale=0.25, crop_ratio=4 / 3)
     cut = vary(torch.cat([rows, columns], dim=1), generator())
     # between neighbouring pixels of the result, how far apart they were in the picture
     tall = (cut[:, 0, 40, 30] - cut[:, 0, 20, 30]) / 20
@@ -282,7 +282,7 @@ def test_a_resized_crop_of_everything_is_the_picture_and_an_aspect_alone_changes
     torch.testing.assert_close(
         augment._resized(images, torch.tensor([[1, 1, 0.5, 0.5]] * 8)), images
     )
-    squeezed = Augmentation(crop=0, flip=False, crop_ratio=2.0)(images, generator())
+    squeezed = Augmentation(crop_padding=0, flip=False, crop_ratio=2.0)(images, generator())
     assert squeezed.shape == images.shape
     assert not torch.equal(squeezed, images)
 

@@ -59,7 +59,7 @@ def test_a_checkpoint_says_what_its_network_takes(run):
     bundle = load(run / "model.safetensors")
     described = load_checkpoint(run / "model.safetensors").description
     assert bundle.input_size == (3, 32, 32)
-    assert (bundle.intake.mean, bundle.intake.std) == (described.mean, described.std)
+    assert (bundle.preprocessing.mean, bundle.preprocessing.std) == (described.mean, described.std)
 
 
 def test_unknown_names_and_missing_paths_say_what_there_is(tmp_path):

@@ -19,11 +19,11 @@ from tests.study.gradients.made import made, result
     ],
 )
 def test_the_verdict_is_about_the_networks_in_which_the_plain_ones_fail(plain, ours, verdict):
-    assert verdict in result(plain, ours).sentence()
+    assert verdict in result(plain, ours).summary()
 
 
 def test_who_vanishes_is_named():
-    sentence = result((0.1, 1e-9), (0.1, 1e-8)).sentence()
+    sentence = result((0.1, 1e-9), (0.1, 1e-8)).summary()
     assert "1 of 4 plain networks have them (12 layers without BatchNorm)" in sentence
     assert "of the same depths 1 (12 layers without BatchNorm)" in sentence
     assert "plain 12 layers 1e-09 (1e-09 to 1e-09), then 1e-09" in sentence
@@ -63,6 +63,6 @@ def test_a_diverged_run_counts_as_far_as_it_came():
     assert found.log_norms(arm)[0].tolist() == pytest.approx([-3.0, -2.0])
     assert found.cosines(arm)[0].tolist() == pytest.approx([0.0, 0.5])
     assert found.spread(arm, end=True).low == pytest.approx(1e-4)
-    assert found.facts()["arms"][0]["diverged at step"] == [None, 7]
-    assert "1 diverged, the first at step 7" in found.sentence()
+    assert found.to_dict()["arms"][0]["diverged at step"] == [None, 7]
+    assert "1 diverged, the first at step 7" in found.summary()
     assert found.figure().axes[0].get_xlabel() == "of 2: 1 diverged, the first at step 7\nstep"

@@ -13,7 +13,7 @@ from deconvviz.study.gradients import Arm, gradients
 from deconvviz.study.gradients import run as module
 
 DATA = draw_shapes(24, size=8)
-SMALL = {"depths": (6,), "seeds": (0,), "steps": (1, 2), "width": 2, "batch_size": 4}
+SMALL = {"depths": (6,), "seeds": (0,), "steps_per_epoch": (1, 2), "width": 2, "batch_size": 4}
 
 
 def test_it_trains_each_network_once_and_goes_on_where_it_was(tmp_path, monkeypatch):
@@ -45,13 +45,13 @@ def test_a_result_is_written_with_both_figures(tmp_path):
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text(), parse_constant=pytest.fail)
     assert {len(arm["log10 of gradient norms"]) for arm in told["arms"]} == {7}
-    assert told["steps"] == [0, 1, 2]
+    assert told["steps_per_epoch"] == [0, 1, 2]
     assert "Trained on both losses, the cosine" in told["finding"]
     for path in (picture, tmp_path / "gradients-cosines.png"):
         assert path.stat().st_size > 1000
     alone = gradients(DATA, tmp_path / "runs", **SMALL, deconv_weight=0)
     assert len(alone.arms) == 4
-    assert "both losses" not in alone.sentence()
+    assert "both losses" not in alone.summary()
     assert alone.cosine_figure().axes
 
 
@@ -71,8 +71,8 @@ def test_runs_of_another_setting_are_refused(tmp_path):
         ({"depths": ()}, SettingError, "no depth; there are 6, 12, 20"),
         ({"depths": (6, 20)}, DataError, "squares of a multiple of 32"),
         ({"seeds": ()}, SettingError, "give one or more, from 0 up"),
-        ({"steps": ()}, SettingError, "from 1 up"),
-        ({"steps": (-1, 4)}, SettingError, "from 1 up"),
+        ({"steps_per_epoch": ()}, SettingError, "from 1 up"),
+        ({"steps_per_epoch": (-1, 4)}, SettingError, "from 1 up"),
         ({"rate": 0}, SettingError, "the rate above 0"),
         ({"deconv_weight": math.nan}, SettingError, "the weight is 0 or more"),
         ({"batch_size": 1}, SettingError, "a batch has 2 pictures or more"),

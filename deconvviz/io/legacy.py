@@ -1,0 +1,40 @@
+"""Old names in stored files, and what they are called now: the one place that knows them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["current_options"]
+
+_OPTIONS = {
+    "steps": "steps_per_epoch",
+    "peak_rate": "lr",
+    "kernel_rate": "muon_lr",
+    "shift_rate": "bn_bias_lr_scale",
+    "decoder_rate": "decoder_lr_scale",
+    "consistency_rise": "consistency_rampup",
+    "teacher_decay": "ema_decay",
+    "averaged": "ema",
+    "largest_rms": "max_kernel_rms",
+    "distil_from": "teachers",
+    "distil_share": "distillation_weight",
+    "half": "fp16",
+}
+_PARTS = {
+    "augmentation": {"crop": "crop_padding"},
+    "decoder": {
+        "below": "skip_last_stages",
+        "hold_targets": "detach_targets",
+        "fill": "inpaint",
+        "rise": "rampup",
+        "fall": "rampdown",
+    },
+}
+
+
+def current_options(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Training options under their present names; what has one already keeps it."""
+    renamed = {_OPTIONS.get(name, name): value for name, value in stored.items()}
+    for part, names in _PARTS.items():
+        if isinstance(inner := renamed.get(part), Mapping):
+            renamed[part] = {names.get(name, name): value for name, value in inner.items()}
+    return renamed

@@ -1,0 +1,120 @@
+"""Typed declarations that check their values: options, and everything that is read from a file.
+
+A class is declared once, as a frozen dataclass whose fields have types, limits and a docstring
+each. The command line, its help, the documentation and what is stored follow from that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import from_json, to_json
+
+from deconvviz.errors import DeconvvizError, SettingError
+
+__all__ = ["Count", "Fraction", "NonNegative", "Positive", "parse", "read", "validated"]
+
+Made = TypeVar("Made")
+
+Count = Annotated[int, Field(ge=0)]
+"""A whole number from 0."""
+
+Positive = Annotated[int, Field(ge=1)]
+"""A whole number from 1."""
+
+NonNegative = Annotated[float, Field(ge=0)]
+"""A finite number from 0."""
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+"""A number in [0, 1)."""
+
+_CONFIG = ConfigDict(
+    allow_inf_nan=False, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True
+)
+_SIGNS = {
+    "greater than or equal to": ">=",
+    "less than or equal to": "<=",
+    "greater than": ">",
+    "less than": "<",
+}
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=False, field_specifiers=(field,))
+def validated(cls: type[Made]) -> type[Made]:
+    """Make a class a frozen dataclass that checks its values.
+
+    Each field's docstring, below it, is its description. `dataclasses.replace` and `asdict` work.
+    A wrong value raises `SettingError`, for example "epochs must be >= 1, got 0".
+    """
+    made: Any = pydantic_dataclass(frozen=True, config=_CONFIG)(cls)
+    check = made.__init__
+
+    def checked(self: Any, *values: Any, **named: Any) -> None:
+        try:
+            check(self, *values, **named)
+        except ValidationError as error:
+            raise SettingError(_sentence(error)) from None
+
+    made.__init__ = checked
+    return made  # type: ignore[no-any-return]  # pydantic's decorator is typed for one class
+
+
+def parse(text: str | bytes, source: object, error: type[DeconvvizError]) -> Any:
+    """JSON as plain values.
+
+    Args:
+        text: The JSON; NaN and infinity are read, deep nesting is not.
+        source: What it was read from, for the message.
+        error: Raised where it is not valid JSON.
+    """
+    try:
+        return from_json(text)
+    except ValueError as problem:
+        raise error(f"{source} is not valid JSON: {problem}") from None
+
+
+def read(kind: type[Made], content: Any, source: object, error: type[DeconvvizError]) -> Made:
+    """Check plain values against a declaration.
+
+    Args:
+        kind: A dataclass, or any type that pydantic knows. Nothing is converted, but for a whole
+            number where a float is declared, and a list where a tuple is.
+        content: Plain values, as `parse` gives them, or JSON.
+        source: What they were read from, for the message.
+        error: Raised with one sentence where they do not fit.
+    """
+    text = (
+        content if isinstance(content, str | bytes) else to_json(content, inf_nan_mode="constants")
+    )
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
+    except ValidationError as problem:
+        raise error(f"{source}: {_sentence(problem)}") from None
+    except SettingError as problem:
+        raise error(f"{source}: {problem}") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong, and how many more there are."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"]) or "the content"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    reason = first["msg"]
+    for words, sign in _SIGNS.items():
+        reason = reason.replace(words, sign)
+    if first["type"] in ("missing", "missing_argument"):
+        return f"{name} is missing{more}"
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{name} is not an option{more}"
+    if first["type"] == "value_error":
+        return f"{reason.removeprefix('Value error, ')}{more}"
+    reason = reason.replace("Input should be", "must be").replace("Input should", "must")
+    return f"{name} {reason}, got {_short(first['input'])}{more}"
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, Mapping) else repr(value)
+    text = str(text)
+    return text if len(text) <= 60 else f"{text[:57]}..."
