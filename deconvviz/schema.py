@@ -4,9 +4,9 @@ A class is declared once, as a frozen dataclass whose fields have types, limits 
 each. The command line, its help, the documentation and what is stored follow from that.
 """
 
-from collections.abc import Mapping
-from dataclasses import field
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Annotated, Any, TypeVar, dataclass_transform, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -14,7 +14,18 @@ from pydantic_core import from_json, to_json
 
 from deconvviz.errors import DeconvvizError, SettingError
 
-__all__ = ["Count", "Fraction", "NonNegative", "Positive", "parse", "read", "validated"]
+__all__ = [
+    "Count",
+    "Fraction",
+    "NonNegative",
+    "Option",
+    "Positive",
+    "changed",
+    "options",
+    "parse",
+    "read",
+    "validated",
+]
 
 Made = TypeVar("Made")
 
@@ -59,6 +70,67 @@ def validated(cls: type[Made]) -> type[Made]:
 
     made.__init__ = checked
     return made  # type: ignore[no-any-return]  # pydantic's decorator is typed for one class
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a declaration.
+
+    Attributes:
+        name: With a dot where it is part of a nested declaration, as in `decoder.kernel`.
+        kind: Its type, without limits.
+        default: Its default value.
+        help: Its docstring.
+    """
+
+    name: str
+    kind: Any
+    default: Any
+    help: str
+
+
+def options(config: Any, prefix: str = "") -> Iterator[Option]:
+    """All options of a validated dataclass, given as an instance that holds the defaults."""
+    kinds = get_type_hints(type(config))
+    for one in fields(config):
+        name, value = f"{prefix}{one.name}", getattr(config, one.name)
+        if is_dataclass(value):
+            yield from options(value, f"{name}.")
+        else:
+            described = type(config).__pydantic_fields__[one.name].description or ""
+            yield Option(name, kinds[one.name], value, " ".join(described.split()))
+
+
+def changed(config: Made, changes: Mapping[str, Any]) -> Made:
+    """A validated dataclass with some options changed.
+
+    Args:
+        config: The dataclass.
+        changes: Name -> value, or its text; `decoder.kernel` is the `kernel` of `decoder`, and the
+            text of a tuple has commas.
+
+    Raises:
+        SettingError: There is no such option, or the value is not valid.
+    """
+    known: Any = config
+    direct: dict[str, Any] = {}
+    parts: dict[str, dict[str, Any]] = {}
+    for name, value in changes.items():
+        first, _, rest = name.partition(".")
+        before = getattr(known, first, None)
+        if first not in {one.name for one in fields(known)} or (rest and not is_dataclass(before)):
+            names = ", ".join(option.name for option in options(known))
+            raise SettingError(f"no option `{name}`; there are {names}")
+        if rest:
+            parts.setdefault(first, {})[rest] = value
+        elif isinstance(value, str) and isinstance(before, tuple):
+            direct[first] = tuple(part.strip() for part in value.split(",") if part.strip())
+        else:
+            direct[first] = value
+    for name, inner in parts.items():
+        direct[name] = changed(direct.get(name, getattr(known, name)), inner)
+    made: Made = replace(known, **direct)
+    return made
 
 
 def parse(text: str | bytes, source: object, error: type[DeconvvizError]) -> Any:
