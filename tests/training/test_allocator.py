@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from deconvviz.training import memory
+from deconvviz.training import allocator
 from deconvviz.training.allocator import keep_memory
 
 COUNTED = """
@@ -40,8 +40,8 @@ def test_a_block_that_was_freed_is_taken_again_without_new_pages():
 
 
 def test_where_there_is_no_such_library_nothing_happens(monkeypatch):
-    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    monkeypatch.setattr(allocator.sys, "platform", "darwin")
     assert not keep_memory()
     monkeypatch.undo()
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
     assert not keep_memory()

@@ -104,7 +104,7 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
         RECIPE,
         replace(RECIPE, model="vgg:8,16,16", deconv_weight=0.3),
         replace(RECIPE, model="fast:8,16,16", optimiser="muon", muon_lr=0.03),
-        replace(RECIPE, adversary=Adversary(0.5, steps_per_epoch=2, random_start=True, delay=0.4)),
+        replace(RECIPE, adversary=Adversary(0.5, steps=2, random_start=True, delay=0.4)),
     ],
 )
 def test_a_killed_run_goes_on_to_bit_equal_weights(tmp_path, shapes, monkeypatch, recipe):

@@ -12,7 +12,7 @@ from deconvviz.training import read_metrics
 from deconvviz.ui import runner as module
 from deconvviz.ui.runner import NETWORKS, Job, Runner, kept_runs, runs_folder, sources
 
-SMALL = Job(network="plain:4/8", labels=60, steps_per_epoch=20)
+SMALL = Job(network="plain:4/8", labels=60, steps=20)
 
 
 @pytest.fixture(autouse=True)

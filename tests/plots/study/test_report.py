@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deconvviz.plots import report
+from deconvviz.plots.study import report
 from deconvviz.plots import study as figures
 from deconvviz.plots.figures import figure_png
 from deconvviz.study.report import BUDGETS, CONTRASTS
