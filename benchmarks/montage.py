@@ -18,7 +18,8 @@ from deconvviz import Bundle, Deconvnet, load
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.errors import CheckpointError
 from deconvviz.io.files import write_atomically
-from deconvviz.io.images import display, display_caption, photograph
+from deconvviz.io.images import photograph
+from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import Pixels, contact_sheet, crop, figure_png
 
 FAMILIES = (

@@ -5,8 +5,8 @@ import streamlit as st
 from deconvviz import ui
 from deconvviz.atlas import Units
 from deconvviz.deconv.rules import Rule
-from deconvviz.io.images import display_caption
 from deconvviz.plots.atlas import UnitSheet, grid_of, histogram_figure
+from deconvviz.plots.display import display_caption
 from deconvviz.ui.explore import Network
 
 AT_ONCE = 96  # units in the grid

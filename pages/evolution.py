@@ -5,7 +5,7 @@ import streamlit as st
 from deconvviz import ui
 from deconvviz.analysis import Evolution
 from deconvviz.analysis.evolution import History
-from deconvviz.io.images import display, display_caption
+from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge
 
 UNITS = 60  # in the grid

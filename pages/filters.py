@@ -3,7 +3,7 @@
 import streamlit as st
 
 from deconvviz import ui
-from deconvviz.io.images import display
+from deconvviz.plots.display import display
 from deconvviz.ui.explore import Kernels, Network
 
 SLICES = 36  # shown of a later unit's kernel

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from deconvviz import ui
-from deconvviz.io.images import PHOTOGRAPHS, display, display_caption, photograph
+from deconvviz.io.images import PHOTOGRAPHS, photograph
+from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.ui.explore import InputView, Network, spread
 

@@ -7,7 +7,8 @@ import streamlit as st
 from deconvviz import ui
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
-from deconvviz.io.images import Picture, display, display_caption, to_png
+from deconvviz.io.images import Picture, to_png
+from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, framed, mosaic
 from deconvviz.ui.explore import InputView, Network, Reconstruction, raw
 

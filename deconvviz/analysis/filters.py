@@ -19,7 +19,7 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.errors import SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
-from deconvviz.io.images import display
+from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, mosaic, picture_on, quiet
 from deconvviz.progress import Progress
 

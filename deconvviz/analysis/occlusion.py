@@ -21,7 +21,7 @@ from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.errors import PictureError, SelectionError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
-from deconvviz.io.images import display, display_caption
+from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, Pixels, mosaic, picture_on, quiet
 from deconvviz.progress import Progress
 

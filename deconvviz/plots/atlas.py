@@ -19,7 +19,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.tape import weight_of
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
-from deconvviz.io.images import display, display_caption
+from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import (
     ACCENTS,
     NEUTRAL_INK,

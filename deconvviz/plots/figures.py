@@ -45,7 +45,7 @@ Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
 
-GREY = 128  # zero, as `images.display` shows it, and what lies beyond a picture's edge
+GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
 ACCENTS = ("#d0753c", "#3f92b0")
 _FRAME = (255, 255, 255)

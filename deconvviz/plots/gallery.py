@@ -20,8 +20,9 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
-from deconvviz.io.images import display_caption, limit_side, to_png
+from deconvviz.io.images import limit_side, to_png
 from deconvviz.plots.atlas import UnitSheet, draw_units
+from deconvviz.plots.display import display_caption
 from deconvviz.plots.figures import Pixels, mosaic
 from deconvviz.progress import Progress
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from deconvviz.deconv.projection import Projection
 from deconvviz.errors import PictureError
-from deconvviz.io.images import display, display_caption, limit_side, to_png
+from deconvviz.io.images import limit_side, to_png
+from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import Pixels, contact_sheet, crop, mosaic, stretched
 
 __all__ = ["captioned", "thumbnails", "titles"]

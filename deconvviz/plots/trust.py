@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from deconvviz.analysis.trust.checks import Likeness
 from deconvviz.analysis.trust.words import numbers, sentence
-from deconvviz.io.images import display, display_caption
+from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import ACCENTS, Pixels, stretched
 
 if TYPE_CHECKING:

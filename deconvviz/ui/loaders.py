@@ -14,8 +14,9 @@ from deconvviz.deconv import Deconvnet, Recording
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.images import Picture, display
+from deconvviz.io.images import Picture
 from deconvviz.io.zoo import load
+from deconvviz.plots.display import display
 from deconvviz.ui import explore
 from deconvviz.ui.explore import InputView, Kernels, Network, Reconstruction
 from deconvviz.ui.grid import Tile

@@ -28,8 +28,6 @@ from deconvviz.errors import PictureError
 from deconvviz.io.images import (
     MAX_BYTES,
     PHOTOGRAPHS,
-    display,
-    display_caption,
     limit_side,
     open_picture,
     photograph,
@@ -679,115 +677,6 @@ def test_limit_side_is_antialiased():
 
 
 # --- signed pixels to pictures ------------------------------------------------------------------
-
-
-def slow_display(pixels: np.ndarray, percentile: float) -> np.ndarray:
-    """`display` of one picture (C, h, w), value by value."""
-    if len(pixels) != 3:
-        pixels = np.stack([pixels.mean(axis=0)] * 3)
-    magnitudes = sorted((abs(x) for x in pixels.flat if x != 0), reverse=True)
-    shown = np.full((*pixels.shape[1:], 3), 128, dtype=np.uint8)
-    if magnitudes:
-        full = magnitudes[int(len(magnitudes) * (1 - percentile / 100))]
-        for c, y, x in np.ndindex(pixels.shape):
-            shown[y, x, c] = 128 + round(127 * max(-1, min(1, pixels[c, y, x] / full)))
-    return shown
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 5])
-@pytest.mark.parametrize("percentile", [50, 99.5, 100])
-def test_display_equals_the_slow_way(channels, percentile):
-    batch = torch.randn(4, channels, 11, 13, dtype=torch.float64)
-    batch[1] = 0
-    batch[2, :, 3:] = 0
-    shown = display(batch, percentile=percentile)
-    assert (shown.dtype, shown.shape) == (np.uint8, (4, 11, 13, 3))
-    for one, picture in zip(batch, shown, strict=True):
-        assert np.array_equal(picture, slow_display(one.numpy(), percentile))
-        assert np.array_equal(picture, display(one, percentile=percentile))
-
-
-def test_zero_is_grey_and_signs_are_symmetric():
-    batch = torch.randn(5, 3, 20, 20)
-    assert (display(torch.zeros(3, 9, 9)) == 128).all()
-    assert np.array_equal(display(batch).astype(int) - 128, 128 - display(-batch).astype(int))
-
-
-def test_display_does_not_depend_on_the_unit():
-    batch = torch.randn(5, 3, 20, 20)
-    assert np.array_equal(display(batch), display(batch * 2.0**40))
-    assert np.array_equal(display(batch), display(batch * 2.0**-40))
-
-
-def test_a_window_looks_the_same_in_its_whole_picture():
-    window = torch.randn(3, 14, 14)
-    whole = torch.zeros(3, 64, 64)
-    whole[:, 10:24, 30:44] = window
-    assert np.array_equal(display(whole)[10:24, 30:44], display(window))
-
-
-def test_a_shared_scale_keeps_pictures_comparable():
-    batch = torch.randn(1, 3, 16, 16).repeat(2, 1, 1, 1)
-    batch[1] /= 4
-    shown = display(batch, scale="shared", percentile=100).astype(int) - 128
-    assert np.abs(shown[0]).max() == 127
-    assert np.abs(shown[1]).max() == 32
-    assert np.array_equal(*(display(batch)))
-
-
-def test_a_given_scale_is_the_magnitude_at_full_contrast():
-    shown = display(
-        torch.tensor([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0]).reshape(1, 1, 7), scale=2.0
-    )
-    assert shown[0, :, 0].tolist() == [1, 1, 64, 128, 192, 255, 255]
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_display_takes_every_float_type_and_gradients(dtype):
-    batch = torch.randint(-8, 9, (2, 3, 9, 9)).to(dtype).requires_grad_()
-    assert np.array_equal(display(batch), display(batch.float()))
-
-
-def test_display_takes_more_pixels_than_torch_quantile():
-    pixels = torch.ones(3, 2400, 2400)
-    pixels[:, 0] = 100
-    assert display(pixels)[1, 0, 0] == 255
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_pixels_that_are_not_finite_are_refused(value):
-    pixels = torch.zeros(3, 9, 9)
-    pixels[1, 2, 3] = value
-    with pytest.raises(PictureError, match="NaN or infinity"):
-        display(pixels)
-
-
-@pytest.mark.parametrize("shape", [(9, 9), (0, 3, 9, 9), (3, 0, 9), (1, 1, 3, 9, 9)])
-def test_pixels_of_another_form_are_refused(shape):
-    with pytest.raises(PictureError, match="picture"):
-        display(torch.zeros(shape))
-
-
-@pytest.mark.parametrize("options", [{"scale": s} for s in (0.0, -1.0, float("inf"), float("nan"))])
-def test_scales_that_say_nothing_are_refused(options):
-    with pytest.raises(PictureError, match="positive number"):
-        display(torch.ones(3, 9, 9), **options)
-
-
-@pytest.mark.parametrize("percentile", [0, -1, 101, float("nan")])
-def test_percentiles_that_say_nothing_are_refused(percentile):
-    with pytest.raises(PictureError, match="percentile"):
-        display(torch.ones(3, 9, 9), percentile=percentile)
-
-
-def test_captions_say_how_signed_pixels_are_shown():
-    caption = display_caption()
-    assert "symmetric about grey" in caption
-    assert "percentile 99.5 of each picture's" in caption
-    assert "normalised input units" in caption
-    assert "percentile 90 of all pictures'" in display_caption(scale="shared", percentile=90)
-    assert "full contrast at 0.25." in display_caption(scale=0.25, denormalised=True)
-    assert ", denormalised," in display_caption(denormalised=True)
 
 
 def test_png_holds_the_pixels():

@@ -19,8 +19,9 @@ from deconvviz.errors import AtlasError, DataError, UnsupportedOperationError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
-from deconvviz.io.images import display, to_png
+from deconvviz.io.images import to_png
 from deconvviz.plots.atlas import draw_units, grid_of
+from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, Pixels, figure_png, mosaic, plot
 from deconvviz.progress import Progress
 

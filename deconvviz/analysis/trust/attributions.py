@@ -21,7 +21,7 @@ from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.controls import UnitActivation, maps_below
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import UnsupportedOperationError
-from deconvviz.io.images import display
+from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, stretched
 
 __all__ = ["Attribution", "Attributions", "compare"]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from deconvviz.plots.study import report
 from deconvviz.plots import study as figures
 from deconvviz.plots.figures import figure_png
+from deconvviz.plots.study import report
 from deconvviz.study.report import BUDGETS, CONTRASTS
 from tests.plots.study.drawn import arm, dots, words
 from tests.study.samples import record
