@@ -32,7 +32,7 @@ def looked(
     known = {
         "mean": everywhere,
         "active": everywhere / 2,
-        "fires": everywhere / 2,
+        "activation_frequency": everywhere / 2,
         "class_mean": everywhere[:, None].expand(-1, 4),
         "histogram": torch.zeros(CHANNELS, 66, dtype=torch.int64),
     } | statistics
