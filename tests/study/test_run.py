@@ -148,7 +148,7 @@ def test_a_record_of_another_plan_is_refused_by_what_differs(tmp_path, data, cha
 
 def test_a_budget_larger_than_the_data_is_refused_before_anything_runs(tmp_path, data, trained):
     plan = replace(PLAN, budgets={24: {}, 97: {}})
-    with pytest.raises(DataError, match=r"no 97 labels: .* has 96 training pictures"):
+    with pytest.raises(DataError, match="ask for 1 to 96"):
         run_study(plan, *data, tmp_path)
     assert trained == []
 

@@ -181,7 +181,7 @@ def stratified_split(labels: Tensor, test_size: float | int, seed: int) -> tuple
     total = len(labels)
     count = test_size if isinstance(test_size, int) else round(test_size * total)
     if not 0 < count < total:
-        raise DataError(f"test_size {test_size} leaves a part of {total} pictures empty")
+        raise DataError(f"test_size {test_size} of {total} pictures leaves a part empty")
     sizes = torch.bincount(labels)
     quota = sizes.double() * count / total
     taken = quota.long()

@@ -78,7 +78,7 @@ CHECKERBOARD = torch.tensor([[1.0, -1, 1], [-1, 1, -1], [1, -1, 1]])
             "2 of 20 units were not once above zero",
         ),
         (
-            looked(fires=with_(ONES, {5: 0.002, 2: 0.004})),
+            looked(activation_frequency=with_(ONES, {5: 0.002, 2: 0.004})),
             "Units that hardly ever fire",
             (5, 2),
             "2 of 20 units are above zero in fewer than 1%",

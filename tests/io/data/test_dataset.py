@@ -120,7 +120,7 @@ def test_held_out_pictures_depend_on_the_seed_alone():
 
 @pytest.mark.parametrize("share", [0, 0.0, 1.0, 60, -3])
 def test_both_parts_must_keep_pictures(share):
-    with pytest.raises(DataError, match="part of 60 pictures empty"):
+    with pytest.raises(DataError, match="of 60 pictures leaves a part empty"):
         train_test_split(draw_shapes(60, size=8), share)
 
 
