@@ -75,17 +75,7 @@ class Preprocess:
         return resized.crop((left, top, left + side, top + side))
 
     def tensor(self, picture: Image.Image, size: Size = "trained") -> Tensor:
-        """Preprocess a picture.
-
-        Args:
-            picture: Any size and mode.
-            size: Side of the crop in pixels, by default that of the training pictures; a picture
-                already of that size is not resized. None keeps the whole picture at its own size,
-                for the convolutional layers, which take any.
-
-        Returns:
-            (C, H, W) float32, normalised.
-        """
+        """(C, H, W) float32, resized, cropped and normalised; see `Bundle.preprocess`."""
         view = self.view(picture, size)
         pixels = to_tensor(view.convert("L") if self.channels == 1 else view)
         return self.normalised(pixels[None, : self.channels])[0].contiguous()

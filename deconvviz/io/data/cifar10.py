@@ -6,18 +6,11 @@ from deconvviz.io.data.published import PublishedDataset
 
 __all__ = ["CIFAR10", "CLASSES"]
 
+# fmt: off
 CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )
+# fmt: on
 """Classes in the order of the labels, which is alphabetical."""
 
 CIFAR10 = PublishedDataset(

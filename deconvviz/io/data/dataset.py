@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -77,13 +78,9 @@ class Dataset:
     def subset(self, indices: Tensor | Sequence[int]) -> "Dataset":
         """The pictures at `indices`, in that order; a mapped data set stays on disk."""
         chosen = torch.as_tensor(indices, dtype=torch.int64, device=self.images.device)
-        labels = self.labels[chosen]
-        if not self.mapped:
-            return replace(self, images=self.images[chosen], labels=labels, source="")
-        images = scratch_tensor((len(chosen), *self.images.shape[1:]))
-        for target, rows in zip(_blocks(images), _blocks_of_rows(chosen, images), strict=True):
-            target.copy_(self.images[rows])
-        return replace(self, images=images, labels=labels, source="")
+        blocks = (self.images[rows] for rows in torch.split(chosen, _rows_per_block(self.images)))
+        images = _assemble(blocks, self.images, len(chosen), self.mapped)
+        return replace(self, images=images, labels=self.labels[chosen], source="")
 
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and (population) standard deviation of each channel, of pixels in [0, 1].
@@ -110,8 +107,15 @@ def _blocks(images: Tensor) -> Iterator[Tensor]:
     return iter(torch.split(images, _rows_per_block(images)))
 
 
-def _blocks_of_rows(rows: Tensor, images: Tensor) -> Iterator[Tensor]:
-    return iter(torch.split(rows, _rows_per_block(images)))
+def _assemble(blocks: Iterable[Tensor], like: Tensor, count: int, mapped: bool) -> Tensor:
+    """Blocks of pictures as one tensor of `count`, in memory or mapped from disk."""
+    shape = (count, *like.shape[1:])
+    images = scratch_tensor(shape) if mapped else like.new_empty(shape)
+    start = 0
+    for block in blocks:
+        images[start : start + len(block)] = block
+        start += len(block)
+    return images
 
 
 def concat(first: Dataset, second: Dataset) -> Dataset:
@@ -126,16 +130,10 @@ def concat(first: Dataset, second: Dataset) -> Dataset:
             f"{tuple(first.images.shape[1:])} and {tuple(second.images.shape[1:])}, "
             f"{len(first.classes)} and {len(second.classes)} classes; both must be equal"
         )
-    labels = torch.cat([first.labels, second.labels])
-    if not (first.mapped or second.mapped):
-        images = torch.cat([first.images, second.images])
-        return replace(first, images=images, labels=labels, source="")
-    images = scratch_tensor((len(labels), *first.images.shape[1:]))
-    targets = torch.split(images, [len(first), len(second)])
-    for part, target in zip((first, second), targets, strict=True):
-        for block, place in zip(_blocks(part.images), _blocks(target), strict=True):
-            place.copy_(block)
-    return replace(first, images=images, labels=labels, mapped=True, source="")
+    labels, mapped = torch.cat([first.labels, second.labels]), first.mapped or second.mapped
+    blocks = chain(_blocks(first.images), _blocks(second.images))
+    images = _assemble(blocks, first.images, len(labels), mapped)
+    return replace(first, images=images, labels=labels, mapped=mapped, source="")
 
 
 def train_test_split(

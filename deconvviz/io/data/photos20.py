@@ -11,28 +11,14 @@ from deconvviz.io.data.published import PublishedDataset
 
 __all__ = ["CLASSES", "PHOTOS20", "copies", "load_photos20"]
 
+# fmt: off
 CLASSES = (
-    "australian_terrier",
-    "beagle",
-    "border_terrier",
-    "cassette_player",
-    "chain_saw",
-    "church",
-    "dingo",
-    "english_foxhound",
-    "english_springer",
-    "french_horn",
-    "garbage_truck",
-    "gas_pump",
-    "golden_retriever",
-    "golf_ball",
-    "old_english_sheepdog",
-    "parachute",
-    "rhodesian_ridgeback",
-    "samoyed",
-    "shih_tzu",
-    "tench",
+    "australian_terrier", "beagle", "border_terrier", "cassette_player", "chain_saw", "church",
+    "dingo", "english_foxhound", "english_springer", "french_horn", "garbage_truck", "gas_pump",
+    "golden_retriever", "golf_ball", "old_english_sheepdog", "parachute", "rhodesian_ridgeback",
+    "samoyed", "shih_tzu", "tench",
 )
+# fmt: on
 """Classes in the order of the labels, which is alphabetical."""
 
 PHOTOS20 = PublishedDataset(

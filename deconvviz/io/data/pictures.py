@@ -14,7 +14,6 @@ from deconvviz.io.images import open_picture
 __all__ = ["check_channels", "decode", "grey", "to_channels"]
 
 _MODES = {1: "L", 3: "RGB"}
-_BLOCK = 1024
 
 
 def check_channels(channels: int) -> None:
@@ -58,9 +57,8 @@ def to_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def grey(images: Tensor) -> Tensor:
-    """(N, 3, H, W) uint8 RGB -> (N, 1, H, W) luma, with the integer arithmetic of Pillow."""
-    luma = torch.empty_like(images[:, :1])
-    for target, block in zip(torch.split(luma, _BLOCK), torch.split(images, _BLOCK), strict=True):
-        red, green, blue = torch.split(block.to(torch.int32), 1, dim=1)
-        target.copy_((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16)
-    return luma
+    """(N, 3, H, W) uint8 RGB -> (N, 1, H, W) luma, as Pillow computes it."""
+    count, _, height, width = images.shape
+    tall = images.permute(0, 2, 3, 1).reshape(count * height, width, 3)
+    luma = np.array(Image.fromarray(tall.cpu().numpy()).convert("L"))
+    return torch.from_numpy(luma).view(count, 1, height, width).to(images.device)

@@ -3,7 +3,7 @@
 import os
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -68,14 +68,15 @@ class PublishedDataset:
                 f"{self.title}'s pictures are {side} pixels wide, not {options.size}; "
                 "leave the size out, or load class folders of another size as `folder`"
             )
-        for place in self._places(options):
+        roots = _roots(options)
+        for place in (place for root in roots for place in (root, root / self.name)):
             if (root := self._torchvision_root(place)) is not None:
                 return self._load_original(root, options)
             if self.class_folders and self._has_own_folders(place / "train"):
                 return self._load_class_folders(place, options)
         if options.download and self.torchvision:
             return self._load_original(options.data_dir or cache_folder() / self.name, options)
-        looked = ", ".join(str(root) for root in _roots(options))
+        looked = ", ".join(map(str, roots))
         stored = [str(self.folder)] * bool(self.folder)
         stored += ["train/CLASS/*.png"] * self.class_folders
         raise DataError(
@@ -84,21 +85,13 @@ class PublishedDataset:
             + f"name a folder with {' or '.join(stored)} in --data-dir or DECONVVIZ_DATA"
         )
 
-    def _places(self, options: LoadOptions) -> Iterator[Path]:
-        for root in _roots(options):
-            yield root
-            yield root / self.name
-
     def _torchvision_root(self, place: Path) -> Path | None:
         """The `root` for torchvision, where `place` is it or a folder between it and the files."""
         if self.folder is None:
             return None
-        parts = self.folder.parts
-        for depth in range(len(parts) + 1):
-            if depth and place.parts[-depth:] != parts[:depth]:
-                continue
-            root = place.parents[depth - 1] if depth else place
-            if (root / self.folder).is_dir():
+        for root in (place, *place.parents[: len(self.folder.parts)]):
+            files = root / self.folder
+            if files.is_dir() and files.is_relative_to(place):
                 return root
         return None
 
