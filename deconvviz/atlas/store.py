@@ -16,7 +16,7 @@ from torch import Tensor
 from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import AtlasError, SelectionError
-from deconvviz.io.bundle import Bundle
+from deconvviz.io.bundle import Bundle, tensors_digest
 from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
 from deconvviz.io.legacy import current_atlas
@@ -24,7 +24,7 @@ from deconvviz.schema import Count, Positive, parse, read, validated
 
 __all__ = ["FILE", "Atlas", "BuildState", "Header", "TopActivation", "Units", "load_atlas"]
 
-_SCHEMA = 2
+_SCHEMA: Literal[2] = 2
 _KEY = "deconvviz_atlas"
 _CLASS_SIZES = "class_sizes"
 FILE = "atlas.safetensors"
@@ -241,6 +241,8 @@ class _Metadata:
     """Number of pictures so far."""
     header: Header
     """What it is built from."""
+    digest: str = ""
+    """SHA-256 of the tensors; schema 1 has none."""
 
 
 @dataclass
@@ -294,6 +296,10 @@ class BuildState:
                 "update deconvviz, or build the atlas again"
             )
         metadata = read(_Metadata, stored, path, AtlasError)
+        if metadata.digest not in ("", _digest(tensors)):
+            raise AtlasError(
+                f"{path} is damaged: its checksum differs; delete it and build it again"
+            )
         try:
             return cls._from_tensors(metadata.header, metadata.seen, tensors)
         except (KeyError, ValueError) as error:
@@ -330,12 +336,10 @@ class BuildState:
             for layer, accumulator in self.accumulators.items()
             for name, tensor in accumulator.tensors().items()
         }
-        metadata = {"schema": _SCHEMA, "seen": self.seen, "header": asdict(self.header)}
-        content = save(
-            {**tensors, _CLASS_SIZES: self.class_sizes},
-            metadata={_KEY: json.dumps(metadata)},  # unsorted: layers stay in their order
-        )
-        write_atomically(path, content)
+        tensors[_CLASS_SIZES] = self.class_sizes
+        metadata = _Metadata(_SCHEMA, self.seen, self.header, _digest(tensors))
+        text = json.dumps(asdict(metadata))  # unsorted: layers stay in their order
+        write_atomically(path, save(tensors, metadata={_KEY: text}))
 
     def merge(self, other: "BuildState") -> None:
         """Add a part built from the pictures that follow."""
@@ -371,6 +375,10 @@ class BuildState:
             class_mean=(found.class_total / self.class_sizes[:, None]).T.contiguous(),
             histogram=found.histogram,
         )
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    return tensors_digest(dict(sorted(tensors.items())))
 
 
 def load_atlas(path: str | Path) -> Atlas:

@@ -15,7 +15,7 @@ from deconvviz.io.card import card
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
 from deconvviz.io.preprocess import Box, Preprocess, Size
 
-__all__ = ["Bundle", "weights_digest"]
+__all__ = ["Bundle", "tensors_digest", "weights_digest"]
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,16 @@ class Bundle:
 
 def weights_digest(model: nn.Module) -> str:
     """SHA-256 of all weights and buffers with their names, for caches."""
+    return tensors_digest(model.state_dict())
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors with their names, in the order given."""
     digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
+    for name, tensor in tensors.items():
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(f"{name}:{tuple(tensor.shape)}:{tensor.dtype};".encode())
-        digest.update(flat.view(torch.uint8).numpy())
+        digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

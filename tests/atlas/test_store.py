@@ -90,15 +90,20 @@ def content(folder):
 
 
 def changed(metadata, **changes):
-    fields = json.loads(metadata["deconvviz_atlas"])
+    fields = json.loads(metadata["deconvviz_atlas"]) | {"digest": ""}
     header = {n: changes.pop(n) for n in list(changes) if n in fields["header"]}
     return {"deconvviz_atlas": json.dumps(fields | changes | {"header": fields["header"] | header})}
 
 
 def damaged(kind, folder, path):
     tensors, metadata = content(folder)
+    metadata = changed(metadata)
     if kind == "truncated":
         path.write_bytes((folder / FILE).read_bytes()[:-100])
+    elif kind == "bit":
+        data = bytearray((folder / FILE).read_bytes())
+        data[-5] ^= 1
+        path.write_bytes(data)
     elif kind == "text":
         path.write_text("<html>")
     elif kind == "foreign":
@@ -135,6 +140,7 @@ def damaged(kind, folder, path):
     ("kind", "says"),
     [
         ("truncated", "damaged"),
+        ("bit", "checksum"),
         ("text", "damaged"),
         ("foreign", "deconvviz_atlas"),
         ("schema", "has schema 7, this version reads 1 and 2"),

@@ -19,6 +19,11 @@ from deconvviz.io.bundle import Bundle, weights_digest
 
 __all__ = ["load_function", "load_weights"]
 
+# Raised by the readers of damaged or unusual files.
+_UNREADABLE = (
+    *(SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError),
+    *(LookupError, OSError, TypeError, AttributeError),
+)
 _NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
 
 
@@ -115,7 +120,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on unusual pickles
             stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(
             f"{path} has no weights that can be read without running code; save the "
             "network's state_dict() alone"

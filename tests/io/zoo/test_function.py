@@ -105,8 +105,16 @@ def test_code_in_a_file_is_never_run(folder, capsys):
     with pytest.raises(CheckpointError, match="without running code"):
         load("my_nets:small", checkpoint=folder / "w.pt")
     assert "code has run" not in capsys.readouterr().out
-    for file in ("w.pt", "w.safetensors"):
-        (folder / file).write_bytes(b"damaged")
+    torch.save(small().state_dict(), folder / "whole.pt")
+    cut = (folder / "whole.pt").read_bytes()[:-30]
+    for file, damaged in (
+        ("w.pt", b"damaged"),
+        ("w.safetensors", b"damaged"),
+        ("w.pt", b"a text file, with some words"),
+        ("w.pt", b"\x80\x02r\xff\xff\xff\x7f."),
+        ("w.pt", cut),
+    ):
+        (folder / file).write_bytes(damaged)
         with pytest.raises(CheckpointError, match="no weights that can be read"):
             load("my_nets:small", checkpoint=folder / file)
     with pytest.raises(CheckpointError, match="no checkpoint at"):
