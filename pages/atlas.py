@@ -30,7 +30,7 @@ def nines(sheet: UnitSheet, count: int, rule: Rule) -> None:
 def activations(sheet: UnitSheet, survey: ui.AtlasView) -> None:
     """How strong each of the nine is, and of which picture."""
     dataset = survey.dataset
-    values = ", ".join(f"{moment.value:.3g}" for moment in sheet.top_activations)
+    values = ", ".join(f"{moment.value:.3g}" for moment in sheet.top)
     st.markdown(f"Its activations there, row by row: {values}.")
     with st.expander("Where they are"):
         rows = [
@@ -41,7 +41,7 @@ def activations(sheet: UnitSheet, survey: ui.AtlasView) -> None:
                 "row": moment.y,
                 "column": moment.x,
             }
-            for moment in sheet.top_activations
+            for moment in sheet.top
         ]
         st.dataframe(rows, hide_index=True)
 

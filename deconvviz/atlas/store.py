@@ -196,7 +196,7 @@ class Atlas:
             f"strongest of {head.pictures} pictures, {head.data})"
         )
 
-    def top_activations(self, layer: str, unit: int) -> list[TopActivation]:
+    def top(self, layer: str, unit: int) -> list[TopActivation]:
         """The strongest activations of one unit, descending; none for a dead unit.
 
         Raises:

@@ -107,7 +107,7 @@ def show(
     sheets = list(draw_units(found, bundle, dataset, layer, unit, rule=name))
     write_atomically(out, figure_png(unit_figure(sheets, found, name)))
     for sheet in sheets:
-        peak = f"peak {sheet.top_activations[0].value:.4g}" if len(sheet) else "dead"
+        peak = f"peak {sheet.top[0].value:.4g}" if len(sheet) else "dead"
         typer.echo(f"{layer}, unit {sheet.unit}: {peak}")
     typer.echo(out)
 

@@ -11,10 +11,12 @@ from torch import Tensor
 from deconvviz.io.data import normalise
 from deconvviz.io.images import to_tensor
 
-__all__ = ["Box", "Preprocess", "Size"]
+__all__ = ["Box", "Pixels", "Preprocess", "Size"]
 
 Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels, the last two exclusive."""
+"""Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
+
+Pixels = NDArray[np.uint8]
 
 Size = int | Literal["trained"] | None
 
@@ -84,7 +86,7 @@ class Preprocess:
         """Normalise pictures (B, C, H, W), uint8 or in [0, 1]; see `normalise`."""
         return normalise(images, self.mean, self.std)
 
-    def pixels(self, images: Tensor) -> NDArray[np.uint8]:
+    def pixels(self, images: Tensor) -> Pixels:
         """The inverse of `normalised`, as uint8 pixels (B, H, W, 3).
 
         Any number of channels but three is shown as its mean, in grey.
@@ -93,9 +95,7 @@ class Preprocess:
         shades = (images.detach() * std + mean).float().cpu()
         if shades.shape[1] != 3:
             shades = shades.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-        shown: NDArray[np.uint8] = (
-            shades.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-        )
+        shown: Pixels = shades.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
         return np.ascontiguousarray(shown)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from deconvviz.atlas.accumulator import EDGES
@@ -19,12 +18,11 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.tape import weight_of
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
-from deconvviz.io.preprocess import Box
+from deconvviz.io.preprocess import Box, Pixels
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import (
     ACCENTS,
     NEUTRAL_INK,
-    Pixels,
     contact_sheet,
     crop,
     mosaic,
@@ -46,7 +44,7 @@ class UnitSheet:
     Attributes:
         layer: Layer of the unit.
         unit: Number of the unit.
-        top_activations: The n strongest activations, descending; none for a dead unit.
+        top: The n strongest activations, descending; none for a dead unit.
         patches: uint8 (n, h, w, 3), the pictures in the unit's windows, grey beyond their edges.
         projections: (n, C, h, w) signed, in normalised input units, on the CPU.
         boxes: The n windows, in pixels of their pictures.
@@ -54,13 +52,13 @@ class UnitSheet:
 
     layer: str
     unit: int
-    top_activations: tuple[TopActivation, ...]
+    top: tuple[TopActivation, ...]
     patches: Pixels
     projections: Tensor
     boxes: tuple[Box, ...]
 
     def __len__(self) -> int:
-        return len(self.top_activations)
+        return len(self.top)
 
     @property
     def shown(self) -> Pixels:
@@ -106,7 +104,7 @@ def draw_units(
     """
     atlas.check(bundle, dataset)
     chosen = range(len(atlas[layer])) if units is None else units
-    top = [(unit, tuple(atlas.top_activations(layer, unit)[:k])) for unit in chosen]
+    top = [(unit, tuple(atlas.top(layer, unit)[:k])) for unit in chosen]
     net = net or Deconvnet(bundle.model, bundle.input_size)
     if layer not in net.layers:
         raise unknown_layer(layer, net.layers, f"`{bundle.name}`")
@@ -190,7 +188,7 @@ def _colours(picture: Tensor) -> Pixels:
     """A picture (C, H, W) as uint8 (H, W, 3); any number of channels but three is its mean."""
     if len(picture) != 3:
         picture = picture.float().mean(0, keepdim=True).round().byte().expand(3, -1, -1)
-    pixels: NDArray[np.uint8] = picture.permute(1, 2, 0).cpu().numpy()
+    pixels: Pixels = picture.permute(1, 2, 0).cpu().numpy()
     return pixels
 
 
@@ -223,7 +221,7 @@ def unit_figure(
     alive = [sheet for sheet in sheets if len(sheet)]
     cells = [[grid_of(sheet.patches, count), grid_of(sheet.shown, count)] for sheet in alive]
     titles = [
-        f"unit {sheet.unit}: " + ", ".join(f"{one.value:.3g}" for one in sheet.top_activations)
+        f"unit {sheet.unit}: " + ", ".join(f"{one.value:.3g}" for one in sheet.top)
         for sheet in alive
     ]
     inches = _INCHES * (2 if len(alive) == 1 else 1)

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from deconvviz.io.preprocess import Box
+from deconvviz.io.preprocess import Box, Pixels
 
 __all__ = [
     "ACCENTS",
@@ -43,7 +43,6 @@ __all__ = [
     "stretched",
 ]
 
-Pixels = NDArray[np.uint8]
 
 GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black

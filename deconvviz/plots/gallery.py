@@ -21,9 +21,10 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
 from deconvviz.io.images import limit_side, to_png
+from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitSheet, draw_units
 from deconvviz.plots.display import display_caption
-from deconvviz.plots.figures import Pixels, mosaic
+from deconvviz.plots.figures import mosaic
 from deconvviz.progress import Progress
 
 __all__ = ["INDEX", "render"]
@@ -183,7 +184,7 @@ def _unit_data(atlas: Atlas, layer: str, dataset: Dataset) -> Iterator[dict[str,
         data: dict[str, Any] = {
             "top": [
                 (_rounded(a.value), a.picture, int(dataset.labels[a.picture]), a.y, a.x)
-                for a in atlas.top_activations(layer, unit)
+                for a in atlas.top(layer, unit)
             ]
         }
         for name, column in (

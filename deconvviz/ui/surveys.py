@@ -96,7 +96,7 @@ def _tile(sheet: UnitSheet) -> Tile:
         return Tile.of(name, (nothing, nothing), "dead", f"Unit {name} is dead")
     pair = (_small(sheet.patches[0]), _small(sheet.shown[0]))
     alt = f"Unit {name}: what excites it most, and the projection"
-    return Tile.of(name, pair, f"{sheet.top_activations[0].value:.3g}", alt)
+    return Tile.of(name, pair, f"{sheet.top[0].value:.3g}", alt)
 
 
 def _small(pixels: Pixels) -> Pixels:

@@ -50,7 +50,7 @@ def test_the_strongest_are_those_of_every_picture_alone(bundle, shapes, layer):
         peaks = maps[:, unit].flatten(1).max(1)
         order = sorted(range(len(shapes)), key=lambda i: (-float(peaks.values[i]), i))
         expected = [i for i in order if peaks.values[i] > 0][:5]
-        found = atlas.top_activations(layer, unit)
+        found = atlas.top(layer, unit)
         assert [one.picture for one in found] == expected
         for one in found:
             place = int(peaks.indices[one.picture])
@@ -88,7 +88,7 @@ def test_of_equal_activations_the_earlier_picture_and_the_first_position_win():
     images[70:75, 0, 2, 5] = 201
     dataset = Dataset(images, torch.zeros(100).long(), ("one",), "repeated")
     atlas = build_atlas(Bundle.of(model, (1, 8, 8)), dataset, k=9)
-    top = atlas.top_activations("1", 0)
+    top = atlas.top("1", 0)
     assert [one.picture for one in top] == [70, 71, 72, 73, 74, 0, 1, 2, 3]
     assert {(one.y, one.x) for one in top} == {(2, 5)}
 
@@ -176,6 +176,7 @@ def test_the_file_does_not_depend_on_how_many_share_the_work(bundle, shapes, tmp
     assert (tmp_path / "all" / FILE).read_bytes() == (tmp_path / "one" / FILE).read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_of_torchrun_write_the_same_file(tmp_path, monkeypatch):
     layer = dv.Deconvnet(dv.load("demo").model).default_layers[0]
     words = ["atlas", "build", "--data", "shapes", "--split", "test", "--layer", layer]

@@ -80,7 +80,7 @@ def test_units_that_it_does_not_have_are_refused(folder):
         atlas["conv9"]
     for unit in (-1, 12):
         with pytest.raises(SelectionError, match=f"no unit {unit} in `4`; it has 12"):
-            atlas.top_activations("4", unit)
+            atlas.top("4", unit)
 
 
 def content(folder):

@@ -33,7 +33,7 @@ def test_it_is_never_empty(open_page, atlas):
     assert f"The 9 projections {told}" in texts
     assert all(texts)
     words = all_words(app)
-    assert ", ".join(f"{m.value:.3g}" for m in atlas.top_activations(layer, strongest)) in words
+    assert ", ".join(f"{m.value:.3g}" for m in atlas.top(layer, strongest)) in words
     assert f"{units.activation_frequency[strongest]:.1%}" in words
     assert "symmetric about grey" in words
     assert f"{atlas.header.pictures} pictures: photographs" in words

@@ -63,7 +63,7 @@ def test_every_unit_has_its_activations_and_statistics(atlas, shapes, data):
                     m.y,
                     m.x,
                 ]
-                for m in atlas.top_activations(layer["name"], number)
+                for m in atlas.top(layer["name"], number)
             ]
             assert unit["top"] == expected
             for name in ("mean", "active", "activation_frequency", "selectivity"):

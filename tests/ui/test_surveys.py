@@ -58,7 +58,7 @@ def test_tiles_show_the_strongest_patch_beside_its_projection(small, survey):
     (sheet,) = draw_units(survey.atlas, small.bundle, survey.dataset, "1", [4], net=small.net)
     expected = Tile.of("4", (sheet.patches[0], sheet.shown[0]), "", "")
     assert tiles[0].pictures == expected.pictures
-    assert tiles[0].caption == f"{survey.atlas.top_activations('1', 4)[0].value:.3g}"
+    assert tiles[0].caption == f"{survey.atlas.top('1', 4)[0].value:.3g}"
 
 
 def test_a_second_look_is_the_first_one(small, survey):
