@@ -3,6 +3,7 @@
 import importlib
 import pickle
 import sys
+import textwrap
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,18 +31,7 @@ _NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts 
 def load_function(
     name: str, checkpoint: str | Path | None, input_size: tuple[int, int, int] | None
 ) -> Bundle:
-    """Import a function, call it, and make its result a bundle.
-
-    Args:
-        name: "package.module:function"; it takes no arguments and returns a module or a `Bundle`.
-        checkpoint: Weights to load.
-        input_size: Channels, height and width of the pictures, if the function returns a module.
-
-    Raises:
-        UnknownModelError: There is no such module or function.
-        SettingError: The function fails, or returns something else.
-        CheckpointError: The weights are missing, damaged, unsafe or of another network.
-    """
+    """Import a function, call it, and make its result a bundle; see `load`."""
     made = _call(name)
     if isinstance(made, Bundle):
         if input_size is not None:
@@ -85,32 +75,25 @@ def _call(name: str) -> Any:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a file of weights into a model.
+    """Load a file of weights into a model, in place.
 
-    Args:
-        model: Model to change in place; it must have exactly these weights.
-        path: safetensors, or a `state_dict` that `torch.save` wrote, alone or under "state_dict",
-            "model_state_dict" or "model". Code in it is never run.
+    It is safetensors, or a `state_dict` that `torch.save` wrote, alone or under "state_dict",
+    "model_state_dict" or "model". Code in it is never run.
 
     Raises:
         CheckpointError: The file is missing, damaged, unsafe, or of another network.
     """
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}")
-    weights, wanted = _read(path), model.state_dict()
-    for what, names in (("has no", wanted.keys() - weights), ("has also", weights.keys() - wanted)):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise CheckpointError(f"{path} is of another network: it {what} `{min(names)}`{more}")
+    weights = _read(path)
     for name, tensor in weights.items():
-        if tensor.shape != wanted[name].shape:
-            raise CheckpointError(
-                f"{path}: `{name}` is {list(tensor.shape)}, the network needs "
-                f"{list(wanted[name].shape)}"
-            )
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path}: `{name}` holds values that are not finite")
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:  # missing and unexpected keys, and other shapes
+        reason = textwrap.shorten(str(error), 300, placeholder=" …")
+        raise CheckpointError(f"{path} is of another network: {reason}") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -128,7 +111,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     for key in _NESTED:
         if isinstance(stored, Mapping) and isinstance(stored.get(key), Mapping):
             stored = stored[key]
-    if not isinstance(stored, Mapping) or not all(isinstance(t, Tensor) for t in stored.values()):
+    if not isinstance(stored, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in stored.items()
+    ):
         raise CheckpointError(
             f"{path} has no weights by name; save the network's state_dict() alone"
         )

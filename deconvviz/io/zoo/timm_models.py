@@ -20,17 +20,12 @@ __all__ = ["load_timm"]
 
 
 def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
-    """Load one of timm's networks, with its weights and preprocessing.
+    """Load one of timm's networks, with its weights and preprocessing; see `load`.
 
     Args:
         name: As for `timm.create_model`; `NAME.TAG` names weights too.
         weights: "default", another tag, or None for random weights.
         download: Whether to download weights that no cache has.
-
-    Raises:
-        SettingError: timm is not installed.
-        UnknownModelError: timm has no such network, or no such weights of it.
-        CheckpointError: The weights are missing, or could not be downloaded.
     """
     timm = _import_timm()
     full = name if weights in (None, "default") else f"{name.partition('.')[0]}.{weights}"

@@ -29,18 +29,9 @@ _NOT_PICTURES = ("video", "optical_flow", "quantization")
 
 
 def load_torchvision(name: str, weights: str | None, *, download: bool) -> Bundle:
-    """Load one of torchvision's networks, with its weights and preprocessing.
+    """Load one of torchvision's networks, with its weights and preprocessing; see `load`.
 
     A detector is its backbone, which is all of it that is convolutional.
-
-    Args:
-        name: As for torchvision's `get_model`.
-        weights: "default", the name of other weights of this network, or None for random ones.
-        download: Whether to download weights that torchvision's cache does not have.
-
-    Raises:
-        UnknownModelError: torchvision has no such network, or no such weights of it.
-        CheckpointError: The weights are missing, damaged, or could not be downloaded.
     """
     builder = _builder(name)
     entry = None if weights is None else _weights(name, weights)

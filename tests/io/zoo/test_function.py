@@ -86,12 +86,13 @@ def changed(**tensors):
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        ({"0.weight": torch.zeros(4, 3, 3, 3)}, "has no `0.bias`"),
-        (changed(**{"9_weight": torch.zeros(1)}), "has also `9.weight`"),
-        (changed(**{"0_bias": torch.zeros(5)}), r"`0.bias` is \[5\], the network needs \[4\]"),
+        ({"0.weight": torch.zeros(4, 3, 3, 3)}, 'Missing.*"0.bias"'),
+        (changed(**{"9_weight": torch.zeros(1)}), 'Unexpected.*"9.weight"'),
+        (changed(**{"0_bias": torch.zeros(5)}), "size mismatch for 0.bias"),
         (changed(**{"0_bias": torch.full((4,), torch.nan)}), "not finite"),
         ([1, 2, 3], "no weights by name"),
         ({"epoch": 3}, "no weights by name"),
+        ({3: torch.zeros(1)}, "no weights by name"),
     ],
 )
 def test_weights_of_another_network_are_refused(folder, stored, message):
