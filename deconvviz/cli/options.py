@@ -60,7 +60,7 @@ def _parameter(key: str, option: Option) -> inspect.Parameter:
         flag = f"{flag}/--no-{option.name.replace('_', '-')}"
     value = option.default
     shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-    if shown not in ("", False, None):
+    if shown not in ("", False):
         help_text += f" Default: {shown}."
     default = typer.Option(None, flag, help=help_text, show_default=False)
     return inspect.Parameter(
