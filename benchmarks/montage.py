@@ -69,7 +69,7 @@ def sheet(bundle: Bundle, net: Deconvnet, rule: Rule) -> bytes:
         ):
             cells.append([_sized(crop(shown, box)), _sized(display(pixels))])
             titles.append(f"{layer}, unit {unit}")
-    told = ", ".join(bundle.facts).replace("**", "")
+    told = ", ".join(bundle.summary).replace("**", "")
     caption = f"{bundle.name}, {told}, rule {rule}. {display_caption()}"
     return figure_png(contact_sheet(cells, titles, caption, columns=3, ink="#333333"), dpi=100)
 

@@ -12,9 +12,10 @@ import numpy as np
 from deconvviz.deconv import Deconvnet, Recording
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.images import PHOTOGRAPHS, limit_side, photograph
+from deconvviz.io.preprocess import Box
 from deconvviz.io.zoo import load
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import Box, GalleryRow, Pixels, crop, figure_png, framed, gallery
+from deconvviz.plots.figures import GalleryRow, Pixels, crop, figure_png, framed, gallery
 
 SIDE = 320  # pixels, the longest side at which photographs go through the layers
 PICTURES = ("cat", "rocket", "coffee")

@@ -1,7 +1,20 @@
-"""Everything that deconvviz refuses, as one small tree of exceptions.
+"""The exceptions of deconvviz.
 
-Each message says what was asked, what there is, and what to do, in one sentence that a person can
-be shown as it stands. Code that calls deconvviz catches `DeconvvizError`.
+    DeconvvizError
+    ├── PictureError                a file is not a readable picture, or a batch has a wrong shape
+    ├── DataError                   a data set is missing, incomplete or malformed
+    ├── AtlasError                  an atlas is missing, damaged, unfinished or of something else
+    ├── CheckpointError             weights are missing, damaged, unsafe or of another network
+    ├── UnknownModelError           there is no model of this name
+    ├── TraceError                  a model cannot be traced
+    ├── UnsupportedOperationError   an operation has no adjoint under this rule
+    ├── UnknownLayerError           the model, recording or atlas has no layer of this name
+    ├── SelectionError              there is no such unit, image or position
+    ├── SettingError                an option has an invalid value
+    ├── DivergedError               the loss of a training run is NaN or infinite
+    └── StudyError                  a study or one of its records is missing, damaged or different
+
+A message is one sentence for people: what was asked, what there is, and what to do.
 """
 
 __all__ = [
@@ -22,15 +35,15 @@ __all__ = [
 
 
 class DeconvvizError(Exception):
-    """The base of every refusal."""
+    """Base of all exceptions of deconvviz."""
 
 
 class PictureError(DeconvvizError):
-    """A file is no picture that can be read safely, or a batch of images has the wrong form."""
+    """A file is not a picture that can be read safely, or a batch of images has a wrong shape."""
 
 
 class DataError(DeconvvizError):
-    """A data set is missing, incomplete or not of the stated form."""
+    """A data set is missing, incomplete or malformed."""
 
 
 class AtlasError(DeconvvizError):
@@ -42,31 +55,31 @@ class CheckpointError(DeconvvizError):
 
 
 class UnknownModelError(DeconvvizError):
-    """No model has this name."""
+    """There is no model of this name."""
 
 
 class TraceError(DeconvvizError):
-    """A model cannot be turned into a tape of operations."""
+    """A model cannot be traced into a tape of operations."""
 
 
 class UnsupportedOperationError(DeconvvizError):
-    """An operation has no adjoint under the rule that was asked for."""
+    """An operation has no adjoint under this rule."""
 
 
 class UnknownLayerError(DeconvvizError):
-    """The model, or the recording, has no layer of this name."""
+    """The model, recording or atlas has no layer of this name."""
 
 
 class SelectionError(DeconvvizError):
-    """A selection names units, images or positions that the recording does not have."""
+    """A selection has units, images or positions that the recording does not have."""
 
 
 class SettingError(DeconvvizError):
-    """An option, of a command or a recipe, has a value that cannot be."""
+    """An option of a command or a recipe has an invalid value."""
 
 
 class DivergedError(DeconvvizError):
-    """A training run's loss is no longer a number; what was good before is kept."""
+    """The loss of a training run is NaN or infinite; the last good state is kept."""
 
 
 class StudyError(DeconvvizError):

@@ -30,7 +30,7 @@ def nines(sheet: UnitSheet, count: int, rule: Rule) -> None:
 def activations(sheet: UnitSheet, survey: ui.AtlasView) -> None:
     """How strong each of the nine is, and of which picture."""
     dataset = survey.dataset
-    values = ", ".join(f"{moment.value:.3g}" for moment in sheet.moments)
+    values = ", ".join(f"{moment.value:.3g}" for moment in sheet.top)
     st.markdown(f"Its activations there, row by row: {values}.")
     with st.expander("Where they are"):
         rows = [
@@ -41,7 +41,7 @@ def activations(sheet: UnitSheet, survey: ui.AtlasView) -> None:
                 "row": moment.y,
                 "column": moment.x,
             }
-            for moment in sheet.moments
+            for moment in sheet.top
         ]
         st.dataframe(rows, hide_index=True)
 
@@ -49,12 +49,12 @@ def activations(sheet: UnitSheet, survey: ui.AtlasView) -> None:
 def statistics(units: Units, unit: int, survey: ui.AtlasView) -> None:
     """How a unit behaves over all pictures, where the atlas has counted that."""
     head = survey.atlas.header
-    if units.mean is None or units.fires is None or units.active is None:
+    if units.mean is None or units.activation_frequency is None or units.active is None:
         return
     st.markdown(
         f"Over all {head.pictures} pictures its mean is **{units.mean[unit]:.3g}**; it fires in "
-        f"**{units.fires[unit]:.1%}** of them, and is above zero at **{units.active[unit]:.1%}** "
-        "of all positions."
+        f"**{units.activation_frequency[unit]:.1%}** of them, and is above zero at "
+        f"**{units.active[unit]:.1%}** of all positions."
     )
     if units.histogram is not None:
         counts = units.histogram[unit].tolist()

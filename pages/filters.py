@@ -40,7 +40,7 @@ def activity(survey: ui.AtlasView, unit: int, layer: str) -> None:
     units, pictures = survey.atlas[layer], survey.atlas.header.pictures
     assert units.mean is not None
     assert units.active is not None
-    assert units.fires is not None
+    assert units.activation_frequency is not None
     st.markdown(
         f"Over **{pictures}** natural tiles: the photographs inside scikit-image, cut into squares "
         "of the network's input size. They are not what it was trained on. A unit is *active* "
@@ -49,15 +49,15 @@ def activity(survey: ui.AtlasView, unit: int, layer: str) -> None:
     dead, total = int(units.dead.sum()), len(units)
     st.markdown(
         f"Of {total} units **{dead}** {'is' if dead == 1 else 'are'} dead. Unit {unit} is active "
-        f"at {units.active[unit]:.1%} of all positions and somewhere in {units.fires[unit]:.0%} of "
-        f"the tiles; its mean is {units.mean[unit]:.3g}."
+        f"at {units.active[unit]:.1%} of all positions and somewhere in "
+        f"{units.activation_frequency[unit]:.0%} of the tiles; its mean is {units.mean[unit]:.3g}."
     )
     table = {
         "unit": range(total),
         "mean": units.mean.tolist(),
         "largest": units.value[:, 0].tolist(),
         "active positions": (100 * units.active).tolist(),
-        "active tiles": (100 * units.fires).tolist(),
+        "active tiles": (100 * units.activation_frequency).tolist(),
         "state": ["dead" if silent else "alive" for silent in units.dead.tolist()],
     }
     chart, sortable = st.columns(2)

@@ -1,4 +1,4 @@
-"""Published data sets in small: few pictures, in the very files in which the originals come."""
+"""Small stand-ins for published data sets, in the files of the originals."""
 
 import hashlib
 import pickle
@@ -22,7 +22,7 @@ def write_cifar10(root, monkeypatch):
 
 
 def write_cifar100(root, monkeypatch):
-    """`cifar-100-python` likewise; the coarse labels are there too, and are not the fine ones."""
+    """`cifar-100-python` with four pictures a file; its coarse labels differ from the fine ones."""
     from torchvision.datasets import CIFAR100
 
     def batch(seed):
@@ -45,7 +45,7 @@ def write_mnist(root, name="MNIST"):
 
 
 def write_idx(path, array):
-    """The form of LeCun's files: a type, the number of axes, their lengths, then the bytes."""
+    """The format of LeCun's files: a type, the number of axes, their lengths, then the bytes."""
     head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
     path.write_bytes(head + array.tobytes())
 

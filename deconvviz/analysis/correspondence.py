@@ -18,7 +18,7 @@ from deconvviz.analysis.result import Result
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import PictureError, SettingError
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.preprocess import Rectangle
+from deconvviz.io.preprocess import Box
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, Pixels, picture_on, quiet
 from deconvviz.progress import Progress
 
@@ -49,7 +49,7 @@ class Correspondence(Result):
     network: str
     title: str
     pictures: Pixels
-    boxes: dict[str, tuple[Rectangle, ...]]
+    boxes: dict[str, tuple[Box, ...]]
     layers: tuple[str, ...]
     distance: Tensor
     random: Tensor

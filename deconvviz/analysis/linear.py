@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from deconvviz.io.data.dataset import stratified_parts
+from deconvviz.io.data.dataset import stratified_split
 
 __all__ = ["Linear", "fit", "fit_held_out"]
 
@@ -116,7 +116,7 @@ def fit_held_out(
     Raises:
         DataError: There are too few rows to hold some out.
     """
-    kept, out = stratified_parts(labels, share, seed)
+    kept, out = stratified_split(labels, share, seed)
     tried: list[tuple[float, Linear]] = []
     for penalty in sorted(penalties, reverse=True):  # from the easiest problem to the hardest
         before = tried[-1][1] if tried else None

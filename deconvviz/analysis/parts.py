@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deconvviz.errors import DataError
 from deconvviz.io.images import open_picture
-from deconvviz.io.preprocess import Preprocess, Rectangle
+from deconvviz.io.preprocess import Box, Preprocess
 
 __all__ = ["MarkedPictures", "draw_faces", "read_parts"]
 
@@ -40,7 +40,7 @@ class MarkedPictures:
     """
 
     images: Tensor
-    parts: Mapping[str, Sequence[Rectangle]]
+    parts: Mapping[str, Sequence[Box]]
     title: str
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ def read_parts(path: Path, preprocessing: Preprocess) -> MarkedPictures:
         image = open_picture(path.parent / name).image
         images.append(preprocessing.tensor(image))
         seen.append((image.height, image.width, preprocessing.box(image)))
-    parts: dict[str, list[Rectangle]] = {}
+    parts: dict[str, list[Box]] = {}
     for part, boxes in marks["parts"].items():
         if len(boxes) != len(images):
             raise DataError(
@@ -93,7 +93,7 @@ def read_parts(path: Path, preprocessing: Preprocess) -> MarkedPictures:
         for name, box, (height, width, view) in zip(marks["pictures"], boxes, seen, strict=True):
             where = f"{path}: `{part}` in {name}"
             _check_box(where, box, (height, width))
-            parts[part].append(_as_seen(where, box, view, preprocessing.side))
+            parts[part].append(_as_seen(where, box, view, preprocessing.size))
     return MarkedPictures(torch.stack(images), parts, path.stem)
 
 
@@ -106,7 +106,7 @@ def draw_faces(count: int, preprocessing: Preprocess, seed: int = 0) -> MarkedPi
         seed: The same seed draws the same faces.
     """
     rng = np.random.default_rng(seed)
-    drawn = [_face(rng, preprocessing.side) for _ in range(count)]
+    drawn = [_face(rng, preprocessing.size) for _ in range(count)]
     images = (
         torch.stack([preprocessing.tensor(image) for image, _ in drawn])
         if drawn
@@ -149,7 +149,7 @@ def _check_box(where: str, box: Sequence[int], size: tuple[int, int]) -> None:
         )
 
 
-def _as_seen(where: str, box: Sequence[int], view: Rectangle, side: int) -> Rectangle:
+def _as_seen(where: str, box: Sequence[int], view: Box, side: int) -> Box:
     """A rectangle of the file's picture, to the nearest pixels of what the network sees of it."""
     top, left, bottom, right = view
     height, width = side / (bottom - top), side / (right - left)
@@ -169,7 +169,7 @@ def _as_seen(where: str, box: Sequence[int], view: Rectangle, side: int) -> Rect
     return seen
 
 
-def _face(rng: np.random.Generator, size: int) -> tuple[Image.Image, dict[str, Rectangle]]:
+def _face(rng: np.random.Generator, size: int) -> tuple[Image.Image, dict[str, Box]]:
     """A face and its parts, drawn large and shrunk."""
     large = size * _FINE
     skin, ground, dark = (
@@ -183,14 +183,14 @@ def _face(rng: np.random.Generator, size: int) -> tuple[Image.Image, dict[str, R
     colour, shade = tuple(skin.tolist()), tuple((skin * 0.7).astype(int).tolist())
     ink = tuple((dark * 0.3).astype(int).tolist())
 
-    def box(across: float, down: float, wide: float, high: float) -> Rectangle:
+    def box(across: float, down: float, wide: float, high: float) -> Box:
         """Around a point of the face, in its radii, to whole pixels of the small picture."""
         centre, half = (y + down * radius, x + across * radius), (high * radius, wide * radius)
         edges = [(centre[i] + sign * half[i]) * size for sign in (-1, 1) for i in (0, 1)]
         top, left, bottom, right = (round(min(max(edge, 0), size)) for edge in edges)
         return top, left, max(bottom, top + 1), max(right, left + 1)
 
-    def corners(rectangle: Rectangle) -> tuple[int, int, int, int]:
+    def corners(rectangle: Box) -> tuple[int, int, int, int]:
         top, left, bottom, right = (edge * _FINE for edge in rectangle)
         return left, top, right - 1, bottom - 1
 

@@ -1,4 +1,4 @@
-"""What is kept of a layer while a data set streams by: its strongest moments, and counts."""
+"""Running top-k and statistics of one layer while a data set streams by."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch.nn import functional
 __all__ = ["EDGES", "Accumulator", "AccumulatorSpec"]
 
 EDGES = tuple(2.0 ** (half / 2) for half in range(-32, 33))
-"""Between the bins of the histogram of peaks, two an octave; silent ones lie below the first."""
+"""Edges of the histogram of peaks, two per octave; inactive pictures lie below the first."""
 
 _TOP = ("value", "picture", "y", "x")
 _COUNTS = ("total", "active", "pictures", "class_total", "histogram")
@@ -18,72 +18,91 @@ _COUNTS = ("total", "active", "pictures", "class_total", "histogram")
 
 @dataclass(frozen=True)
 class AccumulatorSpec:
-    """What to keep of each unit.
+    """What to accumulate for each unit.
 
     Attributes:
-        k: How many of its strongest activations, at most one a picture.
-        classes: How many classes the pictures have.
-        statistics: Whether to count beside that.
+        k: Number of strongest activations, at most one per picture.
+        classes: Number of classes in the data.
+        statistics: Whether to accumulate the statistics too.
     """
 
     k: int
     classes: int
     statistics: bool
 
+    def layout(
+        self, channels: int, dtype: torch.dtype
+    ) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Shape and dtype of each tensor of an `Accumulator`, by name."""
+        layout: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+            "value": ((channels, self.k), dtype),
+            "picture": ((channels, self.k), torch.int64),
+            "y": ((channels, self.k), torch.int64),
+            "x": ((channels, self.k), torch.int64),
+            "total": ((channels,), torch.float64),
+            "active": ((channels,), torch.int64),
+            "pictures": ((channels,), torch.int64),
+            "class_total": ((self.classes, channels), torch.float64),
+            "histogram": ((channels, len(EDGES) + 1), torch.int64),
+        }
+        return layout if self.statistics else {name: layout[name] for name in _TOP}
+
 
 class Accumulator:
-    """The running state of one layer of C units; tallies of two parts of the data can be merged.
+    """The running state of one layer of C units; states of two parts of the data can be merged.
 
     Attributes:
-        value: (C, k) the strongest activations so far, falling; 0 where there are fewer.
-        picture: (C, k) int64, the picture of each; -1 where there is none. Of equal ones the
-            earlier picture comes first.
-        y: (C, k) int64, its row in the feature map; of equal positions the first in reading order.
-        x: (C, k) int64, its column.
-        total: (C,) float64, the sum over pictures of the mean over positions.
-        active: (C,) int64, how many positions were above zero.
-        pictures: (C,) int64, how many pictures had such a position.
-        class_total: (classes, C) float64, `total` by the pictures' class.
-        histogram: (C, len(EDGES) + 1) int64, the pictures by the unit's peak in them.
+        value: (C, k) strongest activations so far, descending; 0 where there are fewer.
+        picture: (C, k) int64, index of the picture of each; -1 where there is none. Of equal
+            activations the earlier picture comes first.
+        y: (C, k) int64, row in the feature map; of equal positions the first in reading order.
+        x: (C, k) int64, column in the feature map.
+        total: (C,) float64, sum over pictures of the mean over positions.
+        active: (C,) int64, number of positions above zero.
+        pictures: (C,) int64, number of pictures with such a position.
+        class_total: (classes, C) float64, `total` by class.
+        histogram: (C, len(EDGES) + 1) int64, number of pictures by the unit's peak in them.
     """
+
+    value: Tensor
+    picture: Tensor
+    y: Tensor
+    x: Tensor
+    total: Tensor
+    active: Tensor
+    pictures: Tensor
+    class_total: Tensor
+    histogram: Tensor
 
     def __init__(
         self,
         channels: int,
-        want: AccumulatorSpec,
+        spec: AccumulatorSpec,
         dtype: torch.dtype,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.value = torch.zeros(channels, want.k, dtype=dtype, device=device)
-        self.picture = torch.full((channels, want.k), -1, device=device)
-        self.y, self.x = torch.zeros_like(self.picture), torch.zeros_like(self.picture)
-        self.counted = want.statistics
-        if self.counted:
-            self.total = torch.zeros(channels, dtype=torch.float64, device=device)
-            self.active = torch.zeros(channels, dtype=torch.int64, device=device)
-            self.pictures = torch.zeros_like(self.active)
-            self.class_total = torch.zeros(
-                want.classes, channels, dtype=torch.float64, device=device
-            )
-            self.histogram = torch.zeros(channels, len(EDGES) + 1, dtype=torch.int64, device=device)
+        self.statistics = spec.statistics
+        for name, (shape, kind) in spec.layout(channels, dtype).items():
+            setattr(self, name, torch.zeros(shape, dtype=kind, device=device))
+        self.picture.fill_(-1)
 
     def add(self, maps: Tensor, first: int, labels: Tensor) -> None:
-        """Take in the next pictures; all of their numbers are above those before.
+        """Add the next pictures; their indices must be above those of all before.
 
         Args:
             maps: (B, C, H, W) activations.
-            first: The number of the first of these B pictures in the data set.
-            labels: (B,) their classes.
+            first: Index in the data set of the first of these B pictures.
+            labels: (B,) classes.
         """
         rows = maps.permute(0, 2, 3, 1).flatten(1, 2)  # in memory as the engine has them: no copy
         peaks = rows.amax(1)
-        self._top(rows, peaks, first, maps.shape[3])
-        if self.counted:
-            self._count(rows, peaks, labels)
+        self._add_top(rows, peaks, first, maps.shape[3])
+        if self.statistics:
+            self._add_statistics(rows, peaks, labels)
 
-    def _top(self, rows: Tensor, peaks: Tensor, first: int, width: int) -> None:
-        # Almost always nothing or little is stronger than what there is, so that positions, which
-        # take another look at the maps, are sought of those few alone.
+    def _add_top(self, rows: Tensor, peaks: Tensor, first: int, width: int) -> None:
+        # Few units improve in a batch. Positions, which need a second pass over the maps, are
+        # found for those alone.
         better = peaks > self.value[:, -1]
         units = better.any(0).nonzero()[:, 0]
         if not len(units):
@@ -91,26 +110,26 @@ class Accumulator:
         count = self.value.shape[1]
         value, image = peaks[:, units].sort(dim=0, descending=True, stable=True)
         value, image = value[:count].T, image[:count].T
-        joined = torch.cat([self.value[units], value.clamp_min(0)], dim=1)
-        joined, origin = joined.sort(dim=1, descending=True, stable=True)
-        joined, origin = joined[:, :count], origin[:, :count]
-        new = (origin >= count) & (joined > 0)
+        merged = torch.cat([self.value[units], value.clamp_min(0)], dim=1)
+        merged, origin = merged.sort(dim=1, descending=True, stable=True)
+        merged, origin = merged[:, :count], origin[:, :count]
+        new = (origin >= count) & (merged > 0)
         unit, rank = new.nonzero(as_tuple=True)
         image = image[unit, origin[unit, rank] - count]
-        place = rows[image, :, units[unit]].max(dim=1).indices
+        position = rows[image, :, units[unit]].max(dim=1).indices
         before = origin.clamp_max(count - 1)
         for name, found in (
             ("picture", first + image),
-            ("y", place // width),
-            ("x", place % width),
+            ("y", position // width),
+            ("x", position % width),
         ):
             column: Tensor = getattr(self, name)
             kept = column[units].gather(1, before)
             kept[unit, rank] = found
             column[units] = kept
-        self.value[units] = joined
+        self.value[units] = merged
 
-    def _count(self, rows: Tensor, peaks: Tensor, labels: Tensor) -> None:
+    def _add_statistics(self, rows: Tensor, peaks: Tensor, labels: Tensor) -> None:
         means = rows.mean(1).double()
         self.total += means.sum(0)
         members = functional.one_hot(labels, len(self.class_total)).double()
@@ -120,34 +139,31 @@ class Accumulator:
         edges = torch.tensor(EDGES, dtype=peaks.dtype, device=peaks.device)
         bins = torch.bucketize(peaks, edges, right=True)
         bins += torch.arange(peaks.shape[1], device=bins.device) * self.histogram.shape[1]
-        self.histogram += torch.bincount(bins.flatten(), minlength=self.histogram.numel()).view_as(
-            self.histogram
-        )
+        counts = torch.bincount(bins.flatten(), minlength=self.histogram.numel())
+        self.histogram += counts.view_as(self.histogram)
 
     def merge(self, other: "Accumulator") -> None:
-        """Take in the tally of other pictures; the order of merging changes the sums' last bits."""
+        """Add what another accumulated; the order of merging changes the sums' last bits."""
         count = self.value.shape[1]
-        joined = {n: torch.cat([getattr(self, n), getattr(other, n)], dim=1) for n in _TOP}
-        order = joined["picture"].argsort(dim=1, stable=True)
-        falling = joined["value"].gather(1, order).argsort(dim=1, descending=True, stable=True)
-        order = order.gather(1, falling)[:, :count]
-        for name, column in joined.items():
+        merged = {n: torch.cat([getattr(self, n), getattr(other, n)], dim=1) for n in _TOP}
+        order = merged["picture"].argsort(dim=1, stable=True)
+        descending = merged["value"].gather(1, order).argsort(dim=1, descending=True, stable=True)
+        order = order.gather(1, descending)[:, :count]
+        for name, column in merged.items():
             setattr(self, name, column.gather(1, order))
-        if self.counted:
-            for name in _COUNTS:
-                setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in _COUNTS if self.statistics else ():
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it, by name, on the CPU."""
-        names = _TOP + (_COUNTS if self.counted else ())
+        """All tensors by name, on the CPU."""
+        names = _TOP + (_COUNTS if self.statistics else ())
         return {name: getattr(self, name).cpu().contiguous() for name in names}
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> "Accumulator":
-        """The tally that `tensors` gave these."""
-        value = tensors["value"]
-        tally = cls(0, AccumulatorSpec(value.shape[1], 0, statistics=False), value.dtype)
-        tally.counted = "total" in tensors
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Accumulator":
+        """The inverse of `tensors`."""
+        made = cls.__new__(cls)
+        made.statistics = "total" in tensors
         for name, tensor in tensors.items():
-            setattr(tally, name, tensor)
-        return tally
+            setattr(made, name, tensor)
+        return made

@@ -1,56 +1,57 @@
-"""The shelf: where atlases lie that nobody named a folder for, so that the app finds them."""
+"""Atlases in the cache folder, one for each network and data set, where the app finds them."""
 
 from functools import partial
 from pathlib import Path
 
+from deconvviz.atlas.build import PARTIAL, build_atlas
 from deconvviz.atlas.store import FILE, Atlas, load_atlas
-from deconvviz.atlas.sweep import PARTIAL, build_atlas
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import AtlasError, DataError
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.data import Dataset, cache_folder, load_dataset
+from deconvviz.io.data import Dataset, cache_folder, load_for
 from deconvviz.progress import Progress
 
-__all__ = ["PHOTOS", "atlas_folder", "known_pictures", "open_atlas", "shelved"]
+__all__ = ["PHOTOS", "atlas_folder", "available_datasets", "cached_atlases", "open_atlas"]
 
 PHOTOS = "photos"
-"""The pictures that are always there."""
+"""The data set that is always available."""
 
 _DIGITS = 16  # of each SHA-256, in a folder's name
-_CIFAR10 = {10_000: "test", 50_000: "train", 60_000: "all"}
 
 
 def atlas_folder(bundle: Bundle, dataset: Dataset) -> Path:
-    """The place on the shelf of a network's atlas of some pictures."""
-    return _shelf() / f"{bundle.sha256[:_DIGITS]}-{dataset.fingerprint[:_DIGITS]}"
+    """The folder in the cache for a network's atlas of a data set."""
+    return _atlases() / f"{bundle.sha256[:_DIGITS]}-{dataset.fingerprint[:_DIGITS]}"
 
 
-def shelved(bundle: Bundle) -> tuple[Path, ...]:
-    """The files of a network's finished atlases on the shelf."""
-    return tuple(sorted(_shelf().glob(f"{bundle.sha256[:_DIGITS]}-*/{FILE}")))
+def cached_atlases(bundle: Bundle) -> tuple[Path, ...]:
+    """The files of a network's finished atlases in the cache."""
+    return tuple(sorted(_atlases().glob(f"{bundle.sha256[:_DIGITS]}-*/{FILE}")))
 
 
-def known_pictures(bundle: Bundle) -> dict[str, Dataset]:
-    """The pictures that a network's units can be shown in at once, by a short name.
+def available_datasets(bundle: Bundle) -> dict[str, Dataset]:
+    """The data sets that a network's units can be shown in at once, by name and split.
 
-    Tiles of the photographs inside scikit-image, and those parts of CIFAR-10 that the shelf has an
-    atlas of, where they are found as `load_dataset` looks for them.
+    Tiles of the photographs inside scikit-image, and each data set of a cached atlas that
+    `load_dataset` finds.
 
     Raises:
-        DataError: The network takes no photographs: not of one or three channels, or too large.
+        DataError: The network takes no photographs: not 1 or 3 channels, or too large.
     """
-    channels, side, _ = bundle.input_size
-    known = {PHOTOS: load_dataset("photos", "all", size=side, channels=channels, progress=False)}
-    for file in shelved(bundle):
+    photos = load_for(bundle.input_size, PHOTOS, "all", progress=False)
+    found = {PHOTOS: photos}
+    for file in cached_atlases(bundle):
         try:
             header = load_atlas(file).header
-            split = _CIFAR10.get(header.pictures, "")
-            found = load_dataset("cifar10", split, channels=channels, progress=False)
+            if header.fingerprint == photos.fingerprint:
+                continue
+            name, _, split = header.source.partition("/")
+            dataset = load_for(bundle.input_size, name, split, progress=False)
         except (AtlasError, DataError):
-            continue  # damaged, or of pictures that are not here: it is not offered
-        if (found.fingerprint, bundle.sha256) == (header.fingerprint, header.weights):
-            known[f"cifar10 {split}"] = found
-    return known
+            continue  # damaged, or the pictures are not here: it is not offered
+        if (dataset.fingerprint, bundle.sha256) == (header.fingerprint, header.weights):
+            found[f"{name} {split}"] = dataset
+    return found
 
 
 def open_atlas(
@@ -60,18 +61,18 @@ def open_atlas(
     net: Deconvnet | None = None,
     progress: Progress | None = None,
 ) -> Atlas:
-    """The shelf's atlas of these pictures; one that is missing or of no use is built.
+    """The cached atlas of a data set; one that is missing, damaged or incomplete is built.
 
-    It has statistics, and the rectified map after each convolution. Where the shelf cannot be
+    It has statistics, and the rectified map after each convolution. Where the cache cannot be
     written to, the atlas is built and not kept.
 
     Raises:
-        DataError: As `build_atlas`.
-        PictureError: Likewise.
+        DataError: As for `build_atlas`.
+        PictureError: As for `build_atlas`.
     """
     net = net or Deconvnet(bundle.model, bundle.input_size)
     folder = atlas_folder(bundle, dataset)
-    atlas = _usable(folder, bundle, dataset, net)
+    atlas = _load_complete(folder, bundle, dataset, net)
     if atlas is not None:
         return atlas
     make = partial(build_atlas, bundle, dataset, net=net, k=min(9, len(dataset)), progress=progress)
@@ -87,19 +88,16 @@ def open_atlas(
         return make(folder)
 
 
-def _usable(folder: Path, bundle: Bundle, dataset: Dataset, net: Deconvnet) -> Atlas | None:
-    """The finished atlas of a folder; None if there is none, or none that holds all that it should.
-
-    One that is damaged or unfinished is none either: building it says what to do with it.
-    """
+def _load_complete(folder: Path, bundle: Bundle, dataset: Dataset, net: Deconvnet) -> Atlas | None:
+    """The finished atlas of a folder, if it has statistics and all default layers."""
     try:
         atlas = load_atlas(folder)
         atlas.check(bundle, dataset)
     except AtlasError:
         return None
-    whole = atlas.header.statistics and set(net.default_layers) <= set(atlas.units)
-    return atlas if whole else None
+    complete = atlas.header.statistics and set(net.default_layers) <= set(atlas.units)
+    return atlas if complete else None
 
 
-def _shelf() -> Path:
+def _atlases() -> Path:
     return cache_folder() / "atlases"

@@ -1,4 +1,4 @@
-"""The atlas as a result and as one file."""
+"""The atlas as a result, and the file that holds it."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,92 +16,85 @@ from torch import Tensor
 from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import AtlasError, SelectionError
-from deconvviz.io.bundle import Bundle
+from deconvviz.io.bundle import Bundle, tensors_digest
 from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
+from deconvviz.io.legacy import current_atlas
+from deconvviz.schema import Count, Positive, parse, read, validated
 
-__all__ = [
-    "FILE",
-    "SCHEMA",
-    "Atlas",
-    "Header",
-    "Moment",
-    "Sweep",
-    "Units",
-    "empty",
-    "load_atlas",
-    "load_sweep",
-]
+__all__ = ["FILE", "Atlas", "BuildState", "Header", "TopActivation", "Units", "load_atlas"]
 
-SCHEMA = 1
+_SCHEMA: Literal[2] = 2
 _KEY = "deconvviz_atlas"
-_SIZES = "class_sizes"
+_CLASS_SIZES = "class_sizes"
 FILE = "atlas.safetensors"
 """The file's name in the folder of an atlas."""
 
 
-@dataclass(frozen=True)
+@validated
 class Header:
-    """What an atlas is of; two with equal headers are equal.
-
-    Attributes:
-        network: The network's name, for people.
-        weights: The network's SHA-256.
-        data: The data's title, for people.
-        fingerprint: The data's SHA-256.
-        pictures: How many pictures the data has.
-        classes: Their classes.
-        layers: Layer -> its units, and height and width of its maps.
-        k: How many activations are kept of each unit.
-        statistics: Whether it has them.
-        block: Pictures in one forward pass; convolutions of other numbers differ in last bits.
-        device: The kind of device that ran the network.
-        dtype: The network's dtype.
-        versions: The libraries that made it.
-    """
+    """What an atlas was built from; two with equal headers are equal."""
 
     network: str
+    """Name of the network."""
     weights: str
+    """SHA-256 of the network's weights."""
     data: str
+    """Title of the data set."""
     fingerprint: str
-    pictures: int
+    """SHA-256 of the data set."""
+    pictures: Positive
+    """Number of pictures."""
     classes: tuple[str, ...]
-    layers: Mapping[str, tuple[int, int, int]]
-    k: int
+    """Names of the classes."""
+    layers: Mapping[str, tuple[Positive, Positive, Positive]]
+    """Layer -> number of units, height and width of the maps."""
+    k: Positive
+    """Number of activations kept for each unit."""
     statistics: bool
-    block: int
+    """Whether the atlas has statistics."""
+    batch_size: Positive
+    """Pictures in one forward pass; convolutions of other sizes differ in the last bits."""
     device: str
-    dtype: str
+    """Type of device that ran the network."""
+    dtype: Literal["float16", "bfloat16", "float32", "float64"]
+    """Data type of the network."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the libraries that built the atlas."""
+    source: str = ""
+    """"NAME/SPLIT" of the data set for `load_dataset`; empty where it is not a named one."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of it: a key for caches."""
+        """SHA-256 of all fields, a key for caches."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
+    @property
+    def spec(self) -> AccumulatorSpec:
+        """What was accumulated for each unit."""
+        return AccumulatorSpec(self.k, len(self.classes), self.statistics)
+
     def difference(self, other: "Header") -> str | None:
-        """What the other is of that this is not, in words; None if they are equal."""
-        ours, theirs = asdict(self), asdict(other)
-        for name, told in (
-            ("weights", "another network"),
-            ("fingerprint", "other data"),
-            ("layers", "other layers"),
-        ):
-            if ours[name] != theirs[name]:
-                return told
-        for name in ("k", "statistics", "block", "device", "dtype", "versions"):
-            if ours[name] != theirs[name]:
-                return f"{name} {theirs[name]} instead of {ours[name]}"
+        """What `other` has that this has not, as a phrase; None if they fit together."""
+        phrases = {
+            "weights": "another network",
+            "fingerprint": "other data",
+            "layers": "other layers",
+        }
+        for name in (*phrases, "k", "statistics", "batch_size", "device", "dtype", "versions"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                return phrases.get(name, f"{name} {theirs} instead of {ours}")
         return None
 
 
 @dataclass(frozen=True)
-class Moment:
-    """One strong activation of one unit.
+class TopActivation:
+    """One of a unit's strongest activations.
 
     Attributes:
         value: The activation.
-        picture: The number of the picture in the data.
+        picture: Index of the picture in the data set.
         y: Row in the feature map.
         x: Column in the feature map.
     """
@@ -114,21 +107,22 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What is known of the C units of a layer.
+    """The C units of a layer: strongest activations and statistics.
 
     Attributes:
-        value: (C, k) the strongest activations, falling; 0 where there are fewer than k.
-        picture: (C, k) the picture of each; -1 where there is none.
-        y: (C, k) its row in the feature map.
-        x: (C, k) its column.
+        value: (C, k) strongest activations, descending; 0 where there are fewer than k.
+        picture: (C, k) index of the picture of each; -1 where there is none.
+        y: (C, k) row in the feature map.
+        x: (C, k) column in the feature map.
         mean: (C,) mean activation over pictures and positions, float64. This and what follows is
             None in an atlas without statistics.
         active: (C,) share of all positions where the unit is above zero, float64.
-        fires: (C,) share of the pictures in which it is above zero anywhere, float64.
+        activation_frequency: (C,) share of the pictures in which it is above zero anywhere,
+            float64.
         class_mean: (C, classes) mean activation over the pictures of a class and positions; NaN
             for a class without pictures.
-        histogram: (C, len(EDGES) + 1) int64, the pictures by the unit's peak in them; the first
-            bin holds those in which it is silent, or below `EDGES[0]`.
+        histogram: (C, len(EDGES) + 1) int64, number of pictures by the unit's peak in them; the
+            first bin holds those with no activation above `EDGES[0]`.
     """
 
     value: Tensor
@@ -137,7 +131,7 @@ class Units:
     x: Tensor
     mean: Tensor | None = None
     active: Tensor | None = None
-    fires: Tensor | None = None
+    activation_frequency: Tensor | None = None
     class_mean: Tensor | None = None
     histogram: Tensor | None = None
 
@@ -151,7 +145,7 @@ class Units:
 
     @cached_property
     def selectivity(self) -> Tensor | None:
-        """(C,) how much a unit prefers one class: 0 not at all, 1 it answers to that class alone.
+        """(C,) class selectivity: 0 for no preference, 1 for a unit active for one class alone.
 
         (a - b) / (a + b), where a is the mean activation over the class that excites it most and b
         that over all other classes (Morcos et al. 2018, arXiv:1803.06959). 0 for a dead unit.
@@ -172,27 +166,21 @@ class Units:
             return None
         return self.class_mean.nan_to_num(-torch.inf).argmax(1)
 
-    def moments(self, unit: int) -> list[Moment]:
-        """The strongest activations of one unit, falling; none of a dead one."""
-        columns = (self.value[unit], self.picture[unit], self.y[unit], self.x[unit])
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [Moment(*row) for row in rows if row[1] >= 0]
-
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """The strongest activations of every unit over a data set, and how each unit behaves there.
+    """The strongest activations of every unit over a data set, with statistics.
 
     Attributes:
-        header: What it is of.
-        units: Layer -> what is known of its units.
+        header: What it was built from.
+        units: Layer -> its units.
     """
 
     header: Header
     units: Mapping[str, Units]
 
     def __getitem__(self, layer: str) -> Units:
-        """What is known of a layer's units.
+        """The units of a layer.
 
         Raises:
             UnknownLayerError: The atlas does not have this layer.
@@ -208,8 +196,8 @@ class Atlas:
             f"strongest of {head.pictures} pictures, {head.data})"
         )
 
-    def moments(self, layer: str, unit: int) -> list[Moment]:
-        """The strongest activations of one unit, falling.
+    def top(self, layer: str, unit: int) -> list[TopActivation]:
+        """The strongest activations of one unit, descending; none for a dead unit.
 
         Raises:
             UnknownLayerError: The atlas does not have this layer.
@@ -220,13 +208,15 @@ class Atlas:
             raise SelectionError(
                 f"no unit {unit} in `{layer}`; it has {len(units)}, counted from 0"
             )
-        return units.moments(unit)
+        columns = (units.value[unit], units.picture[unit], units.y[unit], units.x[unit])
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [TopActivation(*row) for row in rows if row[1] >= 0]
 
     def check(self, bundle: Bundle, dataset: Dataset | None = None) -> None:
-        """Refuse to be used with another network, or with other pictures.
+        """Check that the atlas was built from this network, and from these pictures.
 
         Raises:
-            AtlasError: It is of another network or of other data.
+            AtlasError: It was built from another network or other data.
         """
         head = self.header
         if bundle.sha256 != head.weights:
@@ -241,144 +231,171 @@ class Atlas:
             )
 
 
+@validated
+class _Metadata:
+    """The description in an atlas file."""
+
+    schema: Literal[2]
+    """Version of the format."""
+    seen: Count
+    """Number of pictures so far."""
+    header: Header
+    """What it is built from."""
+    digest: str = ""
+    """SHA-256 of the tensors; schema 1 has none."""
+
+
 @dataclass
-class Sweep:
-    """A sweep as far as it has come, or a part of one: what an atlas's file holds.
+class BuildState:
+    """A build in progress, or a part of one; the content of an atlas file.
 
     Attributes:
-        header: What it is of.
-        tallies: Layer -> what was kept of the pictures so far.
-        seen: How many pictures these are.
-        class_sizes: (classes,) int64, how many of them each class has.
+        header: What it is built from.
+        accumulators: Layer -> top-k and statistics of the pictures so far.
+        seen: Number of these pictures.
+        class_sizes: (classes,) int64, number of these pictures by class.
     """
 
     header: Header
-    tallies: Mapping[str, Accumulator]
+    accumulators: Mapping[str, Accumulator]
     seen: int
     class_sizes: Tensor
 
-    def save(self, path: Path) -> None:
-        """Write the file, at once or not at all.
+    @classmethod
+    def empty(cls, header: Header, device: torch.device | str = "cpu") -> "BuildState":
+        """A build that has seen no picture."""
+        dtype = getattr(torch, header.dtype)
+        accumulators = {
+            layer: Accumulator(channels, header.spec, dtype, device)
+            for layer, (channels, _, _) in header.layers.items()
+        }
+        sizes = torch.zeros(len(header.classes), dtype=torch.int64, device=device)
+        return cls(header, accumulators, 0, sizes)
 
-        Of a unit it holds 32 k bytes, with statistics 8 (70 + classes) more.
+    @classmethod
+    def load(cls, path: Path) -> "BuildState":
+        """Read an atlas file, finished or not, and check all of it.
+
+        Raises:
+            AtlasError: The file is missing, damaged, or has another schema.
+        """
+        if not path.is_file():
+            raise AtlasError(f"no atlas at {path}; `deconvviz atlas build` makes one")
+        try:
+            with safe_open(path, framework="pt") as file:
+                text = (file.metadata() or {}).get(_KEY)
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise AtlasError(f"{path} is damaged ({error}); delete it and build it again") from None
+        if text is None:
+            raise AtlasError(f"{path} is not an atlas: its metadata has no `{_KEY}`")
+        stored = current_atlas(parse(text, path, AtlasError))
+        if isinstance(stored, dict) and stored.get("schema") != _SCHEMA:
+            raise AtlasError(
+                f"{path} has schema {stored.get('schema')}, this version reads 1 and {_SCHEMA}; "
+                "update deconvviz, or build the atlas again"
+            )
+        metadata = read(_Metadata, stored, path, AtlasError)
+        if metadata.digest not in ("", _digest(tensors)):
+            raise AtlasError(
+                f"{path} is damaged: its checksum differs; delete it and build it again"
+            )
+        try:
+            return cls._from_tensors(metadata.header, metadata.seen, tensors)
+        except (KeyError, ValueError) as error:
+            raise AtlasError(f"{path} is damaged ({error}); delete it and build it again") from None
+
+    @classmethod
+    def _from_tensors(cls, header: Header, seen: int, tensors: dict[str, Tensor]) -> "BuildState":
+        """Check tensors against a header, without allocating what it promises."""
+        sizes = tensors.pop(_CLASS_SIZES)
+        if seen > header.pictures or sizes.shape != (len(header.classes),):
+            raise ValueError("counts do not fit together")
+        accumulators = {}
+        for layer, (channels, height, width) in header.layers.items():
+            given = {}
+            for name, layout in header.spec.layout(channels, getattr(torch, header.dtype)).items():
+                given[name] = tensor = tensors.pop(f"{layer}/{name}")
+                if (tensor.shape, tensor.dtype) != layout:
+                    raise ValueError(f"`{layer}/{name}` is {tuple(tensor.shape)} {tensor.dtype}")
+            for name, length in (("picture", seen), ("y", height), ("x", width)):
+                if (given[name] >= length).any() or (given[name] < -(name == "picture")).any():
+                    raise ValueError(f"`{layer}/{name}` lies outside the data")
+            accumulators[layer] = Accumulator.from_tensors(given)
+        if tensors:
+            raise ValueError(f"`{min(tensors)}` belongs to no layer")
+        return cls(header, accumulators, seen, sizes)
+
+    def save(self, path: Path) -> None:
+        """Write the file atomically.
+
+        It takes 32 k bytes per unit, and 8 (70 + classes) more with statistics.
         """
         tensors = {
             f"{layer}/{name}": tensor
-            for layer, tally in self.tallies.items()
-            for name, tensor in tally.tensors().items()
+            for layer, accumulator in self.accumulators.items()
+            for name, tensor in accumulator.tensors().items()
         }
-        told = {"schema": SCHEMA, "seen": self.seen, "header": asdict(self.header)}
-        content = save(
-            {**tensors, _SIZES: self.class_sizes},
-            metadata={_KEY: json.dumps(told)},  # unsorted: layers stay in their order
-        )
-        write_atomically(path, content)
+        tensors[_CLASS_SIZES] = self.class_sizes
+        metadata = _Metadata(_SCHEMA, self.seen, self.header, _digest(tensors))
+        text = json.dumps(asdict(metadata))  # unsorted: layers stay in their order
+        write_atomically(path, save(tensors, metadata={_KEY: text}))
 
-    def merge(self, other: "Sweep") -> None:
-        """Take in what was kept of the pictures that follow."""
-        for layer, tally in self.tallies.items():
-            tally.merge(other.tallies[layer])
+    def merge(self, other: "BuildState") -> None:
+        """Add a part built from the pictures that follow."""
+        for layer, accumulator in self.accumulators.items():
+            accumulator.merge(other.accumulators[layer])
         self.seen += other.seen
         self.class_sizes = self.class_sizes + other.class_sizes
 
-    def to_cpu(self) -> "Sweep":
-        """The same, brought to the CPU."""
-        tallies = {layer: Accumulator.of(tally.tensors()) for layer, tally in self.tallies.items()}
-        return Sweep(self.header, tallies, self.seen, self.class_sizes.cpu())
+    def to_cpu(self) -> "BuildState":
+        """The same on the CPU."""
+        accumulators = {
+            layer: Accumulator.from_tensors(accumulator.tensors())
+            for layer, accumulator in self.accumulators.items()
+        }
+        return BuildState(self.header, accumulators, self.seen, self.class_sizes.cpu())
 
     def atlas(self) -> Atlas:
-        """The finished sweep's result."""
-        units = {layer: self._units(layer, tally) for layer, tally in self.tallies.items()}
+        """The result of a finished build."""
+        units = {layer: self._units(layer) for layer in self.accumulators}
         return Atlas(self.header, units)
 
-    def _units(self, layer: str, tally: Accumulator) -> Units:
-        top = (tally.value, tally.picture, tally.y, tally.x)
+    def _units(self, layer: str) -> Units:
+        found = self.accumulators[layer]
+        top = (found.value, found.picture, found.y, found.x)
         if not self.header.statistics:
             return Units(*top)
         _, height, width = self.header.layers[layer]
         return Units(
             *top,
-            mean=tally.total / self.seen,
-            active=tally.active.double() / (self.seen * height * width),
-            fires=tally.pictures.double() / self.seen,
-            class_mean=(tally.class_total / self.class_sizes[:, None]).T.contiguous(),
-            histogram=tally.histogram,
+            mean=found.total / self.seen,
+            active=found.active.double() / (self.seen * height * width),
+            activation_frequency=found.pictures.double() / self.seen,
+            class_mean=(found.class_total / self.class_sizes[:, None]).T.contiguous(),
+            histogram=found.histogram,
         )
 
 
-def empty(header: Header, device: torch.device | str = "cpu") -> Sweep:
-    """A sweep that has seen nothing yet."""
-    want = AccumulatorSpec(header.k, len(header.classes), header.statistics)
-    tallies = {
-        layer: Accumulator(channels, want, getattr(torch, header.dtype), device)
-        for layer, (channels, _, _) in header.layers.items()
-    }
-    sizes = torch.zeros(len(header.classes), dtype=torch.int64, device=device)
-    return Sweep(header, tallies, 0, sizes)
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    return tensors_digest(dict(sorted(tensors.items())))
 
 
 def load_atlas(path: str | Path) -> Atlas:
     """Read an atlas that `build_atlas` has finished.
 
     Args:
-        path: Its file, or the folder that has it.
+        path: The file, or its folder.
 
     Raises:
-        AtlasError: There is none, it is damaged, of another schema, or unfinished.
+        AtlasError: The file is missing, damaged, unfinished, or has another schema.
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
-    sweep = load_sweep(path)
-    if sweep.seen < sweep.header.pictures:
+    state = BuildState.load(path)
+    if state.seen < state.header.pictures:
         raise AtlasError(
-            f"{path} is unfinished: it has seen {sweep.seen} of {sweep.header.pictures} pictures; "
-            "the command that began it goes on"
+            f"{path} is unfinished: {state.seen} of {state.header.pictures} pictures; run the "
+            "command that began it again to go on"
         )
-    return sweep.atlas()
-
-
-def load_sweep(path: Path) -> Sweep:
-    """Read a sweep, finished or not, having checked all of it.
-
-    Raises:
-        AtlasError: There is none, it is damaged, or of another schema.
-    """
-    if not path.is_file():
-        raise AtlasError(f"no atlas at {path}; `deconvviz atlas build` makes one")
-    try:
-        with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {})[_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if told["schema"] != SCHEMA:
-            raise AtlasError(
-                f"{path} has schema {told['schema']}, this version reads {SCHEMA}; build it again"
-            )
-        return _checked(told, tensors)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AtlasError(f"{path} is no atlas or a damaged one ({error}); build it again") from None
-
-
-def _checked(told: Mapping[str, Any], tensors: dict[str, Tensor]) -> Sweep:
-    """The sweep of a file's content (ValueError, KeyError or TypeError if that cannot be)."""
-    fields = dict(told["header"])
-    fields["classes"] = tuple(fields["classes"])
-    fields["layers"] = {name: tuple(size) for name, size in fields["layers"].items()}
-    header, seen = Header(**fields), int(told["seen"])
-    sizes = tensors.pop(_SIZES)
-    if not 0 <= seen <= header.pictures or sizes.shape != (len(header.classes),):
-        raise ValueError("its counts do not fit together")
-    tallies = {}
-    for layer, tally in empty(header).tallies.items():
-        _, height, width = header.layers[layer]
-        wanted = tally.tensors()
-        given = {name: tensors.pop(f"{layer}/{name}") for name in wanted}
-        for name, tensor in given.items():
-            if (tensor.shape, tensor.dtype) != (wanted[name].shape, wanted[name].dtype):
-                raise ValueError(f"`{layer}/{name}` is {tuple(tensor.shape)} {tensor.dtype}")
-        for name, length in (("picture", seen), ("y", height), ("x", width)):
-            if (given[name] >= length).any() or (given[name] < -(name == "picture")).any():
-                raise ValueError(f"`{layer}/{name}` lies outside the data")
-        tallies[layer] = Accumulator.of(given)
-    if tensors:
-        raise ValueError(f"`{min(tensors)}` belongs to no layer")
-    return Sweep(header, tallies, seen, sizes)
+    return state.atlas()

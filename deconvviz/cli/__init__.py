@@ -1,4 +1,4 @@
-"""`deconvviz COMMAND`: one module for each group of commands."""
+"""`deconvviz COMMAND`: a module for each group of commands."""
 
 import errno
 import os
@@ -6,13 +6,24 @@ import sys
 
 import typer
 
-from deconvviz.cli import atlas, diagnose, engine, experiment, start, study, training, trust
+from deconvviz.cli import (
+    atlas,
+    datasets,
+    diagnose,
+    engine,
+    experiment,
+    start,
+    study,
+    training,
+    trust,
+)
 from deconvviz.cli.base import app
 from deconvviz.errors import DeconvvizError
 
 __all__ = [
     "app",
     "atlas",
+    "datasets",
     "diagnose",
     "engine",
     "experiment",
@@ -25,17 +36,16 @@ __all__ = [
 
 
 def main() -> None:
-    """The console entry: a refusal is one sentence on stderr and exit code 2."""
+    """Console entry point: a `DeconvvizError` is one sentence on stderr and exit code 2."""
     try:
         app()
     except DeconvvizError as error:
         typer.echo(f"deconvviz: {error}", err=True)
         sys.exit(2)
     except BrokenPipeError:
-        os._exit(0)  # `deconvviz evaluate demo | head`: the reader has had enough
+        os._exit(0)  # `deconvviz evaluate demo | head`: the reader has closed
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        told = "the disk is full; make room and give the same command, which goes on where it was"
-        typer.echo(f"deconvviz: {told}", err=True)
+        typer.echo("deconvviz: the disk is full; free some space and repeat the command", err=True)
         sys.exit(2)

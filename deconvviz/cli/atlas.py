@@ -1,73 +1,51 @@
-"""`deconvviz atlas`: what excites every unit most, over a data set."""
+"""`deconvviz atlas`: the strongest activations of every unit over a data set."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from deconvviz.cli.base import (
-    Checkpoint,
-    Data,
-    DataDir,
-    Device,
-    InputSize,
-    Weights,
-    app,
-    load_network,
-)
+from deconvviz.cli.base import InputOptions, Rule, app, load_inputs, rule_name
+from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
-
-if TYPE_CHECKING:
-    from deconvviz.deconv.rules import Rule as RuleName
-    from deconvviz.io.bundle import Bundle
-    from deconvviz.io.data import Dataset
 
 __all__ = ["build", "render", "show"]
 
 atlas = typer.Typer(
-    help="What excites every unit most, over a data set.",
+    help="Find the strongest activations of every unit over a data set, and draw them.",
     no_args_is_help=True,
 )
 app.add_typer(atlas, name="atlas")
 
-Model = Annotated[str, typer.Option(help="A network, as for the other commands.")]
-Split = Annotated[str, typer.Option(help="train, test or all.")]
-Fetch = Annotated[bool, typer.Option("--download", help="Fetch data or weights that are not here.")]
-File = Annotated[Path, typer.Argument(metavar="ATLAS", help="An atlas's folder, or its file.")]
-Rule = Annotated[str, typer.Option(help="deconvnet, guided or gradient.")]
+Source = Annotated[Path, typer.Argument(metavar="ATLAS", help="Folder or file of an atlas.")]
 
 
 @atlas.command()
+@takes(InputOptions(), "inputs")
 def build(
+    inputs: dict[str, Any],
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The atlas's folder; an unfinished atlas goes on. By default one in the cache, "
+            help="Folder for the atlas; an unfinished one is continued. By default in the cache, "
             "where the app finds it."
         ),
     ] = None,
-    model: Model = "demo",
-    data: Data = "photos",
-    split: Split = "all",
-    data_dir: DataDir = None,
-    k: Annotated[int, typer.Option("-k", help="So many of each unit's strongest pictures.")] = 9,
+    k: Annotated[int, typer.Option("-k", help="Number of activations to keep per unit.")] = 9,
     layer: Annotated[
-        list[str] | None, typer.Option(help="Only this one; give it again for another.")
+        list[str] | None, typer.Option(help="Layer to include; can be repeated.")
     ] = None,
     statistics: Annotated[
-        bool, typer.Option(help="Count, too, how often and for what each unit is active.")
+        bool, typer.Option(help="Collect activation frequency, class means and histograms.")
     ] = True,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Fetch = False,
-    device: Device = "auto",
 ) -> None:
-    """Sweep a network over a data set; the same command goes on where a sweep was left.
+    """Build an atlas; the same command continues an unfinished one.
 
-    Under `torchrun --nproc-per-node N -m deconvviz atlas build …` N processes share the work, and
-    the file is the same.
+    `torchrun --nproc-per-node N -m deconvviz atlas build …` divides the work among N processes; the
+    file is the same.
     """
     from deconvviz.atlas import FILE, build_atlas
     from deconvviz.atlas.cache import atlas_folder
@@ -76,19 +54,18 @@ def build(
 
     if out is None and (layer or not statistics):
         raise SettingError(
-            "an atlas of some layers, or without statistics, is none that the app can use; name a "
-            "folder for it with --out"
+            "the app needs an atlas of all layers with statistics; name a folder for another one "
+            "with --out"
         )
     processes = ProcessGroup.found()
-    bundle = load_network(model, weights, download, checkpoint, input_size)
-    pictures = _pictures(bundle, data, split, data_dir, download)
-    out = out or atlas_folder(bundle, pictures)
-    bundle.model.to(processes.device(find_device(device)))
+    bundle, dataset, chosen = load_inputs(inputs)
+    out = out or atlas_folder(bundle, dataset)
+    bundle.model.to(processes.device(find_device(chosen.device)))
     try:
-        with TerminalBars() as bars:
+        with _progress() as bars:
             found = build_atlas(
                 bundle,
-                pictures,
+                dataset,
                 out,
                 k=k,
                 layers=layer,
@@ -96,36 +73,26 @@ def build(
                 processes=processes,
                 progress=bars,
             )
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from the last whole part", err=True)
-        raise typer.Exit(130) from None
     finally:
         processes.close()
     if processes.is_main:
         dead = sum(int(units.dead.sum()) for units in found.units.values())
         typer.echo(found)
-        typer.echo(f"{dead} units are dead: above zero on none of the pictures")
+        typer.echo(f"{dead} units are dead: never above zero on these pictures")
         typer.echo(out / FILE)
 
 
 @atlas.command()
+@takes(InputOptions(), "inputs")
 def show(
-    source: File,
-    layer: Annotated[str, typer.Option(help="One of the atlas's layers.")],
-    unit: Annotated[list[int], typer.Option(help="A unit; give it again for another.")],
-    out: Annotated[Path, typer.Option(help="The figure, a .png.")],
+    inputs: dict[str, Any],
+    source: Source,
+    layer: Annotated[str, typer.Option(help="Layer of the atlas.")],
+    unit: Annotated[list[int], typer.Option(help="Number of a unit; can be repeated.")],
+    out: Annotated[Path, typer.Option(help="Figure to write, a .png file.")],
     rule: Rule = "deconvnet",
-    model: Model = "demo",
-    data: Data = "photos",
-    split: Split = "all",
-    data_dir: DataDir = None,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Fetch = False,
-    device: Device = "auto",
 ) -> None:
-    """Draw units' strongest pictures beside their projections, as in the paper."""
+    """Draw the strongest patches of units beside their projections, as in the paper."""
     from deconvviz.atlas import load_atlas
     from deconvviz.io.files import write_atomically
     from deconvviz.plots.atlas import draw_units, unit_figure
@@ -134,71 +101,44 @@ def show(
 
     if out.suffix != ".png":
         raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
-    found = load_atlas(source)
-    bundle = load_network(model, weights, download, checkpoint, input_size)
-    pictures = _pictures(bundle, data, split, data_dir, download)
-    bundle.model.to(find_device(device))
-    sheets = list(draw_units(found, bundle, pictures, layer, unit, rule=_rule(rule)))
-    write_atomically(out, figure_png(unit_figure(sheets, found, _rule(rule))))
+    found, name = load_atlas(source), rule_name(rule)
+    bundle, dataset, chosen = load_inputs(inputs)
+    bundle.model.to(find_device(chosen.device))
+    sheets = list(draw_units(found, bundle, dataset, layer, unit, rule=name))
+    write_atomically(out, figure_png(unit_figure(sheets, found, name)))
     for sheet in sheets:
-        told = f"at most {sheet.moments[0].value:.4g}" if len(sheet) else "dead"
-        typer.echo(f"{layer}, unit {sheet.unit}: {told}")
+        peak = f"peak {sheet.top[0].value:.4g}" if len(sheet) else "dead"
+        typer.echo(f"{layer}, unit {sheet.unit}: {peak}")
     typer.echo(out)
 
 
 @atlas.command()
+@takes(InputOptions(), "inputs")
 def render(
-    source: File,
-    out: Annotated[Path, typer.Option(help="The gallery's folder; an unfinished one goes on.")],
+    inputs: dict[str, Any],
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Folder for the gallery; can be continued.")],
     rule: Rule = "deconvnet",
-    model: Model = "demo",
-    data: Data = "photos",
-    split: Split = "all",
-    data_dir: DataDir = None,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Fetch = False,
-    device: Device = "auto",
 ) -> None:
-    """Make a gallery of all units that opens from disk in any browser."""
+    """Write a gallery of all units that opens from disk in any browser."""
     from deconvviz.atlas import load_atlas
     from deconvviz.plots.gallery import render as draw
     from deconvviz.training.device import find_device
 
-    found = load_atlas(source)
-    bundle = load_network(model, weights, download, checkpoint, input_size)
-    pictures = _pictures(bundle, data, split, data_dir, download)
-    bundle.model.to(find_device(device))
-    try:
-        with TerminalBars() as bars:
-            page = draw(found, bundle, pictures, out, rule=_rule(rule), progress=bars)
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from there", err=True)
-        raise typer.Exit(130) from None
+    found, name = load_atlas(source), rule_name(rule)
+    bundle, dataset, chosen = load_inputs(inputs)
+    bundle.model.to(find_device(chosen.device))
+    with _progress() as bars:
+        page = draw(found, bundle, dataset, out, rule=name, progress=bars)
     typer.echo(page)
 
 
-def _pictures(
-    bundle: "Bundle", data: str, split: str, data_dir: Path | None, download: bool
-) -> "Dataset":
-    """The pictures that the options name, at the network's own size where they have none."""
-    from deconvviz.io.data import PUBLISHED, load_dataset
-
-    return load_dataset(
-        data,
-        split,
-        data_dir=data_dir,
-        size=None if data in PUBLISHED else bundle.preprocessing.side,
-        channels=bundle.preprocessing.channels,
-        download=download,
-    )
-
-
-def _rule(name: str) -> "RuleName":
-    from deconvviz.deconv.rules import RULES
-
-    for rule in RULES:
-        if rule == name:
-            return rule
-    raise SettingError(f"no rule `{name}`; there are {', '.join(RULES)}")
+@contextmanager
+def _progress() -> Iterator[TerminalBars]:
+    """Progress bars; Ctrl-C says how to continue, and exits with code 130."""
+    try:
+        with TerminalBars() as bars:
+            yield bars
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command continues", err=True)
+        raise typer.Exit(130) from None

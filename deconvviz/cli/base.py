@@ -1,14 +1,18 @@
-"""What the commands share: the application, common options, and how a network is named."""
+"""What the commands share: the application, common options, and loading what they name."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deconvviz.errors import SettingError
+from deconvviz.schema import changed, options, validated
 
 if TYPE_CHECKING:
+    from deconvviz.deconv.rules import Rule as RuleName
     from deconvviz.io.bundle import Bundle
+    from deconvviz.io.data import Dataset
 
 __all__ = [
     "Checkpoint",
@@ -16,48 +20,60 @@ __all__ = [
     "DataDir",
     "Device",
     "Download",
+    "InputOptions",
     "InputSize",
     "Model",
+    "Rule",
     "Weights",
     "app",
+    "load_inputs",
     "load_network",
+    "rule_name",
 ]
 
 app = typer.Typer(
-    help="See what any unit of a convolutional network responds to.",
+    help="Show what any unit of a convolutional network responds to.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[
-    str,
-    typer.Option(
-        help="cifar10, cifar100, mnist, fashion-mnist, photos20, folder, photos or shapes."
-    ),
-]
-DataDir = Annotated[
-    Path | None, typer.Option(help="Where the pictures are; else DECONVVIZ_DATA, else the cache.")
-]
 
-Model = Annotated[
-    str,
-    typer.Argument(
-        help="demo, demo-deconv, a checkpoint's path, torchvision/NAME, timm/NAME, or "
-        "package.module:function."
-    ),
-]
-Weights = Annotated[
-    str, typer.Option(help="Of torchvision and timm: default, none (random), or a name.")
-]
-Download = Annotated[bool, typer.Option("--download", help="Fetch weights that are not here.")]
-Checkpoint = Annotated[
-    Path | None, typer.Option(help="Weights for the network of package.module:function.")
-]
-InputSize = Annotated[
-    str | None, typer.Option(help="Of package.module:function: channels,height,width.")
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps; by default the best there is.")]
+@validated
+class InputOptions:
+    """The network and the data set of a command, as options for `takes`."""
+
+    model: str = "demo"
+    """Network: demo, demo-deconv, the path of a checkpoint, torchvision/NAME, timm/NAME, or
+    package.module:function."""
+    weights: str = "default"
+    """Weights of torchvision and timm: default, none (random), or a name."""
+    checkpoint: Path | None = None
+    """Weights file for package.module:function."""
+    input_size: str | None = None
+    """Input size for package.module:function: channels,height,width."""
+    data: str = "photos"
+    """Data set; `deconvviz datasets` lists them."""
+    split: str = "all"
+    """Split of the data set: train, test or all."""
+    data_dir: Path | None = None
+    """Folder of the data set; else DECONVVIZ_DATA, else the cache."""
+    download: bool = False
+    """Download missing weights and data."""
+    device: str = "auto"
+    """cpu, cuda or mps; auto is the best available."""
+
+
+_HELP = {option.name: option.help for option in options(InputOptions())}
+Model = Annotated[str, typer.Argument(help=_HELP["model"])]
+Weights = Annotated[str, typer.Option(help=_HELP["weights"])]
+Checkpoint = Annotated[Path | None, typer.Option(help=_HELP["checkpoint"])]
+InputSize = Annotated[str | None, typer.Option(help=_HELP["input_size"])]
+Data = Annotated[str, typer.Option(help=_HELP["data"])]
+DataDir = Annotated[Path | None, typer.Option(help=_HELP["data_dir"])]
+Download = Annotated[bool, typer.Option("--download", help=_HELP["download"])]
+Device = Annotated[str, typer.Option(help=_HELP["device"])]
+Rule = Annotated[str, typer.Option(help="Backward rule: deconvnet, guided or gradient.")]
 
 
 def load_network(
@@ -67,7 +83,7 @@ def load_network(
     checkpoint: Path | None = None,
     input_size: str | None = None,
 ) -> "Bundle":
-    """The network that the options name; see `deconvviz.load`."""
+    """Load the network that the options name; see `deconvviz.load`."""
     from deconvviz.io.zoo import load
 
     return load(
@@ -79,9 +95,40 @@ def load_network(
     )
 
 
+def load_inputs(given: Mapping[str, Any]) -> tuple["Bundle", "Dataset", InputOptions]:
+    """Load the network and the data set, in the network's size, that `InputOptions` name.
+
+    Args:
+        given: Option -> value, as `takes` collects them.
+    """
+    from deconvviz.io.data import load_for
+
+    chosen = changed(InputOptions(), given)
+    bundle = load_network(
+        chosen.model, chosen.weights, chosen.download, chosen.checkpoint, chosen.input_size
+    )
+    dataset = load_for(
+        bundle.input_size,
+        chosen.data,
+        chosen.split,
+        data_dir=chosen.data_dir,
+        download=chosen.download,
+    )
+    return bundle, dataset, chosen
+
+
+def rule_name(text: str) -> "RuleName":
+    """Check the name of a backward rule."""
+    from deconvviz.deconv.rules import RULES
+
+    if text not in RULES:
+        raise SettingError(f"no rule `{text}`; there are {', '.join(RULES)}")
+    return text
+
+
 def _size(text: str) -> tuple[int, int, int]:
     parts = text.split(",")
     if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise SettingError(f"no size: `{text}`; give channels,height,width as in 3,224,224")
+        raise SettingError(f"input size must be channels,height,width as in 3,224,224, got {text}")
     channels, height, width = map(int, parts)
     return channels, height, width

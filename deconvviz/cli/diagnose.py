@@ -40,17 +40,10 @@ def diagnose(
     """Write a page of findings: dead and dominating units, aliasing, duplicates, and so on."""
     from deconvviz.analysis.diagnosis import diagnose as look
     from deconvviz.atlas import load_atlas
-    from deconvviz.io.data import PUBLISHED, load_dataset
+    from deconvviz.io.data import load_for
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
-    pictures = load_dataset(
-        data,
-        split,
-        data_dir=data_dir,
-        size=None if data in PUBLISHED else bundle.preprocessing.side,
-        channels=bundle.preprocessing.channels,
-        download=download,
-    )
+    pictures = load_for(bundle.input_size, data, split, data_dir=data_dir, download=download)
     known = None if atlas is None else load_atlas(atlas)
     with TerminalBars() as bars:
         found = look(bundle, pictures, atlas=known, progress=bars)

@@ -74,7 +74,7 @@ def pictures(
 
     Args:
         bundle: The network that they are for.
-        data: A name of `deconvviz.io.data.LOADERS`.
+        data: A key of `deconvviz.io.data.DATASETS`.
         data_dir: Where the pictures of "cifar10" and "folder" are.
         count: So many, of each class in proportion; all where there are fewer.
         seed: Which ones; they stay in the order of the data.
@@ -86,7 +86,7 @@ def pictures(
         DataError: The data or its part are not there.
         SettingError: Fewer than one picture was asked for.
     """
-    from deconvviz.io.data import held_out, load_dataset
+    from deconvviz.io.data import load_dataset, train_test_split
 
     if count < 1:
         raise SettingError(f"{count} pictures show nothing; ask for one or more with --count")
@@ -95,7 +95,7 @@ def pictures(
     every = load_dataset(
         data, part, data_dir=data_dir, size=size, channels=channels, download=download
     )
-    return every if count >= len(every) else held_out(every, count, seed)[1]
+    return every if count >= len(every) else train_test_split(every, count, seed)[1]
 
 
 def tell(result: "Result", out: Path) -> None:
@@ -302,14 +302,14 @@ def ablation(
 
     from deconvviz.analysis import ablation as run
     from deconvviz.analysis.ablation import VARIANTS
-    from deconvviz.io.data import held_out, load_dataset
+    from deconvviz.io.data import load_dataset, train_test_split
     from deconvviz.training import Recipe
     from deconvviz.training.device import find_device
 
     read = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
     training, test = read("train"), read("test")
     if 0 < count < len(training):
-        _, training = held_out(training, count)
+        _, training = train_test_split(training, count)
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,

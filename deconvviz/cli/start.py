@@ -11,7 +11,7 @@ from deconvviz.cli.base import Download, app, load_network
 
 __all__ = ["start_app"]
 
-# What `load` takes, told from the values of Streamlit's options.
+# Names that `load` takes, as opposed to the values of Streamlit's options.
 _NETWORK = re.compile(r"\.safetensors$|^(torchvision|timm)/|^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
 
 
@@ -19,10 +19,10 @@ _NETWORK = re.compile(r"\.safetensors$|^(torchvision|timm)/|^[A-Za-z_][\w.]*:[A-
 def start_app(context: typer.Context, download: Download = False) -> None:
     """Start the app in a browser.
 
-    Name further networks to choose among; other options go to `streamlit run`.
+    Arguments that name networks are offered in the app; other options go to `streamlit run`.
     """
     networks = [argument for argument in context.args if _NETWORK.search(argument)]
-    for name in networks:  # here a person sees the download and a refusal, before any browser
+    for name in networks:  # so that downloads and errors appear here, before any browser
         load_network(name, "default", download)
     options = [argument for argument in context.args if argument not in networks]
     script = Path(__file__).parents[1] / "app.py"

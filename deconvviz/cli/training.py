@@ -81,7 +81,7 @@ def train(
     their labels. Under `torchrun --nproc-per-node N -m deconvviz train …` N processes share each
     batch.
     """
-    from deconvviz.io.data import AUGMENTATIONS, held_out, labelled, load_dataset
+    from deconvviz.io.data import DATASETS, load_dataset, stratified_subset, train_test_split
     from deconvviz.processes import ProcessGroup
     from deconvviz.training import Recipe, changed
     from deconvviz.training import train as run
@@ -103,13 +103,15 @@ def train(
         precision=precision,
         fp16=fp16,
     )
-    if data in AUGMENTATIONS:
-        recipe = replace(recipe, augmentation=AUGMENTATIONS[data])
+    if data in DATASETS and (augmentation := DATASETS[data].augmentation):
+        recipe = replace(recipe, augmentation=augmentation)
     recipe = changed(recipe, _options(option or []))
     pictures = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
     training = pictures("train")
-    training, test = held_out(training, hold_out) if hold_out else (training, pictures("test"))
-    known = labelled(training, labels, seed) if labels else training
+    training, test = (
+        train_test_split(training, hold_out) if hold_out else (training, pictures("test"))
+    )
+    known = stratified_subset(training, labels, seed) if labels else training
     processes = ProcessGroup.found()
     try:
         done = run(
@@ -175,7 +177,7 @@ def evaluate(
         data,
         "test",
         data_dir=data_dir,
-        size=preprocessing.side,
+        size=preprocessing.size,
         channels=preprocessing.channels,
         download=download,
     )

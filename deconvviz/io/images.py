@@ -1,18 +1,18 @@
-"""Pictures: a person's file becomes checked pixels.
+"""Pictures: an untrusted file becomes checked pixels.
 
-Reading is strict, because the file may come from anyone. The format is told by the first bytes,
-never by the name, and must be PNG, JPEG, WebP, GIF, BMP or TIFF. The length of the file is checked
-before it is parsed, the number of pixels before one of them is decoded. Whatever a decoder raises
-becomes a `PictureError`. Nothing global is changed: neither Pillow's limits nor the filters of
-warnings, so that damaged metadata may warn.
+Reading is strict, because the file may come from anyone. The format is found from the first bytes,
+not the name, and must be PNG, JPEG, WebP, GIF, BMP or TIFF. The file size is checked before
+parsing, the number of pixels before decoding. Any exception of a decoder becomes a `PictureError`.
+No global state changes: neither Pillow's limits nor the filters of warnings, so that damaged
+metadata may warn.
 
-What is done to a picture on the way, each with a notice where a person should know of it:
+Conversions, with a notice where the user should know:
 
-- the first frame of an animation, or the first page of several, is taken;
-- EXIF orientation is applied, and every other metadata dropped (a phone writes where it was);
-- transparent parts are laid on white;
+- the first frame of an animation, or the first of several pages, is used;
+- EXIF orientation is applied, and all other metadata dropped (it may hold a location);
+- transparent parts become white;
 - 12 and 16 bit integers are scaled from their full range; floats and 32 bit integers from their
-  smallest to their largest value, for their range is stated nowhere;
+  smallest to their largest value, since their range is not stored;
 - CMYK, LAB, palettes and black-and-white become RGB; ICC profiles are ignored.
 """
 
@@ -56,7 +56,7 @@ __all__ = [
     "to_tensor",
 ]
 
-MAX_BYTES = 20 * 2**20  # as much as the app's upload takes
+MAX_BYTES = 20 * 2**20  # also the limit of the app's uploads
 MAX_PIXELS = 50_000_000  # the largest sensors of phones; 200 MB once decoded
 MIN_SIDE = 8  # pixels
 MAX_ASPECT = 20  # longer side over shorter side
@@ -78,13 +78,13 @@ _HEIF = re.compile(rb"....ftyp(?:hei|hev|mif1|msf1|avi[fs])", re.DOTALL)
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that was checked, whole in memory.
+    """A checked picture in memory.
 
     Attributes:
         image: RGB, 8 bit, upright, without metadata.
-        name: A short name to show: no folders, no HTML, no control characters.
-        key: SHA-256 of size and pixels, for caches: one changed pixel changes it.
-        notices: What was done to the file's picture, each a phrase for people.
+        name: Short name for display: no folders, HTML or control characters.
+        key: SHA-256 of size and pixels, for caches.
+        notices: Conversions of the file's picture, each a phrase for people.
     """
 
     image: Image.Image = field(repr=False, compare=False)
@@ -105,10 +105,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A real photograph inside the scikit-image wheel."""
+    """A photograph inside the scikit-image wheel."""
 
     file: str  # in scikit-image's data folder
-    title: str  # what it shows, for instance as a text alternative
+    title: str  # the subject, as a text alternative
     credit: str  # source and licence, as scikit-image states them
 
 
@@ -132,21 +132,21 @@ PHOTOGRAPHS: Mapping[str, Photograph] = {
 
 
 def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Picture:
-    """Read a person's file as an RGB picture, or say why not.
+    """Read an untrusted file as an RGB picture.
 
     Args:
-        source: The file's bytes, its path, or a binary stream, which is read from its start.
-        name: What the person calls it; by default the name of the path or of the stream.
+        source: Bytes, path, or a binary stream, which is read from its start.
+        name: Name for display; by default that of the path or the stream.
 
     Returns:
-        The picture, at its own size: at least `MIN_SIDE` pixels on each side, sides at most
+        The picture at its own size: at least `MIN_SIDE` pixels on each side, sides at most
         1:`MAX_ASPECT`, at most `MAX_PIXELS` pixels.
 
     Raises:
-        PictureError: The file is missing, longer than `MAX_BYTES`, of another format, damaged, of
-            another size than that, or holds values that are not finite.
+        PictureError: The file is missing, larger than `MAX_BYTES`, damaged, of another format or
+            size, or has values that are not finite.
     """
-    shown = _inert(name if name is not None else getattr(source, "name", None))
+    shown = _safe_name(name if name is not None else getattr(source, "name", None))
     data = _read(source, shown)
     decoder = _decoder(data, shown)
     try:
@@ -169,20 +169,20 @@ def photograph(name: str) -> Picture:
     """Read one of `PHOTOGRAPHS` by its short name; nothing is downloaded.
 
     Raises:
-        PictureError: There is no photograph of this name, or scikit-image came without its data.
+        PictureError: There is no photograph of this name, or scikit-image lacks its data.
     """
     if name not in PHOTOGRAPHS:
-        raise PictureError(f"no photograph {_inert(name)}; there are {', '.join(PHOTOGRAPHS)}")
+        raise PictureError(f"no photograph {_safe_name(name)}; there are {', '.join(PHOTOGRAPHS)}")
     file = resources.files("skimage") / "data" / PHOTOGRAPHS[name].file
     if not file.is_file():
-        raise PictureError(f"scikit-image came without {file.name}; install its wheel again")
+        raise PictureError(f"scikit-image has no {file.name}; install its wheel again")
     return open_picture(file.read_bytes(), name)
 
 
 def limit_side(image: Image.Image, longest: int) -> Image.Image:
-    """Shrink a picture, antialiased, until its longer side is `longest` pixels; never enlarge.
+    """Shrink a picture, antialiased, to a longer side of at most `longest` pixels.
 
-    The aspect is kept to the nearest pixel. A picture that is small enough is returned as it is.
+    The aspect ratio is kept to the nearest pixel. A smaller picture is returned unchanged.
     """
     if max(image.size) <= longest:
         return image
@@ -191,21 +191,21 @@ def limit_side(image: Image.Image, longest: int) -> Image.Image:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """Pixels of a picture, float32 (3, H, W), from 0 (black) to 1."""
+    """Pixels of a picture, float32 (3, H, W), in [0, 1]."""
     pixels = torch.from_numpy(np.array(image.convert("RGB")))
     return pixels.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format).div(255)
 
 
 def to_png(pixels: Image.Image | NDArray[np.uint8]) -> bytes:
-    """A picture, or uint8 pixels (h, w) or (h, w, 3), as the bytes of a PNG file."""
+    """Encode a picture, or uint8 pixels (h, w) or (h, w, 3), as PNG."""
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     stream = BytesIO()
     image.save(stream, format="PNG")
     return stream.getvalue()
 
 
-def _inert(name: object) -> str:
-    """A short name to show, without folders, markup, control characters or direction marks."""
+def _safe_name(name: object) -> str:
+    """A short name for display, without folders, markup, control characters or direction marks."""
     last = re.split(r"[/\\]", name if isinstance(name, str) else "")[-1]
     kept = "".join(
         letter if unicodedata.category(letter)[0] in "LMN" or letter in " ._-()" else "-"
@@ -218,28 +218,28 @@ def _inert(name: object) -> str:
 
 
 def _read(source: bytes | Path | BinaryIO, name: str) -> bytes:
-    """All bytes of a file, and never many more than `MAX_BYTES`."""
+    """All bytes of a file of at most `MAX_BYTES`."""
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, Path):
-        if not source.is_file():  # a pipe or a device could be read for ever
-            raise PictureError(f"there is no file {name}; check its path")
+        if not source.is_file():  # reading a pipe or a device may never end
+            raise PictureError(f"no file {name}; check the path")
         try:
             with source.open("rb") as stream:
                 data = stream.read(MAX_BYTES + 1)
         except OSError as error:
-            raise PictureError(f"{name} cannot be opened; check who may read it") from error
+            raise PictureError(f"{name} cannot be opened; check its permissions") from error
     else:
-        if source.seekable():  # an upload that was read before stands at its end
+        if source.seekable():  # an upload that was read before is at its end
             source.seek(0)
         data = source.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise PictureError(f"{name} is over {MAX_BYTES >> 20} MB; save it smaller, or as JPEG")
+        raise PictureError(f"{name} is over {MAX_BYTES >> 20} MB; shrink it, or save it as JPEG")
     return data
 
 
 def _decoder(data: bytes, name: str) -> type[ImageFile.ImageFile]:
-    """The decoder for what the first bytes say, or a sentence on what to do instead."""
+    """The decoder for the format that the first bytes name."""
     for signature, decoder in _DECODERS:
         if signature.match(data):
             return decoder
@@ -250,19 +250,19 @@ def _decoder(data: bytes, name: str) -> type[ImageFile.ImageFile]:
             f"{name} is HEIC or AVIF, which is not read here; export it as JPEG or PNG (in Python, "
             "the package pillow-heif reads HEIC and saves it as either)"
         )
-    raise PictureError(f"{name} is no {FORMATS} picture, whatever its name says; export it as PNG")
+    raise PictureError(f"{name} is not a {FORMATS} picture, whatever its suffix; export it as PNG")
 
 
 def _check_size(stored: ImageFile.ImageFile, name: str) -> None:
-    """Refuse by the header alone what cannot be shown, or would fill the memory."""
+    """Check the size in the header, before anything is decoded."""
     width, height = stored.size
-    is_so = f"{name} is {width} x {height} pixels"
+    size = f"{name} is {width} x {height} pixels"
     if width * height > MAX_PIXELS:
-        raise PictureError(f"{is_so}; scale it below {MAX_PIXELS // 10**6} megapixels")
+        raise PictureError(f"{size}; scale it below {MAX_PIXELS // 10**6} megapixels")
     if min(width, height) < MIN_SIDE:
-        raise PictureError(f"{is_so}; each side must have at least {MIN_SIDE}")
+        raise PictureError(f"{size}; each side must be >= {MIN_SIDE}")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise PictureError(f"{is_so}; crop it, the sides may differ {MAX_ASPECT} times at most")
+        raise PictureError(f"{size}; crop it to an aspect ratio of at most {MAX_ASPECT}:1")
     if isinstance(stored, TiffImageFile):  # libtiff decodes a tile whole, larger than the picture
         width, height = (stored.tag_v2.get(tag, 0) for tag in (Exif.TileWidth, Exif.TileLength))
         if width * height > MAX_PIXELS:
@@ -270,14 +270,14 @@ def _check_size(stored: ImageFile.ImageFile, name: str) -> None:
 
 
 def _decode(stored: ImageFile.ImageFile, name: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """The first frame of a picture whose size was checked: RGB, upright; and notices."""
+    """The first frame, RGB and upright, and notices."""
     deep = any(";16" in str(tile.args) for tile in stored.tile)
     several = bool(getattr(stored, "is_animated", False))
     stored.load()
     notices = ["only the first frame, or page, is used"] * several
     if stored.mode[0] in "IF":
-        image, how = _scaled(stored, name)
-        notices.append(how)
+        image, notice = _scaled(stored, name)
+        notices.append(notice)
     else:
         image, opaque = _on_white(stored)
         notices += ["16 bit values scaled to 8 bit"] * deep
@@ -286,36 +286,36 @@ def _decode(stored: ImageFile.ImageFile, name: str) -> tuple[Image.Image, tuple[
     try:
         image.getexif()[Exif.Orientation] = stored.getexif().get(Exif.Orientation, 1)
     except (OSError, SyntaxError, TypeError, ValueError, Warning):
-        notices.append("its orientation cannot be read: shown as stored")
+        notices.append("its orientation cannot be read; shown as stored")
     ImageOps.exif_transpose(image, in_place=True)
     image.getexif().clear()
     return image, tuple(notices)
 
 
 def _scaled(stored: Image.Image, name: str) -> tuple[Image.Image, str]:
-    """One deep channel as 8 bit RGB (`convert` would clip it at 255); and how it was scaled."""
+    """One deep channel as 8 bit RGB (`convert` would clip it at 255), and a notice."""
     values = np.asarray(stored)
     tags = stored.tag_v2 if isinstance(stored, TiffImageFile) else {}
     bits = tags.get(Exif.BitsPerSample, (16,))[0]
     if stored.mode.startswith("I;"):
         low, high = 0.0, 2.0**bits - 1
-        how = f"{bits} bit values scaled to 8 bit"
+        notice = f"{bits} bit values scaled to 8 bit"
     else:
         if bits == 32 and tags.get(Exif.SampleFormat, (1,)) == (1,):
             values = values.view(np.uint32)  # Pillow has signed integers only
         if not np.isfinite(values).all():
-            raise PictureError(f"{name} holds values that are not finite; replace them first")
+            raise PictureError(f"{name} has values that are not finite; replace them first")
         low, high = float(values.min()), float(values.max())
-        how = "values scaled from the smallest (black) to the largest (white)"
+        notice = "values scaled from the smallest (black) to the largest (white)"
     if tags.get(Exif.PhotometricInterpretation) == 0:  # white is zero
         low, high = high, low
     shades = np.subtract(values, low, dtype=np.float64)
     shades *= 255 / ((high - low) or 1)
-    return Image.fromarray(shades.round(out=shades).astype(np.uint8)).convert("RGB"), how
+    return Image.fromarray(shades.round(out=shades).astype(np.uint8)).convert("RGB"), notice
 
 
 def _on_white(stored: Image.Image) -> tuple[Image.Image, bool]:
-    """A picture of 8 bit channels as RGB, its transparent parts on white; was it all opaque?"""
+    """A picture of 8 bit channels as RGB, transparent parts on white; and whether it is opaque."""
     if not stored.has_transparency_data:
         return stored.convert("RGB"), True
     straight = stored.convert("LA") if stored.mode == "La" else stored  # La: no way to RGBA

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["current_options"]
+__all__ = ["current_atlas", "current_options"]
 
 _OPTIONS = {
     "steps": "steps_per_epoch",
@@ -29,6 +29,7 @@ _PARTS = {
         "fall": "rampdown",
     },
 }
+_ATLAS_HEADER = {"block": "batch_size"}
 
 
 def current_options(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,3 +39,23 @@ def current_options(stored: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(inner := renamed.get(part), Mapping):
             renamed[part] = {names.get(name, name): value for name, value in inner.items()}
     return renamed
+
+
+def current_atlas(stored: Any) -> Any:
+    """Metadata of an atlas under its present names; anything else is returned unchanged."""
+    if not isinstance(stored, Mapping) or stored.get("schema") != 1:
+        return stored
+    header = stored.get("header")
+    if not isinstance(header, Mapping):
+        return stored
+    renamed = {_ATLAS_HEADER.get(str(name), str(name)): value for name, value in header.items()}
+    return {**stored, "schema": 2, "header": {**renamed, "source": _source(renamed)}}
+
+
+def _source(header: Mapping[str, Any]) -> str:
+    """The name and split of CIFAR-10, which schema 1 did not store."""
+    splits = {10_000: "test", 50_000: "train", 60_000: "all"}
+    pictures = header.get("pictures")
+    if str(header.get("data")).startswith("CIFAR-10") and isinstance(pictures, int):
+        return f"cifar10/{splits[pictures]}" if pictures in splits else ""
+    return ""

@@ -1,4 +1,4 @@
-"""How a picture becomes a network's input: resized, cut out and normalised as in its training."""
+"""Preprocessing of pictures for a network: resize, centre crop and normalise, as in training."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,94 +11,83 @@ from torch import Tensor
 from deconvviz.io.data import normalise
 from deconvviz.io.images import to_tensor
 
-__all__ = ["Preprocess", "Rectangle", "Size"]
+__all__ = ["Box", "Pixels", "Preprocess", "Size"]
 
-Rectangle = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels, the last two exclusive."""
+Box = tuple[int, int, int, int]
+"""Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
+
+Pixels = NDArray[np.uint8]
 
 Size = int | Literal["trained"] | None
 
-_LONGEST = 16  # times the shorter side
+_MAX_ASPECT = 16  # of a picture that is resized
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What a network wants of a picture.
-
-    The shorter side is resized to `shorter` pixels, the longer one in proportion, and the central
-    square of `side` pixels is cut out; so does torchvision.
+    """Resize, centre crop and normalisation, as torchvision's Resize, CenterCrop and Normalize.
 
     Attributes:
-        side: Of the square pictures that the network was trained on, in pixels.
-        mean: Per channel, of pixels in [0, 1], subtracted.
-        std: Per channel, the divisor after it.
-        shorter: What the shorter side is resized to before the cut; 0 is `side`: the cut takes the
-            largest central square.
-        resample: How pixels are interpolated; antialiased.
+        size: Side in pixels of the square pictures that the network was trained on.
+        mean: Mean of each channel, for pixels in [0, 1].
+        std: Standard deviation of each channel.
+        resize: Length that the shorter side is resized to before the crop; 0 for `size`, so that
+            the crop is the largest central square.
+        interpolation: Antialiased interpolation of the resize.
     """
 
-    side: int
+    size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    shorter: int = 0
-    resample: Image.Resampling = Image.Resampling.BICUBIC
+    resize: int = 0
+    interpolation: Image.Resampling = Image.Resampling.BICUBIC
 
     @property
     def channels(self) -> int:
-        """Of the input: 1 is grey, 3 red, green and blue."""
+        """Number of input channels: 1 is grey, 3 is RGB."""
         return len(self.mean)
 
     @property
     def input_size(self) -> tuple[int, int, int]:
         """(C, H, W) of the pictures that the network was trained on."""
-        return (self.channels, self.side, self.side)
+        return (self.channels, self.size, self.size)
 
-    def box(self, picture: Image.Image) -> Rectangle:
-        """The part of `picture` that the network sees, to the nearest of its pixels."""
-        if picture.size == (self.side, self.side):
-            return 0, 0, self.side, self.side
-        size = _with_shorter(picture.size, self.shorter or self.side)
-        left, top = _centred(size, self.side)
+    def box(self, picture: Image.Image) -> Box:
+        """The part of `picture` that the network sees, rounded to whole pixels."""
+        if picture.size == (self.size, self.size):
+            return 0, 0, self.size, self.size
+        size = _with_shorter(picture.size, self.resize or self.size)
+        left, top = _centred(size, self.size)
         wide, high = (before / now for before, now in zip(picture.size, size, strict=True))
-        edges = (top * high, left * wide, (top + self.side) * high, (left + self.side) * wide)
+        edges = (top * high, left * wide, (top + self.size) * high, (left + self.size) * wide)
         upper, first, lower, last = map(round, edges)
         return upper, first, lower, last
 
     def view(self, picture: Image.Image, size: Size = "trained") -> Image.Image:
-        """The pixels that `tensor` normalises, as a picture; its arguments are the same."""
+        """The resized and cropped picture, as `tensor` normalises it; same arguments."""
         if size is None:
             return picture
-        side = self.side if size == "trained" else size
+        side = self.size if size == "trained" else size
         if picture.size == (side, side):
             return picture
-        shorter = round((self.shorter or self.side) * side / self.side)
+        resize = round((self.resize or self.size) * side / self.size)
         picture = _without_far_ends(picture)
-        resized = picture.resize(_with_shorter(picture.size, shorter), self.resample)
+        resized = picture.resize(_with_shorter(picture.size, resize), self.interpolation)
         left, top = _centred(resized.size, side)
         return resized.crop((left, top, left + side, top + side))
 
     def tensor(self, picture: Image.Image, size: Size = "trained") -> Tensor:
-        """Make a picture what the network was trained on.
-
-        Args:
-            picture: Any size and mode.
-            size: The side of the square that is cut out, by default that of the training pictures;
-                a picture already of that size passes untouched. None keeps the whole picture at its
-                own size, for the convolutional layers, which take any.
-
-        Returns:
-            (C, H, W) float32, normalised.
-        """
-        seen = self.view(picture, size)
-        pixels = to_tensor(seen.convert("L") if self.channels == 1 else seen)
+        """(C, H, W) float32, resized, cropped and normalised; see `Bundle.preprocess`."""
+        view = self.view(picture, size)
+        pixels = to_tensor(view.convert("L") if self.channels == 1 else view)
         return self.normalised(pixels[None, : self.channels])[0].contiguous()
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Pictures (B, C, H, W), uint8 or in [0, 1], in the network's units; see `normalise`."""
+        """Normalise pictures (B, C, H, W), uint8 or in [0, 1]; see `normalise`."""
         return normalise(images, self.mean, self.std)
 
-    def pixels(self, images: Tensor) -> NDArray[np.uint8]:
-        """What `normalised` came from, as something to look at: uint8 (B, H, W, 3).
+    def pixels(self, images: Tensor) -> Pixels:
+        """The inverse of `normalised`, as uint8 pixels (B, H, W, 3).
 
         Any number of channels but three is shown as its mean, in grey.
         """
@@ -106,9 +95,7 @@ class Preprocess:
         shades = (images.detach() * std + mean).float().cpu()
         if shades.shape[1] != 3:
             shades = shades.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-        shown: NDArray[np.uint8] = (
-            shades.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-        )
+        shown: Pixels = shades.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
         return np.ascontiguousarray(shown)
 
 
@@ -121,8 +108,8 @@ def _with_shorter(size: tuple[int, int], shorter: int) -> tuple[int, int]:
 
 
 def _without_far_ends(picture: Image.Image) -> Image.Image:
-    """The middle of a strip, where the square lies: to resize all of it may take gigabytes."""
-    longest = _LONGEST * min(picture.size)
+    """The middle of a long strip, where the crop is; resizing all of it may take gigabytes."""
+    longest = _MAX_ASPECT * min(picture.size)
     if max(picture.size) <= longest:
         return picture
     width, height = (min(length, longest) for length in picture.size)

@@ -1,4 +1,4 @@
-"""What an atlas found, as pictures: parts of the data and their projections, side by side."""
+"""An atlas as pictures: patches of the data beside their projections."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,23 +8,21 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from deconvviz.atlas.accumulator import EDGES
-from deconvviz.atlas.store import Atlas, Moment
+from deconvviz.atlas.store import Atlas, TopActivation
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.tape import weight_of
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
+from deconvviz.io.preprocess import Box, Pixels
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import (
     ACCENTS,
     NEUTRAL_INK,
-    Box,
-    Pixels,
     contact_sheet,
     crop,
     mosaic,
@@ -33,20 +31,20 @@ from deconvviz.plots.figures import (
 
 __all__ = ["UnitSheet", "draw_units", "grid_of", "histogram_figure", "unit_figure"]
 
-_SIDE = 160  # pixels that a tile of a figure is enlarged to, about
-_INCHES = 2.1  # of nine tiles in a figure, of one unit alone twice as many
+_SIDE = 160  # pixels of an enlarged tile, about
+_INCHES = 2.1  # of nine tiles; twice as much for one unit alone
 _COLUMNS = 2
-_TICKS = 7  # more numbers would run into each other
+_TICKS = 7  # more labels would overlap
 
 
 @dataclass(frozen=True, eq=False)
 class UnitSheet:
-    """What one unit saw where it was strongest, and what it answered to.
+    """The patches and projections of one unit's strongest activations.
 
     Attributes:
-        layer: The unit's layer.
-        unit: Its number.
-        moments: Its n strongest activations, falling; none of a dead unit.
+        layer: Layer of the unit.
+        unit: Number of the unit.
+        top: The n strongest activations, descending; none for a dead unit.
         patches: uint8 (n, h, w, 3), the pictures in the unit's windows, grey beyond their edges.
         projections: (n, C, h, w) signed, in normalised input units, on the CPU.
         boxes: The n windows, in pixels of their pictures.
@@ -54,17 +52,17 @@ class UnitSheet:
 
     layer: str
     unit: int
-    moments: tuple[Moment, ...]
+    top: tuple[TopActivation, ...]
     patches: Pixels
     projections: Tensor
     boxes: tuple[Box, ...]
 
     def __len__(self) -> int:
-        return len(self.moments)
+        return len(self.top)
 
     @property
     def shown(self) -> Pixels:
-        """The projections as something to look at: uint8 (n, h, w, 3), each at its own scale."""
+        """The projections as pixels, uint8 (n, h, w, 3), each at its own scale."""
         return display(self.projections) if len(self) else self.patches
 
 
@@ -82,22 +80,22 @@ def draw_units(
 ) -> Iterator[UnitSheet]:
     """Project the strongest activations of many units back to pixels, unit by unit.
 
-    Zeiler & Fergus (2014), arXiv:1311.2901, figure 2. Only the pictures that excited these units
-    are run again, up to their layer; many units go through one projection.
+    Zeiler & Fergus (2014), arXiv:1311.2901, figure 2. Only the pictures of these activations are
+    recorded, up to the layer; many units are projected at once.
 
     Args:
-        atlas: What was found.
-        bundle: The network that it was found of; it runs where it lies.
-        dataset: The pictures that it was found in.
-        layer: One of the atlas's layers.
+        atlas: Atlas of the network and the data set.
+        bundle: Network; it runs on the device it is on.
+        dataset: Pictures of the atlas.
+        layer: Layer of the atlas.
         units: Numbers of units; by default all of the layer.
-        net: The network's deconvnet, where there is one already.
-        k: How many of each unit's activations; by default as many as the atlas has.
-        rule: The rule of the projections.
-        max_bytes: About how much memory recordings, and again projections, may take at once.
+        net: Deconvnet of the network, if there is one already.
+        k: Number of activations for each unit; by default all that the atlas has.
+        rule: Rule of the projections.
+        max_bytes: Approximate limit on the memory of recordings, and again of projections.
 
     Yields:
-        One sheet a unit, in the order given; all windows of a layer have one size.
+        One sheet per unit, in the order given; all windows of a layer have one size.
 
     Raises:
         AtlasError: The atlas is of another network or of other pictures.
@@ -106,17 +104,17 @@ def draw_units(
     """
     atlas.check(bundle, dataset)
     chosen = range(len(atlas[layer])) if units is None else units
-    moments = [(unit, tuple(atlas.moments(layer, unit)[:k])) for unit in chosen]
+    top = [(unit, tuple(atlas.top(layer, unit)[:k])) for unit in chosen]
     net = net or Deconvnet(bundle.model, bundle.input_size)
     if layer not in net.layers:
         raise unknown_layer(layer, net.layers, f"`{bundle.name}`")
     drawer = _Drawer(bundle, net, dataset, layer, rule, max_bytes)
-    return drawer.all(moments, drawer.pictures_at_once() // (k or atlas.header.k) or 1)
+    return drawer.all(top, drawer.max_pictures() // (k or atlas.header.k) or 1)
 
 
 @dataclass(frozen=True)
 class _Drawer:
-    """Draws units of one layer, some at once."""
+    """Draws units of one layer, in batches."""
 
     bundle: Bundle
     net: Deconvnet
@@ -125,8 +123,8 @@ class _Drawer:
     rule: Rule
     max_bytes: int
 
-    def pictures_at_once(self) -> int:
-        """About how many pictures one recording may have."""
+    def max_pictures(self) -> int:
+        """Approximate number of pictures that one recording may have."""
         _, height, width = self.bundle.input_size
         names = list(self.net.layers)
         below = [self.net.layers[name] for name in names[: names.index(self.layer) + 1]]
@@ -135,28 +133,26 @@ class _Drawer:
         return int(self.max_bytes / (4 * floats * larger))
 
     def all(
-        self, units: Sequence[tuple[int, tuple[Moment, ...]]], at_once: int
+        self, units: Sequence[tuple[int, tuple[TopActivation, ...]]], batch: int
     ) -> Iterator[UnitSheet]:
-        for first in range(0, len(units), at_once):
-            yield from self._some(units[first : first + at_once])
+        for first in range(0, len(units), batch):
+            yield from self._draw(units[first : first + batch])
 
-    def _some(self, units: Sequence[tuple[int, tuple[Moment, ...]]]) -> Iterator[UnitSheet]:
-        rows = [(unit, moment) for unit, moments in units for moment in moments]
+    def _draw(self, units: Sequence[tuple[int, tuple[TopActivation, ...]]]) -> Iterator[UnitSheet]:
+        rows = [(unit, activation) for unit, top in units for activation in top]
         pixels, boxes = self._project(rows)
         patches = self._patches(rows, boxes, pixels)
         done = 0
-        for unit, moments in units:
-            mine = slice(done, done + len(moments))
+        for unit, top in units:
+            mine = slice(done, done + len(top))
             done = mine.stop
-            yield UnitSheet(
-                self.layer, unit, moments, patches[mine], pixels[mine], tuple(boxes[mine])
-            )
+            yield UnitSheet(self.layer, unit, top, patches[mine], pixels[mine], tuple(boxes[mine]))
 
-    def _project(self, rows: Sequence[tuple[int, Moment]]) -> tuple[Tensor, list[Box]]:
+    def _project(self, rows: Sequence[tuple[int, TopActivation]]) -> tuple[Tensor, list[Box]]:
         """The projection and the window of each activation."""
         if not rows:
             return torch.empty(0, self.bundle.preprocessing.channels, 1, 1), []
-        pictures = torch.tensor([moment.picture for _, moment in rows])
+        pictures = torch.tensor([activation.picture for _, activation in rows])
         needed, image = torch.unique(pictures, return_inverse=True)
         weight = weight_of(self.bundle.model)
         images = self.dataset.images[needed].to(weight.device)
@@ -167,8 +163,8 @@ class _Drawer:
             self.layer,
             image,
             [unit for unit, _ in rows],
-            [moment.y for _, moment in rows],
-            [moment.x for _, moment in rows],
+            [activation.y for _, activation in rows],
+            [activation.x for _, activation in rows],
         )
         projection = self.net.project(
             recording, selection, rule=self.rule, max_bytes=self.max_bytes
@@ -179,12 +175,12 @@ class _Drawer:
         return projection.pixels.cpu(), boxes
 
     def _patches(
-        self, rows: Sequence[tuple[int, Moment]], boxes: Sequence[Box], like: Tensor
+        self, rows: Sequence[tuple[int, TopActivation]], boxes: Sequence[Box], like: Tensor
     ) -> Pixels:
-        """What each window holds of its picture."""
+        """The part of each picture in its window."""
         seen = np.empty((len(rows), *like.shape[2:], 3), np.uint8)
-        for place, ((_, moment), box) in enumerate(zip(rows, boxes, strict=True)):
-            seen[place] = crop(_colours(self.dataset.images[moment.picture]), box)
+        for place, ((_, activation), box) in enumerate(zip(rows, boxes, strict=True)):
+            seen[place] = crop(_colours(self.dataset.images[activation.picture]), box)
         return seen
 
 
@@ -192,12 +188,12 @@ def _colours(picture: Tensor) -> Pixels:
     """A picture (C, H, W) as uint8 (H, W, 3); any number of channels but three is its mean."""
     if len(picture) != 3:
         picture = picture.float().mean(0, keepdim=True).round().byte().expand(3, -1, -1)
-    pixels: NDArray[np.uint8] = picture.permute(1, 2, 0).cpu().numpy()
+    pixels: Pixels = picture.permute(1, 2, 0).cpu().numpy()
     return pixels
 
 
 def grid_of(tiles: Pixels, count: int, side: int = _SIDE) -> Pixels:
-    """A unit's tiles row by row in a square with room for `count`; empty places are transparent."""
+    """A unit's tiles row by row in a square for `count` of them; empty places are transparent."""
     gap = max(1, side // 80)
     return mosaic(tiles, math.ceil(math.sqrt(count)), gap, side, places=count)
 
@@ -212,20 +208,20 @@ def unit_figure(
     """Patches beside projections, unit by unit, as in Zeiler & Fergus (2014), figure 2.
 
     Args:
-        sheets: Of one layer, from `draw_units`; dead ones are named in the caption.
-        atlas: Where they are from.
-        rule: What they were projected by.
-        columns: Units in a row.
-        ink: Colour of the letters; there is no ground.
+        sheets: Sheets of one layer, from `draw_units`; dead units are named in the caption.
+        atlas: Atlas that they come from.
+        rule: Rule of the projections.
+        columns: Number of units in a row.
+        ink: Colour of the text; the background is transparent.
 
     Returns:
-        Figure that pyplot does not know, with each unit's activations above it.
+        Figure without pyplot state, with the activations above each unit.
     """
     count = atlas.header.k
     alive = [sheet for sheet in sheets if len(sheet)]
     cells = [[grid_of(sheet.patches, count), grid_of(sheet.shown, count)] for sheet in alive]
     titles = [
-        f"unit {sheet.unit}: " + ", ".join(f"{moment.value:.3g}" for moment in sheet.moments)
+        f"unit {sheet.unit}: " + ", ".join(f"{one.value:.3g}" for one in sheet.top)
         for sheet in alive
     ]
     inches = _INCHES * (2 if len(alive) == 1 else 1)
@@ -234,35 +230,35 @@ def unit_figure(
 
 
 def _caption(sheets: Sequence[UnitSheet], atlas: Atlas, rule: Rule) -> str:
-    """Of what the figure is, and how to read it."""
+    """Source of the figure, and how to read it."""
     head, dead = atlas.header, [str(sheet.unit) for sheet in sheets if not len(sheet)]
     layer = sheets[0].layer if sheets else "no layer"
-    told = [f"{head.network}, {layer}: {head.pictures} pictures ({head.data})."]
+    sentences = [f"{head.network}, {layer}: {head.pictures} pictures ({head.data})."]
     if len(dead) < len(sheets):
-        told.append(
+        sentences.append(
             "For each unit, on the left, what it sees of the pictures that excite it most, row by "
             "row from the strongest; above them its activations there. On the right, their "
             f"projections, rule {rule}. {display_caption()}"
         )
     if dead:
         several = len(dead) > 1
-        told.append(
+        sentences.append(
             f"Unit{'s' * several} {', '.join(dead)} {'are' if several else 'is'} dead: never above "
             "zero in these pictures."
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def histogram_figure(
     counts: Sequence[int], ink: str = NEUTRAL_INK, width: float = 4.8, height: float = 2.2
 ) -> Figure:
-    """How many pictures excite a unit how much: its peak in each, two bins an octave.
+    """Histogram of a unit's peak in each picture, two bins per octave.
 
     Args:
-        counts: A row of `Units.histogram`; the first bin, of silent pictures, is told in words.
-        ink: Colour of lines and letters.
-        width: In inches.
-        height: Likewise.
+        counts: A row of `Units.histogram`; the first bin, of inactive pictures, is not drawn.
+        ink: Colour of lines and text.
+        width: Width in inches.
+        height: Height in inches.
     """
     figure, axes = plot(width, height, ink)
     active = np.asarray(counts[1:], np.int64)

@@ -1,29 +1,29 @@
-// Lays out what the page's data says of each unit. Nothing is fetched but the pictures beside this
-// file, and every name is put in as text, never as markup.
+// Lays out the page's data. Nothing is fetched but the pictures beside this file, and every name is
+// inserted as text, never as markup.
 "use strict";
 
 const atlas = JSON.parse(document.getElementById("data").textContent);
 const place = (id) => document.getElementById(id);
 const AT_ONCE = 400; // units in the grid before "Show more"
 
-// Every unit with what finding and sorting it takes.
+// All units, with the values to search and sort by.
 const everyUnit = atlas.layers.flatMap((layer) =>
   layer.units.map((unit, number) => ({
     layer,
     number,
     ...unit,
-    dead: unit.moments.length === 0,
-    peak: unit.moments.length ? unit.moments[0][0] : 0,
-    prefers: unit.moments.length && unit.likes ? atlas.classes[unit.likes[0][0]] : "",
+    dead: unit.top.length === 0,
+    peak: unit.top.length ? unit.top[0][0] : 0,
+    preferred: unit.top.length && unit.classes ? atlas.classes[unit.classes[0][0]] : "",
   }))
 );
 
 const ORDERS = [
   ["unit", "unit number", () => 0],
   ["peak", "strongest activation", (a, b) => b.peak - a.peak],
-  ["selective", "preference for one class", (a, b) => b.selectivity - a.selectivity],
-  ["often", "fires most often", (a, b) => b.fires - a.fires],
-  ["seldom", "fires least often", (a, b) => a.fires - b.fires],
+  ["selectivity", "class selectivity", (a, b) => b.selectivity - a.selectivity],
+  ["frequent", "highest activation frequency", (a, b) => b.activation_frequency - a.activation_frequency],
+  ["rare", "lowest activation frequency", (a, b) => a.activation_frequency - b.activation_frequency],
 ].slice(0, atlas.statistics ? 5 : 2);
 
 const state = { layer: atlas.layers[0], unit: null, shown: [], limit: AT_ONCE };
@@ -82,7 +82,7 @@ function entry(unit, withLayer) {
     link.append(make("div", { class: "dead" }, "dead"));
   } else {
     link.append(make("div", { class: "pair" },
-      tile(unit, 0, 0, `What ${name} of ${unit.layer.name} sees where it is strongest`),
+      tile(unit, 0, 0, `Patch with the strongest activation of ${name} of ${unit.layer.name}`),
       tile(unit, 0, 1, "and its projection")));
   }
   link.append(make("div", { class: "name" }, name,
@@ -97,7 +97,7 @@ function found() {
   const fits = (unit) => words.every((word) =>
     word === "dead" ? unit.dead
       : /^\d+$/.test(word) ? unit.number === Number(word) || unit.layer.name === word
-        : unit.layer.name.toLowerCase().includes(word) || unit.prefers.toLowerCase().includes(word));
+        : unit.layer.name.toLowerCase().includes(word) || unit.preferred.toLowerCase().includes(word));
   const among = words.length ? everyUnit.filter(fits)
     : everyUnit.filter((unit) => unit.layer === state.layer);
   const order = ORDERS.find(([key]) => key === place("sort").value) || ORDERS[0];
@@ -114,7 +114,7 @@ function showGrid() {
   const tail = dead ? `, ${dead} of them dead` : "";
   place("count").textContent = searching
     ? `${count(state.shown.length, "unit")} found in all layers${tail}`
-    : `${count(state.shown.length, "unit")} of ${state.layer.name}${tail}. ${state.layer.sees}`;
+    : `${count(state.shown.length, "unit")} of ${state.layer.name}${tail}. ${state.layer.receptive_field}`;
   for (const link of place("layers").children) {
     if (!searching && link.dataset.layer === state.layer.name) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
@@ -132,38 +132,38 @@ function markChosen() {
 
 // One unit
 
-function nine(unit, row, what, told) {
+function tiles(unit, row, what, caption) {
   const columns = Math.ceil(Math.sqrt(atlas.k));
-  const tiles = unit.moments.map(([value, picture], nth) => {
-    const alt = `${what} ${nth + 1} of ${unit.moments.length}: activation ${short(value)}, picture ${picture}`;
+  const images = unit.top.map(([value, picture], nth) => {
+    const alt = `${what} ${nth + 1} of ${unit.top.length}: activation ${short(value)}, picture ${picture}`;
     const made = tile(unit, nth, row, alt);
     made.title = alt;
     return made;
   });
   return make("figure", {},
-    make("div", { class: "tiles", style: `grid-template-columns:repeat(${columns},1fr)` }, ...tiles),
-    make("figcaption", {}, told));
+    make("div", { class: "tiles", style: `grid-template-columns:repeat(${columns},1fr)` }, ...images),
+    make("figcaption", {}, caption));
 }
 
-function facts(unit) {
+function statistics(unit) {
   const list = make("dl");
-  const add = (term, ...told) => list.append(make("dt", {}, term), make("dd", {}, ...told));
+  const add = (term, value) => list.append(make("dt", {}, term), make("dd", {}, value));
   if (!unit.dead) add("strongest activation", short(unit.peak));
   if (atlas.statistics) {
     add("mean activation", short(unit.mean));
-    add("fires in", `${percent(unit.fires)} of the pictures`);
-    add("above zero at", `${percent(unit.active)} of all positions`);
-    if (unit.prefers) {
-      add("prefers", `${unit.prefers}, selectivity ${unit.selectivity.toFixed(2)} (0 none, 1 that class alone)`);
+    add("activation frequency", `${percent(unit.activation_frequency)} of the pictures`);
+    add("active positions", `${percent(unit.active)} of all`);
+    if (unit.preferred) {
+      add("preferred class", `${unit.preferred}, selectivity ${unit.selectivity.toFixed(2)} (0 none, 1 this class alone)`);
     }
   }
   return list;
 }
 
-function likes(unit) {
-  if (!unit.likes || unit.dead || unit.likes.length < 2) return [];
-  const most = unit.likes[0][1];
-  const rows = unit.likes.flatMap(([label, mean]) => {
+function classMeans(unit) {
+  if (!unit.classes || unit.dead || unit.classes.length < 2) return [];
+  const most = unit.classes[0][1];
+  const rows = unit.classes.flatMap(([label, mean]) => {
     const bar = make("i", { style: `width:${most > 0 ? 100 * Math.max(0, mean) / most : 0}%` });
     return [make("span", {}, atlas.classes[label]), make("div", {}, bar), make("span", {}, short(mean))];
   });
@@ -172,17 +172,17 @@ function likes(unit) {
 
 function histogram(unit) {
   if (!unit.histogram) return [];
-  const { silent, first, counts } = unit.histogram;
-  const words = `Silent in ${spaced(silent)} of ${count(atlas.pictures, "picture")}.`;
-  const heading = make("h3", {}, "How strongly it answers");
+  const { inactive, first, counts } = unit.histogram;
+  const words = `Inactive in ${spaced(inactive)} of ${count(atlas.pictures, "picture")}.`;
+  const heading = make("h3", {}, "Peak activation by picture");
   if (!counts.length) return [heading, make("p", {}, words)];
   const [wide, high, left, below] = [420, 130, 8, 30];
   const most = Math.max(...counts), step = (wide - 2 * left) / counts.length;
   const edge = (nth) => atlas.edges[Math.min(first + nth, atlas.edges.length - 1)];
   const peak = counts.indexOf(most);
-  const told = `Most often, in ${count(most, "picture")}, its peak lies between ${short(edge(peak))} and ${short(edge(peak + 1))}.`;
+  const mode = `Most often, in ${count(most, "picture")}, its peak lies between ${short(edge(peak))} and ${short(edge(peak + 1))}.`;
   const svg = drawn("svg", { viewBox: `0 0 ${wide} ${high + below}`, role: "img",
-    "aria-label": `Pictures by the unit's peak, from ${short(edge(0))} to ${short(edge(counts.length))}. ${told}` });
+    "aria-label": `Pictures by the unit's peak, from ${short(edge(0))} to ${short(edge(counts.length))}. ${mode}` });
   counts.forEach((number, nth) => {
     const tall = (high - 6) * number / most;
     const bar = drawn("rect", { x: left + nth * step, y: high - tall, width: Math.max(0.5, step - 1), height: tall });
@@ -196,18 +196,18 @@ function histogram(unit) {
     svg.append(drawn("text", { x: at, y: high + 14, "text-anchor": anchor }, short(edge(nth))));
   }
   svg.append(drawn("text", { x: wide / 2, y: high + 27, "text-anchor": "middle" },
-    "the unit's peak in a picture, two bars an octave"));
-  return [heading, svg, make("p", { class: "soft" }, `${told} ${words}`)];
+    "the unit's peak in a picture, two bins per octave"));
+  return [heading, svg, make("p", { class: "soft" }, `${mode} ${words}`)];
 }
 
-function places(unit) {
-  const rows = unit.moments.map(([value, picture, label, y, x], nth) => make("tr", {},
+function positions(unit) {
+  const rows = unit.top.map(([value, picture, label, y, x], nth) => make("tr", {},
     make("th", { scope: "row" }, `${nth + 1}`), make("td", {}, short(value)),
     make("td", {}, `${picture}`), make("td", {}, atlas.classes[label] ?? ""),
     make("td", {}, `${y}, ${x}`)));
-  const head = ["", "activation", "picture", "its class", "row, column"];
-  return [make("h3", {}, "Where"), make("table", {},
-    make("thead", {}, make("tr", {}, ...head.map((told) => make("th", { scope: "col" }, told)))),
+  const head = ["", "activation", "picture", "class", "row, column"];
+  return [make("h3", {}, "Positions"), make("table", {},
+    make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))),
     make("tbody", {}, ...rows))];
 }
 
@@ -222,16 +222,16 @@ function showUnit() {
   const parts = [make("p", { class: "back" },
     make("a", { href: address(unit.layer) }, `All units of ${unit.layer.name}`)),
   make("h2", {}, `${unit.layer.name}, unit ${unit.number}`),
-    make("p", { class: "soft" }, unit.layer.sees)];
+    make("p", { class: "soft" }, unit.layer.receptive_field)];
   if (unit.dead) {
     parts.push(make("p", {}, `This unit is dead: it is not above zero anywhere in any of the ${count(atlas.pictures, "picture")}.`));
   } else {
     parts.push(make("div", { class: "nines" },
-      nine(unit, 0, "Patch", "What it sees of the pictures that excite it most, row by row from the strongest"),
-      nine(unit, 1, "Projection", `Their projections, rule ${atlas.rule}`)));
+      tiles(unit, 0, "Patch", "Patches of the pictures with its strongest activations, row by row from the strongest"),
+      tiles(unit, 1, "Projection", `Their projections, rule ${atlas.rule}`)));
   }
-  parts.push(facts(unit), ...likes(unit), ...(unit.dead ? [] : histogram(unit)),
-    ...(unit.dead ? [] : places(unit)));
+  parts.push(statistics(unit), ...classMeans(unit), ...(unit.dead ? [] : histogram(unit)),
+    ...(unit.dead ? [] : positions(unit)));
   section.replaceChildren(...parts);
   section.scrollTop = 0;
 }
@@ -269,7 +269,7 @@ function step(by) {
 
 // Start
 
-for (const [key, told] of ORDERS) place("sort").append(make("option", { value: key }, told));
+for (const [key, name] of ORDERS) place("sort").append(make("option", { value: key }, name));
 for (const layer of atlas.layers) {
   const link = make("a", { href: address(layer) }, layer.name);
   link.dataset.layer = layer.name;

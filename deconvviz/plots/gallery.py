@@ -1,4 +1,4 @@
-"""An atlas as a static gallery: one HTML file that opens from disk, and the pictures beside it."""
+"""An atlas as a static gallery: one HTML file that opens from disk, and its pictures."""
 
 import hashlib
 import html
@@ -21,20 +21,21 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
 from deconvviz.io.images import limit_side, to_png
+from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitSheet, draw_units
 from deconvviz.plots.display import display_caption
-from deconvviz.plots.figures import Pixels, mosaic
+from deconvviz.plots.figures import mosaic
 from deconvviz.progress import Progress
 
 __all__ = ["INDEX", "render"]
 
 INDEX = "index.html"
-"""The gallery's file that a person opens."""
+"""The file to open in a browser."""
 
 _TEMPLATES = Path(__file__).parent
-_FORM = 1  # of the pictures; one more makes all be drawn again
-_SIDE = 96  # pixels: larger tiles are shrunk, as a deep network has gigabytes of them
-_LIKES = 5  # classes that are told of a unit
+_VERSION = 1  # of the pictures; raise it to draw all again
+_SIDE = 96  # pixels; larger tiles are shrunk, since a deep network has gigabytes of them
+_CLASSES = 5  # listed for a unit
 
 
 def render(
@@ -47,23 +48,23 @@ def render(
     rule: Rule = "deconvnet",
     progress: Progress | None = None,
 ) -> Path:
-    """Make a gallery of all units of an atlas: their patches, projections and statistics.
+    """Write a gallery of all units of an atlas: patches, projections and statistics.
 
     `index.html` opens from disk and needs no network; every unit has its own address there,
-    `#LAYER/UNIT`. Each unit's pictures are one PNG file. An interrupted call goes on: pictures of
-    the same atlas that are there already are not drawn again. The page itself comes last.
+    `#LAYER/UNIT`. The pictures of a unit are one PNG file. An interrupted call can be repeated:
+    existing pictures of the same atlas are not drawn again. The page is written last.
 
     Args:
-        atlas: What was found.
-        bundle: The network that it was found of.
-        dataset: The pictures that it was found in.
-        folder: Where the gallery goes; what else it holds stays.
-        net: The network's deconvnet, where there is one already.
-        rule: The rule of the projections.
-        progress: Told how many units are drawn.
+        atlas: Atlas to draw.
+        bundle: Network of the atlas.
+        dataset: Pictures of the atlas.
+        folder: Folder of the gallery; other files there are left alone.
+        net: Deconvnet of the network, if there is one already.
+        rule: Rule of the projections.
+        progress: Called with the number of units done.
 
     Returns:
-        The page's file.
+        Path of the page.
 
     Raises:
         AtlasError: The atlas is of another network or of other pictures.
@@ -82,21 +83,21 @@ def render(
             done += count
             if progress:
                 progress("units", done, total)
-    told = _told(atlas, dataset, net, rule, sheets) | {"folder": pictures.as_posix()}
+    data = _page_data(atlas, dataset, net, rule, sheets) | {"folder": pictures.as_posix()}
     path = folder / INDEX
-    write_atomically(path, _page(atlas.header, told))
+    write_atomically(path, _page(atlas.header, data))
     return path
 
 
 def _digest(header: Header, rule: Rule) -> str:
-    """What the pictures depend on, as a folder's name: another atlas never meets them."""
-    told = f"{_FORM} {_SIDE} {rule} {header.digest}"
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    """Digest of all that the pictures depend on, the name of their folder."""
+    text = f"{_VERSION} {_SIDE} {rule} {header.digest}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class _LayerSheets:
-    """The pictures of a layer: for each unit a PNG with its patches above its projections."""
+    """The pictures of a layer: a PNG per unit, patches above projections."""
 
     layer: str
     folder: Path
@@ -107,10 +108,10 @@ class _LayerSheets:
     def draw(
         self, atlas: Atlas, bundle: Bundle, dataset: Dataset, net: Deconvnet, rule: Rule
     ) -> Iterator[int]:
-        """Draw what is missing, and give how many units are settled, some at a time."""
+        """Draw the missing pictures, and yield the number of units done in each step."""
         dead = atlas[self.layer].dead.tolist()
         missing = [
-            unit for unit, silent in enumerate(dead) if not silent and not self.path(unit).is_file()
+            unit for unit, none in enumerate(dead) if not none and not self.path(unit).is_file()
         ]
         yield len(dead) - len(missing)
         for sheet in draw_units(atlas, bundle, dataset, self.layer, missing, net=net, rule=rule):
@@ -118,7 +119,7 @@ class _LayerSheets:
             yield 1
 
     def tile(self, k: int, units: Units) -> tuple[int, int]:
-        """Height and width of one tile; all of a layer are alike. Squares where all are dead."""
+        """Height and width of a tile of this layer; squares where all units are dead."""
         alive = (~units.dead).nonzero()[:, 0].tolist()
         if not alive:
             return 1, 1
@@ -127,22 +128,22 @@ class _LayerSheets:
 
 
 def _sprite(sheet: UnitSheet, k: int) -> Pixels:
-    """All of a unit's tiles: patches in the upper row, projections below; k columns."""
+    """The tiles of a unit in k columns, patches above projections."""
     rows = [
-        mosaic([_small(tile) for tile in tiles], columns=k, gap=0, places=k)[..., :3]
+        mosaic([_shrink(tile) for tile in tiles], columns=k, gap=0, places=k)[..., :3]
         for tiles in (sheet.patches, sheet.shown)
     ]
     return np.vstack(rows)
 
 
-def _small(tile: Pixels) -> Pixels:
+def _shrink(tile: Pixels) -> Pixels:
     return np.asarray(limit_side(Image.fromarray(tile), _SIDE))
 
 
-def _told(
+def _page_data(
     atlas: Atlas, dataset: Dataset, net: Deconvnet, rule: Rule, sheets: Sequence[_LayerSheets]
 ) -> dict[str, Any]:
-    """All that the page's script knows."""
+    """The data of the page's script."""
     head = atlas.header
     return {
         "title": f"Atlas of {head.network}",
@@ -156,16 +157,16 @@ def _told(
             {
                 "number": number,
                 "name": one.layer,
-                "sees": _sees(net.layers[one.layer], head.layers[one.layer]),
+                "receptive_field": _receptive_field(net.layers[one.layer], head.layers[one.layer]),
                 "tile": one.tile(head.k, atlas[one.layer]),
-                "units": list(_units_told(atlas[one.layer], dataset)),
+                "units": list(_unit_data(atlas, one.layer, dataset)),
             }
             for number, one in enumerate(sheets)
         ],
     }
 
 
-def _sees(layer: Layer, size: tuple[int, int, int]) -> str:
+def _receptive_field(layer: Layer, size: tuple[int, int, int]) -> str:
     _, high, wide = size
     (down, across), (height, width) = layer.stride, layer.receptive_field
     if (down, across) == (0, 0):
@@ -173,69 +174,69 @@ def _sees(layer: Layer, size: tuple[int, int, int]) -> str:
     return f"Maps of {high} × {wide}; each unit sees {height} × {width} pixels."
 
 
-def _units_told(units: Units, dataset: Dataset) -> Iterator[dict[str, Any]]:
-    """What the script knows of each unit of a layer."""
+def _unit_data(atlas: Atlas, layer: str, dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """The data of each unit of a layer."""
+    units = atlas[layer]
     selectivity, ranked = units.selectivity, None
     if units.class_mean is not None:
         ranked = units.class_mean.nan_to_num(-torch.inf).sort(dim=1, descending=True)
     for unit in range(len(units)):
-        told: dict[str, Any] = {
-            "moments": [
-                (_rounded(m.value), m.picture, int(dataset.labels[m.picture]), m.y, m.x)
-                for m in units.moments(unit)
+        data: dict[str, Any] = {
+            "top": [
+                (_rounded(a.value), a.picture, int(dataset.labels[a.picture]), a.y, a.x)
+                for a in atlas.top(layer, unit)
             ]
         }
         for name, column in (
             ("mean", units.mean),
             ("active", units.active),
-            ("fires", units.fires),
+            ("activation_frequency", units.activation_frequency),
             ("selectivity", selectivity),
         ):
             if column is not None:
-                told[name] = _rounded(float(column[unit]))
+                data[name] = _rounded(float(column[unit]))
         if ranked is not None:
             best = zip(ranked.indices[unit].tolist(), ranked.values[unit].tolist(), strict=True)
-            told["likes"] = [(c, _rounded(v)) for c, v in best if v > -torch.inf][:_LIKES]
+            data["classes"] = [(c, _rounded(v)) for c, v in best if v > -torch.inf][:_CLASSES]
         if units.histogram is not None:
-            told["histogram"] = _histogram_told(units.histogram[unit].tolist())
-        yield told
+            data["histogram"] = _histogram_data(units.histogram[unit].tolist())
+        yield data
 
 
-def _histogram_told(counts: Sequence[int]) -> dict[str, Any]:
-    """The silent pictures, and the counts between the first and the last filled bin."""
-    silent, *active = counts
+def _histogram_data(counts: Sequence[int]) -> dict[str, Any]:
+    """Inactive pictures, and the counts from the first to the last filled bin."""
+    inactive, *active = counts
     filled = [place for place, count in enumerate(active) if count]
     first, last = (filled[0], filled[-1]) if filled else (0, -1)
-    return {"silent": silent, "first": first, "counts": active[first : last + 1]}
+    return {"inactive": inactive, "first": first, "counts": active[first : last + 1]}
 
 
 def _rounded(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _page(head: Header, told: dict[str, Any]) -> str:
-    """The HTML, with its style, its script and what that knows."""
+def _page(head: Header, data: dict[str, Any]) -> str:
+    """The HTML with its style, script and data."""
     units = sum(channels for channels, _, _ in head.layers.values())
     classes = f", class ({head.classes[0]}, …)" if head.statistics and head.classes else ""
-    title = str(told["title"])
+    title = str(data["title"])
     parts = {
         "title": html.escape(title),
         "heading": html.escape(title),
         "lead": html.escape(
-            f"What excites each of its {units} units most: the {head.k} strongest activations in "
-            f"{head.pictures} pictures ({head.data}), and their projections back to pixels by a "
+            f"The {head.k} strongest activations of each of its {units} units in "
+            f"{head.pictures} pictures ({head.data}), and their projections to pixels by a "
             "deconvnet (Zeiler & Fergus 2014)."
         ),
         "hint": html.escape(f"layer, unit number{classes}, or dead"),
         "caption": html.escape(
-            f"{display_caption()} Patches are as the network is given them, grey beyond a "
-            "picture's edge. A projection shows what a unit answered to, not why the network "
-            "decided."
+            f"{display_caption()} Patches are preprocessed pictures, grey beyond the edge. A "
+            "projection shows what activated a unit, not why the network decided."
         ),
         "style": _template("gallery.css"),
         "script": _template("gallery.js"),
         # No "<" in it, so that no name can end the element that holds it.
-        "data": json.dumps(told, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template("gallery.html"))
 

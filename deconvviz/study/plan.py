@@ -57,7 +57,7 @@ class Plan:
         arms: What they differ in.
         budgets: Labels -> changes of the recipe that all arms have there; the steps, mostly.
         seeds: Of pairs.
-        data: A name of `deconvviz.io.data.LOADERS`.
+        data: A key of `deconvviz.io.data.DATASETS`.
         hold_out: Measure on so many pictures held out of the training data, for a plan that is to
             choose something; 0 measures on the test data, which must never choose.
         robust: Whether accuracy on pictures made worse is measured too.

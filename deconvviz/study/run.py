@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from deconvviz.errors import StudyError
 from deconvviz.io.checkpoint import load_checkpoint, versions
-from deconvviz.io.data import Dataset, held_out, labelled, with_label_noise
+from deconvviz.io.data import Dataset, stratified_subset, train_test_split, with_label_noise
 from deconvviz.study.measures import measure, robustness
 from deconvviz.study.plan import Cell, Plan
 from deconvviz.study.record import Record, file_name
@@ -65,11 +65,11 @@ def run_study(
             "no comparison; declare float32 or bf16"
         )
     if plan.hold_out:
-        training, test = held_out(training, plan.hold_out)
+        training, test = train_test_split(training, plan.hold_out)
     bench = _Bench(plan, training, test, folder, torch.device(device), progress=progress)
     cells = list(plan.cells(arms, labels, seeds))
     # what is wrong is told now, not after hours
-    labelled(training, max((cell.labels for cell in cells), default=1))
+    stratified_subset(training, max((cell.labels for cell in cells), default=1))
     work = [bench.work(cell) for cell in cells]
     records = []
     with tqdm(
@@ -103,7 +103,7 @@ class _Bench:
     def record(self, cell: Cell) -> Record:
         """The record from its file, or of a run made now."""
         recipe = self.plan.recipe_of(cell)
-        right = labelled(self.training, cell.labels, cell.seed)
+        right = stratified_subset(self.training, cell.labels, cell.seed)
         path = self.folder / file_name(cell.arm.name, cell.labels, cell.seed)
         if path.is_file():
             return self._stored(path, cell, right)

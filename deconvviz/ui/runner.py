@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from deconvviz.errors import DeconvvizError, DivergedError
-from deconvviz.io.data import Dataset, cache_folder, draw_shapes, labelled, load_dataset
+from deconvviz.io.data import Dataset, cache_folder, draw_shapes, load_dataset, stratified_subset
 from deconvviz.study import find_plan
 from deconvviz.training import Recipe, changed, read_metrics, train
 from deconvviz.ui.refusals import sentence
@@ -175,7 +175,7 @@ class Runner:
                 raise KeyboardInterrupt  # what `train` takes for the wish to end cleanly
 
         training, test = _pictures(job.data)
-        known = labelled(training, job.labels, job.seed)
+        known = stratified_subset(training, job.labels, job.seed)
         run = train(
             job.recipe, known, test, folder, unlabelled=training, progress=False, watch=watch
         )

@@ -13,7 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from deconvviz.atlas import Atlas, Units
-from deconvviz.atlas.cache import PHOTOS, known_pictures, open_atlas, shelved
+from deconvviz.atlas.cache import PHOTOS, available_datasets, cached_atlases, open_atlas
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
@@ -53,13 +53,13 @@ _KEYS: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, At
 
 
 def known(network: Network) -> dict[str, Dataset]:
-    """The pictures that a network's units can be shown in, by name; see `known_pictures`."""
-    return _known(network, tuple(map(str, shelved(network.bundle))))
+    """The pictures that a network's units can be shown in, by name; see `available_datasets`."""
+    return _known(network, tuple(map(str, cached_atlases(network.bundle))))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading pictures …", hash_funcs=_KEYS)
 def _known(network: Network, files: tuple[str, ...]) -> dict[str, Dataset]:  # noqa: ARG001  a key
-    return known_pictures(network.bundle)
+    return available_datasets(network.bundle)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_KEYS)
@@ -96,7 +96,7 @@ def _tile(sheet: UnitSheet) -> Tile:
         return Tile.of(name, (nothing, nothing), "dead", f"Unit {name} is dead")
     pair = (_small(sheet.patches[0]), _small(sheet.shown[0]))
     alt = f"Unit {name}: what excites it most, and the projection"
-    return Tile.of(name, pair, f"{sheet.moments[0].value:.3g}", alt)
+    return Tile.of(name, pair, f"{sheet.top[0].value:.3g}", alt)
 
 
 def _small(pixels: Pixels) -> Pixels:
@@ -127,11 +127,12 @@ def ordered(units: Units, order: str) -> list[int]:
 
     Without statistics, what would need them is by unit number.
     """
+    frequency = units.activation_frequency
     falling = {
         "strongest activation": units.value[:, 0],
         "preference for one class": units.selectivity,
-        "fires most often": units.fires,
-        "fires least often": None if units.fires is None else -units.fires,
+        "fires most often": frequency,
+        "fires least often": None if frequency is None else -frequency,
     }
     column = falling.get(order)
     if column is None:

@@ -28,5 +28,5 @@ def bundle():
 
 @pytest.fixture(scope="session")
 def shapes():
-    """Seven blocks of 16 pictures and a rest."""
+    """Seven batches of 16 pictures and a rest."""
     return draw_shapes(120, 16)

@@ -1,4 +1,4 @@
-"""Merging tallies is what adding all at once is."""
+"""Merging accumulators equals adding all at once."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
 
-WANT = AccumulatorSpec(k=4, classes=3, statistics=True)
+SPEC = AccumulatorSpec(k=4, classes=3, statistics=True)
 
 
 def maps(count, seed):
@@ -17,12 +17,12 @@ def maps(count, seed):
     return torch.randint(-3, 6, shape, generator=generator).double()
 
 
-def tallied(parts, first=0):
-    tally = Accumulator(5, WANT, torch.float64)
+def accumulated(parts, first=0):
+    made = Accumulator(5, SPEC, torch.float64)
     for part in parts:
-        tally.add(part, first, torch.arange(first, first + len(part)) % 3)
+        made.add(part, first, torch.arange(first, first + len(part)) % 3)
         first += len(part)
-    return tally
+    return made
 
 
 def same(one, other):
@@ -34,28 +34,28 @@ def same(one, other):
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 1000))
 def test_cutting_the_data_up_changes_nothing(sizes, seed):
     whole = maps(sum(sizes), seed)
-    expected = tallied([whole])
+    expected = accumulated([whole])
     parts = whole.split(sizes)
-    assert same(tallied(parts), expected)
-    merged, first = Accumulator(5, WANT, torch.float64), 0
+    assert same(accumulated(parts), expected)
+    merged, first = Accumulator(5, SPEC, torch.float64), 0
     for part in parts:
-        merged.merge(tallied([part], first))
+        merged.merge(accumulated([part], first))
         first += len(part)
     assert same(merged, expected)
-    backwards = Accumulator(5, WANT, torch.float64)
+    backwards = Accumulator(5, SPEC, torch.float64)
     for part in reversed(parts):
         first -= len(part)
-        backwards.merge(tallied([part], first))
+        backwards.merge(accumulated([part], first))
     assert same(backwards, expected)
 
 
-def test_what_it_gives_makes_it_again():
-    tally = tallied([maps(10, 0)])
-    assert same(Accumulator.of(tally.tensors()), tally)
-    assert set(tally.tensors()) > {"value", "picture", "y", "x", "total", "histogram"}
+def test_its_tensors_make_it_again():
+    made = accumulated([maps(10, 0)])
+    assert same(Accumulator.from_tensors(made.tensors()), made)
+    assert set(made.tensors()) > {"value", "picture", "y", "x", "total", "histogram"}
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_layout_in_memory_does_not_matter(layout):
     one = maps(10, 1)
-    assert same(tallied([one.contiguous(memory_format=layout)]), tallied([one]))
+    assert same(accumulated([one.contiguous(memory_format=layout)]), accumulated([one]))

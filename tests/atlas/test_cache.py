@@ -1,20 +1,21 @@
-"""The shelf gives the atlas that it has, and makes the one that it lacks."""
+"""The cache has an atlas, or builds it."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from deconvviz.atlas import FILE, build_atlas, load_atlas
-from deconvviz.atlas import cache as shelves
-from deconvviz.atlas.cache import PHOTOS, atlas_folder, known_pictures, open_atlas
-from deconvviz.atlas.sweep import PARTIAL
+from deconvviz.atlas.build import PARTIAL
+from deconvviz.atlas.cache import PHOTOS, atlas_folder, available_datasets, open_atlas
 from deconvviz.errors import DataError
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.data import Dataset, draw_shapes
+from deconvviz.io.data import DATASETS, Dataset, DatasetEntry, draw_shapes, load_dataset
 
 
 @pytest.fixture(autouse=True)
-def shelf(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     """An empty one."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("DECONVVIZ_DATA", raising=False)
@@ -29,11 +30,11 @@ def large():
     return Bundle.of(model, (3, 64, 64))
 
 
-def test_each_network_and_each_data_has_its_own_place(bundle, large, shapes, shelf):
+def test_each_network_and_each_data_has_its_own_place(bundle, large, shapes, folder):
     others = draw_shapes(20, 16)
     places = {atlas_folder(b, d) for b in (bundle, large) for d in (shapes, others)}
     assert len(places) == 4
-    assert {place.parent for place in places} == {shelf}
+    assert {place.parent for place in places} == {folder}
     assert atlas_folder(bundle, shapes).name == f"{bundle.sha256[:16]}-{shapes.fingerprint[:16]}"
 
 
@@ -42,7 +43,7 @@ def test_what_is_missing_is_built_and_then_there(bundle, shapes):
     found = open_atlas(bundle, shapes, progress=lambda *at: seen.append(at))
     assert seen[-1] == ("pictures", 120, 120)
     assert found.header == build_atlas(bundle, shapes).header
-    again = open_atlas(bundle, shapes, progress=lambda *_: pytest.fail("it was swept again"))
+    again = open_atlas(bundle, shapes, progress=lambda *_: pytest.fail("it was built again"))
     assert again.header == found.header
     assert torch.equal(again["4"].value, found["4"].value)
 
@@ -79,47 +80,46 @@ def test_fewer_than_nine_pictures_are_all_kept(bundle):
     assert open_atlas(bundle, draw_shapes(6, 16)).header.k == 6
 
 
-def test_a_shelf_that_cannot_be_written_to_is_done_without(bundle, shapes, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_to_is_done_without(bundle, shapes, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert open_atlas(bundle, shapes).header.pictures == 120
 
 
 def test_the_photographs_are_always_known(large):
-    known = known_pictures(large)
+    known = available_datasets(large)
     assert list(known) == [PHOTOS]
     assert known[PHOTOS].images.shape[1:] == (3, 64, 64)
     assert open_atlas(large, known[PHOTOS]).header.pictures == len(known[PHOTOS])
-    assert list(known_pictures(large)) == [PHOTOS]
+    assert list(available_datasets(large)) == [PHOTOS]
 
 
-def test_other_pictures_are_known_where_their_atlas_and_they_themselves_are(large, monkeypatch):
-    images = draw_shapes(40, 32).images
-    pictures = Dataset(images, torch.zeros(40, dtype=torch.int64), ("all",), "a small CIFAR-10")
-    ours = shelves.load_dataset
-    there = {"cifar10": False}
-
-    def loaded(name, split, **options):
-        if name != "cifar10":
-            return ours(name, split, **options)
-        if not there["cifar10"]:
-            raise DataError("not here")
-        return pictures if split == "test" else draw_shapes(40, 32)
-
-    monkeypatch.setattr(shelves, "load_dataset", loaded)
-    monkeypatch.setattr(shelves, "_CIFAR10", {40: "test"})
-    assert list(known_pictures(large)) == [PHOTOS]
+def test_data_sets_of_cached_atlases_are_available_where_they_are_found(
+    large, tmp_path, monkeypatch
+):
+    """By name and split, as long as they are the same pictures."""
+    images = draw_shapes(40, 64).images
+    drawn = Dataset(images, torch.zeros(40, dtype=torch.int64), ("all",), "drawn")
+    entry = DatasetEntry(lambda _: drawn, "drawn", splits=())
+    monkeypatch.setitem(DATASETS, "drawn", entry)
+    pictures = load_dataset("drawn", "test")
     build_atlas(large, pictures, atlas_folder(large, pictures))
-    assert list(known_pictures(large)) == [PHOTOS]
-    there["cifar10"] = True
-    known = known_pictures(large)
-    assert list(known) == [PHOTOS, "cifar10 test"]
-    assert known["cifar10 test"] is pictures
-    monkeypatch.setattr(shelves, "_CIFAR10", {40: "train"})  # as many pictures, but others
-    assert list(known_pictures(large)) == [PHOTOS]
+    open_atlas(large, available_datasets(large)[PHOTOS])  # an atlas of these is no second entry
+    found = available_datasets(large)
+    assert list(found) == [PHOTOS, "drawn test"]
+    assert found["drawn test"].fingerprint == pictures.fingerprint
+    for other in (draw_shapes(40, 64), None):
+
+        def load(_, other=other):
+            if other is None:
+                raise DataError("not here")
+            return other
+
+        monkeypatch.setitem(DATASETS, "drawn", replace(entry, load=load))
+        assert list(available_datasets(large)) == [PHOTOS]
 
 
-def test_a_network_that_takes_no_photographs_is_told_so():
+def test_a_network_that_takes_no_photographs_is_refused():
     wide = Bundle.of(nn.Sequential(nn.Conv2d(5, 2, 3), nn.ReLU()), (5, 32, 32))
     with pytest.raises(DataError, match="channel"):
-        known_pictures(wide)
+        available_datasets(wide)

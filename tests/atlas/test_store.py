@@ -3,6 +3,7 @@
 import json
 from collections import OrderedDict
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from deconvviz.atlas import FILE, build_atlas, load_atlas
-from deconvviz.atlas.store import load_sweep
+from deconvviz.atlas.store import BuildState
 from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import draw_shapes
@@ -28,7 +29,16 @@ def test_what_is_read_is_what_was_found(bundle, shapes, folder):
     found, read = build_atlas(bundle, shapes), load_atlas(folder)
     assert read.header == found.header
     for layer, units in found.units.items():
-        for name in ("value", "picture", "y", "x", "mean", "active", "fires", "histogram"):
+        for name in (
+            "value",
+            "picture",
+            "y",
+            "x",
+            "mean",
+            "active",
+            "activation_frequency",
+            "histogram",
+        ):
             assert torch.equal(getattr(read[layer], name), getattr(units, name))
     assert "the 9 strongest of 120 pictures" in repr(read)
     assert "20 units in 2 layers" in repr(read)
@@ -50,7 +60,7 @@ def test_headers_that_differ_have_other_digests(folder):
 
 
 def test_its_size_is_known(folder):
-    """As `Sweep.save` says, for 20 units of float64 values and 6 classes; names come on top."""
+    """As in `BuildState.save`, for 20 units of float64 values and 6 classes; names come on top."""
     size = (folder / FILE).stat().st_size
     assert 0 < size - 20 * (32 * 9 + 8 * (70 + 6)) < 5000
 
@@ -70,7 +80,7 @@ def test_units_that_it_does_not_have_are_refused(folder):
         atlas["conv9"]
     for unit in (-1, 12):
         with pytest.raises(SelectionError, match=f"no unit {unit} in `4`; it has 12"):
-            atlas.moments("4", unit)
+            atlas.top("4", unit)
 
 
 def content(folder):
@@ -79,22 +89,27 @@ def content(folder):
         return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
 
 
-def told(metadata, **changes):
-    fields = json.loads(metadata["deconvviz_atlas"])
+def changed(metadata, **changes):
+    fields = json.loads(metadata["deconvviz_atlas"]) | {"digest": ""}
     header = {n: changes.pop(n) for n in list(changes) if n in fields["header"]}
     return {"deconvviz_atlas": json.dumps(fields | changes | {"header": fields["header"] | header})}
 
 
 def damaged(kind, folder, path):
     tensors, metadata = content(folder)
+    metadata = changed(metadata)
     if kind == "truncated":
         path.write_bytes((folder / FILE).read_bytes()[:-100])
+    elif kind == "bit":
+        data = bytearray((folder / FILE).read_bytes())
+        data[-5] ^= 1
+        path.write_bytes(data)
     elif kind == "text":
         path.write_text("<html>")
     elif kind == "foreign":
         save_file(tensors, path)
     elif kind == "schema":
-        save_file(tensors, path, told(metadata, schema=7))
+        save_file(tensors, path, changed(metadata, schema=7))
     elif kind == "missing":
         save_file({n: t for n, t in tensors.items() if n != "4/y"}, path, metadata)
     elif kind == "extra":
@@ -104,27 +119,43 @@ def damaged(kind, folder, path):
     elif kind == "outside":
         save_file(tensors | {"4/picture": tensors["4/picture"] + 500}, path, metadata)
     elif kind == "counts":
-        save_file(tensors, path, told(metadata, seen=900))
+        save_file(tensors, path, changed(metadata, seen=900))
     elif kind == "dtype":
-        save_file(tensors, path, told(metadata, dtype="imaginary"))
+        save_file(tensors, path, changed(metadata, dtype="imaginary"))
     elif kind == "header":
-        save_file(tensors, path, told(metadata, layers=[1, 2]))
+        save_file(tensors, path, changed(metadata, layers=[1, 2]))
+    elif kind == "huge":
+        save_file(tensors, path, changed(metadata, layers={"4": [10**9, 8, 8]}))
+    elif kind == "NaN":
+        save_file(tensors, path, changed(metadata, pictures=float("nan")))
+    elif kind == "type":
+        save_file(tensors, path, changed(metadata, k="9"))
+    elif kind == "list":
+        save_file(tensors, path, {"deconvviz_atlas": "[]"})
+    elif kind == "nested":
+        save_file(tensors, path, {"deconvviz_atlas": "[" * 100_000})
 
 
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
         ("truncated", "damaged"),
+        ("bit", "checksum"),
         ("text", "damaged"),
         ("foreign", "deconvviz_atlas"),
-        ("schema", "has schema 7, this version reads 1"),
+        ("schema", "has schema 7, this version reads 1 and 2"),
         ("missing", "4/y"),
         ("extra", "`9/y` belongs to no layer"),
         ("shape", r"`4/y` is \(5, 9\)"),
         ("outside", "`4/picture` lies outside the data"),
-        ("counts", "counts do not fit"),
+        ("counts", "counts"),
         ("dtype", "imaginary"),
-        ("header", "damaged"),
+        ("header", "layers"),
+        ("huge", r"`4/value` is \(12, 9\)"),
+        ("NaN", "header.pictures"),
+        ("type", "header.k"),
+        ("list", "must be an object"),
+        ("nested", "not valid JSON"),
     ],
 )
 def test_a_damaged_atlas_is_refused(folder, tmp_path, kind, says):
@@ -138,8 +169,31 @@ def test_a_damaged_atlas_is_refused(folder, tmp_path, kind, says):
 def test_a_missing_or_unfinished_atlas_is_refused(folder, tmp_path):
     with pytest.raises(AtlasError, match="no atlas at"):
         load_atlas(tmp_path)
-    sweep = load_sweep(folder / FILE)
-    sweep.header = replace(sweep.header, pictures=500)
-    sweep.save(tmp_path / FILE)
-    with pytest.raises(AtlasError, match="it has seen 120 of 500 pictures"):
+    state = BuildState.load(folder / FILE)
+    state.header = replace(state.header, pictures=500)
+    state.save(tmp_path / FILE)
+    with pytest.raises(AtlasError, match="unfinished: 120 of 500 pictures"):
         load_atlas(tmp_path)
+
+
+def test_an_atlas_of_schema_1_opens():
+    """Built by the version before: 12 drawn shapes, units with one dead among them."""
+    old = load_atlas(Path(__file__).parent / "schema1")
+    assert (old.header.batch_size, old.header.source) == (64, "")
+    expected = torch.tensor([[0.1050, 0.0982], [0, 0], [0.1271, 0.1267]])
+    torch.testing.assert_close(old["4"].value, expected, atol=1e-4, rtol=0)
+    assert old["4"].picture.tolist() == [[8, 0], [-1, -1], [8, 1]]
+    assert old["4"].activation_frequency.tolist() == [1, 0, 1]
+    assert old["1"].activation_frequency.tolist() == [1, 0.5, 1, 1]
+
+
+@pytest.mark.parametrize(("pictures", "source"), [(10_000, "cifar10/test"), (123, "")])
+def test_schema_1_knew_cifar10_by_its_size(folder, tmp_path, pictures, source):
+    tensors, metadata = content(folder)
+    stored = json.loads(metadata["deconvviz_atlas"])
+    header = stored["header"] | {"pictures": pictures, "data": "CIFAR-10, JPEG copy"}
+    header["block"] = header.pop("batch_size")
+    del header["source"]
+    old = {"schema": 1, "seen": 120, "header": header}
+    save_file(tensors, tmp_path / FILE, {"deconvviz_atlas": json.dumps(old)})
+    assert BuildState.load(tmp_path / FILE).header.source == source

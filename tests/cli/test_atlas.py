@@ -44,8 +44,8 @@ def test_units_are_shown_as_a_figure(atlas, layer, tmp_path):
     out = tmp_path / "units.png"
     shown = runner.invoke(app, [*words, "--out", str(out), *SAME])
     assert shown.exit_code == 0, shown.output
-    assert shown.output.splitlines()[0].startswith(f"{layer}, unit 2: at most ")
-    assert shown.output.splitlines()[1].startswith(f"{layer}, unit 0: at most ")
+    assert shown.output.splitlines()[0].startswith(f"{layer}, unit 2: peak ")
+    assert shown.output.splitlines()[1].startswith(f"{layer}, unit 0: peak ")
     with Image.open(out) as figure:
         assert figure.width > 1000
 
@@ -72,7 +72,7 @@ def test_a_gallery_is_rendered_and_gone_on_with(layer, tmp_path):
         (["show", "{atlas}", "--unit", "0", "--out", "x.png"], "this atlas is of"),
         (["show", "nowhere", "--unit", "0", "--out", "x.png"], "no atlas at nowhere"),
         (["render", "{atlas}", "--out", "x", "--model", "demo-deconv", *SAME], "other weights"),
-        (["build", "--no-statistics"], "name a folder for it with --out"),
+        (["build", "--no-statistics"], "with --out"),
         (["render", "nowhere", "--out", "x"], "no atlas at nowhere"),
     ],
 )

@@ -107,7 +107,7 @@ def test_pictures_are_a_share_of_every_class_or_all_there_are():
     [
         (["occlusion", "demo", "cat.png", "--label", "cow"], "no class `cow`; the network knows"),
         (["occlusion", "demo", "cat.png", "--label", "12"], "no class 12; the network has 10"),
-        (["occlusion", "demo", "dog.png"], "there is no file dog.png"),
+        (["occlusion", "demo", "dog.png"], "no file dog.png"),
         (["occlusion", "demo", "cat.png", "--side", "9", "--stride", "2"], "cannot move by 2"),
         (["correspondence", "demo", "--parts", "no.json"], "no marks at no.json"),
         (["correspondence", "demo", "--layer", "conv9"], "no layer `conv9`"),

@@ -25,8 +25,8 @@ def test_it_takes_a_picture_as_in_training_or_whole(size, shape):
     assert bundle.box(image) == (0, 50, 200, 250)
 
 
-def test_the_facts_say_how_good_it_is():
-    trained, right = load("demo").facts
+def test_the_summary_says_how_good_it_is():
+    trained, right = load("demo").summary
     assert "CIFAR-10, JPEG copy" in trained
     assert f"{load('demo').training['test']['accuracy']:.1%}" in right
 
@@ -43,13 +43,13 @@ def test_a_network_of_ones_own_becomes_a_bundle():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        ({"input_size": (3, 20, 30)}, "no square"),
-        ({"input_size": (1, 20, 20), "mean": (0.5, 0.5, 0.5)}, "do not fit 1 channels"),
-        ({"std": (1.0, 0.0, 1.0)}, "std above zero"),
+        ({"input_size": (3, 20, 30)}, "must be .channels, side, side."),
+        ({"input_size": (1, 20, 20), "mean": (0.5, 0.5, 0.5)}, "must have 1 values"),
+        ({"std": (1.0, 0.0, 1.0)}, "std must be > 0"),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused(options, told):
-    with pytest.raises(SettingError, match=told):
+def test_sizes_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(SettingError, match=message):
         Bundle.of(torch.nn.Conv2d(3, 4, 3), **options)

@@ -11,7 +11,7 @@ from deconvviz.io.preprocess import Preprocess
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 SMALL = Preprocess(32, MEAN, STD)
-CUT = Preprocess(56, MEAN, STD, shorter=64, resample=Image.Resampling.BILINEAR)
+CUT = Preprocess(56, MEAN, STD, resize=64, interpolation=Image.Resampling.BILINEAR)
 
 
 def picture(width, height, seed=0):
@@ -49,13 +49,13 @@ def test_the_box_is_a_square_of_the_right_side(width, height, preprocessing):
     top, left, bottom, right = preprocessing.box(image)
     assert 0 <= top < bottom <= height
     assert 0 <= left < right <= width
-    scale = (preprocessing.shorter or preprocessing.side) / min(width, height)
+    scale = (preprocessing.resize or preprocessing.size) / min(width, height)
     side = (
-        preprocessing.side
-        if image.size == (preprocessing.side,) * 2
-        else preprocessing.side / scale
+        preprocessing.size
+        if image.size == (preprocessing.size,) * 2
+        else preprocessing.size / scale
     )
-    rounded = 1.5 + side / preprocessing.side  # the longer side is rounded down when it is resized
+    rounded = 1.5 + side / preprocessing.size  # the longer side is rounded down when it is resized
     assert abs(bottom - top - side) <= rounded
     assert abs(right - left - side) <= rounded
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deconvviz.atlas.cache import known_pictures, open_atlas
+from deconvviz.atlas.cache import available_datasets, open_atlas
 from deconvviz.io.zoo import load
 from deconvviz.ui import ORDERS
 from tests.pages.conftest import all_words, alternatives, grid
@@ -12,7 +12,7 @@ from tests.pages.conftest import all_words, alternatives, grid
 def atlas():
     """The one that the pages find on the shelf."""
     bundle = load("demo")
-    return open_atlas(bundle, known_pictures(bundle)["photos"])
+    return open_atlas(bundle, available_datasets(bundle)["photos"])
 
 
 def fine(app):
@@ -33,8 +33,8 @@ def test_it_is_never_empty(open_page, atlas):
     assert f"The 9 projections {told}" in texts
     assert all(texts)
     words = all_words(app)
-    assert ", ".join(f"{m.value:.3g}" for m in atlas.moments(layer, strongest)) in words
-    assert f"{units.fires[strongest]:.1%}" in words
+    assert ", ".join(f"{m.value:.3g}" for m in atlas.top(layer, strongest)) in words
+    assert f"{units.activation_frequency[strongest]:.1%}" in words
     assert "symmetric about grey" in words
     assert f"{atlas.header.pictures} pictures: photographs" in words
 

@@ -1,4 +1,4 @@
-"""What an atlas found, drawn many at once, against one unit in one picture at a time."""
+"""Units of an atlas drawn together, against one activation at a time."""
 
 from dataclasses import replace
 
@@ -38,14 +38,14 @@ def sheets(atlas, bundle, shapes, net):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_many_at_once_are_each_alone(atlas, bundle, shapes, net, sheets, layer):
     for sheet in sheets[layer]:
-        assert list(sheet.moments) == atlas.moments(layer, sheet.unit)
-        for place, moment in enumerate(sheet.moments):
-            picture = shapes.images[moment.picture]
+        assert list(sheet.top) == atlas.top(layer, sheet.unit)
+        for place, one in enumerate(sheet.top):
+            picture = shapes.images[one.picture]
             image = bundle.preprocessing.normalised(picture[None]).double()
             recording = net.record(image, [layer])
-            selection = Selection(layer, 0, [sheet.unit], moment.y, moment.x)
+            selection = Selection(layer, 0, [sheet.unit], one.y, one.x)
             alone = net.project(recording, selection)
-            assert recording.values(selection).item() == pytest.approx(moment.value, rel=1e-12)
+            assert recording.values(selection).item() == pytest.approx(one.value, rel=1e-12)
             assert list(sheet.boxes[place]) == alone.boxes[0].tolist()
             torch.testing.assert_close(
                 sheet.projections[place], alone.pixels[0], rtol=1e-12, atol=1e-12
@@ -80,7 +80,7 @@ def test_only_the_strongest_can_be_drawn(atlas, bundle, shapes, net, sheets):
     drawn = list(draw_units(atlas, bundle, shapes, "1", net=net, k=1))
     assert [len(sheet) for sheet in drawn] == [min(1, len(sheet)) for sheet in sheets["1"]]
     for one, whole in zip(drawn, sheets["1"], strict=True):
-        assert one.moments == whole.moments[:1]
+        assert one.top == whole.top[:1]
 
 
 def test_another_rule_is_another_projection(atlas, bundle, shapes, net, sheets):
@@ -95,8 +95,8 @@ def test_a_grey_picture_is_shown_in_grey():
     images = torch.randint(0, 256, (10, 1, 12, 12), dtype=torch.uint8)
     pictures = Dataset(images, torch.zeros(10, dtype=torch.int64), ("noise",), "noise")
     for sheet in draw_units(build_atlas(bundle, pictures), bundle, pictures, "1"):
-        for patch, moment in zip(sheet.patches, sheet.moments, strict=True):
-            seen = images[moment.picture, 0, moment.y : moment.y + 3, moment.x : moment.x + 3]
+        for patch, one in zip(sheet.patches, sheet.top, strict=True):
+            seen = images[one.picture, 0, one.y : one.y + 3, one.x : one.x + 3]
             assert (patch == seen.numpy()[..., None]).all()
 
 
@@ -116,7 +116,7 @@ def test_the_figure_says_how_strong_each_is_and_how_pixels_are_shown(atlas, shee
     figure = unit_figure(sheets["4"][2:5], atlas, ink=ink)
     titles = [" ".join(axes.get_title("left").split()) for axes in figure.axes[::2]]
     expected = [
-        f"unit {unit}: " + ", ".join(f"{m.value:.3g}" for m in atlas.moments("4", unit))
+        f"unit {unit}: " + ", ".join(f"{m.value:.3g}" for m in atlas.top("4", unit))
         for unit in (2, 4)
     ]
     assert titles == expected

@@ -37,7 +37,7 @@ def folder(atlas, bundle, shapes, net, tmp_path_factory):
 
 
 def data_of(page):
-    """What the page's script knows."""
+    """The data of the page's script."""
     (found,) = re.findall(
         r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL
     )
@@ -45,13 +45,13 @@ def data_of(page):
 
 
 @pytest.fixture(scope="module")
-def told(folder):
+def data(folder):
     return data_of((folder / INDEX).read_text("utf-8"))
 
 
-def test_every_unit_has_its_activations_and_statistics(atlas, shapes, told):
-    assert [layer["name"] for layer in told["layers"]] == list(atlas.units)
-    for layer in told["layers"]:
+def test_every_unit_has_its_activations_and_statistics(atlas, shapes, data):
+    assert [layer["name"] for layer in data["layers"]] == list(atlas.units)
+    for layer in data["layers"]:
         units = atlas[layer["name"]]
         assert len(layer["units"]) == len(units)
         for number, unit in enumerate(layer["units"]):
@@ -63,25 +63,25 @@ def test_every_unit_has_its_activations_and_statistics(atlas, shapes, told):
                     m.y,
                     m.x,
                 ]
-                for m in atlas.moments(layer["name"], number)
+                for m in atlas.top(layer["name"], number)
             ]
-            assert unit["moments"] == expected
-            for name in ("mean", "active", "fires", "selectivity"):
+            assert unit["top"] == expected
+            for name in ("mean", "active", "activation_frequency", "selectivity"):
                 assert unit[name] == pytest.approx(float(getattr(units, name)[number]), rel=1e-4)
-            if unit["moments"]:
-                assert unit["likes"][0][0] == int(units.preferred[number])
+            if unit["top"]:
+                assert unit["classes"][0][0] == int(units.preferred[number])
             histogram = unit["histogram"]
-            whole = [histogram["silent"], *[0] * (len(units.histogram[number]) - 1)]
+            whole = [histogram["inactive"], *[0] * (len(units.histogram[number]) - 1)]
             first = 1 + histogram["first"]
             whole[first : first + len(histogram["counts"])] = histogram["counts"]
             assert whole == units.histogram[number].tolist()
 
 
-def test_every_unit_has_its_pictures_and_a_dead_one_none(atlas, bundle, shapes, net, folder, told):
-    for layer in told["layers"]:
+def test_every_unit_has_its_pictures_and_a_dead_one_none(atlas, bundle, shapes, net, folder, data):
+    for layer in data["layers"]:
         high, wide = layer["tile"]
         for sheet in draw_units(atlas, bundle, shapes, layer["name"], net=net):
-            path = folder / told["folder"] / str(layer["number"]) / f"{sheet.unit}.png"
+            path = folder / data["folder"] / str(layer["number"]) / f"{sheet.unit}.png"
             assert path.is_file() == bool(len(sheet))
             if not len(sheet):
                 continue
@@ -92,7 +92,7 @@ def test_every_unit_has_its_pictures_and_a_dead_one_none(atlas, bundle, shapes, 
                 columns = slice(place * wide, (place + 1) * wide)
                 assert np.array_equal(pixels[:high, columns], sheet.patches[place])
                 assert np.array_equal(pixels[high:, columns], sheet.shown[place])
-    assert not told["layers"][1]["units"][DEAD]["moments"]
+    assert not data["layers"][1]["units"][DEAD]["top"]
 
 
 def test_nothing_is_asked_of_a_network(folder):
@@ -104,9 +104,9 @@ def test_nothing_is_asked_of_a_network(folder):
 
 
 def test_a_second_call_draws_what_is_missing_and_nothing_else(
-    atlas, bundle, shapes, net, folder, told
+    atlas, bundle, shapes, net, folder, data
 ):
-    paths = sorted((folder / told["folder"]).rglob("*.png"))
+    paths = sorted((folder / data["folder"]).rglob("*.png"))
     missing, *others = paths
     content, before = missing.read_bytes(), [path.stat().st_mtime_ns for path in others]
     missing.unlink()
@@ -134,10 +134,10 @@ def test_an_interrupted_call_leaves_no_page_and_goes_on(atlas, bundle, shapes, n
 
 
 def test_pictures_of_another_atlas_or_rule_are_not_taken_for_its_own(
-    atlas, bundle, shapes, net, told, tmp_path
+    atlas, bundle, shapes, net, data, tmp_path
 ):
     few = build_atlas(bundle, shapes, net=net, k=4)
-    folders = {told["folder"]}
+    folders = {data["folder"]}
     for one, rule in ((few, "deconvnet"), (atlas, "gradient")):
         page = render(one, bundle, shapes, tmp_path, net=net, rule=rule).read_text("utf-8")
         folders.add(data_of(page)["folder"])
@@ -154,24 +154,24 @@ def test_names_are_text_and_never_markup(bundle, shapes, net, tmp_path):
     atlas = build_atlas(named, pictures, net=net)
     page = render(atlas, named, pictures, tmp_path, net=net).read_text("utf-8")
     assert "<img" not in page
-    told = data_of(page)
-    assert told["classes"] == list(classes)
-    assert told["title"] == f"Atlas of {EVIL}"
+    data = data_of(page)
+    assert data["classes"] == list(classes)
+    assert data["title"] == f"Atlas of {EVIL}"
 
 
 def test_an_atlas_without_statistics_is_shown_without(bundle, shapes, net, tmp_path):
     atlas = build_atlas(bundle, shapes, net=net, statistics=False)
-    told = data_of(render(atlas, bundle, shapes, tmp_path, net=net).read_text("utf-8"))
-    assert not told["statistics"]
-    assert set(told["layers"][0]["units"][0]) == {"moments"}
+    data = data_of(render(atlas, bundle, shapes, tmp_path, net=net).read_text("utf-8"))
+    assert not data["statistics"]
+    assert set(data["layers"][0]["units"][0]) == {"top"}
 
 
 def test_large_windows_are_shrunk(tmp_path):
     bundle = Bundle.of(load_large(), (3, 200, 200))
     pictures = draw_shapes(12, 200)
     atlas = build_atlas(bundle, pictures)
-    told = data_of(render(atlas, bundle, pictures, tmp_path).read_text("utf-8"))
-    assert told["layers"][0]["tile"] == [96, 96]
+    data = data_of(render(atlas, bundle, pictures, tmp_path).read_text("utf-8"))
+    assert data["layers"][0]["tile"] == [96, 96]
 
 
 def load_large():

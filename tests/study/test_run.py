@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deconvviz.errors import DataError, StudyError
-from deconvviz.io.data import draw_shapes, labelled
+from deconvviz.io.data import draw_shapes, stratified_subset
 from deconvviz.study import Arm, Plan, read_records, run, run_study
 from deconvviz.training import Recipe
 
@@ -55,7 +55,7 @@ def test_a_run_leaves_one_small_file_that_says_all(tmp_path, data):
     assert (tmp_path / "R-all-24-1.json").stat().st_size < 10_000
     assert read_records(tmp_path) == (one,)
     assert (one.study, one.arm, one.labels, one.seed) == ("small", "R-all", 24, 1)
-    assert one.subset == labelled(data[0], 24, 1).fingerprint
+    assert one.subset == stratified_subset(data[0], 24, 1).fingerprint
     assert [line["epoch"] for line in one.epochs] == [1, 2]
     assert one.test_accuracy == pytest.approx(one.epochs[-1]["test_accuracy"], abs=0.03)
     assert one.training_parameters > one.parameters
@@ -97,7 +97,7 @@ def test_wrong_labels_are_learnt_from_and_right_ones_measured(tmp_path, data, mo
 
     monkeypatch.setattr(run, "train", train)
     run_study(PLAN, *data, tmp_path, arms=["wrong"], labels=[24], seeds=[0])
-    right = labelled(data[0], 24, 0)
+    right = stratified_subset(data[0], 24, 0)
     assert int((learnt[0].labels != right.labels).sum()) == 12
     assert torch.equal(learnt[0].images, right.images)
 
@@ -148,7 +148,7 @@ def test_a_record_of_another_plan_is_refused_by_what_differs(tmp_path, data, cha
 
 def test_a_budget_larger_than_the_data_is_refused_before_anything_runs(tmp_path, data, trained):
     plan = replace(PLAN, budgets={24: {}, 97: {}})
-    with pytest.raises(DataError, match=r"no 97 labels: .* has 96 training pictures"):
+    with pytest.raises(DataError, match="ask for 1 to 96"):
         run_study(plan, *data, tmp_path)
     assert trained == []
 

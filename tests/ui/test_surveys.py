@@ -39,8 +39,8 @@ def test_units_are_in_order(survey, order):
         "unit number": list(range(6)),
         "strongest activation": (-units.value[:, 0]).tolist(),
         "preference for one class": (-units.selectivity).tolist(),
-        "fires most often": (-units.fires).tolist(),
-        "fires least often": units.fires.tolist(),
+        "fires most often": (-units.activation_frequency).tolist(),
+        "fires least often": units.activation_frequency.tolist(),
     }[order]
     assert surveys.ordered(units, order) == sorted(range(6), key=lambda unit: (key[unit], unit))
 
@@ -58,7 +58,7 @@ def test_tiles_show_the_strongest_patch_beside_its_projection(small, survey):
     (sheet,) = draw_units(survey.atlas, small.bundle, survey.dataset, "1", [4], net=small.net)
     expected = Tile.of("4", (sheet.patches[0], sheet.shown[0]), "", "")
     assert tiles[0].pictures == expected.pictures
-    assert tiles[0].caption == f"{survey.atlas.moments('1', 4)[0].value:.3g}"
+    assert tiles[0].caption == f"{survey.atlas.top('1', 4)[0].value:.3g}"
 
 
 def test_a_second_look_is_the_first_one(small, survey):

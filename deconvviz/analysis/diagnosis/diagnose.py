@@ -232,7 +232,7 @@ def _kernel_sheet(finding: Finding, kernels: Kernels) -> Illustrated:
 
 def _bars(finding: Finding, looked: LayerStats) -> Illustrated:
     """How often each unit fires, by falling frequency."""
-    fires = looked.units.fires
+    fires = looked.units.activation_frequency
     values = [] if fires is None else fires.sort(descending=True).values.tolist()
     figure, axes = plot(4.8, 2.2)
     axes.bar(range(len(values)), values, width=1, color=ACCENTS[1])

@@ -125,7 +125,7 @@ def _dead(looked: LayerStats) -> Iterator[Finding]:
 
 
 def _rare(looked: LayerStats) -> Iterator[Finding]:
-    fires = _known(looked.units.fires)
+    fires = _known(looked.units.activation_frequency)
     mask = (fires > 0) & (fires < LIMITS.rare)
     units = _chosen(mask, -fires)
     if units:
@@ -294,7 +294,7 @@ def _selective(looked: LayerStats) -> Iterator[Finding]:
 def table_row(looked: LayerStats) -> dict[str, float | int | str | None]:
     """The layer's numbers, whether or not they are findings."""
     units, kernels = looked.units, looked.kernels
-    fires, selectivity = _known(units.fires), units.selectivity
+    fires, selectivity = _known(units.activation_frequency), units.selectivity
     rms = None if kernels is None else kernels.rms
     return {
         "layer": looked.layer,

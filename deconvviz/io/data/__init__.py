@@ -1,31 +1,28 @@
-"""Labelled pictures as one form: uint8 tensors in memory, or mapped from disk, with class names.
+"""Labelled pictures as uint8 tensors in memory, or mapped from disk, with class names.
 
-`load_dataset` brings a named set into that form, `Augmentation` varies batches of it on their own
-device, and `normalise` makes them a network's input.
+`load_dataset` loads a named data set, `Augmentation` varies batches of it on their device, and
+`normalise` makes them a network's input.
 """
 
 from deconvviz.io.data.augment import Augmentation, normalise
 from deconvviz.io.data.cache import cache_folder
-from deconvviz.io.data.dataset import Dataset, held_out, joined
-from deconvviz.io.data.labels import labelled, with_label_noise
-from deconvviz.io.data.registry import AUGMENTATIONS, LOADERS, PUBLISHED, load_dataset
-from deconvviz.io.data.request import Loader, Request
+from deconvviz.io.data.dataset import Dataset, concat, stratified_subset, train_test_split
+from deconvviz.io.data.label_noise import with_label_noise
+from deconvviz.io.data.registry import DATASETS, DatasetEntry, load_dataset, load_for
 from deconvviz.io.data.shapes import draw_shapes
 
 __all__ = [
-    "AUGMENTATIONS",
-    "LOADERS",
-    "PUBLISHED",
+    "DATASETS",
     "Augmentation",
     "Dataset",
-    "Loader",
-    "Request",
+    "DatasetEntry",
     "cache_folder",
+    "concat",
     "draw_shapes",
-    "held_out",
-    "joined",
-    "labelled",
     "load_dataset",
+    "load_for",
     "normalise",
+    "stratified_subset",
+    "train_test_split",
     "with_label_noise",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from deconvviz.errors import DataError, SettingError
-from deconvviz.io import _torchvision
+from deconvviz.io.data.randaugment import randaugment
 
 __all__ = ["Augmentation", "normalise", "rotate"]
 
@@ -152,7 +152,7 @@ class Augmentation:
                 f"of {images.shape[1]}; set randaugment to 0"
             )
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-        return _torchvision.randaugment(images, self.randaugment, seed)
+        return randaugment(images, self.randaugment, seed)
 
     def _cut_out(self, images: Tensor, generator: torch.Generator) -> Tensor:
         height, width = images.shape[-2:]

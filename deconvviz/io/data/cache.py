@@ -1,8 +1,7 @@
 """Decoded pictures on disk: written once, checked when read, mapped where memory is too small.
 
-A cache file is the pixels in order, then their four sizes N, C, H, W, then the SHA-256 of all that.
-Its name is the key of the content that it was decoded from, so no stale file is ever met, and a
-damaged one is seen.
+A file holds the pixels in order, then their shape N, C, H, W, then the SHA-256 of all that. It is
+named by a hash of the files that it was decoded from, so a stale file is never read.
 """
 
 import hashlib
@@ -11,7 +10,6 @@ import struct
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deconvviz.errors import DataError
+from deconvviz.io.files import atomic_file
 
 __all__ = ["cache_folder", "read_pixels", "scratch_tensor", "write_pixels"]
 
@@ -28,44 +27,31 @@ _BLOCK_BYTES = 2**24
 
 
 def cache_folder() -> Path:
-    """Where deconvviz keeps what it can make again: XDG_CACHE_HOME or ~/.cache, /deconvviz."""
+    """The folder for all that deconvviz can make again: XDG_CACHE_HOME or ~/.cache, /deconvviz."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "deconvviz"
 
 
 def write_pixels(key: str, blocks: Iterable[NDArray[np.uint8]]) -> None:
-    """Write blocks of pictures, (n, C, H, W) each, as the file of `key`: whole, or not at all."""
-    path = _pixel_file(key)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    except OSError as error:
-        raise _unwritable(error) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _write(file, blocks)
-        Path(partial).replace(path)
-    except OSError as error:
-        raise _unwritable(error) from error
-    finally:
-        Path(partial).unlink(missing_ok=True)
-
-
-def _write(file: BinaryIO, blocks: Iterable[NDArray[np.uint8]]) -> None:
+    """Write blocks of pictures, (n, C, H, W) each, to the file of `key`, atomically."""
     digest = hashlib.sha256()
-    count, form = 0, (0, 0, 0)
-    for block in blocks:
-        pixels = np.ascontiguousarray(block).data
-        digest.update(pixels)
-        file.write(pixels)
-        count, form = count + len(block), block.shape[1:]
-    shape = _SHAPE.pack(count, *form)
-    digest.update(shape)
-    file.write(shape + digest.digest())
+    count, shape = 0, (0, 0, 0)
+    try:
+        with atomic_file(_pixel_file(key)) as file:
+            for block in blocks:
+                pixels = np.ascontiguousarray(block).data
+                digest.update(pixels)
+                file.write(pixels)
+                count, shape = count + len(block), block.shape[1:]
+            tail = _SHAPE.pack(count, *shape)
+            digest.update(tail)
+            file.write(tail + digest.digest())
+    except OSError as error:
+        raise _not_writable(error) from error
 
 
 def read_pixels(key: str, byte_budget: int) -> Tensor | None:
-    """The pixels kept under `key`, (N, C, H, W) uint8; None where there are none, or damaged ones.
+    """Read the pixels of `key`, (N, C, H, W) uint8; None if they are missing or damaged.
 
     More than `byte_budget` of them are mapped from the file instead of held in memory. The mapping
     is private: writing to it changes neither the file nor what another reader sees.
@@ -94,15 +80,15 @@ def scratch_tensor(shape: tuple[int, ...]) -> Tensor:
         with tempfile.TemporaryFile(dir=folder) as file:
             return torch.from_numpy(np.memmap(file, dtype=np.uint8, mode="w+", shape=shape))
     except OSError as error:
-        raise _unwritable(error) from error
+        raise _not_writable(error) from error
 
 
 def _pixel_file(key: str) -> Path:
     return cache_folder() / "decoded" / f"{key}.pixels"
 
 
-def _unwritable(error: OSError) -> DataError:
+def _not_writable(error: OSError) -> DataError:
     return DataError(
-        f"decoded pictures could not be kept in {cache_folder()} ({error.strerror}); "
+        f"cannot write decoded pictures to {cache_folder()} ({error.strerror}); "
         "free some space there, or name another folder in XDG_CACHE_HOME"
     )

@@ -1,32 +1,25 @@
-"""CIFAR-10 (Krizhevsky 2009), in its original form or as class folders of pictures."""
+"""CIFAR-10 (Krizhevsky 2009), as published or as class folders."""
 
 from pathlib import PurePosixPath
 
-from deconvviz.io.data.published import Published
+from deconvviz.io.data.published import PublishedDataset
 
 __all__ = ["CIFAR10", "CLASSES"]
 
+# fmt: off
 CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )
-"""CIFAR-10's classes in its own order, which is alphabetical too."""
+# fmt: on
+"""Classes in the order of the labels, which is alphabetical."""
 
-CIFAR10 = Published(
+CIFAR10 = PublishedDataset(
     name="cifar10",
     title="CIFAR-10",
-    door="CIFAR10",
-    files=PurePosixPath("cifar-10-batches-py"),
-    form=(3, 32, 32),
+    torchvision="CIFAR10",
+    folder=PurePosixPath("cifar-10-batches-py"),
+    shape=(3, 32, 32),
     classes=CLASSES,
-    pictures={"train": 50_000, "test": 10_000},
-    as_folders=True,
+    counts={"train": 50_000, "test": 10_000},
+    class_folders=True,
 )

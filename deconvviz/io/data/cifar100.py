@@ -1,8 +1,8 @@
-"""CIFAR-100 (Krizhevsky 2009) with its fine labels, as it was published or as class folders."""
+"""CIFAR-100 (Krizhevsky 2009) with its fine labels, as published or as class folders."""
 
 from pathlib import PurePosixPath
 
-from deconvviz.io.data.published import Published
+from deconvviz.io.data.published import PublishedDataset
 
 __all__ = ["CIFAR100", "CLASSES"]
 
@@ -22,15 +22,15 @@ CLASSES = (
     "worm",
 )
 # fmt: on
-"""CIFAR-100's hundred fine classes in its own order, which is alphabetical too."""
+"""The fine classes in the order of the labels, which is alphabetical."""
 
-CIFAR100 = Published(
+CIFAR100 = PublishedDataset(
     name="cifar100",
     title="CIFAR-100",
-    door="CIFAR100",
-    files=PurePosixPath("cifar-100-python"),
-    form=(3, 32, 32),
+    torchvision="CIFAR100",
+    folder=PurePosixPath("cifar-100-python"),
+    shape=(3, 32, 32),
     classes=CLASSES,
-    pictures={"train": 50_000, "test": 10_000},
-    as_folders=True,
+    counts={"train": 50_000, "test": 10_000},
+    class_folders=True,
 )

@@ -1,10 +1,12 @@
-"""The one form of a data set, and how to hold a part of it out."""
+"""Labelled pictures in memory or mapped from disk, and stratified splits of them."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +14,15 @@ from torch import Tensor
 from deconvviz.errors import DataError
 from deconvviz.io.data.cache import scratch_tensor
 
-__all__ = ["Dataset", "held_out", "joined", "stratified_parts"]
+__all__ = [
+    "Dataset",
+    "LoadOptions",
+    "Loader",
+    "concat",
+    "stratified_split",
+    "stratified_subset",
+    "train_test_split",
+]
 
 _BLOCK_BYTES = 2**24
 
@@ -23,10 +33,11 @@ class Dataset:
 
     Attributes:
         images: (N, C, H, W) uint8.
-        labels: (N,) int64, positions in `classes`.
-        classes: the name of each class.
-        title: what the pictures are, for people and for cards.
-        mapped: whether `images` are mapped from disk, because memory should not hold them.
+        labels: (N,) int64, indices into `classes`.
+        classes: Class names.
+        title: Name for people and for cards.
+        mapped: Whether `images` are mapped from disk instead of held in memory.
+        source: "NAME/SPLIT" that `load_dataset` loaded; empty for anything else.
     """
 
     images: Tensor
@@ -34,25 +45,26 @@ class Dataset:
     classes: tuple[str, ...]
     title: str
     mapped: bool = False
+    source: str = ""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.dim() != 4:
-            form = f"{tuple(self.images.shape)} {self.images.dtype}"
-            raise DataError(f"images must be uint8 of shape (N, C, H, W), these are {form}")
+            got = f"{tuple(self.images.shape)} {self.images.dtype}"
+            raise DataError(f"images must be uint8 of shape (N, C, H, W), got {got}")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            form = f"{tuple(self.labels.shape)} {self.labels.dtype}"
-            raise DataError(f"labels must be {len(self.images)} int64 numbers, these are {form}")
+            got = f"{tuple(self.labels.shape)} {self.labels.dtype}"
+            raise DataError(f"labels must be int64 of shape ({len(self.images)},), got {got}")
         if len(self) and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
-            raise DataError(f"labels must lie in 0..{len(self.classes) - 1}, one for each class")
+            raise DataError(f"labels must be from 0 to {len(self.classes) - 1}")
 
     def __len__(self) -> int:
         return len(self.images)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of pixels, labels and class names: of the content, wherever it lies."""
-        form = {"shape": list(self.images.shape), "classes": list(self.classes)}
-        digest = hashlib.sha256(json.dumps(form).encode())
+        """SHA-256 of pixels, labels and class names."""
+        head = {"shape": list(self.images.shape), "classes": list(self.classes)}
+        digest = hashlib.sha256(json.dumps(head).encode())
         for block in _blocks(self.images):
             digest.update(block.cpu().contiguous().numpy().data)
         digest.update(self.labels.cpu().numpy().astype("<i8").data)
@@ -64,20 +76,16 @@ class Dataset:
         return replace(self, images=images, labels=labels, mapped=self.mapped and images.is_cpu)
 
     def subset(self, indices: Tensor | Sequence[int]) -> "Dataset":
-        """The pictures at `indices`, in that order; those of a mapped set stay on disk."""
+        """The pictures at `indices`, in that order; a mapped data set stays on disk."""
         chosen = torch.as_tensor(indices, dtype=torch.int64, device=self.images.device)
-        labels = self.labels[chosen]
-        if not self.mapped:
-            return replace(self, images=self.images[chosen], labels=labels)
-        images = scratch_tensor((len(chosen), *self.images.shape[1:]))
-        for target, rows in zip(_blocks(images), _blocks_of_rows(chosen, images), strict=True):
-            target.copy_(self.images[rows])
-        return replace(self, images=images, labels=labels)
+        blocks = (self.images[rows] for rows in torch.split(chosen, _rows_per_block(self.images)))
+        images = _assemble(blocks, self.images, len(chosen), self.mapped)
+        return replace(self, images=images, labels=self.labels[chosen], source="")
 
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and (population) standard deviation of each channel, of pixels in [0, 1].
 
-        Counted in a histogram of the 256 values, hence exact however many pictures there are.
+        Exact for any number of pictures: computed from a histogram of the 256 values.
         """
         channels = self.images.shape[1]
         counts = torch.zeros(channels, 256, dtype=torch.int64, device=self.images.device)
@@ -99,54 +107,79 @@ def _blocks(images: Tensor) -> Iterator[Tensor]:
     return iter(torch.split(images, _rows_per_block(images)))
 
 
-def _blocks_of_rows(rows: Tensor, images: Tensor) -> Iterator[Tensor]:
-    return iter(torch.split(rows, _rows_per_block(images)))
+def _assemble(blocks: Iterable[Tensor], like: Tensor, count: int, mapped: bool) -> Tensor:
+    """Blocks of pictures as one tensor of `count`, in memory or mapped from disk."""
+    shape = (count, *like.shape[1:])
+    images = scratch_tensor(shape) if mapped else like.new_empty(shape)
+    start = 0
+    for block in blocks:
+        images[start : start + len(block)] = block
+        start += len(block)
+    return images
 
 
-def joined(first: Dataset, second: Dataset) -> Dataset:
-    """Both data sets as one, the second after the first.
+def concat(first: Dataset, second: Dataset) -> Dataset:
+    """Concatenate two data sets.
 
     Raises:
-        DataError: their pictures have different sizes, or their classes differ.
+        DataError: The picture sizes or the classes differ.
     """
     if first.classes != second.classes or first.images.shape[1:] != second.images.shape[1:]:
         raise DataError(
-            f"`{first.title}` and `{second.title}` cannot be joined: pictures of "
+            f"cannot concatenate `{first.title}` and `{second.title}`: pictures of "
             f"{tuple(first.images.shape[1:])} and {tuple(second.images.shape[1:])}, "
-            f"{len(first.classes)} and {len(second.classes)} classes; they must be alike"
+            f"{len(first.classes)} and {len(second.classes)} classes; both must be equal"
         )
-    labels = torch.cat([first.labels, second.labels])
-    if not (first.mapped or second.mapped):
-        return replace(first, images=torch.cat([first.images, second.images]), labels=labels)
-    images = scratch_tensor((len(labels), *first.images.shape[1:]))
-    targets = torch.split(images, [len(first), len(second)])
-    for part, target in zip((first, second), targets, strict=True):
-        for block, place in zip(_blocks(part.images), _blocks(target), strict=True):
-            place.copy_(block)
-    return replace(first, images=images, labels=labels, mapped=True)
+    labels, mapped = torch.cat([first.labels, second.labels]), first.mapped or second.mapped
+    blocks = chain(_blocks(first.images), _blocks(second.images))
+    images = _assemble(blocks, first.images, len(labels), mapped)
+    return replace(first, images=images, labels=labels, mapped=mapped, source="")
 
 
-def held_out(dataset: Dataset, share: float | int, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Split a data set in two, with the classes in the same proportions in both.
+def train_test_split(
+    dataset: Dataset, test_size: float | int, seed: int = 0
+) -> tuple[Dataset, Dataset]:
+    """Split a data set in two, with the same class proportions in both.
 
     Args:
         dataset: N pictures.
-        share: how much is held out: a fraction of N below 1, or a number of pictures.
-        seed: which pictures; the same seed chooses the same ones on every machine.
+        test_size: Fraction of N below 1, or number of pictures, in the second part.
+        seed: Random seed; gives the same split on every machine.
 
     Returns:
-        The pictures that remain and those that are held out, both in their old order.
+        The two parts, each in the order of `dataset`.
     """
-    remaining, chosen = stratified_parts(dataset.labels.cpu(), share, seed)
-    return dataset.subset(remaining), dataset.subset(chosen)
+    train, test = stratified_split(dataset.labels.cpu(), test_size, seed)
+    return dataset.subset(train), dataset.subset(test)
 
 
-def stratified_parts(labels: Tensor, share: float | int, seed: int) -> tuple[Tensor, Tensor]:
-    """The sorted indices that remain and those held out, as `held_out` divides (N,) `labels`."""
+def stratified_subset(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
+    """Choose pictures at random, with the class proportions of the data set.
+
+    Args:
+        dataset: N pictures.
+        count: Number of pictures to choose, at most N.
+        seed: Random seed; gives the same choice on every machine.
+
+    Raises:
+        DataError: `count` is not from 1 to N.
+    """
+    if not 0 < count <= len(dataset):
+        raise DataError(
+            f"`{dataset.title}` has {len(dataset)} pictures; ask for 1 to {len(dataset)} of them, "
+            f"got {count}"
+        )
+    if count == len(dataset):
+        return dataset
+    return train_test_split(dataset, count, seed)[1]
+
+
+def stratified_split(labels: Tensor, test_size: float | int, seed: int) -> tuple[Tensor, Tensor]:
+    """Sorted indices of the two parts into which `train_test_split` divides (N,) `labels`."""
     total = len(labels)
-    count = share if isinstance(share, int) else round(share * total)
+    count = test_size if isinstance(test_size, int) else round(test_size * total)
     if not 0 < count < total:
-        raise DataError(f"cannot hold {share} of {total} pictures out and keep some of both")
+        raise DataError(f"test_size {test_size} of {total} pictures leaves a part empty")
     sizes = torch.bincount(labels)
     quota = sizes.double() * count / total
     taken = quota.long()
@@ -159,3 +192,23 @@ def stratified_parts(labels: Tensor, share: float | int, seed: int) -> tuple[Ten
     rank = torch.arange(total) - (sizes.cumsum(0) - sizes)[labels[by_class]]
     out = rank < taken[labels[by_class]]
     return by_class[~out].sort().values, by_class[out].sort().values
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Options of `load_dataset`, as each loader receives them."""
+
+    split: str
+    data_dir: Path | None
+    size: int | None
+    channels: int | None
+    download: bool
+    byte_budget: int
+    progress: bool
+
+    def channels_or(self, default: int) -> int:
+        """The channels asked for, or else the `default` of the data set."""
+        return default if self.channels is None else self.channels
+
+
+Loader = Callable[[LoadOptions], Dataset]

@@ -1,4 +1,4 @@
-"""Folders of pictures, one for each class: listed, decoded once, then read from the cache."""
+"""Class folders of pictures: listed, decoded once, then read from the cache."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import numpy as np
 import PIL
@@ -18,15 +18,14 @@ from tqdm import tqdm
 
 from deconvviz.errors import DataError
 from deconvviz.io.data.cache import cache_folder, read_pixels, write_pixels
-from deconvviz.io.data.dataset import Dataset, stratified_parts
+from deconvviz.io.data.dataset import Dataset, LoadOptions, stratified_split
 from deconvviz.io.data.pictures import decode
-from deconvviz.io.data.request import Request
 
-__all__ = ["ClassFolders", "decode_folders", "list_classes", "load_folder", "some"]
+__all__ = ["ClassFolders", "decode_folders", "first_few", "list_classes", "load_folder"]
 
 _SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _SPLITS = ("train", "val", "test")
-_TEST_SHARE = 0.2
+_TEST_SIZE = 0.2
 _BLOCK = 32  # pictures decoded at a time, by as many threads as the machine likes
 # Part of every cache key: raise it when the same files come to decode to other pixels.
 _DECODING = 1
@@ -37,10 +36,10 @@ class ClassFolders:
     """The pictures of one split, sorted by class and name.
 
     Attributes:
-        root: the folder that holds the class folders.
-        classes: their names.
-        files: the N pictures, relative to `root`.
-        labels: (N,) int64, positions in `classes`.
+        root: Folder that holds the class folders.
+        classes: Class names.
+        files: Paths of the N pictures, relative to `root`.
+        labels: (N,) int64, indices into `classes`.
     """
 
     root: Path
@@ -49,30 +48,30 @@ class ClassFolders:
     labels: Tensor
 
     def pick(self, indices: Tensor) -> "ClassFolders":
-        """The same classes with the pictures at `indices` only."""
+        """The pictures at `indices`, with the same classes."""
         files = tuple(self.files[index] for index in indices.tolist())
         return ClassFolders(self.root, self.classes, files, self.labels[indices])
 
 
-def load_folder(request: Request) -> Dataset:
-    """Load a person's own class folders, `CLASS/*.jpg|png|...`, or `train|val|test/CLASS/*`.
+def load_folder(options: LoadOptions) -> Dataset:
+    """Load class folders, `CLASS/*.jpg|png|...`, or `train|val|test/CLASS/*`.
 
-    Folders without such splits are divided here: of each class a fifth, the same at every call, is
-    "test", the rest "train", and "all" is both. Where there is no `test` folder, `val` is the test.
+    Folders without such splits are split here: a fifth of each class, the same in every call, is
+    "test", the rest "train", and "all" is both. Without a `test` folder, `val` is the test split.
     """
-    if request.data_dir is None:
-        raise DataError("the data set `folder` needs the folder of the class folders: --data-dir")
-    root = request.data_dir
+    if options.data_dir is None:
+        raise DataError("the data set `folder` needs a folder of class folders in --data-dir")
+    root = options.data_dir
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; name one that holds a folder of pictures per class")
+        raise DataError(f"{root} is not a folder; name one that holds class folders")
     title = f"folder {root.resolve().name}"
-    return decode_folders(_split_of(root, request.split), title, request)
+    return decode_folders(_split_of(root, options.split), title, options)
 
 
 def _split_of(root: Path, split: str) -> ClassFolders:
     present = [name for name in _SPLITS if (root / name).is_dir()]
     if "train" not in present:
-        return _divide(list_classes(root), split)
+        return _split(list_classes(root), split)
     wanted = "val" if split == "test" and "test" not in present else split
     if wanted not in present:
         raise DataError(f"{root} has no split `{split}`; it has {', '.join(present)}")
@@ -80,27 +79,27 @@ def _split_of(root: Path, split: str) -> ClassFolders:
     if folders.classes != train.classes:
         odd = sorted(set(folders.classes) ^ set(train.classes))
         raise DataError(
-            f"{root / wanted} and {root / 'train'} must have the same class folders, "
-            f"and only one of them has {some(odd)}"
+            f"{root / wanted} and {root / 'train'} must have the same class folders; "
+            f"only one of them has {first_few(odd)}"
         )
     return folders
 
 
-def _divide(whole: ClassFolders, split: str) -> ClassFolders:
+def _split(whole: ClassFolders, split: str) -> ClassFolders:
     if split == "all":
         return whole
     if split not in ("train", "test"):
         raise DataError(f"{whole.root} has no split `{split}`; there are train, test, all")
-    train, test = stratified_parts(whole.labels, _TEST_SHARE, seed=0)
+    train, test = stratified_split(whole.labels, _TEST_SIZE, seed=0)
     return whole.pick(train if split == "train" else test)
 
 
 def list_classes(root: Path) -> ClassFolders:
-    """List the class folders of `root` and the pictures in each; hidden names are passed over."""
+    """List the class folders of `root` and the pictures in each, without hidden names."""
     classes = tuple(sorted(entry.name for entry in _visible(root) if entry.is_dir()))
     if not classes:
         raise DataError(
-            f"{root} holds no folders; put the pictures of each class in one of its own"
+            f"{root} holds no folders; put the pictures of each class in one of their own"
         )
     files: list[str] = []
     labels: list[int] = []
@@ -118,8 +117,10 @@ def list_classes(root: Path) -> ClassFolders:
     return ClassFolders(root, classes, tuple(files), torch.tensor(labels, dtype=torch.int64))
 
 
-def some(names: Sequence[str]) -> str:
-    """The first few of `names`, for a sentence."""
+def first_few(names: Sequence[str]) -> str:
+    """The first few of `names`, for a message."""
+    if not names:
+        return "none"
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
@@ -128,27 +129,27 @@ def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
         yield from (entry for entry in entries if not entry.name.startswith("."))
 
 
-def decode_folders(folders: ClassFolders, title: str, request: Request) -> Dataset:
-    """Decode the listed pictures, or read them as an earlier call decoded them.
+def decode_folders(folders: ClassFolders, title: str, options: LoadOptions) -> Dataset:
+    """Decode the listed pictures, or read them from the cache.
 
-    They go to disk as they are decoded, so that memory does not grow with their number.
+    They are written to disk as they are decoded, so memory does not grow with their number.
     """
-    key = _content_key(folders, request)
-    images = read_pixels(key, request.byte_budget)
+    key = _content_key(folders, options)
+    images = read_pixels(key, options.byte_budget)
     if images is None:
-        write_pixels(key, _decoded_blocks(folders, request))
-        images = read_pixels(key, request.byte_budget)
+        write_pixels(key, _decoded_blocks(folders, options))
+        images = read_pixels(key, options.byte_budget)
     if images is None:
-        raise DataError(f"{cache_folder()} does not keep what is written there; check its disk")
-    mapped = images.nbytes > request.byte_budget
+        raise DataError(f"cannot read back what was written to {cache_folder()}; check its disk")
+    mapped = images.nbytes > options.byte_budget
     return Dataset(images, folders.labels, folders.classes, title, mapped)
 
 
-def _content_key(folders: ClassFolders, request: Request) -> str:
-    """SHA-256 of everything that decides the decoded pixels: names, bytes and the wanted form."""
-    form = [_DECODING, PIL.__version__, request.size, request.channels_or(3)]
-    digest = hashlib.sha256(json.dumps(form).encode())
-    with _bar("reading", folders, request) as bar:
+def _content_key(folders: ClassFolders, options: LoadOptions) -> str:
+    """SHA-256 of all that the decoded pixels depend on: file names, bytes, size and channels."""
+    head = [_DECODING, PIL.__version__, options.size, options.channels_or(3)]
+    digest = hashlib.sha256(json.dumps(head).encode())
+    with _bar("reading", folders, options) as bar:
         for file in folders.files:
             content = _read(folders.root / file)
             digest.update(f"{file}\0{len(content)}\0".encode())
@@ -166,12 +167,12 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _decoded_blocks(folders: ClassFolders, request: Request) -> Iterator[NDArray[np.uint8]]:
+def _decoded_blocks(folders: ClassFolders, options: LoadOptions) -> Iterator[NDArray[np.uint8]]:
     def decoded(file: str) -> NDArray[np.uint8]:
-        return decode(folders.root / file, request.size, request.channels_or(3))
+        return decode(folders.root / file, options.size, options.channels_or(3))
 
     first = decoded(folders.files[0]).shape
-    with ThreadPoolExecutor() as pool, _bar("decoding", folders, request) as bar:
+    with ThreadPoolExecutor() as pool, _bar("decoding", folders, options) as bar:
         for start in range(0, len(folders.files), _BLOCK):
             files = folders.files[start : start + _BLOCK]
             for file, picture in zip(files, pool.map(decoded, files), strict=True):
@@ -188,13 +189,13 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[2]} x {shape[1]} pixels"
 
 
-def _bar(what: str, folders: ClassFolders, request: Request) -> "tqdm[NoReturn]":
-    """A progress bar over the pictures, seen only where the work takes more than a second."""
+def _bar(title: str, folders: ClassFolders, options: LoadOptions) -> "tqdm[Any]":
+    """A progress bar over the pictures, shown only if the work takes more than a second."""
     return tqdm(
-        desc=what,
+        desc=title,
         total=len(folders.files),
         unit=" pictures",
         delay=1,
         leave=False,
-        disable=not request.progress,
+        disable=not options.progress,
     )

@@ -1,50 +1,36 @@
-"""Two sets of grey pictures of 28 pixels, in the form in which both were published.
+"""MNIST's digits and Fashion-MNIST's clothes: grey pictures of 28 pixels.
 
-MNIST's digits (LeCun, Bottou, Bengio & Haffner 1998) and Fashion-MNIST's clothes (Xiao, Rasul &
-Vollgraf 2017, arXiv:1708.07747).
+LeCun, Bottou, Bengio & Haffner (1998); Xiao, Rasul & Vollgraf (2017), arXiv:1708.07747.
 """
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-from deconvviz.io.data.published import Published
+from deconvviz.io.data.published import PublishedDataset
 
-__all__ = ["CLOTHES", "DIGITS", "FASHION_MNIST", "MNIST"]
+__all__ = ["FASHION_MNIST", "MNIST"]
 
-DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-"""MNIST's classes."""
-
-CLOTHES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-"""Fashion-MNIST's classes in its own order."""
-
-MNIST = Published(
+MNIST = PublishedDataset(
     name="mnist",
     title="MNIST",
-    door="MNIST",
-    files=PurePosixPath("MNIST/raw"),
-    form=(1, 28, 28),
-    classes=DIGITS,
-    pictures={"train": 60_000, "test": 10_000},
-    as_folders=False,
+    torchvision="MNIST",
+    folder=PurePosixPath("MNIST/raw"),
+    shape=(1, 28, 28),
+    classes=tuple("0123456789"),
+    counts={"train": 60_000, "test": 10_000},
+    class_folders=False,
 )
 
-FASHION_MNIST = Published(
+# fmt: off
+FASHION_MNIST = replace(
+    MNIST,
     name="fashion-mnist",
     title="Fashion-MNIST",
-    door="FashionMNIST",
-    files=PurePosixPath("FashionMNIST/raw"),
-    form=(1, 28, 28),
-    classes=CLOTHES,
-    pictures={"train": 60_000, "test": 10_000},
-    as_folders=False,
+    torchvision="FashionMNIST",
+    folder=PurePosixPath("FashionMNIST/raw"),
+    classes=(
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+        "Ankle boot",
+    ),
 )
+# fmt: on

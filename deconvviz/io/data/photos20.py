@@ -1,69 +1,57 @@
 """Photographs of 20 classes at 128 pixels: Imagenette's ten things and ImageWoof's ten dogs."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from deconvviz.io.data.dataset import Dataset
-from deconvviz.io.data.published import Published
-from deconvviz.io.data.request import Request
+from deconvviz.io.data.dataset import Dataset, LoadOptions
+from deconvviz.io.data.published import PublishedDataset
 
 __all__ = ["CLASSES", "PHOTOS20", "copies", "load_photos20"]
 
+# fmt: off
 CLASSES = (
-    "australian_terrier",
-    "beagle",
-    "border_terrier",
-    "cassette_player",
-    "chain_saw",
-    "church",
-    "dingo",
-    "english_foxhound",
-    "english_springer",
-    "french_horn",
-    "garbage_truck",
-    "gas_pump",
-    "golden_retriever",
-    "golf_ball",
-    "old_english_sheepdog",
-    "parachute",
-    "rhodesian_ridgeback",
-    "samoyed",
-    "shih_tzu",
-    "tench",
+    "australian_terrier", "beagle", "border_terrier", "cassette_player", "chain_saw", "church",
+    "dingo", "english_foxhound", "english_springer", "french_horn", "garbage_truck", "gas_pump",
+    "golden_retriever", "golf_ball", "old_english_sheepdog", "parachute", "rhodesian_ridgeback",
+    "samoyed", "shih_tzu", "tench",
 )
-"""The classes in alphabetical order."""
+# fmt: on
+"""Classes in the order of the labels, which is alphabetical."""
 
-PHOTOS20 = Published(
+PHOTOS20 = PublishedDataset(
     name="photos20",
     title="photos20",
-    door=None,
-    files=None,
-    form=(3, 128, 128),
+    torchvision=None,
+    folder=None,
+    shape=(3, 128, 128),
     classes=CLASSES,
-    pictures={"train": 18_494, "test": 5_881},
-    as_folders=True,
+    counts={"train": 18_494, "test": 5_881},
+    class_folders=True,
 )
 
 _SIDE = 16
-_ALIKE = 8.0  # of 255; copies of one photograph are below 5, two of a blue sky at 11 and more
+# RMS difference of 255: copies of one photograph are below 5, two of a blue sky at 11 or more.
+_MAX_DIFFERENCE = 8.0
 
 
-def load_photos20(request: Request) -> Dataset:
-    """Load one part; test pictures that are in the training part too are left out of the test.
+def load_photos20(options: LoadOptions) -> Dataset:
+    """Load a split; test pictures that are also in the training split are dropped.
 
     Raises:
-        DataError: It is not found or damaged, or has no such split, size or channels.
+        DataError: It is missing or damaged, or has no such channels.
     """
-    part = PHOTOS20.load(request)
-    if request.split != "test":
-        return part
-    train = PHOTOS20.load(request.of("train"))
-    return part.subset((~copies(part.images, train.images)).nonzero().flatten())
+    dataset = PHOTOS20.load(options)
+    if options.split != "test":
+        return dataset
+    train = PHOTOS20.load(replace(options, split="train"))
+    return dataset.subset((~copies(dataset.images, train.images)).nonzero().flatten())
 
 
 def copies(images: Tensor, others: Tensor) -> Tensor:
-    """Which pictures are among others, also recompressed ones.
+    """Find pictures that are among others, also if compressed again.
 
     Args:
         images: (N, C, H, W) uint8.
@@ -73,7 +61,7 @@ def copies(images: Tensor, others: Tensor) -> Tensor:
         (N,) bool.
     """
     ours, theirs = _reduced(images), _reduced(others)
-    limit = _ALIKE * ours.shape[1] ** 0.5
+    limit = _MAX_DIFFERENCE * ours.shape[1] ** 0.5
     found = [(torch.cdist(block, theirs) < limit).any(1) for block in torch.split(ours, 500)]
     return torch.cat(found)
 

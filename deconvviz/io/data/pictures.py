@@ -1,4 +1,4 @@
-"""One picture of a data set: a file -> pixels of the wanted size and number of channels."""
+"""Decoding of a data set's pictures to one size and number of channels."""
 
 from pathlib import Path
 
@@ -11,32 +11,31 @@ from torch import Tensor
 from deconvviz.errors import DataError, PictureError
 from deconvviz.io.images import open_picture
 
-__all__ = ["check_channels", "decode", "grey", "in_channels"]
+__all__ = ["check_channels", "decode", "grey", "to_channels"]
 
 _MODES = {1: "L", 3: "RGB"}
-_BLOCK = 1024
 
 
 def check_channels(channels: int) -> None:
-    """Refuse a number of channels that no picture is decoded to."""
+    """Check that pictures can be decoded to this number of channels."""
     if channels not in _MODES:
-        raise DataError(f"pictures decode to 1 channel (grey) or 3 (RGB), not {channels}")
+        raise DataError(f"channels must be 1 (grey) or 3 (RGB), got {channels}")
 
 
 def decode(path: Path, size: int | None, channels: int) -> NDArray[np.uint8]:
     """Decode a picture as `open_picture` does: upright, transparency on white, 8 bits a channel.
 
     Args:
-        path: the file.
-        size: the shorter side becomes this many pixels (antialiased bicubic), and of the longer one
-            the centre is kept; None keeps the picture as it is.
+        path: File of the picture.
+        size: Side of the square: the shorter side is resized to it (antialiased bicubic), then the
+            centre is cropped. None keeps the picture's size.
         channels: 1 (ITU-R 601 luma) or 3 (RGB, a grey picture in three equal channels).
 
     Returns:
         (channels, H, W) uint8.
 
     Raises:
-        DataError: the file is no picture that `open_picture` takes.
+        DataError: `open_picture` does not take the file.
     """
     check_channels(channels)
     try:
@@ -50,17 +49,16 @@ def decode(path: Path, size: int | None, channels: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def in_channels(images: Tensor, channels: int) -> Tensor:
-    """(N, 1 or 3, H, W) uint8 in 1 channel (luma) or 3 (a grey picture in three equal ones)."""
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """(N, 1 or 3, H, W) uint8 as 1 channel (luma) or 3 (grey repeated)."""
     if images.shape[1] == channels:
         return images
     return grey(images) if channels == 1 else images.repeat(1, channels, 1, 1)
 
 
 def grey(images: Tensor) -> Tensor:
-    """(N, 3, H, W) uint8 RGB -> (N, 1, H, W) luma, in the integers of Pillow's own conversion."""
-    luma = torch.empty_like(images[:, :1])
-    for target, block in zip(torch.split(luma, _BLOCK), torch.split(images, _BLOCK), strict=True):
-        red, green, blue = torch.split(block.to(torch.int32), 1, dim=1)
-        target.copy_((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16)
-    return luma
+    """(N, 3, H, W) uint8 RGB -> (N, 1, H, W) luma, as Pillow computes it."""
+    count, _, height, width = images.shape
+    tall = images.permute(0, 2, 3, 1).reshape(count * height, width, 3)
+    luma = np.array(Image.fromarray(tall.cpu().numpy()).convert("L"))
+    return torch.from_numpy(luma).view(count, 1, height, width).to(images.device)

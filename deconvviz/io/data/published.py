@@ -1,105 +1,98 @@
-"""Published data sets: found in their original form or as class folders, or downloaded."""
+"""Published data sets: read as published or as class folders, or downloaded by torchvision."""
 
 import os
-from collections.abc import Iterator, Mapping
+import pickle
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from deconvviz.errors import DataError
-from deconvviz.io import _torchvision
 from deconvviz.io.data.cache import cache_folder
-from deconvviz.io.data.dataset import Dataset
-from deconvviz.io.data.folders import ClassFolders, decode_folders, list_classes, some
-from deconvviz.io.data.pictures import check_channels, in_channels
-from deconvviz.io.data.request import Request
+from deconvviz.io.data.dataset import Dataset, LoadOptions
+from deconvviz.io.data.folders import ClassFolders, decode_folders, first_few, list_classes
+from deconvviz.io.data.pictures import check_channels, to_channels
 
-__all__ = ["Published"]
+__all__ = ["PublishedDataset", "read_torchvision"]
 
 _LOSSLESS = {".bmp", ".png", ".tif", ".tiff"}  # a copy in these has the original pixels
+# Raised by torchvision's readers: a wrong checksum, a missing file, and damage in an idx file.
+_DAMAGED = (RuntimeError, AssertionError, ValueError, TypeError, LookupError, EOFError)
 
 
 @dataclass(frozen=True)
-class Published:
-    """A published data set with a training and a test part.
+class PublishedDataset:
+    """A published data set with a training and a test split.
 
     Attributes:
-        name: As `load_dataset` knows it, and the folder that it may lie in.
-        title: Its name for people.
-        door: Its name in torchvision, which reads and downloads the original files; None where
-            torchvision has it not: it then comes as class folders, of any size.
-        files: The folder of the original files, below the one that torchvision is given.
-        form: (C, H, W) of its pictures.
-        classes: Their names, in its own order.
-        pictures: Split -> how many pictures it has.
-        as_folders: Whether it may come as class folders `train|test/CLASS/*` too; `classes` are
-            then in alphabetical order.
+        name: Name for `load_dataset`, and of a folder that may hold it.
+        title: Name for people.
+        torchvision: Class in `torchvision.datasets` that reads and downloads the original files;
+            None for a data set that comes as class folders alone, of any size.
+        folder: Folder of the original files, relative to torchvision's `root`.
+        shape: (C, H, W) of a picture.
+        classes: Class names, in the order of the labels.
+        counts: Split -> number of pictures.
+        class_folders: Whether it may be stored as `train|test/CLASS/*` too; `classes` are then in
+            alphabetical order.
     """
 
     name: str
     title: str
-    door: str | None
-    files: PurePosixPath | None
-    form: tuple[int, int, int]
+    torchvision: str | None
+    folder: PurePosixPath | None
+    shape: tuple[int, int, int]
     classes: tuple[str, ...]
-    pictures: Mapping[str, int]
-    as_folders: bool
+    counts: Mapping[str, int]
+    class_folders: bool
 
-    def load(self, request: Request) -> Dataset:
-        """Load it from where it is found, or download it where that was asked for.
+    def load(self, options: LoadOptions) -> Dataset:
+        """Load a split from where it is found, or download it if that was asked for.
 
         It is looked for in `data_dir`; without one, in the folder that DECONVVIZ_DATA names, then
         in the cache folder. Each may be or hold, itself or in a folder of the set's `name`, the
-        original files or class folders. Class folders of other classes alone are passed over.
+        original files or class folders. Class folders with none of its classes are skipped.
 
         Raises:
-            DataError: It is not found or damaged, or has no such split, size or channels.
+            DataError: It is missing or damaged, or has no such size or channels.
         """
-        self._check(request)
-        for place in self._places(request):
-            if (home := self._home(place)) is not None:
-                return self._load_original(home, request)
-            if self.as_folders and self._has_own_folders(place / "train"):
-                return self._load_class_folders(place, request)
-        if request.download and self.door:
-            home = request.data_dir or cache_folder() / self.name
-            return self._load_original(home, request)
-        looked = ", ".join(str(root) for root in _roots(request))
-        forms = [str(self.files)] * bool(self.files) + ["train/CLASS/*.png"] * self.as_folders
-        raise DataError(
-            f"{self.title} was not found in {looked}; "
-            + ("download it (--download), or " if self.door else "")
-            + f"name a folder with {' or '.join(forms)} in --data-dir or DECONVVIZ_DATA"
-        )
-
-    def _check(self, request: Request) -> None:
-        check_channels(request.channels_or(self.form[0]))
-        if request.split not in self.pictures:
-            raise DataError(f"{self.title} has no split `{request.split}`; it has train and test")
-        side = self.form[-1]
-        if self.door and request.size not in (None, side):
+        check_channels(options.channels_or(self.shape[0]))
+        side = self.shape[-1]
+        if self.torchvision and options.size not in (None, side):
             raise DataError(
-                f"{self.title}'s pictures are {side} pixels wide, not {request.size}; "
+                f"{self.title}'s pictures are {side} pixels wide, not {options.size}; "
                 "leave the size out, or load class folders of another size as `folder`"
             )
+        roots = _roots(options)
+        for place in (place for root in roots for place in (root, root / self.name)):
+            if (root := self._torchvision_root(place)) is not None:
+                return self._load_original(root, options)
+            if self.class_folders and self._has_own_folders(place / "train"):
+                return self._load_class_folders(place, options)
+        if options.download and self.torchvision:
+            return self._load_original(options.data_dir or cache_folder() / self.name, options)
+        looked = ", ".join(map(str, roots))
+        stored = [str(self.folder)] * bool(self.folder)
+        stored += ["train/CLASS/*.png"] * self.class_folders
+        raise DataError(
+            f"{self.title} was not found in {looked}; "
+            + ("download it (--download), or " if self.torchvision else "")
+            + f"name a folder with {' or '.join(stored)} in --data-dir or DECONVVIZ_DATA"
+        )
 
-    def _places(self, request: Request) -> Iterator[Path]:
-        for root in _roots(request):
-            yield root
-            yield root / self.name
-
-    def _home(self, place: Path) -> Path | None:
-        """The folder to give to torchvision, where `place` is it or one on the way to the files."""
-        if self.files is None:
+    def _torchvision_root(self, place: Path) -> Path | None:
+        """The `root` for torchvision, where `place` is it or a folder between it and the files."""
+        if self.folder is None:
             return None
-        parts = self.files.parts
-        for depth in range(len(parts) + 1):
-            if depth and place.parts[-depth:] != parts[:depth]:
-                continue
-            home = place.parents[depth - 1] if depth else place
-            if (home / self.files).is_dir():
-                return home
+        for root in (place, *place.parents[: len(self.folder.parts)]):
+            files = root / self.folder
+            if files.is_dir() and files.is_relative_to(place):
+                return root
         return None
 
     def _has_own_folders(self, folder: Path) -> bool:
@@ -109,40 +102,38 @@ class Published:
         names = {entry.name for entry in folder.iterdir() if entry.is_dir()}
         return not names or not names.isdisjoint(self.classes)
 
-    def _load_original(self, home: Path, request: Request) -> Dataset:
-        assert self.door
-        assert self.files
-        pixels, targets = _torchvision.published(
-            self.door, home, train=request.split == "train", download=request.download
+    def _load_original(self, root: Path, options: LoadOptions) -> Dataset:
+        assert self.torchvision
+        assert self.folder
+        images, labels = read_torchvision(
+            self.torchvision, root, train=options.split == "train", download=options.download
         )
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-        labels = torch.tensor(targets)
         known = bool((labels < len(self.classes)).all())
-        if images.shape[1:] != self.form or len(labels) != len(images) or not known:
+        if images.shape[1:] != self.shape or len(labels) != len(images) or not known:
             raise DataError(
-                f"{home / self.files} holds {len(images)} pictures of {tuple(images.shape[1:])} "
-                f"and {len(labels)} labels up to {max(targets, default=0)}, which is not "
+                f"{root / self.folder} holds {len(images)} pictures of {tuple(images.shape[1:])} "
+                f"and {len(labels)} labels up to {max(labels.tolist(), default=0)}, which is not "
                 f"{self.title}; remove it and download it again (--download)"
             )
-        images = in_channels(images, request.channels_or(self.form[0]))
+        images = to_channels(images, options.channels_or(self.shape[0]))
         return Dataset(images, labels, self.classes, self.title)
 
-    def _load_class_folders(self, place: Path, request: Request) -> Dataset:
-        if not (place / request.split).is_dir():
+    def _load_class_folders(self, place: Path, options: LoadOptions) -> Dataset:
+        if not (place / options.split).is_dir():
             raise DataError(
-                f"{place} has no folder `{request.split}`; {self.title} has train and test"
+                f"{place} has no folder `{options.split}`; {self.title} has train and test"
             )
-        folders = list_classes(place / request.split)
+        folders = list_classes(place / options.split)
         missing = sorted(set(self.classes) - set(folders.classes))
         unexpected = sorted(set(folders.classes) - set(self.classes))
         if missing or unexpected:
             raise DataError(
                 f"{folders.root} does not have {self.title}'s {len(self.classes)} class folders: "
-                f"missing {some(missing) or 'none'}, unexpected {some(unexpected) or 'none'}"
+                f"missing {first_few(missing)}, unexpected {first_few(unexpected)}"
             )
-        dataset = decode_folders(folders, self._folder_title(folders, request.split), request)
+        dataset = decode_folders(folders, self._folder_title(folders, options.split), options)
         height, width = dataset.images.shape[-2:]
-        side = request.size or self.form[-1]
+        side = options.size or self.shape[-1]
         if (height, width) != (side, side):
             raise DataError(
                 f"{folders.root} holds pictures of {width}x{height}, and {self.title}'s are "
@@ -153,14 +144,57 @@ class Published:
     def _folder_title(self, folders: ClassFolders, split: str) -> str:
         kinds = {Path(file).suffix.lower().replace(".jpg", ".jpeg") for file in folders.files}
         kind = kinds.copy().pop()[1:].upper() if len(kinds) == 1 else "mixed"
-        copy = "" if self.door is None or kinds <= _LOSSLESS else f", {kind} copy"
-        whole, there = self.pictures[split], len(folders.files)
+        copy = "" if self.torchvision is None or kinds <= _LOSSLESS else f", {kind} copy"
+        whole, there = self.counts[split], len(folders.files)
         part = "" if there == whole else f", {there} of {whole} pictures"
         return f"{self.title}{copy}{part}"
 
 
-def _roots(request: Request) -> list[Path]:
-    if request.data_dir is not None:
-        return [request.data_dir]
+def _roots(options: LoadOptions) -> list[Path]:
+    if options.data_dir is not None:
+        return [options.data_dir]
     named = os.environ.get("DECONVVIZ_DATA")
     return ([Path(named).expanduser()] if named else []) + [cache_folder()]
+
+
+def read_torchvision(
+    name: str, root: Path, *, train: bool, download: bool
+) -> tuple[Tensor, Tensor]:
+    """Read the original files of a data set with torchvision.
+
+    Args:
+        name: CIFAR10 or CIFAR100 (checksums verified; fine labels), MNIST or FashionMNIST (which
+            torchvision verifies only when it downloads them).
+        root: Folder that holds, or is to hold, the data set's own folder.
+        train: Whether to read the training split instead of the test split.
+        download: Whether to download missing files, with a progress bar.
+
+    Returns:
+        (N, C, H, W) uint8 pictures and (N,) int64 labels.
+
+    Raises:
+        DataError: The files are missing or damaged, or could not be downloaded.
+    """
+    from torchvision import datasets
+
+    kind = getattr(datasets, name)
+    folder = root / getattr(kind, "base_folder", f"{name}/raw")
+    try:
+        with warnings.catch_warnings():
+            # CIFAR's pickles hold `align=0`, which NumPy 2.4 warns about.
+            warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
+            dataset = kind(str(root), train=train, download=download)
+    except (OSError, HTTPException, *_DAMAGED, pickle.UnpicklingError) as error:
+        unreachable = isinstance(error, OSError | HTTPException)
+        if unreachable or str(error).startswith("Error downloading"):  # no mirror answers
+            reason = " ".join(str(error).split())
+            raise DataError(
+                f"cannot download {name} to {root} ({reason}); check network and disk, or name a "
+                "folder that has it in --data-dir or DECONVVIZ_DATA"
+            ) from error
+        raise DataError(
+            f"{folder} is incomplete or damaged; remove it and download it again (--download)"
+        ) from error
+    pixels = np.asarray(dataset.data)
+    images = torch.from_numpy(pixels.reshape(*pixels.shape[:3], -1)).permute(0, 3, 1, 2)
+    return images.contiguous(), torch.as_tensor(dataset.targets, dtype=torch.int64)

@@ -1,46 +1,60 @@
 """The data sets by name."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from deconvviz.errors import DataError
 from deconvviz.io.data.augment import Augmentation
 from deconvviz.io.data.cifar10 import CIFAR10
 from deconvviz.io.data.cifar100 import CIFAR100
-from deconvviz.io.data.dataset import Dataset, joined
+from deconvviz.io.data.dataset import Dataset, Loader, LoadOptions, concat
 from deconvviz.io.data.folders import load_folder
 from deconvviz.io.data.mnist import FASHION_MNIST, MNIST
 from deconvviz.io.data.photos import load_photos
 from deconvviz.io.data.photos20 import load_photos20
-from deconvviz.io.data.request import Loader, Request
 from deconvviz.io.data.shapes import load_shapes
 from deconvviz.io.images import MIN_SIDE
 
-__all__ = ["AUGMENTATIONS", "LOADERS", "PUBLISHED", "load_dataset"]
+__all__ = ["DATASETS", "DatasetEntry", "load_dataset", "load_for"]
 
-PUBLISHED = {
-    "cifar10": CIFAR10,
-    "cifar100": CIFAR100,
-    "fashion-mnist": FASHION_MNIST,
-    "mnist": MNIST,
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A data set that `load_dataset` knows.
+
+    Attributes:
+        load: Loads one split.
+        description: Content, in a few words.
+        fixed_size: Whether its pictures have one size, so that none can be asked for.
+        splits: Names of its splits; none where the files decide.
+        augmentation: Default augmentation in training, if not the common one.
+    """
+
+    load: Loader
+    description: str
+    fixed_size: bool = False
+    splits: tuple[str, ...] = ("train", "test")
+    augmentation: Augmentation | None = None
+
+
+DATASETS = {
+    "cifar10": DatasetEntry(CIFAR10.load, "32x32 colour photographs, 10 classes", True),
+    "cifar100": DatasetEntry(CIFAR100.load, "32x32 colour photographs, 100 classes", True),
+    "mnist": DatasetEntry(MNIST.load, "28x28 grey handwritten digits", True),
+    "fashion-mnist": DatasetEntry(FASHION_MNIST.load, "28x28 grey clothes, 10 classes", True),
+    # Squashed to squares from photographs of 4:3 and 3:4, so its crops vary in aspect.
+    "photos20": DatasetEntry(
+        load_photos20,
+        "photographs of Imagenette and ImageWoof, 20 classes",
+        augmentation=Augmentation(crop_padding=0, crop_scale=0.35, crop_ratio=4 / 3),
+    ),
+    "folder": DatasetEntry(load_folder, "your own class folders, in --data-dir", splits=()),
+    "photos": DatasetEntry(load_photos, "tiles of the photographs in scikit-image; no files"),
+    "shapes": DatasetEntry(load_shapes, "drawn shapes, 6 classes; no files"),
 }
-"""The sets that have a size of their own; the others are made in any."""
-
-LOADERS: dict[str, Loader] = {
-    **{name: one.load for name, one in PUBLISHED.items()},
-    "photos20": load_photos20,
-    "folder": load_folder,
-    "photos": load_photos,
-    "shapes": load_shapes,
-}
-"""Every data set that `load_dataset` knows. A further one joins by its line here."""
-
-AUGMENTATIONS = {"photos20": Augmentation(crop_padding=0, crop_scale=0.35, crop_ratio=4 / 3)}
-"""What training does to the pictures of a set by default, where it is not the common default.
-
-photos20 was squashed to squares from photographs of 4:3 and 3:4, so that its crops vary in aspect.
-"""
+"""Every data set that `load_dataset` knows. To add one, add its line here."""
 
 
 def load_dataset(
@@ -57,33 +71,56 @@ def load_dataset(
     """Load one split of a named data set.
 
     Args:
-        name: "cifar10" or "cifar100"; "mnist" or "fashion-mnist"; "photos20"; "folder", class
-            folders of a person's own; "photos", tiles of the photographs inside scikit-image; or
-            "shapes", drawn here. The last two need no files.
-        split: "train", "test", or "all", which is both, the training pictures first. A folder may
-            also have "val"; one that is divided into such splits has no "all".
-        data_dir: where the pictures are; a published set is else looked for in the folder that
+        name: A key of `DATASETS`, such as "cifar10", or "folder" for class folders of your own.
+        split: "train", "test", or "all" for both, the training pictures first. A folder may also
+            have "val"; one that is divided into such splits has no "all".
+        data_dir: Folder of the pictures; a published set is else looked for in the folder that
             DECONVVIZ_DATA names, then in the cache folder.
-        size: the side of the pictures in pixels: a folder's are brought to it when decoded
-            (the shorter side resized, antialiased bicubic, then the centre cut out); without one
-            they must be alike. Photos and shapes are made in it, 32 unless stated.
+        size: Side of the pictures in pixels. The pictures of a folder are resized to it (shorter
+            side, antialiased bicubic, then a centre crop); without it they must be of one size.
+            Photos and shapes are made in it, 32 by default.
         channels: 1 (grey) or 3 (RGB; a grey picture in three equal channels); any number for
-            "shapes". None is the set's own: 1 for the two MNISTs, 3 for all others.
-        download: fetch a published set from its home where it is not found.
-        byte_budget: decoded folders larger than this are mapped from disk instead of held in
+            "shapes". None is the data set's own.
+        download: Whether to download a published set that is not found.
+        byte_budget: Decoded folders larger than this are mapped from disk instead of held in
             memory.
-        progress: whether work of more than a second shows a bar in the terminal.
+        progress: Whether work of more than a second shows a bar in the terminal.
 
     Raises:
-        DataError: there is no such set or split, or its pictures are missing or damaged.
+        DataError: There is no such set or split, or its pictures are missing or damaged.
     """
-    if name not in LOADERS:
-        raise DataError(f"no data set `{name}`; there are {', '.join(LOADERS)}")
+    entry = _entry(name)
     if size is not None and size < MIN_SIDE:
-        raise DataError(f"pictures of {size} pixels are too small; ask for at least {MIN_SIDE}")
+        raise DataError(f"size must be >= {MIN_SIDE} pixels, got {size}")
+    if entry.splits and split not in (*entry.splits, "all"):
+        raise DataError(f"{name} has no split `{split}`; it has {', '.join(entry.splits)} and all")
     place = None if data_dir is None else Path(data_dir).expanduser()
-    request = Request(split, place, size, channels, download, byte_budget, progress)
-    if split == "all" and name != "folder":
-        train, test = (LOADERS[name](replace(request, split=part)) for part in ("train", "test"))
-        return joined(train, test)
-    return LOADERS[name](request)
+    options = LoadOptions(split, place, size, channels, download, byte_budget, progress)
+    if split == "all" and entry.splits:
+        first, second = (entry.load(replace(options, split=part)) for part in entry.splits)
+        dataset = concat(first, second)
+    else:
+        dataset = entry.load(options)
+    return replace(dataset, source=f"{name}/{split}")
+
+
+def load_for(
+    input_size: tuple[int, int, int], name: str, split: str = "train", **options: Any
+) -> Dataset:
+    """Load a data set for a network: in its number of channels and, where possible, its size.
+
+    Args:
+        input_size: Channels, height and width of the network's input.
+        name: A key of `DATASETS`.
+        split: As for `load_dataset`.
+        options: More options of `load_dataset`.
+    """
+    channels, side, _ = input_size
+    size = None if _entry(name).fixed_size else side
+    return load_dataset(name, split, size=size, channels=channels, **options)
+
+
+def _entry(name: str) -> DatasetEntry:
+    if name not in DATASETS:
+        raise DataError(f"no data set `{name}`; there are {', '.join(DATASETS)}")
+    return DATASETS[name]

@@ -1,4 +1,4 @@
-"""Plain shapes, drawn here: a data set without files, which a small network learns in seconds."""
+"""Drawn shapes: a data set without files, which a small network learns in seconds."""
 
 import math
 
@@ -6,35 +6,32 @@ import torch
 from torch import Tensor
 
 from deconvviz.errors import DataError
-from deconvviz.io.data.dataset import Dataset
-from deconvviz.io.data.request import Request
+from deconvviz.io.data.dataset import Dataset, LoadOptions
 
 __all__ = ["CLASSES", "draw_shapes", "load_shapes"]
 
 CLASSES = ("circle", "cross", "ring", "square", "stripes", "triangle")
-"""The shapes, in the order of their labels."""
+"""Classes in the order of the labels."""
 
-_PICTURES = {"train": 4000, "test": 1000}
+_COUNTS = {"train": 4000, "test": 1000}
 _BLOCK_PIXELS = 2**20
 
 
-def load_shapes(request: Request) -> Dataset:
-    """Draw the training or the test shapes: different pictures, the same ones at every call."""
-    if request.split not in _PICTURES:
-        raise DataError(f"the shapes have no split `{request.split}`; they have train and test")
-    seed = list(_PICTURES).index(request.split)
-    count, channels = _PICTURES[request.split], request.channels_or(3)
-    return draw_shapes(count, request.size or 32, channels, seed)
+def load_shapes(options: LoadOptions) -> Dataset:
+    """Draw the training or the test split; each is the same in every call."""
+    seed = list(_COUNTS).index(options.split)
+    count, channels = _COUNTS[options.split], options.channels_or(3)
+    return draw_shapes(count, options.size or 32, channels, seed)
 
 
 def draw_shapes(count: int, size: int = 32, channels: int = 3, seed: int = 0) -> Dataset:
     """Draw shapes of random colour, place, size and angle, over a noisy wave.
 
     Args:
-        count: how many pictures; the classes take turns.
-        size: their side in pixels, at least 8.
-        channels: any number from 1; each has its own colours.
-        seed: the same seed draws the same pictures.
+        count: Number of pictures; the classes alternate.
+        size: Side in pixels, at least 8.
+        channels: Number of channels; each has its own colours.
+        seed: Random seed; gives the same pictures on every machine.
 
     Returns:
         Dataset of (count, channels, size, size).

@@ -1,4 +1,4 @@
-"""Networks by name: the demos, checkpoints, torchvision's, timm's, and a person's own."""
+"""Networks by name: the demos, checkpoints, torchvision's, timm's, and your own."""
 
 from deconvviz.io.zoo.names import DEMOS, load
 

@@ -1,4 +1,4 @@
-"""A name or a path -> a network that is ready to be looked at."""
+"""Networks by name or path."""
 
 import re
 from pathlib import Path
@@ -10,11 +10,11 @@ from deconvviz.io.checkpoint import load_checkpoint
 __all__ = ["DEMOS", "load"]
 
 DEMOS = ("demo", "demo-deconv")
-"""The networks that come with the package."""
+"""The networks in the package."""
 
 _KINDS = (
     f"{', '.join(DEMOS)}, torchvision/NAME, timm/NAME, paths of checkpoints that end in "
-    ".safetensors, and package.module:function, which makes a network of your own"
+    ".safetensors, and package.module:function for a network of your own"
 )
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -30,41 +30,42 @@ def load(
     """Load a network.
 
     Args:
-        name: "demo", trained on CIFAR-10; "demo-deconv", its twin trained with a deconvolution
+        name: "demo", trained on CIFAR-10; "demo-deconv", the same trained with a deconvolution
             decoder; the path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or
-            "timm/NAME"; or "package.module:function", which is imported and called without
-            arguments and gives a module, or a `Bundle`, made by `Bundle.of`.
-        weights: Of torchvision and timm: "default", the name of others, or None for random ones.
-        download: Whether weights that are not on this machine may be fetched, with a progress bar.
-        checkpoint: Of a function's network: a file of its `state_dict`, safetensors or made by
+            "timm/NAME"; or "package.module:function", a function without arguments that returns a
+            module, or a `Bundle` made by `Bundle.of`.
+        weights: For torchvision and timm: "default", the name of other weights, or None for random
+            ones.
+        download: Whether to download missing weights, with a progress bar.
+        checkpoint: For a function's network: file of a `state_dict`, safetensors or made by
             `torch.save`; code in it is never run.
-        input_size: Of a function's network: channels, height, width; 3 x 224 x 224 by default.
+        input_size: For a function's network: channels, height, width; 3 x 224 x 224 by default.
 
     Raises:
-        UnknownModelError: no network has this name.
-        CheckpointError: a checkpoint or weights are missing, damaged, unsafe or of another network.
-        SettingError: an option does not go with this kind of name.
+        UnknownModelError: There is no network of this name.
+        CheckpointError: A checkpoint or weights are missing, damaged, unsafe or of another network.
+        SettingError: An option does not apply to this kind of name.
     """
     text = str(name)
     is_function = bool(_FUNCTION.fullmatch(text)) and not Path(text).exists()
     if not is_function and (checkpoint is not None or input_size is not None):
         raise SettingError(
-            f"`{text}` is no package.module:function, so a checkpoint or an input size for it "
-            "means nothing; leave it out"
+            "checkpoint and input_size are for package.module:function alone, and "
+            f"`{text}` is not one; leave them out"
         )
     if is_function:
-        from deconvviz.io.zoo.own import load_function
+        from deconvviz.io.zoo.function import load_function
 
         return load_function(text, checkpoint, input_size)
     source, _, rest = text.partition("/")
     if source == "torchvision":
-        from deconvviz.io.zoo._torchvision import network
+        from deconvviz.io.zoo.torchvision_models import load_torchvision
 
-        return network(rest, weights, download=download)
+        return load_torchvision(rest, weights, download=download)
     if source == "timm":
-        from deconvviz.io.zoo._timm import network
+        from deconvviz.io.zoo.timm_models import load_timm
 
-        return network(rest, weights, download=download)
+        return load_timm(rest, weights, download=download)
     return _from_file(text)
 
 

@@ -32,7 +32,7 @@ def looked(
     known = {
         "mean": everywhere,
         "active": everywhere / 2,
-        "fires": everywhere / 2,
+        "activation_frequency": everywhere / 2,
         "class_mean": everywhere[:, None].expand(-1, 4),
         "histogram": torch.zeros(CHANNELS, 66, dtype=torch.int64),
     } | statistics
@@ -78,7 +78,7 @@ CHECKERBOARD = torch.tensor([[1.0, -1, 1], [-1, 1, -1], [1, -1, 1]])
             "2 of 20 units were not once above zero",
         ),
         (
-            looked(fires=with_(ONES, {5: 0.002, 2: 0.004})),
+            looked(activation_frequency=with_(ONES, {5: 0.002, 2: 0.004})),
             "Units that hardly ever fire",
             (5, 2),
             "2 of 20 units are above zero in fewer than 1%",

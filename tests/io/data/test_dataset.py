@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deconvviz.errors import DataError
-from deconvviz.io.data import Dataset, draw_shapes, held_out, joined
-from deconvviz.io.data.dataset import stratified_parts
+from deconvviz.io.data import Dataset, concat, draw_shapes, train_test_split
+from deconvviz.io.data.dataset import stratified_split
 
 
 def dataset(count=7, channels=3, height=4, width=5, classes=("a", "b", "c")):
@@ -82,13 +82,13 @@ def test_subset_of_a_mapped_set_is_mapped_and_the_same(monkeypatch):
     ("images", "labels", "sentence"),
     [
         (torch.zeros(2, 3, 4, 4), torch.zeros(2).long(), "must be uint8 of shape .N, C, H, W."),
-        (torch.zeros(2, 4, 4).byte(), torch.zeros(2).long(), "these are .2, 4, 4. torch.uint8"),
-        (torch.zeros(2, 3, 4, 4).byte(), torch.zeros(3).long(), "labels must be 2 int64 numbers"),
-        (torch.zeros(2, 3, 4, 4).byte(), torch.zeros(2), "these are .2,. torch.float32"),
-        (torch.zeros(2, 3, 4, 4).byte(), torch.tensor([0, 2]), "must lie in 0..1, one for each"),
+        (torch.zeros(2, 4, 4).byte(), torch.zeros(2).long(), "got .2, 4, 4. torch.uint8"),
+        (torch.zeros(2, 3, 4, 4).byte(), torch.zeros(3).long(), "labels must be int64"),
+        (torch.zeros(2, 3, 4, 4).byte(), torch.zeros(2), "got .2,. torch.float32"),
+        (torch.zeros(2, 3, 4, 4).byte(), torch.tensor([0, 2]), "from 0 to 1"),
     ],
 )
-def test_what_is_not_of_the_form_is_refused(images, labels, sentence):
+def test_wrong_shapes_and_types_are_refused(images, labels, sentence):
     with pytest.raises(DataError, match=sentence):
         Dataset(images, labels, ("a", "b"), "")
 
@@ -101,7 +101,7 @@ def test_parts_are_disjoint_complete_and_in_proportion(sizes, data):
     labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
     labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
     count = data.draw(st.integers(1, len(labels) - 1))
-    remaining, out = stratified_parts(labels, count, seed=0)
+    remaining, out = stratified_split(labels, count, seed=0)
     assert len(out) == count
     assert sorted(remaining.tolist() + out.tolist()) == list(range(len(labels)))
     taken = torch.bincount(labels[out], minlength=len(sizes))
@@ -111,17 +111,17 @@ def test_parts_are_disjoint_complete_and_in_proportion(sizes, data):
 
 def test_held_out_pictures_depend_on_the_seed_alone():
     one = draw_shapes(60, size=8)
-    remaining, out = held_out(one, 0.2, seed=1)
+    remaining, out = train_test_split(one, 0.2, seed=1)
     assert (len(remaining), len(out)) == (48, 12)
     assert out.labels.bincount().tolist() == [2] * 6
-    assert held_out(one, 12, seed=1)[1].fingerprint == out.fingerprint
-    assert held_out(one, 12, seed=2)[1].fingerprint != out.fingerprint
+    assert train_test_split(one, 12, seed=1)[1].fingerprint == out.fingerprint
+    assert train_test_split(one, 12, seed=2)[1].fingerprint != out.fingerprint
 
 
 @pytest.mark.parametrize("share", [0, 0.0, 1.0, 60, -3])
 def test_both_parts_must_keep_pictures(share):
-    with pytest.raises(DataError, match="of 60 pictures out and keep some of both"):
-        held_out(draw_shapes(60, size=8), share)
+    with pytest.raises(DataError, match="of 60 pictures leaves a part empty"):
+        train_test_split(draw_shapes(60, size=8), share)
 
 
 @pytest.mark.gpu
@@ -140,13 +140,13 @@ def test_joined_sets_are_one_after_the_other(mapped):
     one, two = dataset(5), dataset(7).subset([6, 2, 0])
     if mapped:
         two = Dataset(two.images, two.labels, two.classes, two.title, mapped=True)
-    both = joined(one, two)
+    both = concat(one, two)
     assert both.mapped == mapped
     assert torch.equal(both.images, torch.cat([one.images, two.images]))
     assert torch.equal(both.labels, torch.cat([one.labels, two.labels]))
 
 
-def test_sets_of_different_sizes_or_classes_are_not_joined():
+def test_sets_of_different_sizes_or_classes_are_not_concat():
     for other in (dataset(height=8), dataset(classes=("a", "b"))):
-        with pytest.raises(DataError, match="cannot be joined"):
-            joined(dataset(), other)
+        with pytest.raises(DataError, match="cannot concatenate"):
+            concat(dataset(), other)

@@ -151,7 +151,7 @@ def test_splits_must_have_the_same_classes(tmp_path, shapes):
     write_folders(root / "train", shapes)
     write_folders(root / "test", shapes)
     (root / "test" / "ring").rename(root / "test" / "rings")
-    with pytest.raises(DataError, match="same class folders, and only one of them has ring, rings"):
+    with pytest.raises(DataError, match="same class folders; only one of them has ring, rings"):
         load(root, "test")
 
 
@@ -170,7 +170,7 @@ def test_a_damaged_picture_is_named(folders):
     with pytest.raises(DataError, match=r"in .*pictures/ring, 0002.png cannot be read as PNG"):
         load(folders)
     file.write_text("no picture")
-    with pytest.raises(DataError, match=r"in .*pictures/ring, 0002.png is no PNG"):
+    with pytest.raises(DataError, match=r"in .*pictures/ring, 0002.png is not a PNG"):
         load(folders)
     file.unlink()
     file.mkdir()
@@ -186,9 +186,9 @@ def test_folders_without_pictures_or_classes_are_refused(folders, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty holds no folders; put the pictures of each class"):
         load(tmp_path / "empty")
-    with pytest.raises(DataError, match="nowhere is no folder; name one"):
+    with pytest.raises(DataError, match="nowhere is not a folder"):
         load(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="needs the folder of the class folders: --data-dir"):
+    with pytest.raises(DataError, match="needs a folder of class folders"):
         load(None)
     with pytest.raises(DataError, match="no split `valid`; there are train, test, all"):
         load(folders, "valid")

@@ -9,22 +9,21 @@ import pytest
 import torch
 
 from deconvviz.errors import DataError
-from deconvviz.io import _torchvision
-from deconvviz.io.data import Dataset, draw_shapes
-from deconvviz.io.data.published import Published
-from deconvviz.io.data.request import Request
+from deconvviz.io.data import Dataset, draw_shapes, published
+from deconvviz.io.data.dataset import LoadOptions
+from deconvviz.io.data.published import PublishedDataset
 
 from .conftest import write_folders
 
-TWO = Published(
+TWO = PublishedDataset(
     name="two",
     title="Two",
-    door="Two",
-    files=PurePosixPath("Two/raw"),
-    form=(3, 32, 32),
+    torchvision="Two",
+    folder=PurePosixPath("Two/raw"),
+    shape=(3, 32, 32),
     classes=("left", "right"),
-    pictures={"train": 4, "test": 2},
-    as_folders=True,
+    counts={"train": 4, "test": 2},
+    class_folders=True,
 )
 
 
@@ -33,18 +32,18 @@ def read(monkeypatch):
     """Where torchvision was sent, by a stand-in that needs no files."""
     homes = []
 
-    def published(name, root, *, train, download):
+    def reader(name, root, *, train, download):
         homes.append(root)
         images = draw_shapes(4 if train else 2).images
-        return images.permute(0, 2, 3, 1).numpy(), [0, 1] * (2 if train else 1)
+        return images, torch.arange(len(images)) % 2
 
-    monkeypatch.setattr(_torchvision, "published", published)
+    monkeypatch.setattr(published, "read_torchvision", reader)
     return homes
 
 
 def request(place=None, split="train", **changes):
     options = {"size": None, "channels": None, "download": False, "byte_budget": 2**20}
-    return Request(split, place, **{**options, "progress": False, **changes})
+    return LoadOptions(split, place, **{**options, "progress": False, **changes})
 
 
 @pytest.mark.parametrize("named", ["", "Two", "Two/raw"])
@@ -83,8 +82,8 @@ def test_class_folders_of_another_set_are_passed_over(tmp_path, read, cache, mon
         TWO.load(request())
 
 
-def test_what_torchvision_reads_must_be_of_the_stated_form(tmp_path, read, monkeypatch):
-    wrong = Published(**{**TWO.__dict__, "form": (1, 32, 32)})
+def test_what_torchvision_reads_must_have_the_stated_shape(tmp_path, read, monkeypatch):
+    wrong = PublishedDataset(**{**TWO.__dict__, "shape": (1, 32, 32)})
     (tmp_path / "Two" / "raw").mkdir(parents=True)
     with pytest.raises(DataError, match=r"holds 4 pictures of \(3, 32, 32\) and 4 .* is not Two; "):
         wrong.load(request(tmp_path))

@@ -1,4 +1,4 @@
-"""One sweep finds what looking at every picture alone finds, however it is cut up."""
+"""A build finds what a pass over every picture alone finds, however it is cut up."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from torch import nn
 
 import deconvviz as dv
 from deconvviz.atlas import EDGES, FILE, build_atlas, load_atlas
-from deconvviz.atlas import sweep as sweeping
+from deconvviz.atlas import build as building
 from deconvviz.errors import (
     AtlasError,
     DataError,
@@ -22,16 +22,16 @@ from deconvviz.errors import (
     UnknownLayerError,
 )
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.data import Dataset, draw_shapes
+from deconvviz.io.data import Dataset, draw_shapes, load_dataset
 
 LAYERS = ("1", "4")
 
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
-    """Blocks of 16 pictures, segments of 32."""
-    monkeypatch.setattr(sweeping, "_LARGEST_BLOCK", 16)
-    monkeypatch.setattr(sweeping, "_SEGMENT", 2)
+    """Batches of 16 pictures, segments of 32."""
+    monkeypatch.setattr(building, "_MAX_BATCH_SIZE", 16)
+    monkeypatch.setattr(building, "_BATCHES_PER_SEGMENT", 2)
 
 
 def maps_one_by_one(bundle, dataset, layer):
@@ -50,13 +50,13 @@ def test_the_strongest_are_those_of_every_picture_alone(bundle, shapes, layer):
         peaks = maps[:, unit].flatten(1).max(1)
         order = sorted(range(len(shapes)), key=lambda i: (-float(peaks.values[i]), i))
         expected = [i for i in order if peaks.values[i] > 0][:5]
-        found = atlas.moments(layer, unit)
-        assert [moment.picture for moment in found] == expected
-        for moment in found:
-            place = int(peaks.indices[moment.picture])
-            assert (moment.y, moment.x) == divmod(place, maps.shape[3])
-            truth = float(peaks.values[moment.picture])
-            assert moment.value == pytest.approx(truth, rel=1e-12)
+        found = atlas.top(layer, unit)
+        assert [one.picture for one in found] == expected
+        for one in found:
+            place = int(peaks.indices[one.picture])
+            assert (one.y, one.x) == divmod(place, maps.shape[3])
+            truth = float(peaks.values[one.picture])
+            assert one.value == pytest.approx(truth, rel=1e-12)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -66,7 +66,7 @@ def test_statistics_are_those_of_all_maps_at_once(bundle, shapes, layer):
     torch.testing.assert_close(units.mean, maps.mean((0, 2, 3)), rtol=1e-12, atol=0)
     torch.testing.assert_close(units.active, (maps > 0).double().mean((0, 2, 3)))
     peaks = maps.amax((2, 3))
-    torch.testing.assert_close(units.fires, (peaks > 0).double().mean(0))
+    torch.testing.assert_close(units.activation_frequency, (peaks > 0).double().mean(0))
     by_class = [maps[shapes.labels == label].mean((0, 2, 3)) for label in range(6)]
     torch.testing.assert_close(units.class_mean, torch.stack(by_class, 1), rtol=1e-12, atol=0)
     edges = torch.tensor([-torch.inf, *EDGES, torch.inf], dtype=torch.float64)
@@ -80,7 +80,7 @@ def test_statistics_are_those_of_all_maps_at_once(bundle, shapes, layer):
 
 
 def test_of_equal_activations_the_earlier_picture_and_the_first_position_win():
-    """The network copies the first channel; pictures repeat across blocks and segments."""
+    """The network copies the first channel; pictures repeat across batches and segments."""
     model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU())
     nn.init.ones_(model[0].weight)
     images = torch.zeros(100, 1, 8, 8, dtype=torch.uint8)
@@ -88,9 +88,9 @@ def test_of_equal_activations_the_earlier_picture_and_the_first_position_win():
     images[70:75, 0, 2, 5] = 201
     dataset = Dataset(images, torch.zeros(100).long(), ("one",), "repeated")
     atlas = build_atlas(Bundle.of(model, (1, 8, 8)), dataset, k=9)
-    moments = atlas.moments("1", 0)
-    assert [one.picture for one in moments] == [70, 71, 72, 73, 74, 0, 1, 2, 3]
-    assert {(one.y, one.x) for one in moments} == {(2, 5)}
+    top = atlas.top("1", 0)
+    assert [one.picture for one in top] == [70, 71, 72, 73, 74, 0, 1, 2, 3]
+    assert {(one.y, one.x) for one in top} == {(2, 5)}
 
 
 def test_selectivity_is_one_for_a_unit_of_one_class_and_zero_for_one_of_all():
@@ -118,18 +118,18 @@ def interrupted(after):
 
 
 @pytest.mark.parametrize("after", [1, 3, 7])
-def test_an_interrupted_sweep_goes_on_to_the_same_file(bundle, shapes, tmp_path, after):
+def test_an_interrupted_build_goes_on_to_the_same_file(bundle, shapes, tmp_path, after):
     build_atlas(bundle, shapes, tmp_path / "whole")
     folder = tmp_path / "parts"
     with pytest.raises(KeyboardInterrupt):
         build_atlas(bundle, shapes, folder, progress=interrupted(after))
     with pytest.raises(AtlasError, match="no atlas at"):
         load_atlas(folder)
-    told = []
-    build_atlas(bundle, shapes, folder, progress=lambda *progress: told.append(progress))
+    reason = []
+    build_atlas(bundle, shapes, folder, progress=lambda *progress: reason.append(progress))
     assert (folder / FILE).read_bytes() == (tmp_path / "whole" / FILE).read_bytes()
-    assert told[-1] == ("pictures", 120, 120)
-    assert len(told) == 8 - 2 * ((after - 1) // 2)  # only what was not yet kept is run again
+    assert reason[-1] == ("pictures", 120, 120)
+    assert len(reason) == 8 - 2 * ((after - 1) // 2)  # only what was not yet kept is run again
     assert [path.name for path in folder.iterdir()] == [FILE]
     again = []
     build_atlas(bundle, shapes, folder, progress=lambda *progress: again.append(progress))
@@ -139,7 +139,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_file(bundle, shapes, tmp_path,
 class Simultaneous:
     """Stands for `size` processes: runs every one's part in this one."""
 
-    rank, leads = 0, True
+    rank, is_main = 0, True
 
     def __init__(self, size):
         self.size = size
@@ -155,12 +155,12 @@ def test_the_file_does_not_depend_on_how_many_share_the_work(bundle, shapes, tmp
             super().__init__(size)
             self.rank, self.boxes = rank, boxes
 
-        def share(self, part):
+        def all_gather(self, part):
             self.boxes[self.rank].append(part)
             raise StopIteration
 
     class Leader(Simultaneous):
-        def share(self, part):
+        def all_gather(self, part):
             return [part, *self.others()]
 
         def others(self):
@@ -169,35 +169,40 @@ def test_the_file_does_not_depend_on_how_many_share_the_work(bundle, shapes, tmp
                 peer = Peer(rank, boxes)
                 folder = tmp_path / "all"
                 with pytest.raises((StopIteration, RuntimeError)):
-                    build_atlas(bundle, shapes, folder, peers=peer)
+                    build_atlas(bundle, shapes, folder, processes=peer)
                 yield boxes[rank][0]
 
-    build_atlas(bundle, shapes, tmp_path / "all", peers=Leader(size))
+    build_atlas(bundle, shapes, tmp_path / "all", processes=Leader(size))
     assert (tmp_path / "all" / FILE).read_bytes() == (tmp_path / "one" / FILE).read_bytes()
 
 
-def test_two_processes_of_torchrun_write_the_same_file(tmp_path):
-    words = ["atlas", "build", "--model", "demo", "--data", "shapes", "--split", "test"]
-    words += ["--layer", dv.Deconvnet(dv.load("demo").model).default_layers[0], "--device", "cpu"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    start = [sys.executable, "-m"]
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    for name, before in (("one", start), ("two", [*start, *torchrun])):
-        command = [*before, "deconvviz", *words, "--out", str(tmp_path / name)]
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=280, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("units are dead") == 1
+@pytest.mark.slow
+def test_two_processes_of_torchrun_write_the_same_file(tmp_path, monkeypatch):
+    layer = dv.Deconvnet(dv.load("demo").model).default_layers[0]
+    words = ["atlas", "build", "--data", "shapes", "--split", "test", "--layer", layer]
+    words += ["--device", "cpu", "--out"]
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "deconvviz"]
+    done = subprocess.run(
+        [sys.executable, "-m", *torchrun, *words, str(tmp_path / "two")],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("units are dead") == 1
+    monkeypatch.undo()  # as in those processes, whole batches and segments
+    build_atlas(dv.load("demo"), load_dataset("shapes", "test"), tmp_path / "one", layers=[layer])
     assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
 
 
-def test_blocks_follow_from_the_network_alone(bundle, shapes, monkeypatch):
-    runner = sweeping._Runner(bundle, dv.Deconvnet(bundle.model, (3, 16, 16)), shapes, LAYERS)
-    assert runner.block == 16
-    monkeypatch.setattr(sweeping, "_BLOCK_BYTES", 5 * 4 * (8 * 256 + 12 * 64))
-    runner = sweeping._Runner(bundle, runner.net, shapes, LAYERS)
-    assert runner.block == 4  # the largest power of two that fits five times
+def test_batches_follow_from_the_network_alone(bundle, shapes, monkeypatch):
+    builder = building._Builder(bundle, dv.Deconvnet(bundle.model, (3, 16, 16)), shapes, LAYERS)
+    assert builder.batch_size == 16
+    monkeypatch.setattr(building, "_MAX_BATCH_BYTES", 5 * 4 * (8 * 256 + 12 * 64))
+    builder = building._Builder(bundle, builder.net, shapes, LAYERS)
+    assert builder.batch_size == 4  # the largest power of two that fits five times
 
 
 def test_without_statistics_the_strongest_are_the_same(bundle, shapes):
@@ -227,11 +232,11 @@ def test_the_model_stays_as_it_is(bundle, shapes):
         model.eval()
 
 
-def test_what_cannot_be_swept_is_refused(bundle, shapes, tmp_path):
-    with pytest.raises(DataError, match="there are no pictures"):
+def test_what_cannot_be_built_is_refused(bundle, shapes, tmp_path):
+    with pytest.raises(DataError, match="no pictures"):
         build_atlas(bundle, shapes.subset([]))
     for k in (0, 121):
-        with pytest.raises(SettingError, match=f"k {k} cannot be: of 120 pictures"):
+        with pytest.raises(SettingError, match=f"from 1 to 120, the number of pictures, got {k}"):
             build_atlas(bundle, shapes, k=k)
     with pytest.raises(DataError, match="takes pictures of 3 channels, these have 1"):
         build_atlas(bundle, draw_shapes(20, 16, 1))
@@ -245,12 +250,12 @@ def test_a_folder_with_an_atlas_of_something_else_is_left_alone(bundle, shapes, 
     build_atlas(bundle, shapes, tmp_path)
     before = (tmp_path / FILE).read_bytes()
     other = replace(bundle, sha256="0" * 64)
-    for arguments, told in (
+    for arguments, reason in (
         ((other, shapes), "another network"),
         ((bundle, shapes.subset(range(60))), "other data"),
         ((bundle, shapes, 4), "k 9 instead of 4"),
     ):
         network, data, *k = arguments
-        with pytest.raises(AtlasError, match=f"is of {told}; name another folder"):
+        with pytest.raises(AtlasError, match=f"is of {reason}; name another folder"):
             build_atlas(network, data, tmp_path, k=k[0] if k else 9)
     assert (tmp_path / FILE).read_bytes() == before

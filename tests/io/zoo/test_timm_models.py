@@ -30,23 +30,28 @@ def test_a_picture_is_taken_as_timm_takes_it(timm):
     pixels = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     picture = Image.fromarray(pixels)
     assert torch.allclose(bundle.preprocess(picture), theirs(picture), atol=1e-5)
-    assert bundle.facts == ("random weights",)
+    assert bundle.summary == ("random weights, not trained",)
     assert Deconvnet(bundle.model, (3, 64, 64)).coverage.unsupported == ()
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "error", "told"),
+    ("name", "options", "error", "message"),
     [
-        ("resnet19", {}, UnknownModelError, "timm has no network `resnet19`; near: resnet1"),
+        (
+            "resnet19",
+            {},
+            UnknownModelError,
+            "no network `resnet19` for pictures; similar: resnet1",
+        ),
         ("resnet18.nobody", {}, UnknownModelError, "no network `resnet18.nobody`"),
         ("resnet18", {"weights": "nobody"}, UnknownModelError, "no network `resnet18.nobody`"),
         ("efficientnet_b6", {}, UnknownModelError, "no weights for `efficientnet_b6`"),
         ("resnet10t", {}, CheckpointError, "not on this machine; allow the download"),
     ],
 )
-def test_what_is_not_there_is_named(timm, monkeypatch, tmp_path, name, options, error, told):
+def test_what_is_not_there_is_named(timm, monkeypatch, tmp_path, name, options, error, message):
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         load(f"timm/{name}", **options)

@@ -1,4 +1,4 @@
-"""Wrong labels: exactly as many as asked for, any place and any other class as likely."""
+"""Label noise: exactly as many as asked for, any place and any other class as likely."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deconvviz.errors import DataError, SettingError
-from deconvviz.io.data import Dataset, draw_shapes, labelled, with_label_noise
+from deconvviz.io.data import Dataset, draw_shapes, stratified_subset, with_label_noise
 
 
 def blank(labels, classes=5):
@@ -48,27 +48,27 @@ def test_the_title_says_so_where_a_label_is_wrong():
 
 @pytest.mark.parametrize("share", [-0.1, 1, 1.5, math.nan])
 def test_shares_that_cannot_be_are_refused(share):
-    with pytest.raises(SettingError, match=r"no share of wrong labels .*; it is 0 or more and bel"):
+    with pytest.raises(SettingError, match="label noise must be"):
         with_label_noise(draw_shapes(6), share)
 
 
 def test_one_class_has_no_other():
-    with pytest.raises(DataError, match="`blank` has 1 class, so no label can be wrong; give data"):
+    with pytest.raises(DataError, match="two classes or more"):
         with_label_noise(blank(torch.zeros(4, dtype=torch.int64), classes=1), 0.5)
 
 
 def test_labels_are_known_of_so_many_pictures_of_all_classes_alike():
     whole = draw_shapes(60, seed=0)
-    some = labelled(whole, 12, seed=3)
+    some = stratified_subset(whole, 12, seed=3)
     counts = torch.bincount(some.labels, minlength=len(whole.classes))
     assert len(some) == 12
     assert counts.max() - counts.min() <= 1
-    assert some.fingerprint == labelled(whole, 12, seed=3).fingerprint
-    assert some.fingerprint != labelled(whole, 12, seed=4).fingerprint
-    assert labelled(whole, 60) is whole
+    assert some.fingerprint == stratified_subset(whole, 12, seed=3).fingerprint
+    assert some.fingerprint != stratified_subset(whole, 12, seed=4).fingerprint
+    assert stratified_subset(whole, 60) is whole
 
 
 @pytest.mark.parametrize("count", [0, -1, 61])
 def test_more_labels_than_pictures_are_refused(count):
-    with pytest.raises(DataError, match=f"no {count} labels: .* has 60 training pictures"):
-        labelled(draw_shapes(60, seed=0), count)
+    with pytest.raises(DataError, match=f"ask for 1 to 60 of them, got {count}"):
+        stratified_subset(draw_shapes(60, seed=0), count)

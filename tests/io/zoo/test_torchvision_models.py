@@ -44,7 +44,7 @@ def test_weights_transforms_and_classes_are_torchvisions_own(stored):
     assert bundle.classes == tuple(weights.meta["categories"])
     assert bundle.input_size == (3, 224, 224)
     assert not bundle.model.training
-    assert "acc@1: **58.178**" in bundle.facts[1]
+    assert "acc@1: **58.178**" in bundle.summary[1]
     assert "| ImageNet-1K, acc@5 | 80.624 (torchvision's figure) |" in bundle.card
     assert load(f"torchvision/{SMALL}", weights="IMAGENET1K_V1").sha256 == bundle.sha256
 
@@ -62,7 +62,7 @@ def test_a_machine_without_a_network_says_so(cache, monkeypatch):
         raise URLError("Name or service not known")
 
     monkeypatch.setattr(torch.hub, "urlopen", offline)
-    with pytest.raises(CheckpointError, match=r"could not be fetched.*Name or service not known"):
+    with pytest.raises(CheckpointError, match=r"cannot download.*Name or service not known"):
         load(f"torchvision/{SMALL}", download=True)
 
 
@@ -74,7 +74,7 @@ def test_damaged_weights_are_named(cache):
 
 def test_random_weights_need_no_file_and_say_what_they_are(cache):
     bundle = load(f"torchvision/{SMALL}", weights=None)
-    assert bundle.facts == ("random weights, not trained",)
+    assert bundle.summary == ("random weights, not trained",)
     assert bundle.classes == ()
     assert bundle.preprocess(picture()).shape == (3, 224, 224)
     assert "not trained" in bundle.card
@@ -95,14 +95,14 @@ def test_segmenters_come_whole_and_detectors_as_their_backbone(cache, name, laye
 
 
 @pytest.mark.parametrize(
-    ("name", "weights", "told"),
+    ("name", "weights", "message"),
     [
-        ("resnet19", "default", "no network `resnet19` for pictures; near: resnet1"),
+        ("resnet19", "default", "no network `resnet19` for pictures; similar: resnet1"),
         ("r3d_18", "default", "no network `r3d_18`"),
         ("", "default", "no network ``"),
         (SMALL, "V9", "no weights `V9`; it has IMAGENET1K_V1"),
     ],
 )
-def test_unknown_names_say_what_there_is(name, weights, told):
-    with pytest.raises(UnknownModelError, match=told):
+def test_unknown_names_say_what_there_is(name, weights, message):
+    with pytest.raises(UnknownModelError, match=message):
         load(f"torchvision/{name}", weights=weights)

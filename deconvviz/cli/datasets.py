@@ -1,0 +1,17 @@
+"""`deconvviz datasets`."""
+
+import typer
+
+from deconvviz.cli.base import app
+
+__all__ = ["datasets"]
+
+
+@app.command()
+def datasets() -> None:
+    """List the data sets for --data."""
+    from deconvviz.io.data import DATASETS
+
+    width = max(map(len, DATASETS))
+    for name, entry in DATASETS.items():
+        typer.echo(f"{name:{width}}  {entry.description}")

@@ -1,0 +1,87 @@
+"""timm's networks; timm is an optional extra."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from deconvviz.errors import SettingError, UnknownModelError
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.preprocess import Preprocess
+from deconvviz.io.zoo.library import (
+    library_bundle,
+    missing_weights,
+    unknown_network,
+    unreadable_weights,
+)
+
+__all__ = ["load_timm"]
+
+
+def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
+    """Load one of timm's networks, with its weights and preprocessing; see `load`.
+
+    Args:
+        name: As for `timm.create_model`; `NAME.TAG` names weights too.
+        weights: "default", another tag, or None for random weights.
+        download: Whether to download weights that no cache has.
+    """
+    timm = _import_timm()
+    full = name if weights in (None, "default") else f"{name.partition('.')[0]}.{weights}"
+    plain, _, tag = full.partition(".")
+    if not timm.is_model(plain):
+        raise unknown_network("timm", full, timm.list_models())
+    if tag and full not in timm.list_pretrained():
+        raise unknown_network("timm", full, timm.list_pretrained())
+    if weights is not None:
+        _check_weights(timm, full, download)
+    try:
+        model = timm.create_model(full, pretrained=weights is not None)
+    except (OSError, RuntimeError, ValueError) as error:
+        if weights is None:
+            raise
+        raise unreadable_weights(f"timm/{full}", error) from error
+    tag = str(model.pretrained_cfg.get("tag") or "") or plain
+    phrase = f"weights `{tag}`" if weights is not None else "random weights, not trained"
+    preprocessing = _preprocess(timm.data.resolve_model_data_config(model))
+    return library_bundle(f"timm/{full}", model, preprocessing, [phrase])
+
+
+def _import_timm() -> Any:
+    try:
+        import timm
+        import timm.data
+    except ImportError as error:
+        raise SettingError("timm is not installed; `pip install 'deconvviz[timm]'`") from error
+    return timm
+
+
+def _check_weights(timm: Any, name: str, download: bool) -> None:
+    """Check that the weights exist, and are on this machine or may be downloaded."""
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
+        raise UnknownModelError(
+            f"timm has no weights for `{name}`; take random ones (--weights none, or weights=None)"
+        )
+    if not download and not _is_cached(config):
+        raise missing_weights(f"timm/{name}")
+
+
+def _is_cached(config: Any) -> bool:
+    if config.hf_hub_id:
+        from huggingface_hub import try_to_load_from_cache
+
+        names = ("model.safetensors", "pytorch_model.bin", config.hf_hub_filename or "")
+        found = [try_to_load_from_cache(config.hf_hub_id, n) for n in names if n]
+        return any(isinstance(path, str) for path in found)
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(config.url or "none").name
+    return file.is_file()
+
+
+def _preprocess(config: dict[str, Any]) -> Preprocess:
+    """As `timm.data.create_transform` makes it for evaluation."""
+    _, size, _ = config["input_size"]
+    resize = int(size / config.get("crop_pct", 1.0))
+    interpolation = Image.Resampling[config["interpolation"].upper()]
+    return Preprocess(size, tuple(config["mean"]), tuple(config["std"]), resize, interpolation)
