@@ -49,7 +49,7 @@ class StagedCNN(nn.Sequential):
         named += [(f"back{i}", step) for i, step in enumerate(back, 1)]
         first = [] if stem is None else [("stem", stem)]
         super().__init__(OrderedDict([*first, *named, ("head", head)]))
-        self.gives_pictures = bool(back)
+        self.features_are_images = bool(back)
 
     @property
     def stages(self) -> nn.Sequential:

@@ -79,7 +79,7 @@ def build(
             "an atlas of some layers, or without statistics, is none that the app can use; name a "
             "folder for it with --out"
         )
-    processes = ProcessGroup.found()
+    processes = ProcessGroup.from_environment()
     bundle = load_network(model, weights, download, checkpoint, input_size)
     pictures = _pictures(bundle, data, split, data_dir, download)
     out = out or atlas_folder(bundle, pictures)

@@ -1,8 +1,9 @@
-"""Devices: which one there is, what it is called, and which precision it is faster in."""
+"""Devices: which one to use, its name, and its faster precision."""
 
 import platform
 import time
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,15 +17,19 @@ def find_device(name: str = "auto") -> torch.device:
     """The device of this name; "auto" is CUDA where there is one, else Apple's MPS, else the CPU.
 
     Raises:
-        SettingError: this machine has no such device.
+        SettingError: This machine has no such device.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    usable = [kind for kind, is_there in there.items() if is_there] + ["cpu"]
+    counts = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
+    usable = [kind for kind, count in counts.items() if count]
     if name == "auto":
         return torch.device(usable[0])
-    kind, _, index = name.partition(":")
-    if kind not in usable or not (index.isdecimal() or not index):
-        raise SettingError(f"no device `{name}` here; there is {', '.join(usable)}")
+    kind, colon, index = name.partition(":")
+    if kind not in usable or (colon and not (index.isdecimal() and int(index) < counts[kind])):
+        raise SettingError(f"no device `{name}` here; there are {', '.join(usable)}")
     return torch.device(name)
 
 
@@ -42,34 +47,30 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def faster_precision(model: nn.Module, batch: Tensor) -> str:
-    """Time a few training steps in each precision on the batch's device: "bf16" or "float32".
+def faster_precision(model: nn.Module, batch: Tensor) -> Literal["bf16", "float32"]:
+    """Time a few training steps in each precision on the batch's device.
 
     bfloat16 is several times faster where the device multiplies it natively and several times
-    slower where it is emulated; no flag of torch says which. The model's weights stay as they are;
-    its BatchNorm statistics are restored and its gradients cleared.
+    slower where it is emulated; torch does not say which. The model's weights stay as they are, its
+    BatchNorm statistics are restored and its gradients cleared.
     """
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    seconds = {name: _seconds(model, batch, name) for name in ("float32", "bf16")}
+    slower = _seconds(model, batch, torch.float32) <= _seconds(model, batch, torch.bfloat16)
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])
     model.zero_grad()
-    return min(seconds, key=lambda name: seconds[name])
+    return "float32" if slower else "bf16"
 
 
-def _seconds(model: nn.Module, batch: Tensor, precision: str, steps: int = 5) -> float:
-    """The quickest of a few steps; the first, which warms up, and whatever else runs fall out."""
+def _seconds(model: nn.Module, batch: Tensor, dtype: torch.dtype, steps: int = 5) -> float:
+    """The fastest of a few steps, which leaves out warm-up and interruptions."""
     times = []
     for _ in range(steps):
         started = time.perf_counter()
-        with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(batch.device.type, dtype, enabled=dtype != torch.float32):
             loss = model(batch).float().logsumexp(1).mean()
         loss.backward()
-        _wait(batch.device)
+        if batch.device.type == "cuda":
+            torch.cuda.synchronize(batch.device)
         times.append(time.perf_counter() - started)
     return min(times)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -16,13 +16,13 @@ def test_timing_leaves_the_model_as_it_was():
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_the_find_device_takes_tensors_and_has_a_name():
+def test_the_default_device_takes_tensors_and_has_a_name():
     device = find_device()
     assert torch.zeros(1, device=device).device.type == device.type
     assert device_name(torch.device("cpu")).endswith("threads")
 
 
-@pytest.mark.parametrize("name", ["abacus", "cuda:999x", "cpu:-1", ""])
+@pytest.mark.parametrize("name", ["abacus", "cuda:999x", "cpu:-1", "cpu:99", "cpu:", ""])
 def test_a_device_that_is_not_there_is_refused(name):
-    with pytest.raises(SettingError, match=f"no device `{name}` here; there is .*cpu"):
+    with pytest.raises(SettingError, match="no device"):
         find_device(name)
