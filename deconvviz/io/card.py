@@ -73,7 +73,7 @@ def _teachers(recipe: RecipeRecord, digests: tuple[str, ...]) -> str:
         return ""
     return (
         f"Distilled: {recipe.get('distillation_weight', 0):.0%} of every target is the mean of the "
-        f"class probabilities of {networks} for the same view of the picture; the rest is its label."
+        f"class probabilities of {networks} for the same view of the picture, the rest its label."
     )
 
 

@@ -26,8 +26,8 @@ class Adversary:
     norm: Norm = "l2"
     """Norm of that distance, over all pixels of a picture."""
     steps: Count = 1
-    """Gradient steps: 1 is the fast gradient method, more is projected gradient descent, 0 is random
-    noise of that distance."""
+    """Gradient steps: 1 is the fast gradient method, more is projected gradient descent, 0 is
+    random noise of that distance."""
     step_size: NonNegative = 0.0
     """Length of a step as a multiple of the radius; 0 selects 1 for one step, 2.5 / steps for
     more."""

@@ -98,7 +98,7 @@ class BatchLoader:
             yield Batch(progress, noisy, targets, teacher_view, clean, directions)
 
     def _flip(self, index: Tensor, epoch: int) -> Tensor | None:
-        """Which pictures are mirrored in this pass; None, to draw it, where epochs are no passes."""
+        """Which pictures are mirrored in this pass; None draws it, where epochs are no passes."""
         return None if self.recipe.steps_per_epoch else (self.mirrored ^ bool(epoch % 2))[index]
 
     def _views(

@@ -125,7 +125,7 @@ def _split(images: Tensor, labelled: int) -> list[Tensor]:
 
 @contextmanager
 def _frozen_statistics(model: nn.Module) -> Iterator[None]:
-    """Normalise by the batch as in training, without an update of BatchNorm's running statistics."""
+    """Normalise by the batch, as in training, without updating the running statistics."""
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     before = [norm.momentum for norm in norms]
     for norm in norms:

@@ -94,8 +94,8 @@ class Recipe:
     """Measure and store the exponential moving average of the weights, not the last ones (Izmailov
     et al. 2018, arXiv:1803.05407)."""
     max_kernel_rms: NonNegative = 0.0
-    """Maximum RMS of a convolution kernel of the classifier; 0 disables. Zeiler & Fergus (2014) used
-    0.1."""
+    """Maximum RMS of a convolution kernel of the classifier; 0 disables. Zeiler & Fergus (2014)
+    used 0.1."""
     snapshots: tuple[Count, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
     """Epochs whose convolutional stages are stored; 0 is the initial weights."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
@@ -106,7 +106,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.mixup and self.decoder.inpaint:
             raise SettingError(
-                f"mixup={self.mixup} and decoder.inpaint exclude each other: a mixed picture has no "
+                f"mixup={self.mixup} and decoder.inpaint exclude each other: mixed pictures have no "
                 "original to reconstruct; set one of them to 0"
             )
         if self.max_kernel_rms and self.optimiser == "muon":

@@ -1,4 +1,4 @@
-"""The files of a run's folder, as `trainer` describes them: what may be in each, and how it is read."""
+"""The files of a run's folder, which `trainer` describes: their schemas, and how they are read."""
 
 import io
 import json
@@ -114,7 +114,7 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
         try:
             one = read(dict[str, int | float], line, f"{path}, line {number}", CheckpointError)
             if "epoch" not in one:
-                raise CheckpointError(f"{path}, line {number}: epoch is missing")  # noqa: TRY301
+                raise CheckpointError(f"{path}, line {number}: epoch is missing")
         except CheckpointError as error:
             raise CheckpointError(
                 f"{error}; delete this line, or train in another folder"

@@ -71,5 +71,5 @@ def test_a_stored_recipe_comes_back_and_missing_options_have_their_defaults():
 
 @pytest.mark.parametrize("stored", [None, [], {"lr": "0.1"}, {"spell": 3}, {"decoder": 5}])
 def test_what_is_no_recipe_is_refused_by_the_name_of_its_file(stored):
-    with pytest.raises(CheckpointError, match="x.json"):
+    with pytest.raises(CheckpointError, match=r"x\.json"):
         read_recipe(stored, "x.json")

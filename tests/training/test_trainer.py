@@ -371,9 +371,8 @@ folder, rank = Path(sys.argv[1]), int(sys.argv[2])
 meeting = f"file://{folder.with_suffix('.meeting')}"
 distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
 processes = ProcessGroup.from_environment()
-done = train(
-    recipe, draw_shapes(256, seed=1), draw_shapes(64, seed=2), folder, processes=processes, progress=False
-)
+data = draw_shapes(256, seed=1), draw_shapes(64, seed=2)
+done = train(recipe, *data, folder, processes=processes, progress=False)
 assert 0 <= done.evaluation.accuracy <= 1
 processes.close()
 """

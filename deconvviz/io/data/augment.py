@@ -23,7 +23,7 @@ _TRIES = 10  # random crops drawn before one that fits is made to fit
 
 @validated
 class Augmentation:
-    """Random shift, flip, crop, rotation, RandAugment and cutout, in this order, for each picture."""
+    """Random shift, flip, crop, rotation, RandAugment and cutout of each picture, in this order."""
 
     crop_padding: Count = 4
     """Maximum shift in pixels, each way; the border is filled by reflection, without repeating its
@@ -36,9 +36,9 @@ class Augmentation:
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Maximum rotation in degrees, each way."""
     randaugment: Annotated[int, Field(ge=0, le=30)] = 0
-    """Magnitude of RandAugment, 1 to 30: two random operations such as shear, contrast and posterize
-    (Cubuk et al. 2019, arXiv:1909.13719); 0 disables. On a CPU it takes 20 times as long as shift,
-    flip and cutout together."""
+    """Magnitude of RandAugment, 1 to 30: two random operations such as shear and contrast (Cubuk et
+    al. 2019, arXiv:1909.13719); 0 disables. On a CPU it takes 20 times as long as shift, flip and
+    cutout together."""
     crop_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Minimum fraction of the area that a random resized crop keeps (Szegedy et al. 2015,
     arXiv:1409.4842)."""
