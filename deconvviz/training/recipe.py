@@ -96,6 +96,8 @@ class Recipe:
     max_kernel_rms: NonNegative = 0.0
     """Maximum RMS of a convolution kernel of the classifier; 0 disables. Zeiler & Fergus (2014)
     used 0.1."""
+    max_grad_norm: NonNegative = 0.0
+    """Maximum L2 norm of the gradient of all parameters; 0 disables clipping."""
     snapshots: tuple[Count, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
     """Epochs whose convolutional stages are stored; 0 is the initial weights."""
     precision: Literal["auto", "bf16", "float32"] = "auto"

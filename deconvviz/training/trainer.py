@@ -299,6 +299,8 @@ class Trainer:
             terms = self.forward(batch)
         self.objective.zero_grad()
         torch.autograd.backward(self.objective.total(terms, batch.progress))
+        if self.recipe.max_grad_norm:
+            nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.max_grad_norm)
         scale_lr(self.optimisers, self.recipe.lr_scale(batch.progress))
         for optimiser in self.optimisers:
             optimiser.step()

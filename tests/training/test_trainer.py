@@ -192,6 +192,18 @@ def test_no_kernel_grows_beyond_the_radius_and_without_one_some_do(tmp_path, sha
     assert 0.09 < longest(0.1) <= 0.1 + 1e-6
 
 
+def test_clipped_gradients_bound_the_first_step(tmp_path, shapes):
+    def moved(limit):
+        clipped = replace(RECIPE, epochs=1, steps_per_epoch=1, max_grad_norm=limit, momentum=0.0)
+        plain = replace(clipped, weight_decay=0.0, schedule="constant", warmup=0.0, snapshots=(0,))
+        done = run(tmp_path / f"{limit}", shapes, plain)
+        before = load_checkpoint(done.folder / "snapshots" / "epoch-0000.safetensors").weights
+        after = load_checkpoint(done.checkpoint).weights
+        return sum(float((after[k] - before[k]).square().sum()) for k in before) ** 0.5
+
+    assert moved(0.1) <= 1.001 * 0.1 * RECIPE.lr < moved(0.0)
+
+
 def test_fewer_pictures_than_a_batch_are_refused(tmp_path, shapes):
     with pytest.raises(DataError, match="fewer than one batch"):
         run(tmp_path, shapes, replace(RECIPE, batch_size=512))
