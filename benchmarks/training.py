@@ -288,13 +288,14 @@ def beside_airbench(options: argparse.Namespace) -> str:
         accuracies = [f"{its['accuracy']:.2%}", f"{our['test_accuracy']:.2%}"]
         rows.append([str(epoch), f"{first:.0f}", f"{second:.0f}", *accuracies])
         before = now
+    precision = recipe.precision if device == "cpu" else "half precision"
     head = ["epoch", "its images/s", "ours, images/s", "its accuracy", "ours"]
     return (
         f"`python benchmarks/training.py --airbench PATH`; {made(device)}.\n\nIts network, loop "
         f"and recipe (`{AIRBENCH}`, batches of {AIRBENCH_BATCH}), and our `fast` (Muon, batches of "
-        f"{recipe.batch_size}), both in {recipe.precision if device == 'cpu' else 'half precision'}"
-        f", one after the other on the same {len(training)} pictures, {training.title}; accuracy on"
-        f" {len(test)}, each picture once. Ours over its images/s, by epochs: {summary(pairs)[-1]}. "
+        f"{recipe.batch_size}), both in {precision}, one after the other on the same "
+        f"{len(training)} pictures, {training.title}; accuracy on {len(test)}, each picture once. "
+        f"Ours over its images/s, by epochs: {summary(pairs)[-1]}. "
         f"With its test-time augmentation it ends at {lines[-1]['accuracy']:.2%}.\n\n"
         f"{markdown(head, rows)}"
     )

@@ -84,9 +84,9 @@ class Option:
 
     Attributes:
         name: With a dot where it is part of a nested declaration, as in `decoder.kernel`.
-        kind: Its type, without limits.
-        default: Its default value.
-        help: Its docstring.
+        kind: Type, without limits.
+        default: Default value.
+        help: Docstring of the field.
     """
 
     name: str

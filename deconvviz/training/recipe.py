@@ -108,8 +108,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.mixup and self.decoder.inpaint:
             raise SettingError(
-                f"mixup={self.mixup} and decoder.inpaint exclude each other: mixed pictures have no "
-                "original to reconstruct; set one of them to 0"
+                f"mixup={self.mixup} and decoder.inpaint exclude each other: a mixed picture "
+                "has no original; set one of them to 0"
             )
         if self.max_kernel_rms and self.optimiser == "muon":
             raise SettingError(

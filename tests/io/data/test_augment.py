@@ -61,9 +61,7 @@ def test_nothing_switched_on_changes_nothing():
 def test_largest_crop_reflects_up_to_the_far_border_and_a_larger_one_is_refused():
     images = draw_shapes(4, size=8).images
     assert Augmentation(crop_padding=7)(images, generator()).shape == images.shape
-    with pytest.raises(
-        DataError, match="crop_padding"
-    ):
+    with pytest.raises(DataError, match="crop_padding"):
         Augmentation(crop_padding=8)(images, generator())
 
 
