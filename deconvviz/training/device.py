@@ -1,16 +1,13 @@
-"""Devices: which one to use, its name, and its faster precision."""
+"""Devices: which one to use, its name, and its native precision."""
 
 import platform
-import time
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
 
 from deconvviz.errors import SettingError
 
-__all__ = ["device_name", "faster_precision", "find_device"]
+__all__ = ["device_name", "find_device", "native_precision"]
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -37,40 +34,21 @@ def device_name(device: torch.device) -> str:
     """A name for cards: "NVIDIA H200", "AMD EPYC 9004, 8 threads"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+    name = _capabilities().get("cpu_name") or platform.processor() or platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads"
 
 
-def _processor() -> str:
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+def native_precision(device: torch.device) -> Literal["bf16", "float32"]:
+    """bf16 where the device multiplies bfloat16 natively; emulated, it is slower than float32."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = device.type == "cpu" and any(
+            present for name, present in _capabilities().items() if "bf16" in name
+        )
+    return "bf16" if native else "float32"
 
 
-def faster_precision(model: nn.Module, batch: Tensor) -> Literal["bf16", "float32"]:
-    """Time a few training steps in each precision on the batch's device.
-
-    bfloat16 is several times faster where the device multiplies it natively and several times
-    slower where it is emulated; torch does not say which. The model's weights stay as they are, its
-    BatchNorm statistics are restored and its gradients cleared.
-    """
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    slower = _seconds(model, batch, torch.float32) <= _seconds(model, batch, torch.bfloat16)
-    for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
-    model.zero_grad()
-    return "float32" if slower else "bf16"
-
-
-def _seconds(model: nn.Module, batch: Tensor, dtype: torch.dtype, steps: int = 5) -> float:
-    """The fastest of a few steps, which leaves out warm-up and interruptions."""
-    times = []
-    for _ in range(steps):
-        started = time.perf_counter()
-        with torch.autocast(batch.device.type, dtype, enabled=dtype != torch.float32):
-            loss = model(batch).float().logsumexp(1).mean()
-        loss.backward()
-        if batch.device.type == "cuda":
-            torch.cuda.synchronize(batch.device)
-        times.append(time.perf_counter() - started)
-    return min(times)
+def _capabilities() -> dict[str, Any]:
+    """The processor's name and instruction sets, where this version of torch knows them."""
+    return getattr(torch.cpu, "get_capabilities", dict)()

@@ -101,7 +101,7 @@ class Recipe:
     snapshots: tuple[Count, ...] = (0, 1, 2, 5, 10, 20, 50, 100)
     """Epochs whose convolutional stages are stored; 0 is the initial weights."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
-    """Precision of the forward pass; auto measures which one is faster on the device."""
+    """Precision of the forward pass; auto is bf16 where the device computes it natively."""
     fp16: bool = False
     """Store the checkpoint and the snapshots in float16."""
 

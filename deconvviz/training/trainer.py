@@ -12,7 +12,7 @@ Under `torchrun`, each process trains on its part of every batch, and gradients 
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -33,7 +33,7 @@ from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
 from deconvviz.training.allocator import keep_memory
-from deconvviz.training.device import device_name, faster_precision
+from deconvviz.training.device import device_name, native_precision
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.init import decorrelated_init
@@ -236,8 +236,8 @@ class Trainer:
         before = read_config(self.folder)
         recipe = config.recipe
         if recipe.precision == "auto":
-            # a resumed run keeps its precision; else the first process decides for all
-            precision = before.recipe.precision if before else self._faster_precision()
+            # a resumed run keeps its precision, on another machine too
+            precision = before.recipe.precision if before else native_precision(self.device)
             config = replace(config, recipe=replace(recipe, precision=precision))
         if before:
             before.check(self.folder, config)
@@ -245,11 +245,6 @@ class Trainer:
         if self.processes.is_main:
             write_config(self.folder, config)
         return config
-
-    def _faster_precision(self) -> Literal["bf16", "float32"]:
-        images = self.training.images[: self.objective.recipe.batch_size].to(self.device)
-        fastest = faster_precision(self.model, normalise(images, self.mean, self.std))
-        return self.processes.all_gather(fastest)[0]
 
     def progress_bar(self, done: int, *, visible: bool) -> "tqdm[Any]":
         """A bar over the pictures of all epochs."""
