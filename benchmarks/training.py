@@ -1,19 +1,16 @@
-"""Pictures a second in training: our trainer beside the usual loop, and beside cifar10-airbench.
+"""Pictures a second in training: our trainer beside a usual loop, and beside cifar10-airbench.
 
-    DECONVVIZ_DATA=DIR python benchmarks/training.py [--regulariser] [--airbench PATH] [--write]
+    DECONVVIZ_DATA=DIR python benchmarks/training.py [--decoder] [--airbench PATH] [--write]
 
-Without an option: the same networks, batches and kind of optimiser in our trainer and in the loop
-that everybody writes, in turns. With `--regulariser`: our trainer with the deconvolution decoder
-and without, likewise. With `--airbench`: the network and the loop of a checkout of
-github.com/KellerJordan/cifar10-airbench, untouched but for its device, and our `fast` on the same
-pictures; eight epochs of all pictures are half an hour on two cores. CIFAR-10 is found as always;
-without it, shapes are drawn.
+Without an option: the same networks, batches and kind of optimiser in our trainer and in a usual
+PyTorch loop, in turns. With `--decoder`: our trainer with the deconvolution decoder and without.
+With `--airbench`: network and loop of a checkout of github.com/KellerJordan/cifar10-airbench,
+unchanged except for device, precision and length, and our `fast` on the same pictures; eight epochs
+of all pictures take half an hour on two cores. Without CIFAR-10, shapes are drawn.
 """
 
 import argparse
 import contextlib
-import json
-import math
 import os
 import statistics
 import tempfile
@@ -37,28 +34,22 @@ from torchvision import transforms
 
 from deconvviz.errors import DataError
 from deconvviz.io.data import Augmentation, Dataset, load_dataset
-from deconvviz.models import MODELS, build, vgg
+from deconvviz.models import build
 from deconvviz.training import Recipe, read_metrics, train
+from deconvviz.training.run_folder import read_config_file
 
-SMALL = "vgg-32-64-128"
-MODELS[SMALL] = partial(vgg, widths=(32, 64, 128))
-NETWORKS = {
-    "seed-cnn": "seed-cnn, 32/64/128 maps",
-    SMALL: "vgg, 32/64/128 maps",
-    "fast": "fast, 64/192/256 maps",
-}
-
-# CPU: about eight seconds a side and round on two cores. "seconds" of a run are told to a tenth.
+NETWORKS = ("seed-cnn", "vgg:32,64,128", "fast")
+# CPU: about eight seconds a side and round on two cores, because metrics have tenths of a second.
 PICTURES = {
-    "cpu": {"seed-cnn": 4096, SMALL: 4096, "fast": 1536},
+    "cpu": dict(zip(NETWORKS, (4096, 4096, 1536), strict=True)),
     "cuda": dict.fromkeys(NETWORKS, 50_000),
 }
 EPOCHS = {"cpu": 3, "cuda": 10}  # of ours in one round; the usual loop does one
-TRIED = 8  # batches with which each number of workers is tried
+Line = dict[str, float]
 
 
 def pictures(count: int, split: str = "train") -> Dataset:
-    """Some of CIFAR-10's pictures, of all classes and always the same, or drawn ones."""
+    """The same random part of CIFAR-10 at each call, or of drawn shapes."""
     try:
         found = load_dataset("cifar10", split, progress=False)
     except DataError:
@@ -67,42 +58,25 @@ def pictures(count: int, split: str = "train") -> Dataset:
     return found if count >= len(found) else found.subset(order[:count])
 
 
-def recipe_of(network: str, device: str) -> Recipe:
-    """SGD and the augmentation of the usual loop: crop and mirror image."""
-    return Recipe(
-        model=network,
-        epochs=EPOCHS[device],
-        optimiser="sgd",
-        augmentation=Augmentation(crop_padding=4, flip=True),
-        snapshots=(),
-    )
+def run(recipe: Recipe, training: Dataset, test: Dataset, device: str) -> tuple[Recipe, list[Line]]:
+    """Train once; the recipe with its precision decided, and the metrics."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        train(recipe, training, test, folder, device=device, progress=False)
+        return read_config_file(folder / "config.json").recipe, read_metrics(folder)
 
 
-def ours(recipe: Recipe, training: Dataset, device: str) -> float:
-    """Images a second of our trainer, by its own clock: measurements and files are left out."""
-    with tempfile.TemporaryDirectory() as folder:
-        few = training.subset(range(64))
-        train(recipe, training, few, Path(folder), device=device, progress=False)
-        taken = read_metrics(Path(folder))[-1]["seconds"]
+def our_rate(recipe: Recipe, training: Dataset, device: str) -> float:
+    """Pictures a second of our trainer, without evaluation and files."""
+    _, metrics = run(recipe, training, training.subset(range(64)), device)
     steps = recipe.epochs * (len(training) // recipe.batch_size)
-    return steps * recipe.batch_size / max(taken, 0.05)
-
-
-def settled(recipe: Recipe, training: Dataset, device: str) -> Recipe:
-    """The recipe with the precision that our trainer finds faster here; also a first run."""
-    with tempfile.TemporaryDirectory() as folder:
-        once = replace(recipe, epochs=1)
-        few = training.subset(range(64))
-        train(once, training, few, Path(folder), device=device, progress=False)
-        told = json.loads((Path(folder) / "config.json").read_text())
-    return replace(recipe, precision=told["recipe"]["precision"])
+    return steps * recipe.batch_size / max(metrics[-1]["seconds"], 0.05)
 
 
 class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
     """One picture at a time, as torchvision's CIFAR10 gives it: from PIL through the transforms."""
 
     def __init__(self, data: Dataset) -> None:
-        mean, std = data.channel_statistics()
         self.pixels = data.images.permute(0, 2, 3, 1).contiguous().numpy()
         self.labels = data.labels.tolist()
         self.transform = transforms.Compose(
@@ -110,7 +84,7 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
                 transforms.RandomCrop(data.images.shape[-1], padding=4),
                 transforms.RandomHorizontalFlip(),
                 transforms.ToTensor(),
-                transforms.Normalize(mean, std),
+                transforms.Normalize(*data.channel_statistics()),
             ]
         )
 
@@ -121,12 +95,12 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.pixels[index])), self.labels[index]
 
 
-class Usual:
-    """The loop that everybody writes: a DataLoader, float32, maps before rows and columns."""
+class UsualLoop:
+    """A DataLoader, float32, channels first."""
 
     def __init__(self, recipe: Recipe, data: Dataset, device: str, workers: int) -> None:
-        self.device = torch.device(device)
         size = data.images.shape[-1]
+        self.device = torch.device(device)
         self.model = build(recipe.model, classes=len(data.classes), size=size).to(self.device)
         self.loader = DataLoader(
             Pictures(data),
@@ -147,7 +121,7 @@ class Usual:
         )
 
     def epoch(self) -> float:
-        """One pass; images a second."""
+        """One pass; pictures a second."""
         started, seen = time.perf_counter(), 0
         self.model.train()
         for images, labels in self.loader:
@@ -162,60 +136,36 @@ class Usual:
         return seen / (time.perf_counter() - started)
 
 
-def quickest(recipe: Recipe, data: Dataset, device: str) -> tuple[Usual, int]:
-    """The usual loop with the number of workers that suits it best here, its workers started."""
-    few = data.subset(range(min(len(data), TRIED * recipe.batch_size)))
-    rates = {}
+# The usual loop has a process of its own, which our trainer's allocator settings do not reach.
+_loops: dict[int, UsualLoop] = {}
+
+
+def start_usual(recipe: Recipe, data: Dataset, device: str) -> int:
+    """Start the loop in this process, with the fastest number of workers, which is returned."""
+    few, rates = data.subset(range(min(len(data), 8 * recipe.batch_size))), {}
     for workers in sorted({0, 2, *([os.cpu_count() or 1] if device == "cuda" else [])}):
-        usual = Usual(recipe, few, device, workers)
-        usual.epoch()
-        rates[workers] = usual.epoch()
-    best = max(rates, key=lambda workers: rates[workers])
-    usual = Usual(recipe, data, device, best)
-    usual.epoch()
-    return usual, best
+        loop = UsualLoop(recipe, few, device, workers)
+        loop.epoch()
+        rates[workers] = loop.epoch()
+    fastest = max(rates, key=lambda workers: rates[workers])
+    _loops[0] = UsualLoop(recipe, data, device, fastest)
+    _loops[0].epoch()
+    return fastest
 
 
-class Apart:
-    """The usual loop in a process of its own, which our trainer's settings do not reach.
-
-    Attributes:
-        workers: The number that suits it best here.
-    """
-
-    def __init__(self, recipe: Recipe, data: Dataset, device: str) -> None:
-        self.process = ProcessPoolExecutor(1, get_context("spawn"))
-        self.workers = self.process.submit(_begin, recipe, data, device).result()
-
-    def epoch(self) -> float:
-        """One pass; images a second."""
-        return self.process.submit(_go_on).result()
-
-    def end(self) -> None:
-        """Its process, and its loader's."""
-        self.process.shutdown()
+def usual_epoch() -> float:
+    """One pass of the loop in this process."""
+    return _loops[0].epoch()
 
 
-_there: dict[str, Usual] = {}  # in that process
-
-
-def _begin(recipe: Recipe, data: Dataset, device: str) -> int:
-    _there["loop"], workers = quickest(recipe, data, device)
-    return workers
-
-
-def _go_on() -> float:
-    return _there["loop"].epoch()
-
-
-def turns(
+def in_turns(
     first: Callable[[], float], second: Callable[[], float], rounds: int
 ) -> list[tuple[float, float]]:
     """Both rates in each round, one after the other, so that a busy machine slows both."""
     return [(first(), second()) for _ in range(rounds)]
 
 
-def told(pairs: Sequence[tuple[float, float]]) -> list[str]:
+def summary(pairs: Sequence[tuple[float, float]]) -> list[str]:
     """Median rates, and the median ratio of the second to the first with its range."""
     ratios = [second / first for first, second in pairs]
     medians = (f"{statistics.median(side):.0f}" for side in zip(*pairs, strict=True))
@@ -223,50 +173,43 @@ def told(pairs: Sequence[tuple[float, float]]) -> list[str]:
     return [*medians, f"**{statistics.median(ratios):.2f}x** ({span})"]
 
 
-def against_usual(options: argparse.Namespace) -> str:
-    """Our trainer beside the usual loop."""
-    rows, data = [], None
-    for network, name in NETWORKS.items():
-        data = pictures(options.pictures or PICTURES[options.device][network])
-        recipe = settled(recipe_of(network, options.device), data, options.device)
-        usual = Apart(recipe, data, options.device)
-        run = partial(ours, recipe, data, options.device)
-        pairs = turns(usual.epoch, run, options.rounds)
-        usual.end()
-        rows.append([name, *told(pairs), recipe.precision, str(usual.workers)])
-    assert data is not None
-    head = ["network", "usual, images/s", "ours, images/s", "ratio", "our precision", "its workers"]
-    return (
-        f"`python benchmarks/training.py`; {made(options.device, torchvision=torchvision_version)}."
-        "\n\nThe usual loop: a DataLoader with the quickest number of workers, PIL pictures "
-        "through RandomCrop, RandomHorizontalFlip, ToTensor and Normalize, float32. Same networks, "
-        "batches of 128, SGD with Nesterov momentum. Medians of "
-        f"{options.rounds} rounds in turns, and the ratio's range; {data.title}."
-        f"\n\n{markdown(head, rows)}"
-    )
-
-
-def with_decoder(options: argparse.Namespace) -> str:
-    """What the deconvolution decoder costs."""
-    rows, data = [], None
-    for network, name in NETWORKS.items():
-        data = pictures(options.pictures or PICTURES[options.device][network])
-        alone = settled(recipe_of(network, options.device), data, options.device)
-        both = settled(replace(alone, deconv_weight=0.3), data, options.device)
-        runs = [partial(ours, recipe, data, options.device) for recipe in (both, alone)]
-        rows.append([name, *told(turns(runs[0], runs[1], options.rounds)), alone.precision])
-    assert data is not None
-    head = ["network", "with decoder, images/s", "without, images/s", "cost of a step", "precision"]
-    return (
-        f"`python benchmarks/training.py --regulariser`; {made(options.device)}.\n\nA step "
-        "with the deconvolution decoder (weight 0.3) over one without, at equal pictures. Medians "
-        f"of {options.rounds} rounds in turns, and the ratio's range; {data.title}."
-        f"\n\n{markdown(head, rows)}"
-    )
+def compare(options: argparse.Namespace) -> str:
+    """Our trainer beside the usual loop, or with the decoder and without."""
+    rows, device = [], options.device
+    for network in NETWORKS:
+        data = pictures(options.pictures or PICTURES[device][network])
+        recipe = Recipe(model=network, epochs=1, augmentation=Augmentation(), snapshots=())
+        recipe, _ = run(recipe, data, data.subset(range(64)), device)  # decides the precision
+        recipe = replace(recipe, epochs=EPOCHS[device])
+        plain = partial(our_rate, recipe, data, device)
+        if options.decoder:
+            decoder = partial(our_rate, replace(recipe, deconv_weight=0.3), data, device)
+            rates = summary(in_turns(decoder, plain, options.rounds))
+            rows.append([network, *rates, recipe.precision])
+            continue
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            workers = process.submit(start_usual, recipe, data, device).result()
+            usual = partial(lambda pool: pool.submit(usual_epoch).result(), process)
+            rates = summary(in_turns(usual, plain, options.rounds))
+        rows.append([network, *rates, recipe.precision, str(workers)])
+    medians = f"Medians of {options.rounds} rounds in turns, and the ratio's range; {data.title}."
+    if options.decoder:
+        head = ["network", "with decoder, images/s", "without, images/s", "cost", "precision"]
+        intro = "Our trainer with the deconvolution decoder (weight 0.3) and without."
+        call, libraries = "python benchmarks/training.py --decoder", {}
+    else:
+        head = ["network", "usual, images/s", "ours, images/s", "ratio", "our precision", "workers"]
+        intro = (
+            "The usual loop: a DataLoader with the fastest number of workers, PIL pictures through "
+            "RandomCrop, RandomHorizontalFlip, ToTensor and Normalize, float32. Same networks, "
+            "batches of 128, SGD with Nesterov momentum."
+        )
+        call, libraries = "python benchmarks/training.py", {"torchvision": torchvision_version}
+    return f"`{call}`; {made(device, **libraries)}.\n\n{intro} {medians}\n\n{markdown(head, rows)}"
 
 
 class Clock:
-    """Stands in for a CUDA event where there is no GPU."""
+    """Replaces a CUDA event where there is no GPU."""
 
     at = 0.0
 
@@ -279,7 +222,7 @@ class Clock:
         return 1e3 * (later.at - self.at)
 
 
-AIRBENCH, ITS_BATCH = "airbench94_muon.py", 2000
+AIRBENCH, AIRBENCH_BATCH = "airbench94_muon.py", 2000
 ON_CPU = {
     'torch.device("cuda")': 'torch.device("cpu")',
     "torch.cuda.Event(enable_timing=True)": "Clock()",
@@ -288,19 +231,14 @@ ON_CPU = {
 }
 
 
-def airbench(folder: Path, device: str, half: str, epochs: int) -> dict[str, Any]:
-    """The names that its script defines, read from its source with another device and length.
-
-    Args:
-        folder: The checkout.
-        device: "cpu" or "cuda".
-        half: What stands for its half precision: "fp16", "bfloat16" or "float".
-        epochs: In place of its eight.
-    """
-    path = folder / AIRBENCH
+def airbench(
+    folder: Path, device: str, precision: str, epochs: int, splits: Sequence[Dataset]
+) -> list[Line]:
+    """Seconds and accuracy of each epoch of its script, on our pictures."""
     changes = {"ceil(8 * len(train_loader))": f"ceil({epochs} * len(train_loader))"}
-    if device == "cpu":
-        changes |= ON_CPU | {".half()": f".{half}()"}
+    if device == "cpu":  # where fp16 is emulated, a hundred times slower
+        changes |= {**ON_CPU, ".half()": ".bfloat16()" if precision == "bf16" else ".float()"}
+    path, lines = folder / AIRBENCH, []
     source = path.read_text("utf-8")
     for before, after in changes.items():
         if before not in source:
@@ -308,46 +246,17 @@ def airbench(folder: Path, device: str, half: str, epochs: int) -> dict[str, Any
         source = source.replace(before, after)
     names: dict[str, Any] = {"__name__": "airbench", "Clock": Clock}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # a backslash in a docstring of its own
+        warnings.simplefilter("ignore", SyntaxWarning)  # a backslash in one of its docstrings
         exec(compile(source, str(path), "exec"), names)  # noqa: S102  a checkout of the user's choice
-    return names
-
-
-def its_precision(folder: Path, device: str) -> tuple[str, dict[str, float]]:
-    """The precision in which its network takes a step soonest, and images a second in each."""
-    if device == "cuda":
-        return "fp16", {}
-    rates: dict[str, float] = {}
-    for half in ("float", "bfloat16", "fp16"):
-        model = airbench(folder, device, half, 1)["CifarNet"]()
-        model.to(memory_format=torch.channels_last).reset()
-        batch = getattr(torch.rand(32, 3, 32, 32), half)().to(memory_format=torch.channels_last)
-        quickest = math.inf
-        for _ in range(4):
-            started = time.perf_counter()
-            model(batch).float().sum().backward()
-            taken = time.perf_counter() - started
-            quickest = min(quickest, taken)
-            if rates and taken > 5 * len(batch) / max(rates.values()):
-                break  # half precision is emulated on many CPUs, a hundred times slower
-        rates[half] = len(batch) / quickest
-    return max(rates, key=lambda half: rates[half]), rates
-
-
-def theirs(
-    folder: Path, device: str, half: str, epochs: int, splits: Sequence[Dataset]
-) -> list[dict[str, float]]:
-    """Its own run on our pictures; a line an epoch, seconds without its measurements."""
-    names, lines = airbench(folder, device, half, epochs), []
-    names["print_training_details"] = lambda told, is_final_entry: lines.append(  # noqa: ARG005
-        {"seconds": told["time_seconds"], "accuracy": told.get("tta_val_acc") or told["val_acc"]}
+    names["print_training_details"] = lambda line, is_final_entry: lines.append(  # noqa: ARG005
+        {"seconds": line["time_seconds"], "accuracy": line.get("tta_val_acc") or line["val_acc"]}
     )
     with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
         Path("cifar10").mkdir()
         for name, data in zip(("train", "test"), splits, strict=True):
             pixels = data.images.permute(0, 2, 3, 1).contiguous()
-            kept = {"images": pixels, "labels": data.labels, "classes": list(data.classes)}
-            torch.save(kept, f"cifar10/{name}.pt")
+            stored = {"images": pixels, "labels": data.labels, "classes": list(data.classes)}
+            torch.save(stored, f"cifar10/{name}.pt")
         model = names["CifarNet"]().to(device).to(memory_format=torch.channels_last)
         if device == "cuda":
             model.compile(mode="max-autotune")
@@ -357,65 +266,58 @@ def theirs(
     return lines
 
 
-def against_airbench(options: argparse.Namespace) -> str:
+def beside_airbench(options: argparse.Namespace) -> str:
     """Its network and loop beside our `fast`, each as its authors train it."""
     device, epochs = options.device, options.epochs
-    train_split = pictures(options.pictures or 50_000)
-    if len(train_split) < ITS_BATCH:
-        raise SystemExit(f"--airbench needs {ITS_BATCH} pictures or more, a batch of its own")
-    test_split = pictures(len(train_split) // 5, "test")
-    half, tried = its_precision(options.airbench, device)
-    lines = theirs(options.airbench, device, half, epochs, (train_split, test_split))
+    training = pictures(options.pictures or 50_000)
+    if len(training) < AIRBENCH_BATCH:
+        raise SystemExit(f"--airbench needs {AIRBENCH_BATCH} pictures or more, one of its batches")
+    test = pictures(len(training) // 5, "test")
     recipe = Recipe(model="fast", epochs=epochs, optimiser="muon", snapshots=())
-    with tempfile.TemporaryDirectory() as folder:
-        train(recipe, train_split, test_split, Path(folder), device=device, progress=False)
-        metrics = read_metrics(Path(folder))
-        precision = json.loads((Path(folder) / "config.json").read_text())["recipe"]["precision"]
-    batches = (ITS_BATCH, recipe.batch_size)
-    seen = [len(train_split) // batch * batch for batch in batches]
+    recipe, metrics = run(recipe, training, test, device)
+    lines = airbench(options.airbench, device, recipe.precision, epochs, (training, test))
+    sizes = (AIRBENCH_BATCH, recipe.batch_size)
+    seen = [len(training) // size * size for size in sizes]
     rows, pairs, before = [], [], (0.0, 0.0)
     for epoch, (its, our) in enumerate(zip(lines, metrics, strict=False), 1):
         now = (its["seconds"], our["seconds"])
-        rates = [
-            count / max(after - earlier, 0.05)
-            for count, after, earlier in zip(seen, now, before, strict=True)
-        ]
-        pairs.append((rates[0], rates[1]))
+        first, second = (
+            n / max(end - start, 0.05) for n, end, start in zip(seen, now, before, strict=True)
+        )
+        pairs.append((first, second))
         accuracies = [f"{its['accuracy']:.2%}", f"{our['test_accuracy']:.2%}"]
-        rows.append([str(epoch), *(f"{rate:.0f}" for rate in rates), *accuracies])
+        rows.append([str(epoch), f"{first:.0f}", f"{second:.0f}", *accuracies])
         before = now
+    precision = recipe.precision if device == "cpu" else "half precision"
     head = ["epoch", "its images/s", "ours, images/s", "its accuracy", "ours"]
-    others = ", ".join(f"{name} {rate:.0f}" for name, rate in tried.items())
-    compared = f" (images/s of a few steps of 32: {others})" if others else ""
     return (
-        f"`python benchmarks/training.py --airbench PATH`; {made(device)}.\n\nIts own "
-        f"network, loop and recipe (`{AIRBENCH}`, batches of {ITS_BATCH}) in {half}{compared}, and "
-        f"our `fast` (Muon, batches of {recipe.batch_size}, {precision}), one after the other on "
-        f"the same {len(train_split)} pictures, {train_split.title}; accuracy on "
-        f"{len(test_split)}, each picture once as it is. Ours over its "
-        f"images/s, by epochs: {told(pairs)[-1]}. With its views of each picture "
-        f"averaged it ends at {lines[-1]['accuracy']:.2%}.\n\n{markdown(head, rows)}"
+        f"`python benchmarks/training.py --airbench PATH`; {made(device)}.\n\nIts network, loop "
+        f"and recipe (`{AIRBENCH}`, batches of {AIRBENCH_BATCH}), and our `fast` (Muon, batches of "
+        f"{recipe.batch_size}), both in {precision}, one after the other on the same "
+        f"{len(training)} pictures, {training.title}; accuracy on {len(test)}, each picture once. "
+        f"Ours over its images/s, by epochs: {summary(pairs)[-1]}. "
+        f"With its test-time augmentation it ends at {lines[-1]['accuracy']:.2%}.\n\n"
+        f"{markdown(head, rows)}"
     )
 
 
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--regulariser", action="store_true", help="cost of the decoder")
+    parser.add_argument("--decoder", action="store_true", help="cost of the decoder")
     parser.add_argument("--airbench", type=Path, help="a checkout of cifar10-airbench")
-    there = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", choices=list(EPOCHS), default=there)
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", choices=list(EPOCHS), default=default)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pictures", type=int, help="of each run, fewer for a quick look")
-    parser.add_argument("--epochs", type=int, default=8, help="of the runs with --airbench")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--pictures", type=int, help="number for each run, fewer for a quick look")
+    parser.add_argument("--epochs", type=int, default=8, help="epochs of the runs with --airbench")
+    parser.add_argument("--write", action="store_true", help="put the section into RESULTS.md")
     options = parser.parse_args()
     if options.airbench:
-        title, text = "Training beside cifar10-airbench", against_airbench(options)
-    elif options.regulariser:
-        title, text = "The decoder's cost", with_decoder(options)
+        title, text = "Training beside cifar10-airbench", beside_airbench(options)
     else:
-        title, text = "Training", against_usual(options)
+        title = "The decoder's cost" if options.decoder else "Training"
+        text = compare(options)
     print(text)  # noqa: T201
     if options.write:
         write_section(title, text)

@@ -1,4 +1,4 @@
-"""The CNNs that the trainer makes: a few lines each, named stages, a registry.
+"""The CNNs that the trainer makes: named stages, and a registry.
 
 Every network is a `StagedCNN`: convolutional stages one after the other, then a `head` that
 classifies. ReLU and max pooling throughout, as in the paper; only `zf`'s pools overlap.
@@ -31,9 +31,8 @@ __all__ = [
 class StagedCNN(nn.Sequential):
     """Stages one after the other, then `head`: (N, C, H, W) -> logits (N, classes).
 
-    A `stem`, where there is one, comes before the stages and pools nothing. Steps `back`, where
-    there are some, come after them and each double it, up to a picture of the input's form: the
-    network's features are then what comes back, and the head classifies that.
+    An optional `stem` without pool comes before the stages. Optional `back` steps come after them
+    and each double the side, up to a picture of the input's shape, which the head classifies.
     """
 
     head: nn.Module
@@ -45,11 +44,11 @@ class StagedCNN(nn.Sequential):
         stem: nn.Module | None = None,
         back: Sequence[nn.Module] = (),
     ) -> None:
+        first = [] if stem is None else [("stem", stem)]
         named = [(f"stage{i}", stage) for i, stage in enumerate(stages, 1)]
         named += [(f"back{i}", step) for i, step in enumerate(back, 1)]
-        first = [] if stem is None else [("stem", stem)]
         super().__init__(OrderedDict([*first, *named, ("head", head)]))
-        self.gives_pictures = bool(back)
+        self.features_are_images = bool(back)
 
     @property
     def stages(self) -> nn.Sequential:
@@ -57,7 +56,7 @@ class StagedCNN(nn.Sequential):
         return nn.Sequential(OrderedDict(list(self.named_children())[:-1]))
 
     def features(self, images: Tensor) -> Tensor:
-        """What the last stage, or the last step back, gives: (N, C, h, w)."""
+        """The output of the last stage or back step: (N, C, h, w)."""
         features: Tensor = self.stages(images)
         return features
 
@@ -66,23 +65,67 @@ def _named(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
-def seed_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
-    """Three convolutions 32-64-128, each halved by pooling, then 512 hidden units.
+def _conv(
+    inputs: int,
+    width: int,
+    number: int | str = "",
+    kernel: int = 3,
+    stride: int = 1,
+    norm: bool = True,
+) -> dict[str, nn.Module]:
+    """A padded convolution, BatchNorm and a rectifier, with `number` at the end of their names."""
+    conv = nn.Conv2d(inputs, width, kernel, stride, padding=kernel // 2, bias=not norm)
+    layers: dict[str, nn.Module] = {f"conv{number}": conv}
+    if norm:
+        layers[f"bn{number}"] = nn.BatchNorm2d(width)
+    return {**layers, f"relu{number}": nn.ReLU()}
 
-    At 32x32 three poolings leave 128 maps of 4x4. `size` is the side of the pictures it takes.
+
+def _convs(
+    inputs: int, widths: Sequence[int], kernel: int = 3, norm: bool = True
+) -> dict[str, nn.Module]:
+    """Convolutions of these widths, numbered from 1."""
+    layers: dict[str, nn.Module] = {}
+    for i, (source, width) in enumerate(zip((inputs, *widths), widths, strict=False), 1):
+        layers |= _conv(source, width, i, kernel, norm=norm)
+    return layers
+
+
+def _global_head(pool: nn.Module, width: int, classes: int) -> nn.Module:
+    return _named(pool=pool, flatten=nn.Flatten(), logits=nn.Linear(width, classes))
+
+
+def _dense_head(units: int, hidden: int, classes: int) -> nn.Module:
+    return _named(
+        flatten=nn.Flatten(),
+        hidden=nn.Linear(units, hidden),
+        relu=nn.ReLU(),
+        logits=nn.Linear(hidden, classes),
+    )
+
+
+def seed_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
+    """Three convolutions 32-64-128, each followed by a pool, then 512 hidden units.
+
+    At 32x32 three pools leave 128 maps of 4x4. `size` is the side of the pictures it takes.
     """
     widths = (32, 64, 128)
     stages: list[nn.Module] = [
-        _named(conv=nn.Conv2d(c, w, 3, padding=1), relu=nn.ReLU(), pool=nn.MaxPool2d(2))
+        _named(**_conv(c, w, norm=False), pool=nn.MaxPool2d(2))
         for c, w in zip((channels, *widths), widths, strict=False)
     ]
-    head = _named(
-        flatten=nn.Flatten(),
-        hidden=nn.Linear(widths[-1] * (size // 8) ** 2, 512),
-        relu=nn.ReLU(),
-        logits=nn.Linear(512, classes),
-    )
-    return StagedCNN(stages, head)
+    return StagedCNN(stages, _dense_head(widths[-1] * (size // 8) ** 2, 512, classes))
+
+
+def tutorial_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
+    """Two unpadded convolutions with pools, then 64 hidden units: the CNN of many tutorials."""
+    widths = (32, 64)
+    stages: list[nn.Module] = [
+        _named(conv=nn.Conv2d(c, w, 3), relu=nn.ReLU(), pool=nn.MaxPool2d(2))
+        for c, w in zip((channels, *widths), widths, strict=False)
+    ]
+    side = ((size - 2) // 2 - 2) // 2
+    return StagedCNN(stages, _dense_head(widths[-1] * side**2, 64, classes))
 
 
 def vgg(
@@ -91,30 +134,24 @@ def vgg(
     size: int = 32,  # noqa: ARG001  global pooling makes it free; the registry passes it to all
     widths: tuple[int, ...] = (64, 224, 256),
 ) -> StagedCNN:
-    """Two 3x3 convolutions a stage with BatchNorm and a pool; the mean of the last maps decides.
+    """Two 3x3 convolutions a stage with BatchNorm and a pool, then global average pooling.
 
-    After Simonyan & Zisserman (2015), arXiv:1409.1556, at the size of CIFAR-10. Where a stage
-    widens, its second convolution does, and pooling follows at once, before BatchNorm: more maps at
-    every size for the same work. It takes pictures of any size from 8x8.
+    After Simonyan & Zisserman (2015), arXiv:1409.1556, at the size of CIFAR-10. A stage widens in
+    its second convolution and pools at once, before BatchNorm: more maps for the same work. It
+    takes pictures of any size from 8x8.
     """
+    inner = (widths[0] // 2, *widths)
     stages: list[nn.Module] = [
         _named(
-            conv1=nn.Conv2d(c, middle, 3, padding=1, bias=False),
-            bn1=nn.BatchNorm2d(middle),
-            relu1=nn.ReLU(),
+            **_conv(c, middle, 1),
             conv2=nn.Conv2d(middle, w, 3, padding=1, bias=False),
             pool=nn.MaxPool2d(2),
             bn2=nn.BatchNorm2d(w),
             relu2=nn.ReLU(),
         )
-        for c, middle, w in zip(
-            (channels, *widths), (widths[0] // 2, *widths), widths, strict=False
-        )
+        for c, middle, w in zip((channels, *widths), inner, widths, strict=False)
     ]
-    head = _named(
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), logits=nn.Linear(widths[-1], classes)
-    )
-    return StagedCNN(stages, head)
+    return StagedCNN(stages, _global_head(nn.AdaptiveAvgPool2d(1), widths[-1], classes))
 
 
 def fast(
@@ -123,18 +160,15 @@ def fast(
     size: int = 32,  # noqa: ARG001  global pooling makes it free; the registry passes it to all
     widths: tuple[int, ...] = (64, 192, 256),
 ) -> StagedCNN:
-    """A stem and stages of two 3x3 convolutions with BatchNorm; the last maps' maxima decide.
+    """A stem and stages of two 3x3 convolutions with BatchNorm, then global max pooling.
 
-    After the network of Jordan (2024), arXiv:2404.00498, with ReLU for GELU: a stage pools right
-    after its first convolution, the one that widens, which gives more maps at every size for the
-    same work. The stem has no padding: maps of 30, 15, 7 and 3 pixels for 32, 16, 8 and 4 save a
-    fifth of the work. It takes pictures of any size from 10x10.
+    After Jordan (2024), arXiv:2404.00498, with ReLU for GELU: a stage pools right after its first
+    convolution, the one that widens. The stem has no padding: maps of 30, 15, 7 and 3 pixels
+    instead of 32, 16, 8 and 4 save a fifth of the work. It takes pictures of any size from 10x10.
     """
     thin = widths[0] // 2
     stem = _named(
-        conv=nn.Conv2d(channels, thin, 3, bias=False),
-        bn=nn.BatchNorm2d(thin),
-        relu=nn.ReLU(),
+        conv=nn.Conv2d(channels, thin, 3, bias=False), bn=nn.BatchNorm2d(thin), relu=nn.ReLU()
     )
     stages: list[nn.Module] = [
         _named(
@@ -142,16 +176,11 @@ def fast(
             pool=nn.MaxPool2d(2),
             bn1=nn.BatchNorm2d(w),
             relu1=nn.ReLU(),
-            conv2=nn.Conv2d(w, w, 3, padding=1, bias=False),
-            bn2=nn.BatchNorm2d(w),
-            relu2=nn.ReLU(),
+            **_conv(w, w, 2),
         )
         for c, w in zip((thin, *widths), widths, strict=False)
     ]
-    head = _named(
-        pool=nn.AdaptiveMaxPool2d(1), flatten=nn.Flatten(), logits=nn.Linear(widths[-1], classes)
-    )
-    return StagedCNN(stages, head, stem)
+    return StagedCNN(stages, _global_head(nn.AdaptiveMaxPool2d(1), widths[-1], classes), stem)
 
 
 def plain(
@@ -164,42 +193,37 @@ def plain(
     pool: str = "max",
     head: str = "maps",
 ) -> StagedCNN:
-    """Convolutions with BatchNorm, a pool after each stage, then hidden layers: any of each.
+    """Convolutions with BatchNorm, a pool after each stage, then hidden layers: any number of each.
 
-    The network for ablations, which take away and resize its layers. By name, `plain:32,32/64+256`
-    has two stages, of two convolutions and of one, and 256 hidden units; a stage without
-    convolutions, as in `plain:32,32/+256`, only pools. `plain:32/64:kernel=5:pool=mean:head=mean`
-    differs in all that can.
+    The network for ablations. By name, `plain:32,32/64+256` has two stages, of two convolutions and
+    of one, and 256 hidden units; a stage without convolutions, as in `plain:32,32/+256`, only
+    pools. All options: `plain:32/64:kernel=5:pool=mean:head=mean`.
 
     Args:
-        channels: Of the pictures.
-        classes: How many logits.
-        size: The pictures' side.
-        stages: The widths of each stage's convolutions.
-        hidden: The widths of the hidden layers.
-        kernel: The convolutions' side, an odd number.
+        channels: Input channels.
+        classes: Number of logits.
+        size: Side of the pictures.
+        stages: Widths of each stage's convolutions.
+        hidden: Widths of the hidden layers.
+        kernel: Side of the kernels, an odd number.
         pool: "max", which a deconvnet undoes by its switches, or "mean".
-        head: What the first dense layer sees: all of the last "maps", or the "mean" of each.
+        head: Input of the first dense layer: all of the last "maps", or the "mean" of each.
 
     Raises:
-        UnknownModelError: There is no convolution, or the pools leave nothing of the picture.
+        UnknownModelError: There is no convolution, or the pools leave no pixel.
     """
     side = size >> len(stages)
     if not any(stages) or not side:
         raise UnknownModelError(
             f"no model `plain` of {len(stages)} stages and {sum(map(len, stages))} convolutions "
-            f"for pictures of {size} pixels; it needs a convolution, and a pixel that is left"
+            f"for pictures of {size} pixels; it needs a convolution, and a pixel after all pools"
         )
     made: list[nn.Module] = []
     for widths in stages:
-        layers = OrderedDict[str, nn.Module]()
-        for i, width in enumerate(widths, 1):
-            layers[f"conv{i}"] = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
-            layers[f"bn{i}"] = nn.BatchNorm2d(width)
-            layers[f"relu{i}"] = nn.ReLU()
-            channels = width
-        made.append(_named(**layers, pool=nn.AvgPool2d(2) if pool == "mean" else nn.MaxPool2d(2)))
-    top = OrderedDict[str, nn.Module]()
+        pooling = nn.AvgPool2d(2) if pool == "mean" else nn.MaxPool2d(2)
+        made.append(_named(**_convs(channels, widths, kernel), pool=pooling))
+        channels = widths[-1] if widths else channels
+    top: dict[str, nn.Module] = {}
     if head == "mean":
         top["pool"], side = nn.AdaptiveAvgPool2d(1), 1
     top["flatten"] = nn.Flatten()
@@ -219,8 +243,8 @@ def zf(
     """The design of Zeiler & Fergus (2014), arXiv:1311.2901, for pictures of 64 to 224 pixels.
 
     As there, the first kernels are 7x7 with a stride of 2, the second ones 5x5, all later ones 3x3,
-    and 3x3 pools overlap. BatchNorm replaces contrast normalisation, and the mean of the last maps
-    replaces the hidden layers: 1.5 million parameters. Units see 7, 27, 51, 67, 115 and 147 pixels.
+    and 3x3 pools overlap. BatchNorm replaces contrast normalisation, and global average pooling the
+    hidden layers: 1.5 million parameters. Units see 7, 27, 51, 67, 115 and 147 pixels.
 
     Args:
         channels: Input channels.
@@ -236,55 +260,16 @@ def zf(
             f"`zf` needs 4 widths and pictures of 16 pixels or more, got {len(widths)} and {size}"
         )
     first, second, third, fourth = widths
-    stages: list[nn.Module] = [
-        _named(**_filtered(channels, first, 7, stride=2), pool=_overlapping_pool()),
-        _named(**_filtered(first, second, 5), pool=_overlapping_pool()),
-        _named(
-            **_filtered(second, third, 3, number="1"),
-            **_filtered(third, third, 3, number="2"),
-            pool=_overlapping_pool(),
-        ),
-        _named(
-            **_filtered(third, fourth, 3, number="1"), **_filtered(fourth, fourth, 3, number="2")
-        ),
+    convolutions = [
+        _conv(channels, first, kernel=7, stride=2),
+        _conv(first, second, kernel=5),
+        _convs(second, (third, third)),
     ]
-    head = _named(
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), logits=nn.Linear(fourth, classes)
-    )
-    return StagedCNN(stages, head)
-
-
-def _filtered(
-    inputs: int, width: int, kernel: int, *, stride: int = 1, number: str = ""
-) -> dict[str, nn.Module]:
-    """A convolution with BatchNorm and a rectifier; `number` tells several of a stage apart."""
-    conv = nn.Conv2d(inputs, width, kernel, stride, padding=kernel // 2, bias=False)
-    return {
-        f"conv{number}": conv,
-        f"bn{number}": nn.BatchNorm2d(width),
-        f"relu{number}": nn.ReLU(),
-    }
-
-
-def _overlapping_pool() -> nn.Module:
-    return nn.MaxPool2d(3, stride=2, padding=1)
-
-
-def tutorial_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
-    """Two unpadded convolutions with pools, and 64 hidden units: what beginners are shown first."""
-    widths = (32, 64)
     stages: list[nn.Module] = [
-        _named(conv=nn.Conv2d(c, w, 3), relu=nn.ReLU(), pool=nn.MaxPool2d(2))
-        for c, w in zip((channels, *widths), widths, strict=False)
+        _named(**layers, pool=nn.MaxPool2d(3, stride=2, padding=1)) for layers in convolutions
     ]
-    side = ((size - 2) // 2 - 2) // 2
-    head = _named(
-        flatten=nn.Flatten(),
-        hidden=nn.Linear(widths[-1] * side**2, 64),
-        relu=nn.ReLU(),
-        logits=nn.Linear(64, classes),
-    )
-    return StagedCNN(stages, head)
+    stages.append(_named(**_convs(third, (fourth, fourth))))
+    return StagedCNN(stages, _global_head(nn.AdaptiveAvgPool2d(1), fourth, classes))
 
 
 def ddnet(
@@ -297,20 +282,20 @@ def ddnet(
 ) -> StagedCNN:
     """The deep deconvolution network: down to features, back to a picture, and a class from that.
 
-    Convolutions and pools lead down; transposed convolutions lead back to the input's size, as
-    many as there were; a dense layer says what comes back is. A step back doubles the side with a
-    4x4 kernel of stride 2, a multiple of which every pixel gets equally much: a 3x3 kernel would
-    draw a checkerboard. Pictures larger than 32 pixels are averaged to 32 x 32 before the dense
-    layer, which would else have a hundred thousand inputs at 224. That layer sees whole pictures,
-    so training wants a peak rate of about 0.01, a tenth of the other networks'.
+    Convolutions and pools lead down; as many transposed convolutions lead back to the input's size.
+    They double the side with 4x4 kernels of stride 2, which give every pixel equally many
+    contributions; 3x3 kernels would draw a checkerboard. Pictures larger than 32 pixels are
+    averaged to 32 x 32 before the dense layer. That layer sees whole pictures, so training needs a
+    peak learning rate of about 0.01, a tenth of the other networks'.
 
     Args:
-        channels: Of the pictures.
-        classes: How many logits.
-        size: The pictures' side; each of the stages must be able to halve it.
-        widths: Of the stages down.
-        convolutions: In each stage, and in each step back; 1, 2 and 4 make 6, 12 and 24 layers.
-        norm: Whether BatchNorm stands before each rectifier.
+        channels: Input channels.
+        classes: Number of logits.
+        size: Side of the pictures; each stage must be able to halve it.
+        widths: Widths of the stages down.
+        convolutions: Number in each stage and in each step back; 1, 2 and 4 make 6, 12 and 24
+            layers.
+        norm: Whether BatchNorm comes before each rectifier.
 
     Raises:
         UnknownModelError: The side cannot be halved so often.
@@ -321,41 +306,25 @@ def ddnet(
             f"so it must be a multiple of {2 ** len(widths)}"
         )
     down: list[nn.Module] = [
-        _named(**_convolutions(c, w, convolutions, norm), pool=nn.MaxPool2d(2))
+        _named(**_convs(c, (w,) * convolutions, norm=norm), pool=nn.MaxPool2d(2))
         for c, w in zip((channels, *widths), widths, strict=False)
     ]
     targets = (*widths[-2::-1], channels)
     back = [
-        _step_back(c, w, convolutions, norm, last=i == len(widths) - 1)
+        _back_step(c, w, convolutions, norm, last=i == len(widths) - 1)
         for i, (c, w) in enumerate(zip(widths[::-1], targets, strict=True))
     ]
     side = min(size, 32)
-    head = _named(
-        pool=nn.AdaptiveAvgPool2d(side),
-        flatten=nn.Flatten(),
-        logits=nn.Linear(channels * side**2, classes),
-    )
+    head = _global_head(nn.AdaptiveAvgPool2d(side), channels * side**2, classes)
     return StagedCNN(down, head, back=back)
 
 
-def _convolutions(inputs: int, width: int, count: int, norm: bool) -> dict[str, nn.Module]:
-    """Some 3x3 convolutions of one width, each with its rectifier."""
-    layers: dict[str, nn.Module] = {}
-    for i in range(1, count + 1):
-        layers[f"conv{i}"] = nn.Conv2d(inputs, width, 3, padding=1, bias=not norm)
-        if norm:
-            layers[f"bn{i}"] = nn.BatchNorm2d(width)
-        layers[f"relu{i}"] = nn.ReLU()
-        inputs = width
-    return layers
-
-
-def _step_back(inputs: int, width: int, count: int, norm: bool, *, last: bool) -> nn.Module:
-    """Convolutions of one width less one, then a transposed one that doubles the side.
+def _back_step(inputs: int, width: int, count: int, norm: bool, *, last: bool) -> nn.Module:
+    """One convolution less than in a stage, then a transposed one that doubles the side.
 
     The very last gives the picture in normalised units, hence has no rectifier.
     """
-    layers = _convolutions(inputs, inputs, count - 1, norm)
+    layers = _convs(inputs, (inputs,) * (count - 1), norm=norm)
     layers["up"] = nn.ConvTranspose2d(inputs, width, 4, stride=2, padding=1, bias=last or not norm)
     if not last:
         layers |= {"bn": nn.BatchNorm2d(width)} if norm else {}
@@ -364,11 +333,7 @@ def _step_back(inputs: int, width: int, count: int, norm: bool, *, last: bool) -
 
 
 def deconv_mnist(channels: int = 1, classes: int = 10, size: int = 28) -> StagedCNN:
-    """A convolution, a transposed convolution, a pool, and a dense layer, for small grey pictures.
-
-    The transposed convolution doubles the side and the pool halves it again, so that the dense
-    layer sees 32 maps of the picture's own size.
-    """
+    """A convolution, a transposed one that doubles the side, a pool, and a dense layer."""
     stage = _named(
         conv=nn.Conv2d(channels, 32, 3, padding=1),
         relu1=nn.ReLU(),
@@ -390,15 +355,14 @@ MODELS: dict[str, Callable[..., StagedCNN]] = {
     "deconv-mnist": deconv_mnist,
     "tutorial-cnn": tutorial_cnn,
 }
-"""Every network the trainer can make, by the name that a checkpoint records."""
+"""Every network of the trainer, by the name that a checkpoint records."""
 
-# Of bounded length, because the name may come from anyone's checkpoint.
+# The length is bounded, because the name may come from anyone's checkpoint.
 _WIDTHS = r"(?:[1-9]\d{0,3}(?:,[1-9]\d{0,3}){0,15})"
 _PLAIN = re.compile(
     rf"plain:({_WIDTHS}?(?:/{_WIDTHS}?){{0,9}})(?:\+({_WIDTHS}))?"
     r"(?::kernel=([13579]))?(?::pool=(max|mean))?(?::head=(maps|mean))?"
 )
-
 _WIDE = re.compile(rf"(vgg|fast|zf):({_WIDTHS})")
 
 
@@ -406,15 +370,14 @@ def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) ->
     """Make an untrained network of the registry.
 
     Args:
-        name: One of `MODELS`; `vgg:32,64,128` and `fast:32,64,128` have stages of such widths, as
-            has `zf:48,96,160,256`;
-            `plain:` has more parts, see `plain`.
-        channels: Of the pictures.
-        classes: How many logits.
-        size: The pictures' side in pixels.
+        name: One of `MODELS`, with widths for some, as in `vgg:32,64,128` and `zf:48,96,160,256`;
+            see `plain` for its parts.
+        channels: Input channels.
+        classes: Number of logits.
+        size: Side of the pictures in pixels.
 
     Raises:
-        UnknownModelError: `name` is not in `MODELS`, or `plain` cannot have such layers.
+        UnknownModelError: `name` is not in `MODELS`, or the network cannot have such layers.
     """
     if form := _PLAIN.fullmatch(name):
         stages = [_numbers(stage) for stage in form[1].split("/")]

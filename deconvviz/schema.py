@@ -5,7 +5,8 @@ each. The command line, its help, the documentation and what is stored follow fr
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,10 +21,12 @@ __all__ = [
     "NonNegative",
     "Option",
     "Positive",
+    "UnitInterval",
     "changed",
     "options",
     "parse",
     "read",
+    "to_dict",
     "validated",
 ]
 
@@ -40,6 +43,9 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 """A number in [0, 1)."""
+
+UnitInterval = Annotated[float, Field(ge=0, le=1)]
+"""A number in [0, 1]."""
 
 _CONFIG = ConfigDict(
     allow_inf_nan=False, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True
@@ -78,9 +84,9 @@ class Option:
 
     Attributes:
         name: With a dot where it is part of a nested declaration, as in `decoder.kernel`.
-        kind: Its type, without limits.
-        default: Its default value.
-        help: Its docstring.
+        kind: Type, without limits.
+        default: Default value.
+        help: Docstring of the field.
     """
 
     name: str
@@ -112,25 +118,24 @@ def changed(config: Made, changes: Mapping[str, Any]) -> Made:
     Raises:
         SettingError: There is no such option, or the value is not valid.
     """
-    known: Any = config
-    direct: dict[str, Any] = {}
-    parts: dict[str, dict[str, Any]] = {}
+    values: dict[str, Any] = asdict(config)  # type: ignore[call-overload]  # it is a dataclass
     for name, value in changes.items():
-        first, _, rest = name.partition(".")
-        before = getattr(known, first, None)
-        if first not in {one.name for one in fields(known)} or (rest and not is_dataclass(before)):
-            names = ", ".join(option.name for option in options(known))
-            raise SettingError(f"no option `{name}`; there are {names}")
-        if rest:
-            parts.setdefault(first, {})[rest] = value
-        elif isinstance(value, str) and isinstance(before, tuple):
-            direct[first] = tuple(part.strip() for part in value.split(",") if part.strip())
-        else:
-            direct[first] = value
-    for name, inner in parts.items():
-        direct[name] = changed(direct.get(name, getattr(known, name)), inner)
-    made: Made = replace(known, **direct)
-    return made
+        inner, (*parts, last) = values, name.split(".")
+        for part in parts:
+            inner = inner.get(part, {}) if isinstance(inner, dict) else {}
+        if not isinstance(inner, dict) or last not in inner:
+            known = ", ".join(option.name for option in options(config))
+            raise SettingError(f"no option `{name}`; there are {known}")
+        if isinstance(value, str) and isinstance(inner[last], tuple):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        inner[last] = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
+    return type(config)(**values)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A dataclass as plain JSON values."""
+    plain: dict[str, Any] = from_json(to_json(config))
+    return plain
 
 
 def parse(text: str | bytes, source: object, error: type[DeconvvizError]) -> Any:
@@ -161,11 +166,17 @@ def read(kind: type[Made], content: Any, source: object, error: type[DeconvvizEr
         content if isinstance(content, str | bytes) else to_json(content, inf_nan_mode="constants")
     )
     try:
-        return TypeAdapter(kind).validate_json(text, strict=True)
+        made: Made = _adapter(kind).validate_json(text, strict=True)  # type: ignore[arg-type]
     except ValidationError as problem:
         raise error(f"{source}: {_sentence(problem)}") from None
     except SettingError as problem:
         raise error(f"{source}: {problem}") from None
+    return made
+
+
+@lru_cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _sentence(error: ValidationError) -> str:
@@ -180,6 +191,8 @@ def _sentence(error: ValidationError) -> str:
         return f"{name} is missing{more}"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{name} is not an option{more}"
+    if first["type"] == "json_invalid":
+        return f"not valid JSON ({first['ctx']['error']})"
     if first["type"] == "value_error":
         return f"{reason.removeprefix('Value error, ')}{more}"
     reason = reason.replace("Input should be", "must be").replace("Input should", "must")

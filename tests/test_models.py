@@ -91,7 +91,7 @@ def test_plain_cannot_pool_the_picture_away():
 @pytest.mark.parametrize("size", [32, 64, 224])
 def test_what_ddnet_classifies_is_a_picture_of_the_inputs_size(size):
     model = build("ddnet", size=size).eval()
-    assert model.gives_pictures
+    assert model.features_are_images
     back = model.features(torch.zeros(1, 3, size, size))
     assert back.shape == (1, 3, size, size)
     assert model.head(back).shape == (1, 10)

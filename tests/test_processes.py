@@ -7,7 +7,7 @@ from deconvviz.processes import ProcessGroup
 
 def test_a_process_alone_leads_and_keeps_what_it_has(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    processes = ProcessGroup.found()
+    processes = ProcessGroup.from_environment()
     assert processes == ProcessGroup(0, 1)
     assert processes.is_main
     assert processes.all_gather("mine") == ["mine"]

@@ -314,7 +314,7 @@ def ablation(
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
-        precision=precision,
+        precision=precision,  # type: ignore[arg-type]  # the recipe checks it
         snapshots=(),
     )
     found = run(

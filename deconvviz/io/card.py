@@ -1,6 +1,6 @@
 """The readable card of a checkpoint: what it is, how it was made, how good it is."""
 
-from deconvviz.io.checkpoint import Description
+from deconvviz.io.checkpoint import Description, RecipeRecord
 
 __all__ = ["card"]
 
@@ -15,85 +15,82 @@ _ORIGIN = {
 
 
 def card(description: Description, name: str) -> str:
-    """A Markdown page made from the checkpoint's own record alone; what that lacks is left out.
+    """A Markdown page made from the checkpoint's own record; what that lacks is left out.
 
     Args:
-        description: Of the checkpoint.
-        name: How the checkpoint is called, the stem of its file.
+        description: The checkpoint's description.
+        name: Name of the checkpoint, the stem of its file.
     """
-    parts = [_heading(description, name), _facts(description), _recipe(description), _limits()]
-    return "\n".join(parts)
+    kind = "the convolutional stages of " if description.stages_only else ""
+    heading = f"# {name}\n\n{kind}`{description.model}`, trained on {description.data['title']}.\n"
+    return "\n".join([heading, _table(description), _training(description), _LIMITS])
 
 
-def _heading(d: Description, name: str) -> str:
-    kind = "the convolutional stages of " if d.stages_only else ""
-    return f"# {name}\n\n{kind}`{d.model}`, trained on {d.data['title']}.\n"
-
-
-def _facts(d: Description) -> str:
+def _table(d: Description) -> str:
     t = d.training
-    rows = [
-        ("Input", f"{d.channels} x {d.size} x {d.size}"),
-        ("Classes", ", ".join(d.classes)),
-    ]
+    recipe = t.get("recipe", {})
+    title = d.data["title"]
+    rows = [("Input", f"{d.channels} x {d.size} x {d.size}"), ("Classes", ", ".join(d.classes))]
     if "test" in t:
-        test = t["test"]
-        measured = f"{test['accuracy']:.2%} of {test['pictures']:,} pictures".replace(",", " ")
+        accuracy = f"**{t['test']['accuracy']:.2%} of {_spaced(t['test']['pictures'])} pictures**"
         how = "last epoch, weights as stored, float32, each picture once as it is"
-        rows.append(("Test accuracy", f"**{measured}** ({how})"))
-    rows.append(("Data", d.data["title"] + _origin(d.data["title"])))
+        rows.append(("Test accuracy", f"{accuracy} ({how})"))
+    rows.append(("Data", f"{title}: {_ORIGIN[title]}" if title in _ORIGIN else title))
     rows.append(("Data fingerprint", f"`{d.data['fingerprint'][:16]}`"))
     if "pictures" in t:
-        rows.append(("Training pictures", f"{t['pictures']:,}".replace(",", " ")))
-    if "recipe" in t:
-        recipe = t["recipe"]
-        rows.append(("Epochs", f"{t['epochs']} of {recipe['epochs']}, seed {recipe['seed']}"))
-        rows.append(("Device", f"{t['device']}, {recipe['precision']}"))
+        rows.append(("Training pictures", _spaced(t["pictures"])))
+    if "epochs" in t and "epochs" in recipe:
+        seed = f", seed {recipe['seed']}" if "seed" in recipe else ""
+        rows.append(("Epochs", f"{t['epochs']} of {recipe['epochs']}{seed}"))
+    if "device" in t:
+        precision = f", {recipe['precision']}" if "precision" in recipe else ""
+        rows.append(("Device", f"{t['device']}{precision}"))
+    if "seconds" in t:
         rows.append(("Time", f"{t['seconds'] / 60:.0f} minutes"))
     rows.append(("Versions", ", ".join(f"{k} {v}" for k, v in d.versions.items())))
     return "\n".join(["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""])
 
 
-def _origin(title: str) -> str:
-    return f": {_ORIGIN[title]}" if title in _ORIGIN else ""
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
 
 
-def _recipe(d: Description) -> str:
-    if "recipe" not in d.training:
+def _training(d: Description) -> str:
+    recipe = d.training.get("recipe")
+    if not recipe:
         return ""
-    settings = ", ".join(f"{k} {v}" for k, v in d.training["recipe"].items())
-    paragraphs = ["## How it was trained", f"{settings}.", _ensemble(d), _decoder(d)]
+    options = ", ".join(f"{name} {value}" for name, value in recipe.items())
+    teachers = _teachers(recipe, d.training.get("teacher_sha256", ()))
+    paragraphs = ["## How it was trained", f"{options}.", teachers, _decoder(recipe)]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
-def _ensemble(d: Description) -> str:
-    """Whom it learnt from; nothing where it was from labels alone."""
-    recipe = d.training["recipe"]
-    named = zip(recipe.get("teachers", ()), d.training.get("ensemble", ()), strict=False)
+def _teachers(recipe: RecipeRecord, digests: tuple[str, ...]) -> str:
+    """The networks that it was distilled from; empty without any."""
+    named = zip(recipe.get("teachers", ()), digests, strict=False)
     networks = " and ".join(f"`{name}` (sha256 {digest[:12]})" for name, digest in named)
     if not networks:
         return ""
     return (
-        f"{recipe['distillation_weight']:.0%} of every target was the mean of the class probabilities "
-        f"that {networks} gave the same view of the picture; the rest was its label."
+        f"Distilled: {recipe.get('distillation_weight', 0):.0%} of every target is the mean of the "
+        f"class probabilities of {networks} for the same view of the picture, the rest its label."
     )
 
 
-def _decoder(d: Description) -> str:
-    """What was trained beside it; nothing where it was alone."""
-    weight = d.training["recipe"]["deconv_weight"]
+def _decoder(recipe: RecipeRecord) -> str:
+    """The decoder that was trained beside it; empty without one."""
+    weight = recipe.get("deconv_weight", 0)
     if not weight:
         return ""
     return (
-        "Beside the classifier a deconvolution decoder was trained to give the picture back from "
+        "A deconvolution decoder was trained beside the classifier to reconstruct the picture from "
         f"the last stage's features, weight {weight} of its mean squared error; it is not stored."
     )
 
 
-def _limits() -> str:
-    return (
-        "## What it is for\n\n"
-        "Looking at what a small network's units respond to, and comparing networks. One seed, one "
-        "data set of 32x32 pictures: no judgement about real photographs should rest on its "
-        "classes.\n"
-    )
+_LIMITS = (
+    "## What it is for\n\n"
+    "Looking at what a small network's units respond to, and comparing networks. One seed, one "
+    "data set of 32x32 pictures: no judgement about real photographs should rest on its "
+    "classes.\n"
+)

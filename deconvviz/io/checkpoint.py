@@ -10,53 +10,128 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, NotRequired
 
 import torch
+from pydantic import ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from typing_extensions import TypedDict
 
-from deconvviz.errors import CheckpointError, UnknownModelError
+from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
 from deconvviz.io.files import write_atomically
-from deconvviz.io.legacy import current_options
+from deconvviz.io.legacy import current_run
 from deconvviz.models import StagedCNN, build
+from deconvviz.schema import Count, NonNegative, UnitInterval, parse, read, validated
 
-__all__ = ["SCHEMA", "Checkpoint", "Description", "load_checkpoint", "save_checkpoint", "versions"]
+__all__ = [
+    "SCHEMA",
+    "Checkpoint",
+    "DataRecord",
+    "Description",
+    "RecipeRecord",
+    "TestRecord",
+    "TrainingRecord",
+    "load_checkpoint",
+    "save_checkpoint",
+    "versions",
+]
 
 SCHEMA = 1
 _KEY = "deconvviz"
 # Ours have a header of a few kB; a header of gigabytes or 200 000 tensors is an attack or damage.
 _LARGEST_HEADER = 1 << 20
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_COUNTERS = (torch.int64, torch.int32)
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a checkpoint says of itself beside its weights.
+class DataRecord(TypedDict):
+    """Title and fingerprint of a data set."""
+
+    title: str
+    fingerprint: str
+
+
+class TestRecord(TypedDict):
+    """Accuracy on the test data, and the confusion matrix: rows are true classes."""
+
+    title: str
+    pictures: Annotated[int, Field(ge=1)]
+    accuracy: UnitInterval
+    confusion: NotRequired[list[list[Count]]]
+
+
+class RecipeRecord(TypedDict, total=False):
+    """A recipe as it was stored: of its options, those that a card names. Others are kept."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's own place
+
+    epochs: int
+    seed: int
+    precision: str
+    deconv_weight: NonNegative
+    teachers: tuple[str, ...]
+    distillation_weight: NonNegative
+
+
+class TrainingRecord(TypedDict, total=False):
+    """How a network was trained. Snapshots have neither metrics nor test.
 
     Attributes:
-        model: The architecture's name in `models.MODELS`.
-        channels: Input channels.
-        size: Side in pixels of the square pictures it was trained on.
-        classes: The names of the classes, in the order of the logits.
-        mean: Per channel, of pictures in [0, 1], subtracted from the input.
-        std: Per channel, the divisor after it.
-        data: Title and fingerprint of the training data.
-        training: The training record: epochs, seed, recipe, device, accuracies, seconds.
-        versions: The libraries that made it.
-        stages_only: The convolutional stages alone are stored, as in a snapshot.
+        recipe: The options of training.
+        epochs: Epochs done.
+        pictures: Number of labelled training pictures.
+        device: Name of the device.
+        seconds: Time spent in training steps.
+        teacher_sha256: Checkpoints of the recipe's teachers.
+        metrics: One mapping for each epoch.
+        test: Accuracy after the last epoch.
     """
 
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's own place
+
+    recipe: RecipeRecord
+    epochs: Count
+    pictures: Count
+    device: str
+    seconds: NonNegative
+    teacher_sha256: tuple[str, ...]
+    metrics: list[dict[str, float]]
+    test: TestRecord
+
+
+@validated
+class Description:
+    """What a checkpoint says of itself beside its weights."""
+
     model: str
-    channels: int
-    size: int
-    classes: tuple[str, ...]
+    """Name of the architecture in `models.MODELS`."""
+    channels: Annotated[int, Field(ge=1, le=1024)]
+    """Input channels."""
+    size: Annotated[int, Field(ge=8, le=4096)]
+    """Side in pixels of the square training pictures."""
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
+    """Class names, in the order of the logits."""
     mean: tuple[float, ...]
-    std: tuple[float, ...]
-    data: Mapping[str, str]
-    training: Mapping[str, Any]
-    versions: Mapping[str, str] = field(default_factory=dict)
+    """Per channel, of pixels in [0, 1], subtracted from the input."""
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    """Per channel, the divisor after it."""
+    data: DataRecord
+    """Title and fingerprint of the training data."""
+    training: TrainingRecord
+    """How it was trained."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of the libraries that made it."""
     stages_only: bool = False
+    """Whether only the convolutional stages are stored, as in a snapshot."""
+
+    def __post_init__(self) -> None:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise SettingError(
+                f"mean and std have {len(self.mean)} and {len(self.std)} values for "
+                f"{self.channels} input channels"
+            )
 
     @property
     def input_size(self) -> tuple[int, int, int]:
@@ -107,7 +182,7 @@ def save_checkpoint(
     Args:
         path: The file to write; its folder is made.
         model: A `StagedCNN`, or its stages for a snapshot.
-        description: What to say of it.
+        description: Stored beside the weights.
         fp16: Store float16. Halves the file; weights keep three decimal digits.
     """
     if description.stages_only and isinstance(model, StagedCNN):
@@ -165,40 +240,19 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> Description:
             f"{path} is a safetensors file without deconvviz's description; "
             "only checkpoints made by `deconvviz train` say how to feed the network"
         )
-    try:
-        fields = json.loads(metadata[_KEY])
-        schema = fields.pop("schema")
-        if schema != SCHEMA:
-            raise CheckpointError(
-                f"{path} has schema {schema}, this version reads {SCHEMA}; train it again, or use "
-                f"the version that made it ({fields.get('versions', {}).get('deconvviz', '?')})"
-            )
-        if isinstance(recipe := fields["training"].get("recipe"), Mapping):
-            fields["training"]["recipe"] = current_options(recipe)
-        tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
-        }
-        described = Description(**tuples)
-        _check_description(described)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path} has a description that cannot be read: {error}") from None
-    return described
-
-
-def _check_description(d: Description) -> None:
-    """Refuse what would fail, or take all memory, further on (ValueError or TypeError)."""
-    if not (0 < int(d.channels) <= 1024 and 8 <= int(d.size) <= 4096):
-        raise ValueError(f"input of {d.channels} channels, {d.size} pixels")
-    if not (len(d.mean) == len(d.std) == d.channels and all(float(s) > 0 for s in d.std)):
-        raise ValueError("mean and std do not fit the input channels")
-    if not 0 < len(d.classes) <= 100_000 or not all(isinstance(c, str) for c in d.classes):
-        raise ValueError("class names are missing or no texts")
-    if not isinstance(d.training, dict) or not isinstance(d.data, dict):
-        raise ValueError("training record or data is missing")
-    recipe = d.training.get("recipe")
-    if recipe is not None:  # the card is made of these
-        _ = [d.training[key] for key in ("epochs", "pictures", "device", "seconds")]
-        _ = [recipe[key] for key in ("epochs", "seed", "precision", "deconv_weight")]
+    stored = parse(metadata[_KEY], f"the description of {path}", CheckpointError)
+    if not isinstance(stored, dict) or "schema" not in stored:
+        raise CheckpointError(f"the description of {path} is not an object with a schema number")
+    if (schema := stored.pop("schema")) != SCHEMA:
+        made_by = stored.get("versions")
+        version = made_by.get("deconvviz", "?") if isinstance(made_by, dict) else "?"
+        raise CheckpointError(
+            f"{path} has schema {schema}, this version reads {SCHEMA}; train it again, or use "
+            f"the version that made it ({version})"
+        )
+    if "training" in stored:
+        stored["training"] = current_run(stored["training"])
+    return read(Description, stored, f"the description of {path}", CheckpointError)
 
 
 def _check_architecture(
@@ -231,8 +285,8 @@ def _checked(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     checked = {}
     for name, tensor in weights.items():
         counter = name.endswith("num_batches_tracked")
-        if tensor.is_floating_point() == counter:
-            raise CheckpointError(f"{path}: `{name}` cannot be {tensor.dtype}")
+        if tensor.dtype not in (_COUNTERS if counter else _FLOATS):
+            raise CheckpointError(f"{path}: `{name}` has the wrong type, {tensor.dtype}")
         if not counter and not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: `{name}` holds values that are not finite")
         checked[name] = tensor if counter else tensor.float()

@@ -1,9 +1,9 @@
-"""Old names in stored files, and what they are called now: the one place that knows them."""
+"""Earlier names in stored files and their present ones: the only place that knows them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["current_atlas", "current_options"]
+__all__ = ["current_options", "current_run", "current_state"]
 
 _OPTIONS = {
     "steps": "steps_per_epoch",
@@ -29,33 +29,43 @@ _PARTS = {
         "fall": "rampdown",
     },
 }
-_ATLAS_HEADER = {"block": "batch_size"}
+_STATE = {"parts": "objective", "teacher": "ema"}
+_GROUP = {"peak": "max_lr"}
 
 
-def current_options(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Training options under their present names; what has one already keeps it."""
-    renamed = {_OPTIONS.get(name, name): value for name, value in stored.items()}
-    for part, names in _PARTS.items():
-        if isinstance(inner := renamed.get(part), Mapping):
-            renamed[part] = {names.get(name, name): value for name, value in inner.items()}
-    return renamed
-
-
-def current_atlas(stored: Any) -> Any:
-    """Metadata of an atlas under its present names; anything else is returned unchanged."""
-    if not isinstance(stored, Mapping) or stored.get("schema") != 1:
+def _renamed(stored: Any, names: Mapping[str, str]) -> Any:
+    """A mapping under present names; anything else is left for the schema to refuse."""
+    if not isinstance(stored, Mapping):
         return stored
-    header = stored.get("header")
-    if not isinstance(header, Mapping):
-        return stored
-    renamed = {_ATLAS_HEADER.get(str(name), str(name)): value for name, value in header.items()}
-    return {**stored, "schema": 2, "header": {**renamed, "source": _source(renamed)}}
+    return {names.get(name, name): value for name, value in stored.items()}
 
 
-def _source(header: Mapping[str, Any]) -> str:
-    """The name and split of CIFAR-10, which schema 1 did not store."""
-    splits = {10_000: "test", 50_000: "train", 60_000: "all"}
-    pictures = header.get("pictures")
-    if str(header.get("data")).startswith("CIFAR-10") and isinstance(pictures, int):
-        return f"cifar10/{splits[pictures]}" if pictures in splits else ""
-    return ""
+def current_options(stored: Any) -> Any:
+    """Training options, a `Recipe` in JSON."""
+    options = _renamed(stored, _OPTIONS)
+    if isinstance(options, Mapping):
+        parts = {part: _renamed(options[part], _PARTS[part]) for part in _PARTS if part in options}
+        return {**options, **parts}
+    return options
+
+
+def current_run(stored: Any) -> Any:
+    """A run's `config.json`, or the training record of a checkpoint."""
+    run = _renamed(stored, {"ensemble": "teacher_sha256"})
+    if isinstance(run, Mapping) and "recipe" in run:
+        return {**run, "recipe": current_options(run["recipe"])}
+    return run
+
+
+def current_state(stored: Any) -> Any:
+    """A run's `state.pt`, as torch reads it."""
+    state = _renamed(stored, _STATE)
+    if not isinstance(state, Mapping) or not isinstance(state.get("optimisers"), list):
+        return state
+    optimisers = [
+        {**one, "param_groups": [_renamed(group, _GROUP) for group in one["param_groups"]]}
+        if isinstance(one, Mapping) and isinstance(one.get("param_groups"), list)
+        else one
+        for one in state["optimisers"]
+    ]
+    return {**state, "optimisers": optimisers}

@@ -9,7 +9,7 @@ from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress, track
 from deconvviz.study.corruptions import CORRUPTIONS, STRENGTHS, corrupted
-from deconvviz.training.evaluate import answers, evaluate
+from deconvviz.training.evaluate import evaluate, predict
 
 __all__ = ["Measures", "calibration_error", "measure", "robustness"]
 
@@ -54,7 +54,7 @@ def measure(
     """
     _check(dataset)
     confidence, correct, entropy = [], [], []
-    for logits, labels in answers(model, dataset, mean, std, batch_size=batch_size):
+    for logits, labels in predict(model, dataset, mean, std, batch_size=batch_size):
         surprise = -logits.cpu().double().log_softmax(1)
         least, decided = surprise.min(1)
         confidence.append((-least).exp())

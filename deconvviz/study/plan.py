@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from deconvviz.errors import StudyError
-from deconvviz.training import Recipe, changed
+from deconvviz.schema import changed
+from deconvviz.training import Recipe
 
 __all__ = ["Arm", "Cell", "Plan"]
 
@@ -19,7 +20,7 @@ class Arm:
     Attributes:
         name: Of its records.
         about: What it is, for people.
-        changes: Of the plan's recipe, by name; see `training.changed`.
+        changes: Of the plan's recipe, by name; see `schema.changed`.
         label_noise: The share of the labels that are made wrong.
         longer: It has so many times the epochs that its budget says.
     """

@@ -1,9 +1,10 @@
-"""Training: the recipe, the loop, the deconvolution decoder beside it, and the measurement."""
+"""Training: the recipe, the loop, the deconvolution decoder beside it, and the evaluation."""
 
 from deconvviz.training.evaluate import Evaluation, evaluate
-from deconvviz.training.recipe import Recipe, changed
+from deconvviz.training.recipe import Recipe
 from deconvviz.training.regulariser import Decoder, DecoderConfig, Regulariser
-from deconvviz.training.trainer import Run, read_metrics, train
+from deconvviz.training.run_folder import read_metrics
+from deconvviz.training.trainer import Run, train
 
 __all__ = [
     "Decoder",
@@ -12,7 +13,6 @@ __all__ = [
     "Recipe",
     "Regulariser",
     "Run",
-    "changed",
     "evaluate",
     "read_metrics",
     "train",

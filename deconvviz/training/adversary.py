@@ -1,61 +1,45 @@
-"""Adversarial training: pictures changed, within a small distance, so that the loss rises."""
+"""Adversarial training: pictures changed within a small distance so that the loss rises."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.errors import SettingError
+from deconvviz.schema import Count, NonNegative, UnitInterval, validated
 
-__all__ = ["NORMS", "Adversary", "attack", "random_directions"]
+__all__ = ["Adversary", "Norm", "attack", "random_directions"]
 
-NORMS = ("l2", "linf")
+Norm = Literal["l2", "linf"]
 
 _EPSILON = 1e-12
 
 
-@dataclass(frozen=True)
+@validated
 class Adversary:
-    """An attack on each training picture (Madry et al. 2018, arXiv:1706.06083).
+    """An attack on each training picture (Madry et al. 2018, arXiv:1706.06083)."""
 
-    Attributes:
-        radius: Largest distance from the original picture, of pixels in [0, 1]. 0 disables the
-            attack.
-        norm: "l2" or "linf": how that distance is measured, over all pixels of a picture.
-        steps: Gradient steps; 1 is the fast gradient method, more is projected gradient descent,
-            0 is random noise of that distance.
-        step_size: Length of a step as a multiple of the radius; 0 selects 1 for one step and
-            2.5 / steps for more.
-        random_start: Start at a random place within the radius instead of at the picture.
-        delay: Share of training steps before the first attack.
-        warmup: Share of training steps over which the radius then rises linearly from 0.
-    """
-
-    radius: float = 0.0
-    norm: str = "l2"
-    steps: int = 1
-    step_size: float = 0.0
+    radius: NonNegative = 0.0
+    """Maximum distance from the original picture, of pixels in [0, 1]; 0 disables the attack."""
+    norm: Norm = "l2"
+    """Norm of that distance, over all pixels of a picture."""
+    steps: Count = 1
+    """Gradient steps: 1 is the fast gradient method, more is projected gradient descent, 0 is
+    random noise of that distance."""
+    step_size: NonNegative = 0.0
+    """Length of a step as a multiple of the radius; 0 selects 1 for one step, 2.5 / steps for
+    more."""
     random_start: bool = False
-    delay: float = 0.0
-    warmup: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.norm not in NORMS:
-            raise SettingError(f"no norm `{self.norm}`; there are {', '.join(NORMS)}")
-        for name in ("radius", "steps", "step_size"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise SettingError(f"adversary.{name} must be >= 0, got {value}")
-        for name in ("delay", "warmup"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise SettingError(f"adversary.{name} must be in [0, 1], got {value}")
+    """Start at a random point within the radius instead of at the picture."""
+    delay: UnitInterval = 0.0
+    """Fraction of all steps before the first attack."""
+    warmup: UnitInterval = 0.0
+    """Fraction of all steps over which the radius then rises linearly from 0."""
 
     def radius_at(self, progress: float) -> float:
-        """The radius when a share `progress` of all training steps is done."""
+        """The radius at a fraction `progress` of all steps."""
         if progress <= self.delay:
             return 0.0
         if progress >= self.delay + self.warmup:
@@ -91,11 +75,11 @@ def attack(
     Args:
         model: Logits (N, K) of normalised pictures.
         images: (N, C, H, W), normalised.
-        targets: (N,) classes, or (N, K) shares of them.
-        mean: Per channel, of pixels in [0, 1], which was subtracted.
-        std: Per channel, by which the pictures were then divided.
-        adversary: How; its `radius` unless another is given.
-        radius: In units of pixels in [0, 1].
+        targets: (N,) classes, or (N, K) class probabilities.
+        mean: (C,) of pixels in [0, 1], by which the pictures were normalised.
+        std: (C,) of pixels in [0, 1], by which the pictures were normalised.
+        adversary: The attack.
+        radius: Instead of the adversary's, in units of pixels in [0, 1].
         directions: (N, C, H, W) from `random_directions`, for a random start or for noise.
 
     Returns:
@@ -107,13 +91,13 @@ def attack(
         return images
     scale = images.new_tensor(std).view(1, -1, 1, 1)
     pixels = images * scale + images.new_tensor(mean).view(1, -1, 1, 1)
-    # what Gaussian noise has put outside [0, 1] may stay there
+    # pixels that Gaussian noise has put outside [0, 1] may stay there, but go no further
     low, high = -pixels.clamp(min=0), 1 - pixels.clamp(max=1)
     delta = torch.zeros_like(images)
     if directions is not None:
         delta = (radius * directions.to(images)).clamp(low, high)
     was_training = model.training
-    model.eval()
+    model.eval()  # in training mode BatchNorm would mix pictures and count them twice
     try:
         for _ in range(adversary.steps):
             gradient = _gradient(model, images + delta / scale, targets) / scale
@@ -143,24 +127,24 @@ def random_directions(
 
 
 def _gradient(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """Of the cross-entropy, with respect to each picture."""
+    """Gradient of the cross-entropy with respect to each picture."""
     images = images.detach().requires_grad_()
     with torch.enable_grad():
-        # summed, so that a picture's gradient does not depend on how many there are
+        # the sum, so that a picture's gradient does not depend on the batch size
         loss = functional.cross_entropy(model(images).float(), targets, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, images)
     return gradient
 
 
 def _unit(directions: Tensor, norm: str) -> Tensor:
-    """Of length 1 each, so that a step along them raises a linear function most."""
+    """Steepest ascent directions of norm 1."""
     if norm == "linf":
         return directions.sign()
     return directions / _length(directions).clamp_min(_EPSILON)
 
 
 def _within(delta: Tensor, radius: float, norm: str) -> Tensor:
-    """Displacements brought back to the radius where they are longer."""
+    """Displacements projected to the ball of that radius."""
     if norm == "linf":
         return delta.clamp(-radius, radius)
     return delta * (radius / _length(delta).clamp_min(_EPSILON)).clamp(max=1)

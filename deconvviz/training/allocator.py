@@ -1,4 +1,4 @@
-"""Freed memory that stays with the process, because the next step wants it again."""
+"""The C library's allocator: keep freed memory for the next step."""
 
 import ctypes
 import sys
@@ -9,19 +9,15 @@ _TRIM, _PAD, _MMAP = -1, -2, -3  # M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESH
 
 
 def keep_memory() -> bool:
-    """Tell the C library not to give large blocks back to the system when they are freed.
+    """Keep large blocks in the process when they are freed, up to 2 GB, until it ends.
 
-    glibc maps large blocks anew each time, and the system clears each of their pages when it is
-    first touched. A step of training on the CPU frees and takes the same maps again and again. For
-    the whole process, until it ends: it then holds on to the most that it has needed (up to 2 GB of
-    what is free).
+    glibc maps large blocks anew each time, and the system clears each of their pages at first
+    touch; a training step on the CPU frees and allocates the same maps again and again.
 
     Returns:
-        Whether the C library took it; another than glibc is left as it is.
+        Whether the C library supports it; only glibc does.
     """
-    if sys.platform != "linux":
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:
         return False
     mapped = any(mallopt(_MMAP, size) for size in (2**30, 2**25))  # before glibc 2.35 32 MB at most

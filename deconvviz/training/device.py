@@ -1,30 +1,32 @@
-"""Devices: which one there is, what it is called, and which precision it is faster in."""
+"""Devices: which one to use, its name, and its native precision."""
 
 import platform
-import time
-from pathlib import Path
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
 
 from deconvviz.errors import SettingError
 
-__all__ = ["device_name", "faster_precision", "find_device"]
+__all__ = ["device_name", "find_device", "native_precision"]
 
 
 def find_device(name: str = "auto") -> torch.device:
     """The device of this name; "auto" is CUDA where there is one, else Apple's MPS, else the CPU.
 
     Raises:
-        SettingError: this machine has no such device.
+        SettingError: This machine has no such device.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    usable = [kind for kind, is_there in there.items() if is_there] + ["cpu"]
+    counts = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
+    usable = [kind for kind, count in counts.items() if count]
     if name == "auto":
         return torch.device(usable[0])
-    kind, _, index = name.partition(":")
-    if kind not in usable or not (index.isdecimal() or not index):
-        raise SettingError(f"no device `{name}` here; there is {', '.join(usable)}")
+    kind, colon, index = name.partition(":")
+    if kind not in usable or (colon and not (index.isdecimal() and int(index) < counts[kind])):
+        raise SettingError(f"no device `{name}` here; there are {', '.join(usable)}")
     return torch.device(name)
 
 
@@ -32,44 +34,21 @@ def device_name(device: torch.device) -> str:
     """A name for cards: "NVIDIA H200", "AMD EPYC 9004, 8 threads"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+    name = _capabilities().get("cpu_name") or platform.processor() or platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads"
 
 
-def _processor() -> str:
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def faster_precision(model: nn.Module, batch: Tensor) -> str:
-    """Time a few training steps in each precision on the batch's device: "bf16" or "float32".
-
-    bfloat16 is several times faster where the device multiplies it natively and several times
-    slower where it is emulated; no flag of torch says which. The model's weights stay as they are;
-    its BatchNorm statistics are restored and its gradients cleared.
-    """
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    seconds = {name: _seconds(model, batch, name) for name in ("float32", "bf16")}
-    for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
-    model.zero_grad()
-    return min(seconds, key=lambda name: seconds[name])
-
-
-def _seconds(model: nn.Module, batch: Tensor, precision: str, steps: int = 5) -> float:
-    """The quickest of a few steps; the first, which warms up, and whatever else runs fall out."""
-    times = []
-    for _ in range(steps):
-        started = time.perf_counter()
-        with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            loss = model(batch).float().logsumexp(1).mean()
-        loss.backward()
-        _wait(batch.device)
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def _wait(device: torch.device) -> None:
+def native_precision(device: torch.device) -> Literal["bf16", "float32"]:
+    """bf16 where the device multiplies bfloat16 natively; emulated, it is slower than float32."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = device.type == "cpu" and any(
+            present for name, present in _capabilities().items() if "bf16" in name
+        )
+    return "bf16" if native else "float32"
+
+
+def _capabilities() -> dict[str, Any]:
+    """The processor's name and instruction sets, where this version of torch knows them."""
+    return getattr(torch.cpu, "get_capabilities", dict)()

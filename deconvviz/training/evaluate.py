@@ -1,4 +1,4 @@
-"""How good a classifier is: accuracy, per class, and what it takes for what."""
+"""Accuracy of a classifier, per class, and its confusion matrix."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset, normalise
 
-__all__ = ["Evaluation", "answers", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "predict"]
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,16 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures that got their true class, in [0, 1]."""
+        """Fraction of pictures that got their true class."""
         return int(self.confusion.diagonal().sum()) / int(self.confusion.sum())
 
     @property
     def per_class(self) -> dict[str, float]:
-        """The same share within each true class that has pictures."""
-        totals = self.confusion.sum(1)
-        hits = self.confusion.diagonal()
-        return {
-            name: int(hits[i]) / int(totals[i])
-            for i, name in enumerate(self.classes)
-            if totals[i] > 0
-        }
+        """Accuracy within each true class that has pictures."""
+        rows = zip(self.classes, self.confusion.diagonal(), self.confusion.sum(1), strict=True)
+        return {name: int(hits) / int(total) for name, hits, total in rows if total > 0}
 
 
-@torch.inference_mode()
 def evaluate(
     model: nn.Module,
     dataset: Dataset,
@@ -53,36 +47,20 @@ def evaluate(
     batch_size: int = 500,
     autocast: torch.dtype = torch.float32,
 ) -> Evaluation:
-    """Classify every picture once, as it is: no augmentation, no averaging over views.
-
-    Args:
-        model: Logits (N, classes) for normalised (N, C, H, W); its mode is given back as it was.
-        dataset: The pictures; copied in blocks to the model's device.
-        mean: Per channel, as the model was trained.
-        std: Per channel, as the model was trained.
-        batch_size: Pictures in one forward pass.
-        autocast: float32, or bfloat16 for a quick look during training.
-
-    Raises:
-        DataError: the model does not give a logit for each class of the data.
-    """
-    device = _device(model)
+    """Classify every picture once, without augmentation; arguments and errors as for `predict`."""
     classes = len(dataset.classes)
-    confusion = torch.zeros(classes * classes, dtype=torch.int64, device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    for logits, labels in answers(
+    confusion, loss = torch.zeros(classes**2, dtype=torch.int64), 0.0
+    for logits, labels in predict(
         model, dataset, mean, std, batch_size=batch_size, autocast=autocast
     ):
-        loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
-        confusion += torch.bincount(
-            labels * classes + logits.argmax(1), minlength=classes * classes
-        )
-    matrix = confusion.view(classes, classes).cpu()
-    return Evaluation(matrix, dataset.classes, loss.item() / max(len(dataset), 1))
+        loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
+        decisions = labels * classes + logits.argmax(1)
+        confusion += torch.bincount(decisions, minlength=classes**2).cpu()
+    return Evaluation(confusion.view(classes, classes), dataset.classes, loss / len(dataset))
 
 
 @torch.inference_mode()
-def answers(
+def predict(
     model: nn.Module,
     dataset: Dataset,
     mean: tuple[float, ...],
@@ -91,13 +69,21 @@ def answers(
     batch_size: int = 500,
     autocast: torch.dtype = torch.float32,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """What a classifier says of every picture, batch by batch; the arguments are `evaluate`'s.
+    """The logits of every picture, batch by batch.
+
+    Args:
+        model: Logits (N, classes) for normalised (N, C, H, W); its mode is restored.
+        dataset: The pictures, copied in batches to the model's device.
+        mean: (C,) as in the model's training.
+        std: (C,) as in the model's training.
+        batch_size: Pictures in one forward pass.
+        autocast: float32, or bfloat16 for a quick look during training.
 
     Yields:
         Logits (B, classes), float32, and labels (B,), both on the model's device.
 
     Raises:
-        DataError: the pictures have other channels than the mean, or the model does not give a
+        DataError: The pictures have other channels than the mean, or the model does not give a
             logit for each class of the data.
     """
     if len(mean) != dataset.images.shape[1]:
@@ -105,7 +91,7 @@ def answers(
             f"`{dataset.title}` has pictures of {dataset.images.shape[1]} channels, and the "
             f"network takes {len(mean)}; load them with channels={len(mean)}"
         )
-    device = _device(model)
+    device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     try:
@@ -119,16 +105,13 @@ def answers(
         model.train(was_training)
 
 
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
-
-
 def _logits(model: nn.Module, images: Tensor, classes: tuple[str, ...]) -> Tensor:
     logits: Tensor = model(images)
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if shape != (len(images), len(classes)):
+    wanted = (len(images), len(classes))
+    if shape != wanted:
         raise DataError(
-            f"the network answers {len(images)} pictures with {shape}, where {len(classes)} "
-            f"classes need {(len(images), len(classes))}; take a network for this data"
+            f"the network's output is {shape}, and {len(classes)} classes need {wanted}; use a "
+            "network for this data"
         )
     return logits.float()

@@ -1,4 +1,4 @@
-"""Initial weights that save epochs: a decorrelating first layer, pass-through second ones."""
+"""Initial weights that save epochs: a decorrelating first layer, identity kernels in later ones."""
 
 import torch
 from torch import Tensor, nn
@@ -8,23 +8,21 @@ __all__ = ["decorrelated_init"]
 
 @torch.no_grad()
 def decorrelated_init(model: nn.Module, images: Tensor) -> None:
-    """Let a CNN begin with what every CNN spends its first epochs on.
+    """Initialise the convolutions of a CNN from its training data, in place.
 
-    The first convolution gets the strongest principal components of the pictures' patches and
-    their negatives (as many as fit into its kernels; the rest stay random), so that its outputs
-    start decorrelated. Each later convolution of odd size passes its first input channels
-    through, beside random kernels. Both are ideas of Jordan (2024, arXiv:2404.00498); here all
-    kernels are trained on.
+    The first kernels become the strongest principal components of the pictures' patches and their
+    negatives, as many as fit, so that the first outputs are decorrelated. In each later convolution
+    the first kernels are the identity. Jordan (2024), arXiv:2404.00498; here all are trained on.
 
     Args:
-        model: Its convolutions are changed in place.
-        images: Normalised pictures (N, C, H, W) from the training data.
+        model: The network.
+        images: Normalised training pictures (N, C, H, W).
     """
     convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     first, *later = convolutions
     components = _patch_components(images, first.kernel_size)[: first.out_channels // 2]
     both = torch.cat([components, -components])
-    # the scale of the random kernels it replaces, so that layers without BatchNorm start alike
+    # the scale of the random kernels it replaces, which matters without BatchNorm
     scale = first.weight.std() / both.std()
     first.weight[: len(both)] = (both * scale).to(first.weight)
     for convolution in later:

@@ -1,13 +1,16 @@
-"""What a classifier's logits are measured by: a number per batch, of logits and targets."""
+"""Classification losses: the mean over a batch, of logits and targets."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["LOSSES", "blended"]
+__all__ = ["LOSSES", "Loss", "mix_targets"]
 
-_FOCUS = 2.0  # the exponent that Lin et al. found best
+Loss = Literal["cross-entropy", "focal", "mse"]
+
+_GAMMA = 2.0  # the exponent that Lin et al. found best
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
@@ -15,46 +18,42 @@ def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
 
 
 def _focal(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy in which what is known well already counts little.
+    """Cross-entropy that gives less weight to what is already classified well.
 
     Lin et al. (2017), "Focal loss for dense object detection", arXiv:1708.02002.
     """
     logs = logits.log_softmax(1)
-    wanted = _smooth(_shares(logits, targets), smoothing)
-    return -(wanted * (1 - logs.exp()) ** _FOCUS * logs).sum(1).mean()
+    smooth = _smooth(logits, targets, smoothing)
+    return -(smooth * (1 - logs.exp()) ** _GAMMA * logs).sum(1).mean()
 
 
 def _squared(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """The squared distance of the logits themselves from the target, summed over classes.
+    """The squared distance of the logits, without softmax, from the target, summed over classes.
 
-    Hui & Belkin (2021), arXiv:2006.07322: no softmax.
+    Hui & Belkin (2021), arXiv:2006.07322.
     """
-    wanted = _smooth(_shares(logits, targets), smoothing)
-    return (logits - wanted).square().sum(1).mean()
+    return (logits - _smooth(logits, targets, smoothing)).square().sum(1).mean()
 
 
-LOSSES: Mapping[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+LOSSES: Mapping[Loss, Callable[[Tensor, Tensor, float], Tensor]] = {
     "cross-entropy": _cross_entropy,
     "focal": _focal,
     "mse": _squared,
 }
-"""Name -> loss of (N, K) logits, targets, and a share of label smoothing.
+"""Name -> loss of logits (N, K), targets, and label smoothing.
 
-Targets are (N,) classes or, blended, (N, K) shares. Each loss is a mean over the pictures.
+Targets are classes (N,) or class probabilities (N, K).
 """
 
 
-def blended(targets: Tensor, others: Tensor, share: float, classes: int) -> Tensor:
-    """Targets of blended pictures: (N,) and (N,) classes -> (N, K), `share` of the first."""
+def mix_targets(targets: Tensor, others: Tensor, weight: float, classes: int) -> Tensor:
+    """Targets of mixed pictures: classes (N,) and (N,) -> (N, K), `weight` of the first."""
     first, second = functional.one_hot(targets, classes), functional.one_hot(others, classes)
-    return share * first + (1 - share) * second
+    return weight * first + (1 - weight) * second
 
 
-def _shares(logits: Tensor, targets: Tensor) -> Tensor:
+def _smooth(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Class probabilities (N, K) of targets, smoothed."""
     if targets.ndim == 1:
         targets = functional.one_hot(targets, logits.shape[1])
-    return targets.to(logits.dtype)
-
-
-def _smooth(shares: Tensor, smoothing: float) -> Tensor:
-    return (1 - smoothing) * shares + smoothing / shares.shape[1]
+    return (1 - smoothing) * targets.to(logits.dtype) + smoothing / logits.shape[1]

@@ -1,4 +1,4 @@
-"""The paper's limit on kernels: none may grow beyond a fixed radius."""
+"""Max-norm constraint on the kernels of convolutions."""
 
 import torch
 from torch import nn
@@ -8,12 +8,11 @@ __all__ = ["max_norm_"]
 
 @torch.no_grad()
 def max_norm_(model: nn.Module, max_kernel_rms: float) -> None:
-    """Shorten every kernel whose root mean square is above `max_kernel_rms` to just that.
+    """Scale every kernel whose root mean square is above `max_kernel_rms` down to it, in place.
 
-    A kernel is all that one unit of a convolution multiplies its input by. Zeiler & Fergus (2014,
-    arXiv:1311.2901, section 3) saw a few kernels dominate the first layer, and limited those of all
-    convolutions to 0.1 after each step; their direction stays. Before BatchNorm, which undoes any
-    scale, a limit changes no function, but short kernels turn faster under the same rate.
+    Zeiler & Fergus (2014, arXiv:1311.2901, section 3) saw a few kernels dominate the first layer
+    and limited those of all convolutions to 0.1 after each step. Before BatchNorm, which undoes any
+    scale, this changes no output, but short kernels turn faster at the same learning rate.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):

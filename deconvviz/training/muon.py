@@ -1,4 +1,4 @@
-"""Muon: momentum whose every update of a kernel is made orthogonal."""
+"""Muon: SGD with momentum whose updates are orthogonalised."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,20 +13,19 @@ _EPSILON = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
-    """Turn kernels, whose length means nothing, all directions at the same pace.
+    """Nesterov's momentum, orthogonalised, for kernels that BatchNorm follows.
 
-    A kernel that BatchNorm follows may be multiplied by any positive number without changing the
-    network, so this keeps all kernels of a convolution at a mean square length of 1 and learns
-    their direction only. An update is Nesterov's momentum as a matrix (outputs x all else) made
-    orthogonal, so that rare directions learn as fast as common ones. After Jordan et al. (2024),
+    BatchNorm undoes the scale of a kernel, so all kernels of a convolution are kept at a mean
+    square norm of 1. An update is the momentum as a matrix (outputs x all else) with all singular
+    values near 1, so that rare directions learn as fast as common ones. After Jordan et al. (2024),
     "Muon: an optimizer for hidden layers in neural networks".
 
-    torch has a Muon too (2.9 and later); it takes matrices only, and decays weights instead.
+    `torch.optim.Muon` takes matrices only, and uses weight decay instead of a fixed norm.
 
     Args:
         parameters: Weights of two or more dimensions, outputs first; or groups of them.
-        lr: The length of an update, where a convolution's kernels have length 1.
-        momentum: The share of the last update's momentum that is kept.
+        lr: Norm of an update, relative to the kernel's.
+        momentum: Factor on the momentum at each step.
     """
 
     def __init__(
@@ -40,29 +39,28 @@ class Muon(torch.optim.Optimizer):
     @override
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Turn every kernel once, by its gradient."""
+        """Update every kernel by its gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                self._turn(parameter, group["lr"], group["momentum"])
+                self._update(parameter, group["lr"], group["momentum"])
 
-    def _turn(self, parameter: Tensor, rate: float, keep: float) -> None:
+    def _update(self, parameter: Tensor, lr: float, factor: float) -> None:
         if parameter.grad is None:
             return
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].mul_(keep).add_(parameter.grad)
-        update = parameter.grad.add(momentum, alpha=keep)
+        momentum = state["momentum"].mul_(factor).add_(parameter.grad)
+        update = parameter.grad.add(momentum, alpha=factor)
         parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(_EPSILON))
-        parameter.sub_(orthogonal(update.flatten(1)).view_as(parameter), alpha=rate)
+        parameter.sub_(orthogonal(update.flatten(1)).view_as(parameter), alpha=lr)
 
 
 def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
-    """The orthogonal matrix nearest to one of full rank, roughly: (m, n) -> (m, n).
+    """Roughly the orthogonal matrix nearest to one of full rank: (m, n) -> (m, n).
 
-    All singular values go to between about 0.3 and 1.3 by a few steps of an odd polynomial of
-    degree five (a Newton-Schulz iteration), which needs products of matrices only. The
-    coefficients are those of Jordan et al.; they rise steeply at zero, rather than converge.
+    A few Newton-Schulz steps, which are matrix products only, bring all singular values to between
+    about 0.3 and 1.3. The coefficients are those of Jordan et al.: steep at zero, not convergent.
     """
     wide = matrix if len(matrix) <= matrix.shape[1] else matrix.mT
     x: Tensor = wide / wide.norm().clamp_min(_EPSILON)

@@ -1,4 +1,4 @@
-"""All that one step of learning computes forward, as one module, and the number to be lowered."""
+"""The forward pass of one training step as one module, and the loss."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from deconvviz.models import StagedCNN
-from deconvviz.training.encoding import Encoding, chains, encode
+from deconvviz.training.encoder import EncoderOutput, encode, encoder_stages
 from deconvviz.training.losses import LOSSES
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.regulariser import Regulariser
@@ -17,37 +17,37 @@ __all__ = ["Objective", "Terms"]
 
 
 class Terms(NamedTuple):
-    """The parts of an objective, each a number, none weighted yet.
+    """The terms of the loss, scalars without weights, and the accuracy.
 
     Attributes:
-        classification: The loss of the logits of labelled pictures.
-        reconstruction: The error of what comes back; 0 without a decoder.
-        consistency: The squared difference from the teacher's probabilities; 0 without a teacher.
-        hits: The share of labelled pictures that got their class, the likeliest of the target.
+        classification: Loss of the labelled pictures.
+        reconstruction: Reconstruction error; 0 without a decoder.
+        consistency: Squared difference from the mean teacher's probabilities; 0 without it.
+        accuracy: Fraction of labelled pictures whose likeliest target class was predicted.
     """
 
     classification: Tensor
     reconstruction: Tensor
     consistency: Tensor
-    hits: Tensor
+    accuracy: Tensor
 
 
 class Objective(nn.Module):
-    """A classifier, the decoder beside it where there is one, and what is asked of them.
+    """A classifier, the decoder beside it where there is one, and their loss.
 
-    One module, because processes that share a batch exchange the gradients of one.
+    It is one module because DistributedDataParallel averages the gradients of one.
 
     Args:
         model: The classifier.
-        size: (C, H, W) of the pictures.
-        recipe: What is asked.
+        input_size: (C, H, W) of the pictures.
+        recipe: The options of the run.
     """
 
-    def __init__(self, model: StagedCNN, size: tuple[int, int, int], recipe: Recipe) -> None:
+    def __init__(self, model: StagedCNN, input_size: tuple[int, int, int], recipe: Recipe) -> None:
         super().__init__()
         self.model = model
         self.regulariser = (
-            Regulariser(model, size, recipe.decoder) if recipe.deconv_weight else None
+            Regulariser(model, input_size, recipe.decoder) if recipe.deconv_weight else None
         )
         self.recipe = recipe
 
@@ -55,82 +55,77 @@ class Objective(nn.Module):
         self,
         images: Tensor,
         targets: Tensor,
-        taught: Tensor | None = None,
-        whole: Tensor | None = None,
+        teacher: Tensor | None = None,
+        clean: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The terms of a batch.
 
-        Pictures with labels and those without go through the network one after the other, so that
-        BatchNorm normalises each by itself: what the classifier learns from does not change because
-        others are looked at too.
+        Labelled and unlabelled pictures pass the network one after the other, so that BatchNorm
+        normalises each by itself: unlabelled pictures do not change the classification loss.
 
         Args:
-            images: (N, C, H, W), normalised; the first ones have labels.
-            targets: (L,) classes, or (L, K) shares of them, of the first L pictures.
-            taught: (N, K), the teacher's probabilities, where there is one.
-            whole: (N, C, H, W), `images` without noise and with all parts; BatchNorm's running
-                statistics are of these, and a decoder is to give them back.
+            images: (N, C, H, W), normalised; the labelled ones come first.
+            targets: (L,) classes of the first L, or (L, K) class probabilities.
+            teacher: (N, K), the mean teacher's class probabilities.
+            clean: (N, C, H, W), `images` without noise and cutout: BatchNorm's running statistics
+                and the decoder's targets are of these.
 
         Returns:
-            `Terms`, as the plain tuple that every kind of wrapper can pass on.
+            `Terms`, as the plain tuple that DistributedDataParallel passes on.
         """
-        wholes = [None, None] if whole is None else _parts(whole, len(targets))
-        parts = [
-            self._encodings(*both)
-            for both in zip(_parts(images, len(targets)), wholes, strict=False)
-        ]
-        logits = self.model.head(parts[0][0].features).float()
-        loss = LOSSES[self.recipe.loss](logits, targets, self.recipe.label_smoothing)
-        distance = error = loss.new_zeros(())
+        inputs = _split(images, len(targets))
+        originals = [None] * len(inputs) if clean is None else _split(clean, len(targets))
+        pairs = [self._encode(*both) for both in zip(inputs, originals, strict=True)]
+        logits = [self.model.head(pairs[0][0].features).float()]
+        loss = LOSSES[self.recipe.loss](logits[0], targets, self.recipe.label_smoothing)
+        error = consistency = loss.new_zeros(())
         if self.regulariser:
-            errors = [self.regulariser(given, clean) for given, clean in parts]
-            error = _mean(errors, [len(given.features) for given, _ in parts])
-        if taught is not None:
-            said = [logits, *(self.model.head(given.features).float() for given, _ in parts[1:])]
-            distance = (torch.cat(said).softmax(1) - taught).square().sum(1).mean()
+            errors = [
+                self.regulariser(encoded, target) * (len(part) / len(images))
+                for (encoded, target), part in zip(pairs, inputs, strict=True)
+            ]
+            error = torch.stack(errors).sum()
+        if teacher is not None:
+            logits += [self.model.head(encoded.features).float() for encoded, _ in pairs[1:]]
+            consistency = (torch.cat(logits).softmax(1) - teacher).square().sum(1).mean()
         classes = targets if targets.ndim == 1 else targets.argmax(1)
-        hits = (logits.argmax(1) == classes).float().mean()
-        return Terms(loss, error, distance, hits)
+        accuracy = (logits[0].argmax(1) == classes).float().mean()
+        return Terms(loss, error, consistency, accuracy)
 
     def total(self, terms: Terms, progress: float) -> Tensor:
-        """The number to be lowered, when a share `progress` of all steps is done."""
+        """The weighted sum of the terms, at a fraction `progress` of all steps."""
         recipe = self.recipe
         total = terms.classification
         if self.regulariser:
-            weight = recipe.deconv_weight * recipe.decoder.share(progress)
+            weight = recipe.deconv_weight * recipe.decoder.weight_scale(progress)
             total = total + weight * terms.reconstruction
         if recipe.consistency_weight:
-            risen = min(progress / recipe.consistency_rampup, 1) if recipe.consistency_rampup else 1
-            total = total + recipe.consistency_weight * risen * terms.consistency
+            rampup = recipe.consistency_rampup
+            scale = min(progress / rampup, 1) if rampup else 1
+            total = total + recipe.consistency_weight * scale * terms.consistency
         return total
 
-    def _encodings(self, images: Tensor, whole: Tensor | None) -> tuple[Encoding, Encoding]:
-        """Of what the network is given, and of the pictures without noise and with all parts."""
-        stages = chains(self.model)
+    def _encode(self, images: Tensor, clean: Tensor | None) -> tuple[EncoderOutput, EncoderOutput]:
+        """The stages' maps of the input, and those of the clean pictures."""
+        stages = encoder_stages(self.model)
         switches = bool(self.regulariser) and self.recipe.decoder.switches
-        if whole is None:
-            plain = encode(stages, images, switches=switches)
-            return plain, plain
+        if clean is None:
+            encoded = encode(stages, images, switches=switches)
+            return encoded, encoded
         with torch.no_grad():
-            clean = encode(stages, whole)
-        with _held_statistics(self.model):
-            return encode(stages, images, switches=switches), clean
+            target = encode(stages, clean)
+        with _frozen_statistics(self.model):
+            return encode(stages, images, switches=switches), target
 
 
-def _parts(images: Tensor, labelled: int) -> list[Tensor]:
-    """The pictures with labels, and those without where there are some."""
+def _split(images: Tensor, labelled: int) -> list[Tensor]:
+    """The labelled pictures, and the unlabelled ones if there are any."""
     return [part for part in (images[:labelled], images[labelled:]) if len(part)]
 
 
-def _mean(errors: list[Tensor], counts: list[int]) -> Tensor:
-    """Of all pictures, from the means of parts."""
-    shares = [error * (count / sum(counts)) for error, count in zip(errors, counts, strict=True)]
-    return torch.stack(shares).sum()
-
-
 @contextmanager
-def _held_statistics(model: nn.Module) -> Iterator[None]:
-    """Let BatchNorm normalise by the batch, but leave its running statistics alone."""
+def _frozen_statistics(model: nn.Module) -> Iterator[None]:
+    """Normalise by the batch, as in training, without updating the running statistics."""
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     before = [norm.momentum for norm in norms]
     for norm in norms:

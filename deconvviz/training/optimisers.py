@@ -1,4 +1,4 @@
-"""The optimisers of a run, each with the peak of its own learning rates."""
+"""The optimisers of a run, with the peak learning rate of each parameter group."""
 
 from typing import Any
 
@@ -9,22 +9,22 @@ from deconvviz.training.muon import Muon
 from deconvviz.training.objective import Objective
 from deconvviz.training.recipe import Recipe
 
-__all__ = ["optimisers", "set_pace"]
+__all__ = ["optimisers", "scale_lr"]
 
 
-def optimisers(parts: Objective, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """What turns the gradients of all parameters of `parts` into steps.
+def optimisers(objective: Objective, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Optimisers of all parameters of `objective`.
 
-    Muon has kernels whose scale BatchNorm undoes, where it is asked for; SGD or Adam the rest.
+    With "muon", Muon updates kernels whose scale BatchNorm undoes, and SGD the rest.
     """
-    ours: list[tuple[nn.Module, float]] = [(parts.model, 1.0)]
-    if parts.regulariser:
-        ours.append((parts.regulariser, recipe.decoder_lr_scale))
-    turned = [_turned(part, recipe, faster) for part, faster in ours]
+    parts: list[tuple[nn.Module, float]] = [(objective.model, 1.0)]
+    if objective.regulariser:
+        parts.append((objective.regulariser, recipe.decoder_lr_scale))
+    kernels = [_muon_kernels(part) if recipe.optimiser == "muon" else [] for part, _ in parts]
     groups = [
         group
-        for (part, faster), (kernels, _) in zip(ours, turned, strict=True)
-        for group in _groups(part, kernels, recipe, faster)
+        for (part, scale), taken in zip(parts, kernels, strict=True)
+        for group in _groups(part, taken, recipe, scale)
     ]
     if recipe.optimiser in ("adam", "adamw"):
         kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
@@ -33,42 +33,42 @@ def optimisers(parts: Objective, recipe: Recipe) -> list[torch.optim.Optimizer]:
     made: list[torch.optim.Optimizer] = [
         torch.optim.SGD(groups, lr=recipe.lr, momentum=momentum, nesterov=momentum > 0)
     ]
-    kernels = [{"params": params, "peak": peak} for params, peak in turned if params]
-    if kernels:
-        made.append(Muon(kernels, lr=recipe.muon_lr, momentum=momentum))
+    muon_groups = [
+        {"params": params, "max_lr": scale * recipe.muon_lr}
+        for params, (_, scale) in zip(kernels, parts, strict=True)
+        if params
+    ]
+    if muon_groups:
+        made.append(Muon(muon_groups, lr=recipe.muon_lr, momentum=momentum))
     return made
 
 
-def set_pace(made: list[torch.optim.Optimizer], pace: float) -> None:
-    """Set all rates to a share of their peaks."""
+def scale_lr(made: list[torch.optim.Optimizer], scale: float) -> None:
+    """Set all learning rates to a multiple of their peaks."""
     for group in (group for optimiser in made for group in optimiser.param_groups):
-        group["lr"] = pace * group["peak"]
+        group["lr"] = scale * group["max_lr"]
 
 
-def _turned(part: nn.Module, recipe: Recipe, faster: float) -> tuple[list[Tensor], float]:
-    """The kernels that Muon turns, and its peak rate."""
-    if recipe.optimiser != "muon":
-        return [], 0.0
-    # a convolution has no bias because BatchNorm follows, which would undo that too
-    free = [m.weight for m in part.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
-    return free, faster * recipe.muon_lr
+def _muon_kernels(part: nn.Module) -> list[Tensor]:
+    # Our convolutions have no bias exactly where BatchNorm follows, which undoes their scale.
+    return [m.weight for m in part.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
 
 
 def _groups(
-    part: nn.Module, turned: list[Tensor], recipe: Recipe, faster: float
+    part: nn.Module, taken: list[Tensor], recipe: Recipe, scale: float
 ) -> list[dict[str, Any]]:
-    """Kernels and matrices, which decay; numbers per map, which do not; BatchNorm's shifts.
+    """Kernels and matrices, with weight decay; scales and biases without; BatchNorm's biases.
 
-    Adam's steps have a length of their own, whatever the gradient's, so shifts are as the others.
+    Adam's steps do not depend on the gradient's size, so BatchNorm's biases are as the others.
     """
     shifts = [m.bias for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
-    # lists, not sets: a resume finds the momentum of a parameter by its place
-    rest = [p for p in part.parameters() if not any(p is q for q in (*turned, *shifts))]
-    peak, decay = faster * recipe.lr, recipe.weight_decay
-    more = recipe.bn_bias_lr_scale if recipe.optimiser in ("sgd", "muon") else 1.0
+    # Lists, not sets: a resume finds the momentum of a parameter by its position.
+    rest = [p for p in part.parameters() if not any(p is q for q in (*taken, *shifts))]
+    lr, decay = scale * recipe.lr, recipe.weight_decay
+    factor = recipe.bn_bias_lr_scale if recipe.optimiser in ("sgd", "muon") else 1.0
     groups = [
-        {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "peak": peak},
-        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "peak": peak},
-        {"params": shifts, "weight_decay": decay / more, "peak": peak * more},
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "max_lr": lr},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "max_lr": lr},
+        {"params": shifts, "weight_decay": decay / factor, "max_lr": lr * factor},
     ]
     return [group for group in groups if group["params"]]

@@ -1,10 +1,9 @@
-"""What a regulariser's decoder gives back of pictures, kept beside the network it trained."""
+"""The decoder that a network was trained with, stored beside it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -14,25 +13,24 @@ from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.files import write_atomically
 from deconvviz.io.preprocess import Preprocess
 from deconvviz.models import StagedCNN
-from deconvviz.plots.figures import NEUTRAL_INK, contact_sheet
-from deconvviz.training.encoding import chains, encode
-from deconvviz.training.recipe import Recipe, changed
-from deconvviz.training.regulariser import Regulariser
+from deconvviz.training.encoder import encode, encoder_stages
+from deconvviz.training.recipe import read_recipe
+from deconvviz.training.regulariser import DecoderConfig, Regulariser
 
 __all__ = ["DecodedNetwork", "load_decoder", "save_decoder"]
 
-_LARGEST = 2**30  # bytes
+_MAX_BYTES = 2**30
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedNetwork:
-    """A trained network with the decoder that was trained beside it.
+    """A trained network with the decoder that was trained beside it, both in evaluation mode.
 
     Attributes:
-        network: In evaluation form.
-        regulariser: Likewise.
-        preprocessing: What the network wants of a picture.
-        weight: That the reconstruction error had in training.
+        network: The classifier.
+        regulariser: The decoder.
+        preprocessing: How a picture becomes the network's input.
+        weight: Weight of the reconstruction error in training.
     """
 
     network: StagedCNN
@@ -40,32 +38,20 @@ class DecodedNetwork:
     preprocessing: Preprocess
     weight: float
 
-    @torch.inference_mode()
-    def give_back(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) normalised pictures, from their features, in the same units."""
-        switches = self.regulariser.design.switches
-        encoding = encode(chains(self.network), images, switches=switches)
-        return self.regulariser.back(encoding)[0]
+    @property
+    def config(self) -> DecoderConfig:
+        """The kind of decoder."""
+        return self.regulariser.config
 
-    def figure(self, images: Tensor, titles: list[str], ink: str = NEUTRAL_INK) -> Figure:
-        """Normalised pictures (N, C, H, W), and what comes back of each, side by side."""
-        back = self.give_back(images)
-        design = self.regulariser.design
-        errors = (back - images).abs().flatten(1).mean(1)
-        pairs = zip(self.preprocessing.pixels(images), self.preprocessing.pixels(back), strict=True)
-        told = [f"{title}, error {float(e):.2f}" for title, e in zip(titles, errors, strict=True)]
-        kernels = "the encoder's kernels" if design.tied else "kernels of its own"
-        switches = "with" if design.switches else "without"
-        caption = (
-            f"Left of each, what the network is given; right, what its decoder ({kernels}, "
-            f"{switches} switches, weight {self.weight:g} in training) makes of the features. "
-            "Error: mean absolute difference of normalised values."
-        )
-        return contact_sheet([list(pair) for pair in pairs], told, caption, 3, ink)
+    @torch.inference_mode()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Normalised pictures (N, C, H, W) reconstructed from their features, in the same units."""
+        encoded = encode(encoder_stages(self.network), images, switches=self.config.switches)
+        return self.regulariser.reconstruct(encoded)[0]
 
 
 def save_decoder(path: Path, regulariser: Regulariser) -> None:
-    """Write the decoder's numbers to `path`, at once or not at all."""
+    """Write the decoder's weights to `path`, whole or not at all."""
     weights = {k: t.detach().cpu().contiguous() for k, t in regulariser.state_dict().items()}
     write_atomically(path, save(weights))
 
@@ -78,31 +64,28 @@ def load_decoder(path: Path) -> DecodedNetwork:
     """
     checkpoint = load_checkpoint(path)
     described = checkpoint.description
-    recorded = described.training.get("recipe", {})
-    weight = float(recorded.get("deconv_weight", 0))
-    if not weight:
+    stored = described.training.get("recipe", {})
+    if not stored.get("deconv_weight"):
         raise CheckpointError(
             f"{path} was trained without a decoder; train with --deconv-weight to have one"
         )
     file = path.with_name("decoder.safetensors")
-    if not file.is_file() or file.stat().st_size > _LARGEST:
+    if not file.is_file() or file.stat().st_size > _MAX_BYTES:
         raise CheckpointError(
-            f"no decoder at {file}; `deconvviz train` leaves it beside its network, so keep both "
+            f"no decoder at {file}; `deconvviz train` writes it beside its network, so keep both "
             "files together"
         )
+    recipe = read_recipe(stored, f"the recipe of {path}")
     network = checkpoint.network().eval()
-    assert isinstance(network, StagedCNN)  # one of stages alone has no recipe with a decoder
+    if not isinstance(network, StagedCNN):
+        raise CheckpointError(
+            f"{path} is a snapshot without head; give the run's model.safetensors"
+        )
     try:
-        parts = {f"decoder.{k}": _plain(v) for k, v in recorded.get("decoder", {}).items()}
-        design = changed(Recipe(), parts).decoder
-        regulariser = Regulariser(network, described.input_size, design).eval()
+        regulariser = Regulariser(network, described.input_size, recipe.decoder).eval()
         regulariser.load_state_dict(load(file.read_bytes()))
-    except (SafetensorError, RuntimeError, SettingError, TypeError) as error:
+    except (SafetensorError, RuntimeError, SettingError) as error:
         first = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{file} is not the decoder of {path}: {first}") from None
     preprocessing = Preprocess(described.size, described.mean, described.std)
-    return DecodedNetwork(network, regulariser, preprocessing, weight)
-
-
-def _plain(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+    return DecodedNetwork(network, regulariser, preprocessing, recipe.deconv_weight)

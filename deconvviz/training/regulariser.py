@@ -1,81 +1,61 @@
-"""A deconvolution decoder beside a classifier: features back to the picture, as regulariser."""
+"""A deconvolution decoder beside a classifier: its reconstruction error as a regulariser."""
 
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from deconvviz.errors import SettingError
 from deconvviz.models import StagedCNN
-from deconvviz.training.encoding import Encoding, Pooled, chains, encode
+from deconvviz.schema import Count, NonNegative, UnitInterval, validated
+from deconvviz.training.encoder import EncoderOutput, PoolSwitches, encode, encoder_stages
 
 __all__ = ["Decoder", "DecoderConfig", "Regulariser", "reconstruction_error"]
 
 _TINY = 1e-8  # a variance below it is that of a constant
 
 
-@dataclass(frozen=True)
+@validated
 class DecoderConfig:
-    """What a decoder is, and what its reconstructions are compared with.
-
-    Attributes:
-        switches: Whether unpooling puts a value back where the maximum was. Without, what comes
-            back must come from the features alone.
-        tied: Whether the decoder has no kernels of its own, but the encoder's, transposed, as a
-            deconvnet has; between stages it has a scale and a shift for each map.
-        kernel: Side of the decoder's own kernels. 4, at a stride of 2, gives every pixel equally
-            many contributions, so that no checkerboard is built in; where no side is doubled the
-            next smaller odd number is taken.
-        depth: Convolutions in each step of a decoder of its own; all but the last are 3x3.
-        skip_last_stages: The last so many stages are left out: the decoder starts from what they are given,
-            and the highest features are the classifier's alone.
-        stages: Weights of the errors of what comes back to each stage's input, from the second
-            stage (or, after a stem, the first) up, beside the picture's, which has 1; each error is
-            divided by its target's variance. None: the picture alone counts.
-        detach_targets: Whether these inputs, as targets, are held, so that no map can become easy to
-            give back by becoming dull.
-        inpaint: Whether what cutout hides is to come back too, from what is left to be seen (Pathak et
-            al. 2016, arXiv:1604.07379); BatchNorm's running statistics are then of whole pictures.
-        free_branch: A second encoder and decoder, that owe nothing to the classes, give a second
-            picture, and the sum of both is compared (Robert et al. 2018, arXiv:1807.11407).
-        rampup: The share of all steps over which the error's weight rises from 0.
-        rampdown: The share of all steps, at the end, over which it falls to 0 in half a cosine.
-    """
+    """A decoder, and what its reconstructions are compared with."""
 
     switches: bool = False
+    """Unpool to the positions of the maxima; otherwise the reconstruction rests on the features
+    alone."""
     tied: bool = False
-    kernel: int = 4
-    depth: int = 1
-    skip_last_stages: int = 0
-    stages: tuple[float, ...] = ()
+    """Use the encoder's kernels, transposed, as a deconvnet does; only a scale and a shift per map
+    are learnt."""
+    kernel: Annotated[int, Field(ge=2, le=15)] = 4
+    """Side of the decoder's own kernels. 4 at stride 2 gives every pixel equally many
+    contributions, so no checkerboard; without a stride the next smaller odd number is used."""
+    depth: Annotated[int, Field(ge=1, le=8)] = 1
+    """Convolutions in each step of an untied decoder; all but the last are 3x3."""
+    skip_last_stages: Count = 0
+    """Number of last stages left to the classifier alone: the decoder starts from their input."""
+    stages: tuple[NonNegative, ...] = ()
+    """Weights of the errors of each later stage's input, from the second stage (after a stem, the
+    first) up; the picture's is 1. Each error is divided by its target's variance."""
     detach_targets: bool = True
+    """Stop gradients at these inputs as targets, so that no map becomes easy to reconstruct by
+    becoming constant."""
     inpaint: bool = False
+    """Reconstruct what cutout hides (Pathak et al. 2016, arXiv:1604.07379); BatchNorm's running
+    statistics are then of pictures without cutout."""
     free_branch: bool = False
-    rampup: float = 0.0
-    rampdown: float = 0.0
+    """Add the reconstruction of a second encoder and decoder that see no classes (Robert et al.
+    2018, arXiv:1807.11407)."""
+    rampup: UnitInterval = 0.0
+    """Fraction of all steps over which the error's weight rises from 0."""
+    rampdown: UnitInterval = 0.0
+    """Fraction of all steps, at the end, over which it falls to 0 in half a cosine."""
 
-    def __post_init__(self) -> None:
-        if not (2 <= self.kernel <= 15 and 1 <= self.depth <= 8 and self.skip_last_stages >= 0):
-            raise SettingError(
-                f"no decoder of kernel {self.kernel}, depth {self.depth}, below {self.skip_last_stages}; a "
-                "kernel is 2 to 15 pixels wide, a depth 1 to 8, below 0 or more"
-            )
-        numbers = (self.rampup, self.rampdown, *self.stages)
-        if (
-            not all(0 <= number < math.inf for number in numbers)
-            or max(self.rampup, self.rampdown) > 1
-        ):
-            raise SettingError(
-                f"rise {self.rampup}, fall {self.rampdown} and the stages' weights {self.stages} must be "
-                "0 or more, rise and fall at most 1"
-            )
-
-    def share(self, progress: float) -> float:
-        """The share of its weight that the error has when a share `progress` of steps is done."""
+    def weight_scale(self, progress: float) -> float:
+        """Factor on the error's weight at a fraction `progress` of all steps."""
         up = 1.0 if progress >= self.rampup else math.exp(-5 * (1 - progress / self.rampup) ** 2)
         left = 1 - progress
         down = 1.0 if left >= self.rampdown else (1 - math.cos(math.pi * left / self.rampdown)) / 2
@@ -83,226 +63,222 @@ class DecoderConfig:
 
 
 class Decoder(nn.Module):
-    """Steps from the last stage's features back to the picture, one for each stage.
+    """One step for each stage, from the last stage's features back to the picture.
 
-    Of a network whose features are pictures already, as of `ddnet`, it has no steps: these are what
-    comes back.
+    For a network whose features are pictures already, such as `ddnet`, it has no steps.
 
     Args:
-        network: The classifier whose stages are to be undone.
-        size: (C, H, W) of the pictures.
-        design: What decoder.
+        network: The classifier whose stages are undone.
+        input_size: (C, H, W) of the pictures.
+        config: The kind of decoder.
 
     Raises:
-        SettingError: The design weighs stages there are not, or its kernel is too small.
+        SettingError: The config skips or weighs more stages than there are, or its kernel is too
+            small.
     """
 
     def __init__(
-        self, network: StagedCNN, size: tuple[int, int, int], design: DecoderConfig | None = None
+        self,
+        network: StagedCNN,
+        input_size: tuple[int, int, int],
+        config: DecoderConfig | None = None,
     ) -> None:
         super().__init__()
-        design = design or DecoderConfig()
-        self.switches = design.switches
-        stages = [] if network.gives_pictures else chains(network)
-        if design.skip_last_stages and not design.skip_last_stages < len(stages):
+        config = config or DecoderConfig()
+        self.switches = config.switches
+        stages = [] if network.features_are_images else encoder_stages(network)
+        skipped = config.skip_last_stages
+        if skipped and skipped >= len(stages):
             raise SettingError(
-                f"a decoder from below the last {design.skip_last_stages} stages cannot be: this network has "
-                f"{len(stages)} to undo"
+                f"decoder.skip_last_stages must be < {len(stages)}, the stages of this network, "
+                f"got {skipped}"
             )
-        stages = stages[: len(stages) - design.skip_last_stages]
-        if len(design.stages) > max(len(stages) - 1, 0):
+        stages = stages[: len(stages) - skipped]
+        inner = max(len(stages) - 1, 0)
+        if len(config.stages) > inner:
             raise SettingError(
-                f"{len(design.stages)} weights of stages; what comes back to the picture passes "
-                f"{max(len(stages) - 1, 0)} stages of this network"
+                f"decoder.stages must have at most {inner} weights for this network, "
+                f"got {len(config.stages)}"
             )
-        shapes = _shapes(stages, size)
+        shapes = _shapes(stages, input_size)
         self.steps = nn.ModuleList(
-            _Tied(stages[i], shapes.maps[i].shape[1], last=i == 0)
-            if design.tied
-            else _Own(shapes, i, design)
+            _TiedStep(stages[i], shapes.maps[i].shape[1], last=i == 0)
+            if config.tied
+            else _LearnedStep(shapes, i, config)
             for i in range(len(stages) - 1, -1, -1)
         )
 
-    def forward(self, encoding: Encoding) -> list[Tensor]:
-        """What comes back: to the picture first, then to each later stage's input."""
-        signal = encoding.maps[len(self.steps)] if self.steps else encoding.features
-        back: list[Tensor] = []
-        places = range(len(self.steps) - 1, -1, -1)
-        for step, i in zip(self.steps, places, strict=True):
-            signal = step(signal, encoding.pools[i], encoding.maps[i].shape)
-            back.insert(0, signal)
-        return back or [signal]
+    def forward(self, encoded: EncoderOutput) -> list[Tensor]:
+        """The reconstructed picture, then the reconstructed input of each later stage."""
+        x = encoded.maps[len(self.steps)] if self.steps else encoded.features
+        outputs: list[Tensor] = []
+        for step, i in zip(self.steps, range(len(self.steps) - 1, -1, -1), strict=True):
+            x = step(x, encoded.pools[i], encoded.maps[i].shape)
+            outputs.insert(0, x)
+        return outputs or [x]
 
 
-class _Own(nn.Module):
-    """A step with kernels of its own: unpool, or enlarge while convolving.
+class _LearnedStep(nn.Module):
+    """A step with its own kernels: unpool, or upsample by a transposed convolution.
 
-    Not the last: BatchNorm and a rectifier follow, since it gives a stage's maps, which are
-    rectified; the last gives the picture in normalised units.
+    BatchNorm and a rectifier follow, because a stage's input is rectified; not in the last step,
+    which gives the picture in normalised units.
     """
 
-    def __init__(self, shapes: Encoding, stage: int, design: DecoderConfig) -> None:
+    def __init__(self, shapes: EncoderOutput, stage: int, config: DecoderConfig) -> None:
         super().__init__()
-        above, below = shapes.maps[stage + 1].shape, shapes.maps[stage].shape
-        width, target, last = above[1], below[1], stage == 0
+        source, target = shapes.maps[stage + 1].shape, shapes.maps[stage].shape
+        width, last = source[1], stage == 0
         before: list[nn.Module] = []
-        for _ in range(design.depth - 1):
+        for _ in range(config.depth - 1):
             conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
             before += [conv, nn.BatchNorm2d(width), nn.ReLU()]
         self.before = nn.Sequential(*before)
-        pools = shapes.pools[stage] if design.switches else []
+        pools = shapes.pools[stage] if config.switches else []
         self.unpools = bool(pools)
-        there = pools[0].size[-1] if pools else above[-1]
-        self.up = _resizing(width, target, there, below[-1], design.kernel, bias=last)
-        self.after = nn.Sequential() if last else nn.Sequential(nn.BatchNorm2d(target), nn.ReLU())
+        side = pools[0].input_shape[-1] if pools else source[-1]
+        self.up = _resizing(width, target[1], side, target[-1], config.kernel, bias=last)
+        norm = [] if last else [nn.BatchNorm2d(target[1]), nn.ReLU()]
+        self.after = nn.Sequential(*norm)
 
-    def forward(self, signal: Tensor, pools: list[Pooled], size: torch.Size) -> Tensor:
-        signal = self.before(signal)
+    def forward(self, x: Tensor, pools: list[PoolSwitches], shape: torch.Size) -> Tensor:
+        x = self.before(x)
         if self.unpools:
             for pool in reversed(pools):
-                signal = _unpool(signal, pool)
-        back: Tensor = self.after(_filled(self.up(signal), size))
-        return back
+                x = _unpool(x, pool)
+        output: Tensor = self.after(_pad(self.up(x), shape))
+        return output
 
 
 def _resizing(
-    width: int, target: int, there: int, wanted: int, kernel: int, *, bias: bool
+    width: int, target: int, side: int, target_side: int, kernel: int, *, bias: bool
 ) -> nn.Module:
-    """A convolution that takes maps of side `there` to about `wanted`, by a whole factor."""
+    """A convolution that takes maps of one side to about another, by a whole factor."""
     odd = kernel - (kernel % 2 == 0)
-    if wanted < there:
-        return nn.Conv2d(width, target, odd, there // wanted, padding=odd // 2, bias=bias)
-    stride = wanted // there
-    side = kernel if stride > 1 else odd
-    more = (stride - side) % 2
-    padding = (side - stride + more) // 2
+    if target_side < side:
+        return nn.Conv2d(width, target, odd, side // target_side, padding=odd // 2, bias=bias)
+    stride = target_side // side
+    size = kernel if stride > 1 else odd
+    output_padding = (stride - size) % 2
+    padding = (size - stride + output_padding) // 2
     if padding < 0:
         raise SettingError(
-            f"a decoder's kernel of {kernel} pixels leaves holes where a side grows {stride} "
-            f"times; ask for {stride} or more"
+            f"decoder.kernel must be >= {stride} for this network, whose stage reduces the side "
+            f"{stride} times, got {kernel}"
         )
-    return nn.ConvTranspose2d(width, target, side, stride, padding, more, bias=bias)
+    return nn.ConvTranspose2d(width, target, size, stride, padding, output_padding, bias=bias)
 
 
-class _Tied(nn.Module):
+class _TiedStep(nn.Module):
     """A step with the encoder's kernels: a stage undone layer by layer, as in a deconvnet.
 
-    Rectifiers rectify what comes down, convolutions are transposed, BatchNorm is passed by; the
-    scale and the shift that it would have had are learnt at the end, by a BatchNorm of its own.
+    Rectifiers rectify, convolutions are transposed, BatchNorm is skipped; one BatchNorm at the end
+    learns the scale and the shift.
     """
 
     def __init__(self, stage: nn.Module, target: int, *, last: bool) -> None:
         super().__init__()
-        self._stage = (stage,)  # in a tuple, since its parameters are the network's, not this one's
+        self._stage = (stage,)  # in a tuple: its parameters are the network's, not this module's
         self.norm = nn.BatchNorm2d(target)
         self.last = last
 
-    def forward(self, signal: Tensor, pools: list[Pooled], size: torch.Size) -> Tensor:
-        left = list(pools)
+    def forward(self, x: Tensor, pools: list[PoolSwitches], shape: torch.Size) -> Tensor:
+        remaining = list(pools)
         for layer in reversed(list(self._stage[0].children())):
             if isinstance(layer, nn.ReLU):
-                signal = signal.relu()
+                x = x.relu()
             elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
-                signal = _unpool(signal, left.pop()) if left else _spread(signal, layer)
+                x = _unpool(x, remaining.pop()) if remaining else _upsample(x, layer)
             elif isinstance(layer, nn.Conv2d):
-                signal = functional.conv_transpose2d(
-                    signal,
-                    layer.weight,
-                    None,
-                    layer.stride,
-                    layer.padding,  # type: ignore[arg-type]  # of two numbers
-                )
+                padding: tuple[int, ...] = layer.padding  # type: ignore[assignment]  # no text
+                x = functional.conv_transpose2d(x, layer.weight, None, layer.stride, padding)
             elif isinstance(layer, nn.ConvTranspose2d):
-                signal = functional.conv2d(
-                    signal,
-                    layer.weight,
-                    None,
-                    layer.stride,
-                    layer.padding,
-                )
-        signal = _filled(signal, size)
-        signal = self.norm(signal)
-        return signal if self.last else signal.relu()
+                x = functional.conv2d(x, layer.weight, None, layer.stride, layer.padding)
+        x = self.norm(_pad(x, shape))
+        return x if self.last else x.relu()
 
 
-def _unpool(signal: Tensor, pool: Pooled) -> Tensor:
-    """Each value back at its switch; the values of overlapping windows add up there."""
-    empty = signal.new_zeros(pool.size).flatten(2)
-    return empty.scatter_add(2, pool.switches.flatten(2), signal.flatten(2)).view(pool.size)
+def _unpool(x: Tensor, pool: PoolSwitches) -> Tensor:
+    """Each value at its switch; where windows overlap, values add up."""
+    zeros = x.new_zeros(pool.input_shape).flatten(2)
+    return zeros.scatter_add(2, pool.indices.flatten(2), x.flatten(2)).view(pool.input_shape)
 
 
-def _spread(signal: Tensor, pool: nn.MaxPool2d | nn.AvgPool2d) -> Tensor:
-    """Every value at all the places it may have come from, or is the mean of."""
-    side = int(pool.stride)  # type: ignore[arg-type]  # one number in all our networks
-    return functional.interpolate(signal, scale_factor=side)
+def _upsample(x: Tensor, pool: nn.MaxPool2d | nn.AvgPool2d) -> Tensor:
+    """Each value at every position of its window."""
+    stride = int(pool.stride)  # type: ignore[arg-type]  # one number in all our networks
+    return functional.interpolate(x, scale_factor=stride)
 
 
-def _filled(signal: Tensor, size: torch.Size) -> Tensor:
-    """Maps with zeros below and to the right, where a pool left out the last of an odd number."""
-    rows, columns = size[-2] - signal.shape[-2], size[-1] - signal.shape[-1]
-    return functional.pad(signal, (0, columns, 0, rows)) if rows or columns else signal
+def _pad(x: Tensor, shape: torch.Size) -> Tensor:
+    """Zeros below and to the right, where a pool dropped the last of an odd number."""
+    rows, columns = shape[-2] - x.shape[-2], shape[-1] - x.shape[-1]
+    return functional.pad(x, (0, columns, 0, rows)) if rows or columns else x
 
 
-def _shapes(stages: Sequence[nn.Module], size: tuple[int, int, int]) -> Encoding:
-    """An encoding of no picture, that has nothing but its shapes."""
-    there = [copy.deepcopy(stage).to("meta").eval() for stage in stages]
-    return encode(there, torch.empty(1, *size, device="meta"), switches=True)
+def _shapes(stages: Sequence[nn.Module], input_size: tuple[int, int, int]) -> EncoderOutput:
+    """An encoder output on the meta device, of which only the shapes are used."""
+    copies = [copy.deepcopy(stage).to("meta").eval() for stage in stages]
+    return encode(copies, torch.empty(1, *input_size, device="meta"), switches=True)
 
 
 class Regulariser(nn.Module):
-    """A decoder, or two, and the error of what comes back.
+    """A decoder, with a free branch where asked for, and its reconstruction error.
 
     Args:
-        network: The classifier beside which it stands.
-        size: (C, H, W) of the pictures.
-        design: What it is.
+        network: The classifier beside it.
+        input_size: (C, H, W) of the pictures.
+        config: The kind of decoder.
 
     Raises:
         SettingError: See `Decoder`.
     """
 
     def __init__(
-        self, network: StagedCNN, size: tuple[int, int, int], design: DecoderConfig | None = None
+        self,
+        network: StagedCNN,
+        input_size: tuple[int, int, int],
+        config: DecoderConfig | None = None,
     ) -> None:
         super().__init__()
-        self.design = design or DecoderConfig()
-        self.decoder = Decoder(network, size, self.design)
+        self.config = config or DecoderConfig()
+        self.decoder = Decoder(network, input_size, self.config)
         self.free = (
-            _Free(network, size, self.design)
-            if self.design.free_branch and not network.gives_pictures
+            _FreeBranch(network, input_size, self.config)
+            if self.config.free_branch and not network.features_are_images
             else None
         )
 
-    def back(self, encoding: Encoding) -> list[Tensor]:
-        """What comes back, from both branches where there are two: see `Decoder.forward`."""
-        back: list[Tensor] = self.decoder(encoding)
+    def reconstruct(self, encoded: EncoderOutput) -> list[Tensor]:
+        """The reconstructions of both branches; see `Decoder.forward`."""
+        outputs: list[Tensor] = self.decoder(encoded)
         if self.free is not None:
-            back[0] = back[0] + self.free(encoding.maps[0])
-        return back
+            outputs[0] = outputs[0] + self.free(encoded.maps[0])
+        return outputs
 
-    def forward(self, encoding: Encoding, targets: Encoding) -> Tensor:
-        """The error, a number: of the picture, and of each stage by its weight.
+    def forward(self, encoded: EncoderOutput, targets: EncoderOutput) -> Tensor:
+        """The error, a scalar: the picture's, and each stage's by its weight.
 
         Args:
-            encoding: Of the pictures, or of noisy ones.
-            targets: Of the pictures as they are; the same, where there is no noise.
+            encoded: Maps of the input.
+            targets: Maps of the clean pictures; the same without noise and cutout.
         """
-        back = self.back(encoding)
-        error = reconstruction_error(back[0], targets.maps[0])
-        for weight, one, target in zip(
-            self.design.stages, back[1:], targets.maps[1:], strict=False
+        outputs = self.reconstruct(encoded)
+        error = reconstruction_error(outputs[0], targets.maps[0])
+        for weight, output, target in zip(
+            self.config.stages, outputs[1:], targets.maps[1:], strict=False
         ):
-            wanted = target.detach() if self.design.detach_targets else target
-            distance = reconstruction_error(one, wanted)
-            error = error + weight * distance / wanted.float().var().clamp_min(_TINY)
+            goal = target.detach() if self.config.detach_targets else target
+            distance = reconstruction_error(output, goal)
+            error = error + weight * distance / goal.float().var().clamp_min(_TINY)
         return error
 
 
-class _Free(nn.Module):
-    """An encoder and a decoder like the network's, that owe nothing to the classes."""
+class _FreeBranch(nn.Module):
+    """An encoder and a decoder like the network's, without a classifier."""
 
     def __init__(
-        self, network: StagedCNN, size: tuple[int, int, int], design: DecoderConfig
+        self, network: StagedCNN, input_size: tuple[int, int, int], config: DecoderConfig
     ) -> None:
         super().__init__()
         twin = copy.deepcopy(network)
@@ -310,15 +286,15 @@ class _Free(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 module.reset_parameters()
         self.encoder = twin.stages
-        self.decoder = Decoder(twin, size, design)
+        self.decoder = Decoder(twin, input_size, config)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The picture that it gives of pictures."""
+        """The reconstructed pictures."""
         stages = list(self.encoder.children())
-        back: list[Tensor] = self.decoder(encode(stages, images, switches=self.decoder.switches))
-        return back[0]
+        outputs: list[Tensor] = self.decoder(encode(stages, images, switches=self.decoder.switches))
+        return outputs[0]
 
 
-def reconstruction_error(back: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error per value; normalised pictures have a variance of 1, so of theirs."""
-    return functional.mse_loss(back.float(), target.float())
+def reconstruction_error(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error per value, relative to the variance of normalised pictures, which is 1."""
+    return functional.mse_loss(output.float(), target.float())

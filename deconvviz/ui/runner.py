@@ -14,7 +14,7 @@ from threading import Event, Lock, Thread
 from deconvviz.errors import DeconvvizError, DivergedError
 from deconvviz.io.data import Dataset, cache_folder, draw_shapes, load_dataset, stratified_subset
 from deconvviz.study import find_plan
-from deconvviz.training import Recipe, changed, read_metrics, train
+from deconvviz.training import Recipe, read_metrics, train
 from deconvviz.ui.refusals import sentence
 
 __all__ = [
@@ -177,7 +177,7 @@ class Runner:
         training, test = _pictures(job.data)
         known = stratified_subset(training, job.labels, job.seed)
         run = train(
-            job.recipe, known, test, folder, unlabelled=training, progress=False, watch=watch
+            job.recipe, known, test, folder, unlabelled=training, progress=False, callback=watch
         )
         if not run.epochs:
             return f"Stopped before the first of {_PARTS} parts was done; nothing is kept."

@@ -40,17 +40,23 @@ def test_says_all_that_a_figure_must_come_with():
     assert "decoder" not in text
 
 
-def test_a_decoder_beside_the_classifier_is_told_with_its_weight():
+def test_a_decoder_is_named_with_its_weight():
     recipe = {**DESCRIPTION.training["recipe"], "deconv_weight": 0.3}
     twin = replace(DESCRIPTION, training={**DESCRIPTION.training, "recipe": recipe})
     assert "deconvolution decoder" in card(twin, "twin")
     assert "weight 0.3" in card(twin, "twin")
 
 
-def test_the_networks_that_it_learnt_from_are_named_with_what_they_were():
+def test_teachers_are_named_with_their_digests():
     recipe = {**DESCRIPTION.training["recipe"], "teachers": ["a", "b"], "distillation_weight": 0.75}
-    training = {**DESCRIPTION.training, "recipe": recipe, "ensemble": ["1" * 64, "2" * 64]}
+    training = {**DESCRIPTION.training, "recipe": recipe, "teacher_sha256": ("1" * 64, "2" * 64)}
     text = card(replace(DESCRIPTION, training=training), "pupil")
     assert "75% of every target" in text
     assert "`a` (sha256 111111111111) and `b` (sha256 222222222222)" in text
     assert "of every target" not in card(DESCRIPTION, "mine")
+
+
+def test_what_is_not_recorded_is_left_out():
+    text = card(replace(DESCRIPTION, training={}), "mine")
+    assert "Epochs" not in text
+    assert "How it was trained" not in text

@@ -154,18 +154,47 @@ def test_another_schema_names_both_and_the_version_that_made_it(path):
     ("fields", "says"),
     [
         ({"model": "lenet"}, "no model `lenet`"),
-        ({"size": 10**9}, "pixels"),
-        ({"size": "big"}, "description that cannot be read"),
-        ({"std": (0.0, 1.0, 1.0)}, "mean and std"),
+        ({"model": 5}, "model must be a valid string"),
+        ({"size": 10**9}, "size must be <= 4096"),
+        ({"size": 16.5}, "size"),
+        ({"size": float("inf")}, "size"),
+        ({"size": "big"}, "size must be a valid integer"),
+        ({"std": (0.0, 1.0, 1.0)}, "std.0 must be > 0"),
         ({"mean": (0.5,)}, "mean and std"),
-        ({"classes": ()}, "class names"),
-        ({"training": None}, "training record"),
-        ({"colour": "red"}, "description that cannot be read"),
+        ({"mean": (float("nan"), 0.0, 0.0)}, "mean.0 must be a finite number"),
+        ({"mean": (float("inf"), 0.0, 0.0)}, "mean.0 must be a finite number"),
+        ({"mean": ("0.1", 0.0, 0.0)}, "mean.0 must be a valid number"),
+        ({"classes": ()}, "classes"),
+        ({"classes": "abcdef"}, "classes must be a valid"),
+        ({"data": {}}, "data.title is missing"),
+        ({"versions": 5}, "versions"),
+        ({"training": None}, "training"),
+        ({"training": {"test": {"accuracy": "x"}}}, "training.test"),
+        ({"training": {"ensemble": 5}}, "training.teacher_sha256"),
+        ({"training": {"recipe": 5}}, "training.recipe"),
+        ({"training": {"recipe": {"deconv_weight": "x"}}}, "training.recipe.deconv_weight"),
+        ({"training": {"metrics": [3]}}, "training.metrics.0"),
+        ({"colour": "red"}, "colour is not an option"),
     ],
 )
-def test_a_description_that_cannot_be_is_refused(path, fields, says):
+def test_an_invalid_description_is_refused_in_one_sentence(path, fields, says):
     rewritten(path, **fields)
-    assert says in refusal(path)
+    message = refusal(path)
+    assert says in message
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize("text", ["[" * 90_000 + "]" * 90_000, "{", "[]", "3", '{"size": 1e400}'])
+def test_a_description_that_is_no_object_is_refused(path, text):
+    weights = dict(load_checkpoint(path).weights)
+    save_file(weights, path, metadata={"deconvviz": text})
+    assert "description" in refusal(path)
+
+
+def test_a_diverged_run_can_still_be_read(path):
+    rewritten(path, training={"metrics": [{"epoch": 1, "test_loss": float("nan")}]})
+    (line,) = load_checkpoint(path).description.training["metrics"]
+    assert line["test_loss"] != line["test_loss"]
 
 
 def test_missing_unexpected_and_misshapen_weights_are_named(path):
@@ -186,4 +215,4 @@ def test_values_that_are_not_finite_and_whole_numbers_are_refused_by_name(path):
     assert "`head.logits.bias` holds values that are not finite" in refusal(path)
     path.write_bytes(original)
     rewritten(path, weights={"head.logits.bias": torch.tensor([0, 1])})
-    assert "`head.logits.bias` cannot be torch.int64" in refusal(path)
+    assert "`head.logits.bias` has the wrong type, torch.int64" in refusal(path)

@@ -118,7 +118,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, data, monkeypatch):
             if done == 4:
                 raise KeyboardInterrupt
 
-        return real(recipe, known, test, folder, watch=watch, **options)
+        return real(recipe, known, test, folder, callback=watch, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "train", stopped)

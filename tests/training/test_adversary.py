@@ -1,5 +1,7 @@
 """Adversarial pictures: within their distance, worse for the network, without a trace on it."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
@@ -7,8 +9,9 @@ from torch.nn import functional
 
 from deconvviz.errors import SettingError
 from deconvviz.models import MODELS, build
-from deconvviz.training.adversary import NORMS, Adversary, attack, random_directions
+from deconvviz.training.adversary import Adversary, Norm, attack, random_directions
 
+NORMS = get_args(Norm)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
@@ -136,6 +139,6 @@ def test_the_radius_rises_after_a_delay():
     "wrong",
     [{"norm": "l1"}, {"radius": -1}, {"steps": -1}, {"step_size": float("inf")}, {"warmup": 1.5}],
 )
-def test_what_cannot_be_is_refused(wrong):
+def test_values_outside_their_limits_are_refused(wrong):
     with pytest.raises(SettingError, match=next(iter(wrong))):
         Adversary(**wrong)

@@ -50,7 +50,7 @@ def test_nothing_is_computed(monkeypatch):
     assert torch.get_default_dtype() == torch.float32
 
 
-def test_networks_that_are_asked_are_part_of_the_cost():
+def test_teachers_are_part_of_the_cost():
     plain = Recipe(model="seed-cnn", batch_size=4)
     learnt, alone = step_cost(plain, (3, 32, 32), 10)
     taught = replace(plain, teachers=("demo", "demo"))

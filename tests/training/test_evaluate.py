@@ -67,5 +67,5 @@ def test_the_demo_is_as_good_as_its_card_says(cifar10_test):
 
 def test_a_network_for_other_classes_is_refused():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 7))
-    with pytest.raises(DataError, match=r"answers 6 pictures with \(6, 7\), where \d classes need"):
+    with pytest.raises(DataError, match="output"):
         evaluate(model, draw_shapes(6), (0.5,) * 3, (0.25,) * 3)

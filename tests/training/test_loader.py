@@ -19,11 +19,15 @@ RECIPE = Recipe(
 FEW, MANY = draw_shapes(24, seed=1), draw_shapes(40, seed=2)
 
 
-def batches(epoch=1, processes=None, more=None, **changes):
-    feed = BatchLoader(
-        FEW, more, replace(RECIPE, **changes), torch.device("cpu"), processes or ProcessGroup()
+def batches(epoch=1, processes=None, unlabelled=None, **changes):
+    loader = BatchLoader(
+        FEW,
+        unlabelled,
+        replace(RECIPE, **changes),
+        torch.device("cpu"),
+        processes or ProcessGroup(),
     )
-    return list(feed.batches(epoch))
+    return list(loader.batches(epoch))
 
 
 def labels(found):
@@ -54,7 +58,11 @@ def test_pictures_with_labels_go_the_same_way_with_others_beside_them_or_not():
     full = Augmentation(crop_padding=4, cutout=8)
     alone = batches(augmentation=full, steps_per_epoch=3)
     beside = batches(
-        augmentation=full, steps_per_epoch=3, more=MANY, unlabelled_batch=16, consistency_weight=1.0
+        augmentation=full,
+        steps_per_epoch=3,
+        unlabelled=MANY,
+        unlabelled_batch=16,
+        consistency_weight=1.0,
     )
     for one, other in zip(alone, beside, strict=True):
         assert other.images.shape == (24, 3, 32, 32)
@@ -64,16 +72,16 @@ def test_pictures_with_labels_go_the_same_way_with_others_beside_them_or_not():
 
 def test_a_teacher_sees_the_same_pictures_in_another_view():
     plain = batches(consistency_weight=1.0)
-    assert all(torch.equal(batch.images, batch.second) for batch in plain)
+    assert all(torch.equal(batch.images, batch.teacher_view) for batch in plain)
     varied = batches(consistency_weight=1.0, augmentation=Augmentation(crop_padding=4))
-    assert not any(torch.equal(batch.images, batch.second) for batch in varied)
+    assert not any(torch.equal(batch.images, batch.teacher_view) for batch in varied)
 
 
 def test_whole_pictures_are_there_for_a_decoder_that_fills_alone():
     hiding = Augmentation(crop_padding=2, cutout=12)
-    assert batches(augmentation=hiding)[0].whole is None
+    assert batches(augmentation=hiding)[0].clean is None
     found = batches(augmentation=hiding, deconv_weight=1.0, decoder=DecoderConfig(inpaint=True))
-    hidden = torch.cat([(b.images != b.whole).any(1).flatten(1).sum(1) for b in found])
+    hidden = torch.cat([(b.images != b.clean).any(1).flatten(1).sum(1) for b in found])
     assert (hidden <= 144).all()
     assert hidden.float().mean() > 40
 
@@ -97,9 +105,9 @@ def test_blended_pictures_lie_between_two_with_targets_to_match():
 def test_noise_is_of_its_deviation_and_what_is_whole_has_none():
     plain, loud = batches(), batches(noise=0.5)
     for one, other in zip(plain, loud, strict=True):
-        assert torch.equal(other.whole, one.images)
+        assert torch.equal(other.clean, one.images)
         assert float((other.images - one.images).std()) == pytest.approx(0.5, abs=0.02)
-    assert not torch.equal(loud[0].images - loud[0].whole, loud[1].images - loud[1].whole)
+    assert not torch.equal(loud[0].images - loud[0].clean, loud[1].images - loud[1].clean)
 
 
 def test_nobody_elses_random_numbers_change():
@@ -111,27 +119,27 @@ def test_nobody_elses_random_numbers_change():
 def test_processes_together_have_the_batches_of_one():
     wanted = {
         "augmentation": Augmentation(crop_padding=4, cutout=8),
-        "more": MANY,
+        "unlabelled": MANY,
         "unlabelled_batch": 8,
         "noise": 0.1,
     }
     whole = batches(**wanted)
     parts = [batches(processes=ProcessGroup(rank, 2), **wanted) for rank in (0, 1)]
     for one, *shares in zip(whole, *parts, strict=True):
-        with_labels = torch.stack([s.whole[:4] for s in shares], 1).flatten(0, 1)
-        without = torch.stack([s.whole[4:] for s in shares], 1).flatten(0, 1)
-        assert torch.equal(one.whole, torch.cat([with_labels, without]))
+        with_labels = torch.stack([s.clean[:4] for s in shares], 1).flatten(0, 1)
+        without = torch.stack([s.clean[4:] for s in shares], 1).flatten(0, 1)
+        assert torch.equal(one.clean, torch.cat([with_labels, without]))
         assert not torch.equal(
-            shares[0].images - shares[0].whole, shares[1].images - shares[1].whole
+            shares[0].images - shares[0].clean, shares[1].images - shares[1].clean
         )
         assert torch.equal(one.targets, torch.stack([s.targets for s in shares], 1).flatten())
 
 
 def test_a_picture_that_is_mirrored_in_one_pass_is_not_in_the_next():
     flips = Augmentation(crop_padding=0, flip=True)
-    feed = BatchLoader(
+    loader = BatchLoader(
         FEW, None, replace(RECIPE, augmentation=flips), torch.device("cpu"), ProcessGroup()
     )
-    first = feed._mirrored(torch.arange(24), 1)
-    second = feed._mirrored(torch.arange(24), 2)
+    first = loader._flip(torch.arange(24), 1)
+    second = loader._flip(torch.arange(24), 2)
     assert torch.equal(first, ~second)

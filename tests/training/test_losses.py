@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from deconvviz.training.losses import LOSSES, blended
+from deconvviz.training.losses import LOSSES, mix_targets
 
 
 def slowly(name, logits, shares, smoothing):
@@ -37,6 +37,6 @@ def test_a_loss_is_its_formula(name, smoothing):
     )
 
 
-def test_blended_targets_hold_both_classes_by_their_shares():
-    both = blended(torch.tensor([0, 2]), torch.tensor([1, 2]), 0.75, 3)
+def test_mixed_targets_hold_both_classes_by_their_shares():
+    both = mix_targets(torch.tensor([0, 2]), torch.tensor([1, 2]), 0.75, 3)
     assert both.tolist() == [[0.75, 0.25, 0.0], [0.0, 0.0, 1.0]]

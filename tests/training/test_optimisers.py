@@ -10,7 +10,7 @@ from deconvviz.models import build
 from deconvviz.training import Recipe
 from deconvviz.training.muon import Muon
 from deconvviz.training.objective import Objective
-from deconvviz.training.optimisers import optimisers, set_pace
+from deconvviz.training.optimisers import optimisers, scale_lr
 
 RECIPE = Recipe(lr=0.5, muon_lr=0.03, weight_decay=0.01, bn_bias_lr_scale=4.0)
 
@@ -46,7 +46,7 @@ def test_only_sgd_moves_shifts_faster(name, faster):
     parts = objective(optimiser=name)
     (made,) = optimisers(parts, parts.recipe)
     decays = [group["weight_decay"] for group in made.param_groups]
-    set_pace([made], 0.1)
+    scale_lr([made], 0.1)
     assert decays == [0.01, 0.0, 0.01 / faster]
     assert [g["lr"] for g in made.param_groups] == pytest.approx([0.05, 0.05, 0.05 * faster])
 
@@ -57,7 +57,7 @@ def test_without_momentum_a_step_is_the_gradient_times_the_rate():
     before = kernel.detach().clone()
     made = optimisers(parts, parts.recipe)
     parts.model(torch.randn(2, 3, 32, 32)).square().sum().backward()
-    set_pace(made, 1.0)
+    scale_lr(made, 1.0)
     made[0].step()
     assert torch.allclose(kernel, before - 0.5 * kernel.grad)
 
@@ -67,7 +67,10 @@ def test_the_decoder_learns_so_many_times_faster(name):
     parts = objective(optimiser=name, deconv_weight=1.0, decoder_lr_scale=3.0)
     made = optimisers(parts, parts.recipe)
     peaks = {
-        id(p): group["peak"] for one in made for group in one.param_groups for p in group["params"]
+        id(p): group["max_lr"]
+        for one in made
+        for group in one.param_groups
+        for p in group["params"]
     }
     ours, theirs = parts.model.head.logits, parts.regulariser.decoder.steps[-1].up
     assert peaks[id(theirs.weight)] == 3 * peaks[id(ours.weight)]

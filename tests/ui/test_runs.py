@@ -73,17 +73,8 @@ def test_a_checkpoint_without_a_test_is_refused_by_its_name(tmp_path, missing):
         read_run(path, "mine", "here")
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"metrics": [{"epoch": 1, "test_accuracy": "much", "train_accuracy": 0.1}]},
-        {"metrics": [{"epoch": 1}]},
-        {"recipe": {**TRAINING["recipe"], "deconv_weight": "some"}},
-        {"test": {"title": "shapes", "pictures": None, "accuracy": 0.5}},
-    ],
-)
-def test_a_record_with_words_for_numbers_is_refused(tmp_path, changes):
-    path = checkpoint(tmp_path, **{**TRAINING, **changes})
+def test_metrics_without_accuracies_are_refused(tmp_path):
+    path = checkpoint(tmp_path, **{**TRAINING, "metrics": [{"epoch": 1}]})
     with pytest.raises(CheckpointError, match="no complete test"):
         read_run(path, "mine", "here")
 

@@ -1,97 +1,75 @@
-"""Variations of a batch of pictures, computed on its own device.
+"""Augmentation of a batch of pictures on its own device.
 
-None but RandAugment, which torchvision does one picture at a time, loops over the pictures.
+Only RandAugment, which torchvision does one picture at a time, loops over the pictures.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from deconvviz.errors import DataError, SettingError
-from deconvviz.io.data.randaugment import randaugment
+from deconvviz.errors import DataError
+from deconvviz.io import _torchvision
+from deconvviz.schema import Count, validated
 
 __all__ = ["Augmentation", "normalise", "rotate"]
 
-_MOST = {"crop_padding": math.inf, "cutout": math.inf, "rotation": 180, "randaugment": 30}
 _TRIES = 10  # random crops drawn before one that fits is made to fit
 
 
-@dataclass(frozen=True)
+@validated
 class Augmentation:
-    """Random crop, mirror image, turn, RandAugment and cutout, in this order, each picture its own.
+    """Random shift, flip, crop, rotation, RandAugment and cutout of each picture, in this order."""
 
-    Attributes:
-        crop_padding: pixels by which a picture may shift, each way; what comes into view is its reflection,
-            the border row not repeated. 0 switches it off.
-        flip: whether half of the pictures are mirrored left to right.
-        cutout: side in pixels of a square hidden at a random place, partly outside at the border
-            (DeVries & Taylor 2017, arXiv:1708.04552); it shows the picture's own mean, which needs
-            no statistics of the data set. 0 switches it off.
-        rotation: degrees by which a picture may be turned, each way, as `rotate` does it. 0
-            switches it off.
-        crop_scale: smallest share of a picture's area that a random crop keeps; the crop is then
-            enlarged to the whole picture's size (Szegedy et al. 2015, arXiv:1409.4842). 1 keeps all
-            of the area.
-        crop_ratio: largest aspect ratio of such a crop, which varies from its inverse up; 1 leaves
-            the aspect alone. With both at 1 there are no such crops.
-        randaugment: magnitude, 1 to 30, of RandAugment (Cubuk et al. 2019, arXiv:1909.13719): two
-            random operations such as shear, contrast and posterize. 0 switches it off. It takes one
-            picture after the other, 0.7 ms for one of 32 pixels on one core of a CPU: 20 times what
-            crop, flip and cutout together take.
-
-    Raises:
-        SettingError: an option is no such number, or out of its range.
-    """
-
-    crop_padding: int = 4
+    crop_padding: Count = 4
+    """Maximum shift in pixels, each way; the border is filled by reflection, without repeating its
+    row."""
     flip: bool = True
-    cutout: int = 0
-    rotation: float = 0.0
-    randaugment: int = 0
-    crop_scale: float = 1.0
-    crop_ratio: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, most in _MOST.items():
-            value = getattr(self, name)
-            whole = name == "rotation" or isinstance(value, int)
-            if not (whole and 0 <= value <= most and value < math.inf):
-                kind = "a number" if name == "rotation" else "a whole number"
-                limit = "0 or more" if most == math.inf else f"from 0 to {most}"
-                raise SettingError(f"{name} {value} cannot be; it is {kind}, {limit}")
-        if not 0 < self.crop_scale <= 1:
-            raise SettingError(f"crop_scale must be in (0, 1], got {self.crop_scale}")
-        if not 1 <= self.crop_ratio < math.inf:
-            raise SettingError(f"crop_ratio must be >= 1, got {self.crop_ratio}")
+    """Mirror half of the pictures left to right."""
+    cutout: Count = 0
+    """Side in pixels of a square at a random place, partly outside at the border, filled with the
+    picture's mean (DeVries & Taylor 2017, arXiv:1708.04552); 0 disables."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Maximum rotation in degrees, each way."""
+    randaugment: Annotated[int, Field(ge=0, le=30)] = 0
+    """Magnitude of RandAugment, 1 to 30: two random operations such as shear and contrast (Cubuk et
+    al. 2019, arXiv:1909.13719); 0 disables. On a CPU it takes 20 times as long as shift, flip and
+    cutout together."""
+    crop_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Minimum fraction of the area that a random resized crop keeps (Szegedy et al. 2015,
+    arXiv:1409.4842)."""
+    crop_ratio: Annotated[float, Field(ge=1)] = 1.0
+    """Maximum aspect ratio of such a crop, which varies from its inverse up. With both at 1 there
+    are no such crops."""
 
     def __call__(
         self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None = None
     ) -> Tensor:
-        """Vary pictures, and hide a part of each: `vary`, then `hide`.
+        """Augment pictures: `transform`, then `cut_out`.
 
         Args:
             images: (B, C, H, W), uint8 or float.
-            generator: on any device; the same state gives the same variations on every device.
-            mirrored: (B,), which pictures to mirror; drawn where not given. Without `flip`, none.
+            generator: On any device; the same state gives the same result on every device.
+            mirrored: (B,), which pictures to mirror; drawn if None. Without `flip`, none are.
 
         Returns:
             New pictures of the same shape, dtype and device.
 
         Raises:
-            DataError: the pictures are too small for the reflection, or none that RandAugment
-                takes.
+            DataError: The pictures are too small for the reflection, or RandAugment does not take
+                their type.
         """
-        return self.hide(self.vary(images, generator, mirrored), generator)
+        return self.cut_out(self.transform(images, generator, mirrored), generator)
 
-    def vary(
+    def transform(
         self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None = None
     ) -> Tensor:
-        """All but cutout; its arguments are those of a call."""
-        # What is switched off draws nothing: a recipe gives what it gave before there was more.
+        """All but cutout; arguments as for a call."""
+        # Disabled operations draw no random numbers, so that new ones do not change old recipes.
         images = self._shift_and_flip(images, generator, mirrored)
         if self.crop_scale < 1 or self.crop_ratio > 1:
             images = _resized(images, self._crops(images, generator))
@@ -99,9 +77,18 @@ class Augmentation:
             images = rotate(images, self._angles(images, generator))
         return self._randaugment(images, generator) if self.randaugment else images
 
-    def hide(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def cut_out(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Cutout alone."""
-        return self._cut_out(images, generator) if self.cutout else images
+        if not self.cutout:
+            return images
+        height, width = images.shape[-2:]
+        (centre_y,) = _draw(height, 1, images, generator)
+        (centre_x,) = _draw(width, 1, images, generator)
+        hidden = self._near(centre_y, height)[:, :, None] & self._near(centre_x, width)[:, None, :]
+        mean = images.mean(dim=(2, 3), keepdim=True, dtype=torch.float32)
+        if not images.is_floating_point():
+            mean = mean.round()
+        return torch.where(hidden[:, None], mean.to(images.dtype), images)
 
     def _shift_and_flip(
         self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None
@@ -109,8 +96,8 @@ class Augmentation:
         batch, channels, height, width = images.shape
         if self.crop_padding >= min(height, width):
             raise DataError(
-                f"a crop of {self.crop_padding} cannot reflect pictures of {height}x{width}; "
-                "use a smaller crop or larger pictures"
+                f"crop_padding must be less than the side of the pictures, {height}x{width}, "
+                f"got {self.crop_padding}"
             )
         down, right = _draw(2 * self.crop_padding + 1, 2, images, generator) - self.crop_padding
         rows = _reflect(torch.arange(height, device=images.device) + down, height)
@@ -148,21 +135,11 @@ class Augmentation:
     def _randaugment(self, images: Tensor, generator: torch.Generator) -> Tensor:
         if images.dtype != torch.uint8 or images.shape[1] not in (1, 3):
             raise DataError(
-                f"RandAugment takes uint8 pictures of 1 or 3 channels, these are {images.dtype} "
-                f"of {images.shape[1]}; set randaugment to 0"
+                f"RandAugment takes uint8 pictures of 1 or 3 channels, got {images.dtype} with "
+                f"{images.shape[1]}; set randaugment to 0"
             )
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         return randaugment(images, self.randaugment, seed)
-
-    def _cut_out(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        height, width = images.shape[-2:]
-        (centre_y,) = _draw(height, 1, images, generator)
-        (centre_x,) = _draw(width, 1, images, generator)
-        hidden = self._near(centre_y, height)[:, :, None] & self._near(centre_x, width)[:, None, :]
-        mean = images.mean(dim=(2, 3), keepdim=True, dtype=torch.float32)
-        if not images.is_floating_point():
-            mean = mean.round()
-        return torch.where(hidden[:, None], mean.to(images.dtype), images)
 
     def _near(self, centre: Tensor, length: int) -> Tensor:
         start = centre - self.cutout // 2
@@ -189,16 +166,15 @@ def _resized(images: Tensor, crops: Tensor) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Turn each picture about its centre, counter-clockwise, by its own angle.
+    """Rotate each picture about its centre, counter-clockwise, by its own angle.
 
     Args:
         images: (B, C, H, W), uint8 or float.
         degrees: (B,).
 
     Returns:
-        New pictures of the same form, interpolated bilinearly; what comes into view is the
-        picture's reflection, the border row not repeated. 0 degrees give uint8 pictures back bit
-        for bit.
+        New pictures of the same shape, interpolated bilinearly and filled by reflection, without
+        repeating the border row. 0 degrees leave uint8 pictures bit-equal.
     """
     height, width = images.shape[-2:]
     floats = images if images.is_floating_point() else images.float()
@@ -232,16 +208,16 @@ def normalise(
     std: Sequence[float],
     memory_format: torch.memory_format = torch.channels_last,
 ) -> Tensor:
-    """Turn pictures into a network's input: subtract the mean, divide by the standard deviation.
+    """Normalise pictures: subtract the mean, divide by the standard deviation.
 
     Args:
         images: (B, C, H, W), uint8, or float in [0, 1].
-        mean: of each channel, of pixels in [0, 1].
-        std: likewise.
-        memory_format: how the result lies in memory.
+        mean: (C,) of pixels in [0, 1].
+        std: (C,) of pixels in [0, 1].
+        memory_format: Memory format of the result.
 
     Returns:
-        (B, C, H, W) in normalised units: float32 for uint8, else the dtype that came in.
+        (B, C, H, W) in normalised units: float32 for uint8, else the input's dtype.
     """
     dtype = images.dtype if images.is_floating_point() else torch.float32
     scale = 1.0 if images.is_floating_point() else 255.0

@@ -17,7 +17,7 @@ from deconvviz.io.data import Dataset, normalise
 from deconvviz.io.files import write_atomically
 from deconvviz.models import StagedCNN, ddnet, plain
 from deconvviz.training.device import device_name
-from deconvviz.training.encoding import chains, encode
+from deconvviz.training.encoder import encode, encoder_stages
 from deconvviz.training.regulariser import Regulariser
 
 __all__ = [
@@ -377,7 +377,7 @@ class _Losses(nn.Module):
             if setting.start == "he":
                 he_start(self.network)
             self.regulariser: Regulariser | None = None
-            if arm.deconv_weight or self.network.gives_pictures:
+            if arm.deconv_weight or self.network.features_are_images:
                 self.regulariser = Regulariser(self.network, (channels, size, size))
         self.to(training.images.device).to(memory_format=torch.channels_last)
 
@@ -385,7 +385,7 @@ class _Losses(nn.Module):
         """Cross-entropy and, where a picture comes back, its error."""
         rows = rows.to(self.data.images.device)
         images = normalise(self.data.images[rows], self.mean, self.std)
-        encoding = encode(chains(self.network), images)
+        encoding = encode(encoder_stages(self.network), images)
         logits = self.network.head(encoding.features)
         entropy = functional.cross_entropy(logits, self.data.labels[rows])
         if self.regulariser is None:

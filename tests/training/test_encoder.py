@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from deconvviz.models import MODELS, build
-from deconvviz.training.encoding import chains, encode
+from deconvviz.training.encoder import encode, encoder_stages
 
 
 @pytest.mark.parametrize("switches", [False, True])
@@ -13,19 +13,19 @@ from deconvviz.training.encoding import chains, encode
 def test_the_last_map_is_the_networks_features(name, switches):
     model = build(name, channels=3).eval()
     images = torch.randn(2, 3, 32, 32)
-    found = encode(chains(model), images, switches=switches)
+    found = encode(encoder_stages(model), images, switches=switches)
     assert torch.equal(found.features, model.features(images))
-    assert len(found.maps) == len(chains(model)) + 1
+    assert len(found.maps) == len(encoder_stages(model)) + 1
     assert found.maps[0] is images
 
 
 def test_switches_are_where_the_maxima_were():
     model = build("seed-cnn").eval()
     images = torch.randn(1, 3, 8, 8)
-    stage = chains(model)[0]
+    stage = encoder_stages(model)[0]
     found = encode([stage], images, switches=True)
     ((pool,),) = found.pools
     before = nn.Sequential(*list(stage)[:2])(images)
-    assert pool.size == before.shape
-    picked = before.flatten(2).gather(2, pool.switches.flatten(2))
+    assert pool.input_shape == before.shape
+    picked = before.flatten(2).gather(2, pool.indices.flatten(2))
     assert torch.equal(picked.view_as(found.features), found.features)

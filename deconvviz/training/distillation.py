@@ -1,0 +1,120 @@
+"""Distillation: a network learns from the class probabilities of trained ones beside the labels."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deconvviz.errors import SettingError
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.zoo import load
+
+__all__ = ["TeacherEnsemble", "load_teachers"]
+
+
+class TeacherEnsemble(nn.Module):
+    """The mean class probabilities of trained networks.
+
+    Hinton, Vinyals & Dean (2015), "Distilling the knowledge in a neural network",
+    arXiv:1503.02531. The teachers see the same augmented views as the student (Beyer et al. 2022,
+    arXiv:2106.05237).
+
+    Args:
+        bundles: The networks, from `load_teachers`.
+        mean: (C,) by which the student's pictures are normalised.
+        std: (C,) by which the student's pictures are normalised.
+    """
+
+    def __init__(
+        self, bundles: Sequence[Bundle], mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
+        super().__init__()
+        self.sha256 = tuple(bundle.sha256 for bundle in bundles)
+        self.networks = nn.ModuleList(_Renormalised(bundle, mean, std) for bundle in bundles)
+        self.eval().requires_grad_(requires_grad=False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Soft labels (N, K) of pictures (N, C, H, W) normalised for the student."""
+        each = [network(images).float().softmax(1) for network in self.networks]
+        return torch.stack(each).mean(0)
+
+    def targets(self, images: Tensor, labels: Tensor, weight: float) -> Tensor:
+        """Soft labels and labels blended, `weight` of the former.
+
+        Args:
+            images: (N, C, H, W), normalised for the student; the first L are labelled.
+            labels: (L,) classes, or (L, K) class probabilities.
+            weight: In [0, 1].
+
+        Returns:
+            (L, K) class probabilities.
+        """
+        soft: Tensor = self(images[: len(labels)])
+        if labels.ndim == 1:
+            labels = functional.one_hot(labels, soft.shape[1])
+        return weight * soft + (1 - weight) * labels
+
+
+class _Renormalised(nn.Module):
+    """A network that takes pictures normalised for another one."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, bundle: Bundle, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        own = bundle.preprocessing
+        self.network = bundle.model
+        self.same = (own.mean, own.std) == (mean, std)
+        self.register_buffer("scale", _column(std) / _column(own.std), persistent=False)
+        shift = (_column(mean) - _column(own.mean)) / _column(own.std)
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images if self.same else images * self.scale + self.shift)
+        return logits
+
+
+def _column(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).view(-1, 1, 1)
+
+
+def load_teachers(
+    names: Sequence[str], classes: Sequence[str], input_size: tuple[int, int, int]
+) -> list[Bundle]:
+    """Load networks for a student of these classes and this input size (C, H, W).
+
+    Raises:
+        SettingError: A network has other classes or another input size.
+        UnknownModelError, CheckpointError: A network is missing or cannot be read.
+    """
+    bundles = [load(name) for name in names]
+    for name, bundle in zip(names, bundles, strict=True):
+        _check(name, bundle, tuple(classes), input_size)
+    return bundles
+
+
+def _check(
+    name: str, bundle: Bundle, classes: tuple[str, ...], input_size: tuple[int, int, int]
+) -> None:
+    if bundle.classes != classes:
+        theirs, ours = (
+            f"{len(some)} ({', '.join(some[:5])}{' …' if len(some) > 5 else ''})"
+            if some
+            else "none"
+            for some in (bundle.classes, classes)
+        )
+        raise SettingError(
+            f"`{name}` cannot be a teacher: its classes are {theirs}, those of the data {ours}; "
+            "name a network with the same classes"
+        )
+    if bundle.preprocessing.input_size != input_size:
+        theirs, ours = (
+            "x".join(map(str, size)) for size in (bundle.preprocessing.input_size, input_size)
+        )
+        raise SettingError(
+            f"`{name}` cannot be a teacher: its input size is {theirs}, that of the data {ours}; "
+            "name a network with the same input size"
+        )

@@ -1,0 +1,67 @@
+"""The maps of a network's stages, with the switches of their pools."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deconvviz.models import StagedCNN
+
+__all__ = ["EncoderOutput", "PoolSwitches", "encode", "encoder_stages"]
+
+
+class PoolSwitches(NamedTuple):
+    """The positions of a pool's maxima, as flat indices, and the shape of its input."""
+
+    indices: Tensor
+    input_shape: torch.Size
+
+
+class EncoderOutput(NamedTuple):
+    """The input and the output of every stage.
+
+    Attributes:
+        maps: The pictures (N, C, H, W), then the output (N, C', h, w) of each stage.
+        pools: For each stage, its pools' switches in order; empty unless asked for.
+    """
+
+    maps: list[Tensor]
+    pools: list[list[PoolSwitches]]
+
+    @property
+    def features(self) -> Tensor:
+        """The output of the last stage."""
+        return self.maps[-1]
+
+
+def encode(stages: Sequence[nn.Module], images: Tensor, *, switches: bool = False) -> EncoderOutput:
+    """Run stages one after the other.
+
+    Args:
+        stages: Sequences of layers; `encoder_stages(network)` gives those of a `StagedCNN`.
+        images: (N, C, H, W).
+        switches: Record the switches of every max pool.
+    """
+    maps, pools = [images], []
+    for stage in stages:
+        recorded: list[PoolSwitches] = []
+        x = maps[-1]
+        for layer in stage if switches else [stage]:  # type: ignore[union-attr]  # a Sequential
+            if switches and isinstance(layer, nn.MaxPool2d):
+                shape = x.shape
+                x, indices = functional.max_pool2d(
+                    x, layer.kernel_size, layer.stride, layer.padding, return_indices=True
+                )
+                recorded.append(PoolSwitches(indices, shape))
+            else:
+                x = layer(x)
+        maps.append(x)
+        pools.append(recorded)
+    return EncoderOutput(maps, pools)
+
+
+def encoder_stages(network: StagedCNN) -> list[nn.Module]:
+    """The stages of a network, including its stem, without its head."""
+    return list(network.stages.children())

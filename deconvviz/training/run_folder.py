@@ -1,0 +1,173 @@
+"""The files of a run's folder, which `trainer` describes: their schemas, and how they are read."""
+
+import io
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deconvviz.errors import CheckpointError, SettingError
+from deconvviz.io.files import write_atomically
+from deconvviz.io.legacy import current_run, current_state
+from deconvviz.schema import Count, NonNegative, parse, read, to_dict, validated
+from deconvviz.training.recipe import Recipe, differences
+
+__all__ = [
+    "RunConfig",
+    "RunState",
+    "append_metrics",
+    "damaged_state",
+    "read_config",
+    "read_config_file",
+    "read_metrics",
+    "read_state",
+    "truncate_metrics",
+    "write_config",
+    "write_state",
+]
+
+
+@validated
+class RunConfig:
+    """What a run follows from: `config.json`."""
+
+    recipe: Recipe
+    """Options, with the precision decided."""
+    data: str
+    """Fingerprint of the training data."""
+    unlabelled: str | None = None
+    """Fingerprint of the pictures without labels."""
+    teacher_sha256: tuple[str, ...] = ()
+    """Checkpoints of the recipe's teachers."""
+
+    def check(self, folder: Path, now: "RunConfig") -> None:
+        """Refuse to continue the run in `folder` as another one (CheckpointError)."""
+        wrong = differences(to_dict(self.recipe), now.recipe)
+        if (self.data, self.unlabelled) != (now.data, now.unlabelled):
+            wrong.append("dataset fingerprint differs")
+        if self.teacher_sha256 != now.teacher_sha256:
+            wrong.append("teacher checkpoints differ")
+        if wrong:
+            raise CheckpointError(
+                f"{folder} holds a run with another recipe or other data ({'; '.join(wrong)}); "
+                "use the same options to continue it, or another folder"
+            )
+
+
+@validated
+class RunState:
+    """What a resume needs after a whole epoch: `state.pt`."""
+
+    epoch: Count
+    """Epochs done."""
+    seconds: NonNegative
+    """Time spent in training steps."""
+    objective: dict[str, Tensor]
+    """Weights of the classifier and the decoder."""
+    optimisers: list[dict[str, Any]]
+    """Momentum and the like."""
+    ema: dict[str, Tensor]
+    """Moving average of the weights; empty without one."""
+
+
+def read_config(folder: Path) -> RunConfig | None:
+    """The config of the run in `folder`; None for a new run (CheckpointError: it is damaged)."""
+    path = folder / "config.json"
+    return read_config_file(path) if path.is_file() else None
+
+
+def read_config_file(path: Path) -> RunConfig:
+    """A run's `config.json`.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no config at {path}; `deconvviz train` writes config.json")
+    try:
+        stored = current_run(parse(path.read_bytes(), path, CheckpointError))
+        return read(RunConfig, stored, path, CheckpointError)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; restore this file, or train in another folder") from None
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Write the config of a run."""
+    write_atomically(folder / "config.json", json.dumps(to_dict(config), indent=1))
+
+
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The metrics of a run, a mapping for each epoch; a half-written last line is dropped.
+
+    Raises:
+        CheckpointError: A line is damaged.
+    """
+    path = folder / "metrics.jsonl"
+    text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+    # only a line that ends was written whole: a kill may cut the last one
+    lines = text.splitlines()[: text.count("\n")]
+    metrics: list[dict[str, float]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            one = read(dict[str, int | float], line, f"{path}, line {number}", CheckpointError)
+            if "epoch" not in one:
+                raise CheckpointError(f"{path}, line {number}: epoch is missing")
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}; delete this line, or train in another folder"
+            ) from None
+        metrics.append(one)
+    return metrics
+
+
+def append_metrics(folder: Path, line: dict[str, float]) -> None:
+    """Add the metrics of an epoch."""
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def truncate_metrics(folder: Path, epoch: int) -> None:
+    """Drop the metrics of later epochs."""
+    if not (folder / "metrics.jsonl").is_file():
+        return
+    kept = [line for line in read_metrics(folder) if line["epoch"] <= epoch]
+    lines = "".join(json.dumps(line) + "\n" for line in kept)
+    write_atomically(folder / "metrics.jsonl", lines)
+
+
+def read_state(folder: Path, device: torch.device) -> RunState | None:
+    """The state of the run in `folder`; None before its first epoch.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    path = folder / "state.pt"
+    if not path.is_file():
+        return None
+    try:
+        stored = current_state(torch.load(path, map_location=device, weights_only=True))
+        return RunState(**stored)
+    except (
+        *(EOFError, LookupError, OSError, RuntimeError, SettingError, TypeError, ValueError),
+        pickle.UnpicklingError,
+    ) as error:
+        raise damaged_state(folder, error) from None
+
+
+def damaged_state(folder: Path, problem: Exception) -> CheckpointError:
+    """The refusal of a state that does not fit."""
+    first = next(iter(str(problem).strip().splitlines()), type(problem).__name__)
+    return CheckpointError(
+        f"{folder / 'state.pt'} is damaged ({first}); delete it to train again from the start, or "
+        "restore it"
+    )
+
+
+def write_state(folder: Path, state: RunState) -> None:
+    """Write the state, whole or not at all."""
+    buffer = io.BytesIO()
+    torch.save(vars(state), buffer)
+    write_atomically(folder / "state.pt", buffer.getvalue())
