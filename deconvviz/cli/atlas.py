@@ -57,7 +57,7 @@ def build(
             "the app needs an atlas of all layers with statistics; name a folder for another one "
             "with --out"
         )
-    processes = ProcessGroup.found()
+    processes = ProcessGroup.from_environment()
     bundle, dataset, chosen = load_inputs(inputs)
     out = out or atlas_folder(bundle, dataset)
     bundle.model.to(processes.device(find_device(chosen.device)))

@@ -64,14 +64,16 @@ def train(
     from deconvviz.training.run_folder import read_config_file
 
     recipe = read_config_file(config).recipe if config else _recipe()
-    if data in AUGMENTATIONS and not config:
-        recipe = changed(recipe, {"augmentation": AUGMENTATIONS[data]})
+    if not config and data in DATASETS and (augmentation := DATASETS[data].augmentation):
+        recipe = changed(recipe, {"augmentation": augmentation})
     recipe = changed(recipe, changes)
     where = find_device(device)
     pictures = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
     training = pictures("train")
-    training, test = held_out(training, hold_out) if hold_out else (training, pictures("test"))
-    known = labelled(training, labels, recipe.seed) if labels else training
+    training, test = (
+        train_test_split(training, hold_out) if hold_out else (training, pictures("test"))
+    )
+    known = stratified_subset(training, labels, recipe.seed) if labels else training
     processes = ProcessGroup.from_environment()
     try:
         done = run(recipe, known, test, out, unlabelled=training, device=where, processes=processes)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["current_options", "current_run", "current_state"]
+__all__ = ["current_atlas", "current_options", "current_run", "current_state"]
 
 _OPTIONS = {
     "steps": "steps_per_epoch",
@@ -31,6 +31,7 @@ _PARTS = {
 }
 _STATE = {"parts": "objective", "teacher": "ema"}
 _GROUP = {"peak": "max_lr"}
+_ATLAS_HEADER = {"block": "batch_size"}
 
 
 def _renamed(stored: Any, names: Mapping[str, str]) -> Any:
@@ -69,3 +70,23 @@ def current_state(stored: Any) -> Any:
         for one in state["optimisers"]
     ]
     return {**state, "optimisers": optimisers}
+
+
+def current_atlas(stored: Any) -> Any:
+    """Metadata of an atlas under its present names; anything else is returned unchanged."""
+    if not isinstance(stored, Mapping) or stored.get("schema") != 1:
+        return stored
+    header = stored.get("header")
+    if not isinstance(header, Mapping):
+        return stored
+    renamed = {_ATLAS_HEADER.get(str(name), str(name)): value for name, value in header.items()}
+    return {**stored, "schema": 2, "header": {**renamed, "source": _source(renamed)}}
+
+
+def _source(header: Mapping[str, Any]) -> str:
+    """The name and split of CIFAR-10, which schema 1 did not store."""
+    splits = {10_000: "test", 50_000: "train", 60_000: "all"}
+    pictures = header.get("pictures")
+    if str(header.get("data")).startswith("CIFAR-10") and isinstance(pictures, int):
+        return f"cifar10/{splits[pictures]}" if pictures in splits else ""
+    return ""

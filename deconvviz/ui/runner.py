@@ -13,6 +13,7 @@ from threading import Event, Lock, Thread
 
 from deconvviz.errors import DeconvvizError, DivergedError
 from deconvviz.io.data import Dataset, cache_folder, draw_shapes, load_dataset, stratified_subset
+from deconvviz.schema import changed
 from deconvviz.study import find_plan
 from deconvviz.training import Recipe, read_metrics, train
 from deconvviz.ui.refusals import sentence

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from deconvviz.errors import DataError
-from deconvviz.io import _torchvision
+from deconvviz.io.data.randaugment import randaugment
 from deconvviz.schema import Count, validated
 
 __all__ = ["Augmentation", "normalise", "rotate"]
