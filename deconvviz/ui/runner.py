@@ -15,7 +15,7 @@ from deconvviz.errors import DeconvvizError, DivergedError
 from deconvviz.io.data import Dataset, cache_folder, draw_shapes, labelled, load_dataset
 from deconvviz.study import find_plan
 from deconvviz.training import Recipe, changed, read_metrics, train
-from deconvviz.ui.refusals import sentence
+from deconvviz.ui.show import as_sentence
 
 __all__ = [
     "LABELS",
@@ -157,9 +157,9 @@ class Runner:
             told, failed = self._train(begun.job, begun.folder, stop), False
         except DivergedError as error:
             # The rest names a file that the run may not leave, and what to do in a terminal.
-            told = f"{sentence(error).partition(';')[0]}; what was learnt before is kept."
+            told = f"{as_sentence(error).partition(';')[0]}; what was learnt before is kept."
         except DeconvvizError as error:
-            told = sentence(error)
+            told = as_sentence(error)
         except (OSError, MemoryError) as error:
             told = f"The machine could not go on: {error or 'its memory is full'}."
         finally:
