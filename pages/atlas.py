@@ -115,7 +115,7 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
         units = view.atlas[layer]
         with st.container(horizontal=True, gap="medium"):
             channel = pickers.pick_channel(len(units))
-            channels = atlas.ordered(units, pickers.order(atlas.ORDERS))
+            channels = atlas.ordered(units, pickers.sort_by(atlas.ORDERS))
             part = pickers.part(pickers.parts(len(units), AT_ONCE))
         if channel is None:
             channel = int(units.value[:, 0].argmax())

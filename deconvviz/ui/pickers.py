@@ -109,7 +109,7 @@ def _forget_unit() -> None:
 
 layer = Picker[str]("layer", "Layer", widget="pills", width=340, on_change=_forget_unit)
 input_size = Picker[InputSize](
-    "size",
+    "input-size",
     "Input size",
     _INPUT_SIZES,
     default="512",
@@ -141,7 +141,7 @@ share = Picker[float](
 dataset = Picker[str]("dataset", "Dataset", needs_choice=True)
 experiment = Picker[str]("experiment", "Experiment", widget="pills")
 epoch = Picker[int]("epoch", "Epoch", widget="slider")
-order = Picker[Any]("order", "Order", widget="list", width=240)
+sort_by = Picker[Any]("sort", "Sort by", widget="list", width=240)
 part = Picker[slice]("part", "Range", widget="list", width=140, needs_choice=True)
 section = Picker[str]("section", "Section", widget="pills")
 budget = Picker[int]("labels", "Labels")
@@ -179,10 +179,11 @@ def pick_channel(channels: int) -> int | None:
 
 _OLD_LINKS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "positions": ("share", {}),
-    "view": ("size", {"as the classifier does": "as trained", "large": ""}),
+    "size": ("input-size", {}),
+    "view": ("input-size", {"as the classifier does": "as trained", "large": ""}),
     "data": ("dataset", {}),
     "order": (
-        "order",
+        "sort",
         {
             "preference for one class": "class selectivity",
             "fires most often": "most often active",
@@ -196,10 +197,7 @@ _OLD_LINKS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 def translate_old_link() -> None:
     """Give a link of an older version the parameters of today, before any widget reads them."""
     for old, (key, values) in _OLD_LINKS.items():
-        value = st.query_params.get(old)
-        if value is None or (old == key and value not in values):
-            continue
-        del st.query_params[old]
-        value = values.get(value, value)
-        if value:
-            st.session_state[key] = st.query_params[key] = value
+        if old in st.query_params:
+            value = st.query_params.pop(old)
+            if value := values.get(value, value):
+                st.session_state[key] = st.query_params[key] = value

@@ -8,6 +8,7 @@ from streamlit.navigation.page import StreamlitPage
 from streamlit.testing.v1 import AppTest
 
 import deconvviz
+from tests.ui.conftest import no_component_scan  # noqa: F401  a fixture
 
 APP = Path(deconvviz.__file__).parent / "app.py"
 

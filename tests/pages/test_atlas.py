@@ -49,7 +49,7 @@ def test_every_unit_of_a_layer_is_in_a_grid(open_page, atlas):
 
 def test_a_link_restores_order_layer_unit_and_rule(open_page, atlas):
     layer, order = list(atlas.units)[1], list(ORDERS)[1]
-    app = fine(open_page("atlas", layer=layer, unit="5", rule="guided", order=order))
+    app = fine(open_page("atlas", layer=layer, unit="5", rule="guided", sort=order))
     assert app.button_group(key="layer").value == layer
     assert any(f"projections of unit 5 of {layer}" in text for text in alternatives(app))
     assert app.button_group(key="rule").value == "guided"
@@ -61,7 +61,7 @@ def test_a_link_restores_order_layer_unit_and_rule(open_page, atlas):
     "query",
     [
         {"unit": "99999", "layer": "../../x"},
-        {"data": "x", "dataset": "y", "order": "<b>", "part": "-1"},
+        {"data": "x", "dataset": "y", "order": "<b>", "sort": "x", "part": "-1"},
     ],
 )
 def test_a_bad_link_is_the_default(open_page, query):

@@ -9,7 +9,7 @@ from PIL import Image
 from deconvviz.io.images import to_png
 from tests.pages.conftest import all_words, alternatives, channels, fine, grid
 
-SMALL = {"size": "as trained"}
+SMALL = {"input-size": "as trained"}
 
 
 def upload(app, *files):
@@ -66,7 +66,7 @@ def test_a_link_of_an_older_version_restores_the_same(open_page):
     old = {"view": "as the classifier does", "positions": "all", "unit": "7"}
     app = fine(open_page("reconstruct", **old))
     assert "32 × 32 pixels" in all_words(app)
-    assert app.button_group(key="size").value == "as trained"
+    assert app.button_group(key="input-size").value == "as trained"
     assert app.button_group(key="share").value == "all"
     assert grid(app)["chosen"] == 7
 
