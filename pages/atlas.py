@@ -18,35 +18,28 @@ SIDE = 120  # pixels that a tile of nine is enlarged to
 CLASSES = 5
 
 
-def strongest(sheet: UnitSheet, count: int, rule: Rule) -> None:
+def strongest(view: AtlasView, sheet: UnitSheet, rule: Rule) -> None:
     """The image patches with the highest activations, beside their projections."""
-    patches, projections = st.columns(2, gap="small")
+    k, units, dataset = view.atlas.header.k, view.atlas[sheet.layer], view.dataset
     unit = f"of unit {sheet.unit} of {sheet.layer}, row by row from the strongest"
-    with patches:
-        pixels = grid_of(sheet.patches, count, SIDE)
-        show.picture(pixels, f"The {len(sheet)} strongest patches {unit}", "image patches")
-    with projections:
-        pixels = grid_of(sheet.shown, count, SIDE)
-        show.picture(pixels, f"The {len(sheet)} projections {unit}", f"projections, {rule}")
-
-
-def activations(sheet: UnitSheet, view: AtlasView) -> None:
-    """Value and place of each of these activations."""
-    dataset = view.dataset
-    values = ", ".join(f"{moment.value:.3g}" for moment in sheet.moments)
-    st.markdown(f"Activations, row by row: {values}.")
+    for column, pixels, name, caption in zip(
+        st.columns(2, gap="small"),
+        (sheet.patches, sheet.shown),
+        ("strongest patches", "projections"),
+        ("image patches", f"projections, {rule}"),
+        strict=True,
+    ):
+        with column:
+            show.picture(grid_of(pixels, k, SIDE), f"The {len(sheet)} {name} {unit}", caption)
+    values, pictures, rows, columns = (
+        values[sheet.unit, : len(sheet)].tolist()
+        for values in (units.value, units.picture, units.y, units.x)
+    )
+    st.markdown(f"Activations, row by row: {', '.join(f'{value:.3g}' for value in values)}.")
+    classes = [dataset.classes[int(dataset.labels[picture])] for picture in pictures]
+    table = {"activation": values, "picture": pictures, "class": classes}
     with st.expander("Pictures and positions"):
-        rows = [
-            {
-                "activation": moment.value,
-                "picture": moment.picture,
-                "class": dataset.classes[int(dataset.labels[moment.picture])],
-                "row": moment.y,
-                "column": moment.x,
-            }
-            for moment in sheet.moments
-        ]
-        st.dataframe(rows, hide_index=True)
+        st.dataframe(table | {"row": rows, "column": columns}, hide_index=True)
 
 
 def statistics(units: Units, channel: int, pictures: int) -> None:
@@ -99,8 +92,7 @@ def details(network: Network, view: AtlasView, layer: str, channel: int) -> None
         )
         return
     sheet = atlas.unit_sheet(network, view, layer, channel, rule)
-    strongest(sheet, head.k, rule)
-    activations(sheet, view)
+    strongest(view, sheet, rule)
     statistics(units, channel, head.pictures)
     preferences(units, channel, head.classes)
     if layer in network.layers:

@@ -14,18 +14,16 @@ SLICES = 36  # of a later unit's kernel, at most
 SCALE = "symmetric about grey (zero); full contrast at percentile 99.5 of the magnitudes"
 
 
-def first_kernels(found: Kernels, channel: int) -> None:
-    """Kernels on the pixels, in colour."""
-    tiles = [
-        Tile.of(number, [kernel], "", f"Kernel of unit {number}")
-        for number, kernel in enumerate(display(found.weights))
-    ]
-    unit_grid(tiles, f"Kernels of {found.convolution}", channel)
-    st.caption(f"In colour; each kernel on its own scale, {SCALE}.")
-
-
-def later_kernels(found: Kernels, channel: int) -> None:
-    """One unit's kernels on the feature maps of the layer below."""
+def show_kernels(found: Kernels, channel: int) -> None:
+    """All kernels on the pixels, in colour; or of a later layer, one unit's largest kernels."""
+    if found.weights.shape[1] == 3:
+        tiles = [
+            Tile.of(number, [kernel], "", f"Kernel of unit {number}")
+            for number, kernel in enumerate(display(found.weights))
+        ]
+        unit_grid(tiles, f"Kernels of {found.convolution}", channel)
+        st.caption(f"In colour; each kernel on its own scale, {SCALE}.")
+        return
     maps, slices, share = found.strongest_slices(channel, SLICES)
     tiles = [
         Tile.of(below, [kernel], "", f"Kernel of unit {channel} on map {below}")
@@ -97,7 +95,7 @@ def units(network: Network, layer: str) -> None:
         channel = pickers.pick_channel(len(found.weights))
         if channel is None:
             channel = int(view.atlas[layer].value[:, 0].argmax())
-        (first_kernels if found.weights.shape[1] == 3 else later_kernels)(found, channel)
+        show_kernels(found, channel)
         st.header("Activity", anchor=False)
         activity(view, layer, channel)
 

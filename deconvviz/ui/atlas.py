@@ -76,16 +76,16 @@ def tiles(network: Network, view: AtlasView, layer: str, channels: tuple[int, ..
     sheets = draw_units(
         view.atlas, network.bundle, view.dataset, layer, channels, net=network.net, k=1
     )
-    return [_tile(sheet) for sheet in sheets]
+    return [_tile(sheet, float(view.atlas[layer].value[sheet.unit, 0])) for sheet in sheets]
 
 
-def _tile(sheet: UnitSheet) -> Tile:
+def _tile(sheet: UnitSheet, activation: float) -> Tile:
     if not len(sheet):
         grey = np.full((1, 1, 3), GREY, np.uint8)
         return Tile.of(sheet.unit, (grey, grey), "dead", f"Unit {sheet.unit} is dead")
     pair = (_small(sheet.patches[0]), _small(sheet.shown[0]))
     alt = f"Unit {sheet.unit}: the patch with the highest activation, and its projection"
-    return Tile.of(sheet.unit, pair, f"{sheet.moments[0].value:.3g}", alt)
+    return Tile.of(sheet.unit, pair, f"{activation:.3g}", alt)
 
 
 def _small(pixels: Pixels) -> Pixels:

@@ -44,7 +44,8 @@ class Tile:
         cls, channel: int, pixels: Sequence[NDArray[np.uint8]], caption: str, alt: str
     ) -> "Tile":
         """A tile of uint8 pictures (h, w, 3), embedded as data URLs."""
-        return cls(channel, tuple(_data_url(picture) for picture in pixels), caption, alt)
+        pngs = (base64.b64encode(to_png(picture)).decode("ascii") for picture in pixels)
+        return cls(channel, tuple(f"data:image/png;base64,{png}" for png in pngs), caption, alt)
 
 
 def unit_grid(
@@ -69,7 +70,3 @@ def unit_grid(
 
 def _pick() -> None:
     st.session_state["unit"] = str(st.session_state[_KEY]["picked"])
-
-
-def _data_url(pixels: NDArray[np.uint8]) -> str:
-    return f"data:image/png;base64,{base64.b64encode(to_png(pixels)).decode('ascii')}"

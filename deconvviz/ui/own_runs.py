@@ -20,7 +20,6 @@ from deconvviz.ui.runner import (
     STEPS,
     Job,
     Runner,
-    Status,
     kept_runs,
     sources,
 )
@@ -108,30 +107,21 @@ def _two_runs(runs: Mapping[str, OwnRun]) -> None:
 
 def _all_runs() -> dict[str, OwnRun]:
     """The demos and all runs of a person, by name, with a warning for each unreadable one."""
-    runs = {name: _demo(name) for name in DEMOS}
+    runs = {name: OwnRun.of(bundle(name), "demo") for name in DEMOS}
     files = [(path, path.parent.name, "Train now") for path in kept_runs()]
     files += [(Path(path), name, "command line") for name, path in named_checkpoints().items()]
     for path, name, origin in files:
+        modified = path.stat().st_mtime_ns if path.exists() else 0
         try:
-            runs[name] = _stored(str(path), name, origin, _modified(path))
+            runs[name] = _stored(path, name, origin, modified)
         except CheckpointError as error:
             st.warning(show.as_sentence(error), icon=":material/info:")
     return runs | _uploads()
 
 
-def _modified(path: Path) -> int:
-    """When a file was written; 0 for a missing one, which is an error when it is read."""
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _demo(name: str) -> OwnRun:
-    return OwnRun.of(bundle(name), "demo")
-
-
 @st.cache_resource(max_entries=2 * KEPT, show_spinner=False)
-def _stored(path: str, name: str, origin: str, modified: int) -> OwnRun:  # noqa: ARG001  a key
-    return read_run(Path(path), name, origin)
+def _stored(path: Path, name: str, origin: str, modified: int) -> OwnRun:  # noqa: ARG001  a key
+    return read_run(path, name, origin)
 
 
 def _uploads() -> dict[str, OwnRun]:
@@ -197,7 +187,10 @@ def _one_run(shown_running: bool) -> None:
         st.rerun()  # the whole page, with its button
     st.header(status.job.title, anchor=False)
     if status.running:
-        _running(status)
+        steps = f"{status.doing}: {status.done} of {status.total} steps …"
+        st.progress(status.done / status.total, steps if status.done else f"{status.doing} …")
+        icon, stopping = ":material/stop:", status.stopping
+        st.button("Stop the run", icon=icon, on_click=runner().stop, disabled=stopping)
     elif status.failed:
         st.error(status.told, icon=":material/info:")
     else:
@@ -212,18 +205,6 @@ def _one_run(shown_running: bool) -> None:
         with st.container(width=760):
             show.figure(progress_curves(metrics, show.ink()), alt)
         st.caption("Solid: test pictures. Dotted: training pictures, augmented.")
-
-
-def _running(status: Status) -> None:
-    """A progress bar, and a button to stop the run."""
-    steps = f"{status.doing}: {status.done} of {status.total} steps …"
-    st.progress(status.done / status.total, steps if status.done else f"{status.doing} …")
-    st.button(
-        "Stop the run",
-        icon=":material/stop:",
-        on_click=runner().stop,
-        disabled=status.stopping,
-    )
 
 
 def _show_own_runs(name: str) -> None:

@@ -62,12 +62,7 @@ class Picker(Generic[Value]):
     def __call__(
         self, options: Mapping[str, Value] | Sequence[Value] = (), default: str = ""
     ) -> Value:
-        """Show the widget and return the chosen value.
-
-        Args:
-            options: Options known only now, in place of the declared ones.
-            default: Label of the default, in place of the declared one.
-        """
+        """Show the widget and return the chosen value; arguments replace what was declared."""
         given = options or self.options
         values = given if isinstance(given, Mapping) else {str(value): value for value in given}
         labels = list(values)

@@ -143,25 +143,19 @@ def tiles(projector: Projector, layer: str, count: int) -> list[Tile]:
 def whole_picture(
     projector: Projector, layer: str, channel: int, share: float
 ) -> tuple[Tensor, int]:
-    """The strongest positions of one feature map, projected together.
+    """The active ones among the highest `share` of a feature map's positions, projected together.
 
     Returns:
         (C, H, W) of the whole picture, zero if no position is active; and how many positions.
     """
     recording = _record(projector.network, projector.view, layer)
-    selection = _strongest_positions(recording, layer, channel, share)
-    if not len(selection):
+    feature_map = recording[layer][0, channel]
+    values, places = feature_map.flatten().topk(max(1, round(share * feature_map.numel())))
+    y, x = torch.unravel_index(places[values > 0], feature_map.shape)
+    if not len(y):
         return torch.zeros(projector.view.pixels.shape[1:]), 0
+    selection = Selection(layer, 0, channel, y, x, group=torch.zeros_like(y))
     return _project(projector, recording, selection).full()[0], len(selection)
-
-
-def _strongest_positions(recording: Recording, layer: str, channel: int, share: float) -> Selection:
-    """The active ones among the highest `share` of a feature map's positions, as one group."""
-    maps = recording[layer]
-    feature_map, width = maps[0, channel].flatten(), maps.shape[3]
-    values, places = feature_map.topk(max(1, round(share * feature_map.numel())))
-    places = places[values > 0]
-    return Selection(layer, 0, channel, places // width, places % width, torch.zeros_like(places))
 
 
 def to_safetensors(projector: Projector, one: Reconstruction, pixels: Tensor) -> bytes:

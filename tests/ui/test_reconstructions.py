@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors import safe_open
 from torch.nn import functional
 
+from deconvviz.deconv import Selection
 from deconvviz.io.images import open_picture, to_png
 from deconvviz.ui import reconstructions
 from deconvviz.ui.networks import input_view
@@ -75,14 +76,18 @@ def test_a_channel_that_is_not_active_has_no_reconstruction(projector, maps):
 def test_the_whole_picture_starts_from_the_active_share_with_the_largest_values(
     projector, maps, share
 ):
-    channel = int(maps.amax((1, 2)).argmax())
-    recording = projector.network.net.record(projector.view.pixels, [LAYER])
-    selection = reconstructions._strongest_positions(recording, LAYER, channel, share)
-    count = max(1, round(share * maps[channel].numel()))
-    values = sorted((v for v in maps[channel].flatten().tolist() if v > 0), reverse=True)[:count]
-    assert recording.values(selection).tolist() == values
-    assert selection.group.unique().tolist() == [0]
-    assert whole_picture(projector, LAYER, channel, share)[1] == len(values)
+    net, channel = projector.network.net, int(maps.amax((1, 2)).argmax())
+    limit = max(1, round(share * maps[channel].numel()))
+    width = maps.shape[2]
+    places = [n for n, value in enumerate(maps[channel].flatten().tolist()) if value > 0]
+    places = sorted(places, key=lambda n: -float(maps[channel, n // width, n % width]))[:limit]
+    y, x = [n // width for n in places], [n % width for n in places]
+    selection = Selection(LAYER, 0, channel, y, x, group=[0] * len(places))
+    recording = net.record(projector.view.pixels, [LAYER])
+    expected = net.project(recording, selection, rule="guided").full()[0]
+    whole, count = whole_picture(projector, LAYER, channel, share)
+    assert count == len(places)
+    torch.testing.assert_close(whole, expected)
 
 
 def test_one_position_in_the_whole_picture_is_its_window_in_place(projector):
