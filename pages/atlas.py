@@ -130,7 +130,7 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
 show.title(
     "Atlas",
     "The strongest activations of each unit over a whole data set. If all nine patches have a "
-    "structure in common, it is probably what the unit detects.",
+    "structure in common, it may be what the unit detects.",
 )
 network = chosen_network()
 view = atlas.atlas_view(network, pickers.dataset(list(atlas.datasets(network))))

@@ -107,7 +107,7 @@ def _two_runs(runs: Mapping[str, OwnRun]) -> None:
 
 def _all_runs() -> dict[str, OwnRun]:
     """The demos and all runs of a person, by name, with a warning for each unreadable one."""
-    runs = {name: OwnRun.of(bundle(name), "demo") for name in DEMOS}
+    runs = {name: OwnRun.of(bundle(name), "built in") for name in DEMOS}
     files = [(path, path.parent.name, "Train now") for path in kept_runs()]
     files += [(Path(path), name, "command line") for name, path in named_checkpoints().items()]
     for path, name, origin in files:
