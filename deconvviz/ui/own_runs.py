@@ -111,12 +111,19 @@ def _all_runs() -> dict[str, OwnRun]:
     files = [(path, path.parent.name, "Train now") for path in kept_runs()]
     files += [(Path(path), name, "command line") for name, path in named_checkpoints().items()]
     for path, name, origin in files:
-        modified = path.stat().st_mtime_ns if path.exists() else 0
         try:
-            runs[name] = _stored(path, name, origin, modified)
+            runs[name] = _stored(path, name, origin, _modified(path))
         except CheckpointError as error:
             st.warning(show.as_sentence(error), icon=":material/info:")
     return runs | _uploads()
+
+
+def _modified(path: Path) -> int:
+    """When a file was written; 0 if it cannot be read, which is an error when it is loaded."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @st.cache_resource(max_entries=2 * KEPT, show_spinner=False)

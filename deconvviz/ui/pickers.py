@@ -14,16 +14,6 @@ from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.errors import SelectionError
 from deconvviz.units import Unit
 
-__all__ = [
-    "LARGEST",
-    "InputSize",
-    "Picker",
-    "parts",
-    "pick_channel",
-    "pick_unit",
-    "translate_old_link",
-]
-
 LARGEST = 1024
 """Maximum side of an input picture, in pixels."""
 

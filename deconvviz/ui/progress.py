@@ -18,11 +18,7 @@ Value = TypeVar("Value")
 
 
 class ResultCache(Generic[Value]):
-    """The last few results, shared by all sessions; the oldest is dropped first.
-
-    Args:
-        max_entries: Number of results to keep.
-    """
+    """The last `max_entries` results, shared by all sessions; the oldest is dropped first."""
 
     def __init__(self, max_entries: int) -> None:
         self._max_entries = max_entries
@@ -44,11 +40,7 @@ class ResultCache(Generic[Value]):
 
 @contextmanager
 def bar(text: str) -> Iterator[Progress]:
-    """A progress bar that is removed when the work ends or fails.
-
-    Args:
-        text: Text until the first step is done.
-    """
+    """A progress bar, with a text until the first step is done; it goes when the work ends."""
     element = st.progress(0.0, text=text)
 
     def progress(title: str, done: int, total: int, /) -> None:

@@ -26,14 +26,7 @@ _MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recor
 
 @dataclass(frozen=True)
 class Projector:
-    """What every projection on a page has in common.
-
-    Attributes:
-        network: The network.
-        view: The picture.
-        rule: Rule of the projection.
-        start: Start value of the projection.
-    """
+    """What every projection on a page has in common."""
 
     network: Network
     view: InputView
