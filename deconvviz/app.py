@@ -3,19 +3,23 @@
 import sys
 from pathlib import Path
 
-# Streamlit puts the script's folder first on the path, where our `models.py` would be taken for a
+# Streamlit puts the script's folder first on the path, where our `models.py` would shadow a
 # person's own.
 _HERE = Path(__file__).resolve().parent
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != _HERE]
 
 import streamlit as st  # noqa: E402
 
-from deconvviz.ui import pages, pick_model, refusals  # noqa: E402
+from deconvviz.ui import show  # noqa: E402
+from deconvviz.ui.navigation import pages  # noqa: E402
+from deconvviz.ui.networks import pick_network  # noqa: E402
+from deconvviz.ui.pickers import translate_old_link  # noqa: E402
 
 # A picture of our own: Streamlit would fetch a named icon from a server.
 st.set_page_config("deconvviz", _HERE / "ui" / "icon.svg", layout="wide")
 page = st.navigation(list(pages().values()))
+translate_old_link()
 with st.sidebar:
-    pick_model()
-with refusals():
+    pick_network()
+with show.errors():
     page.run()

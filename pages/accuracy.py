@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 from matplotlib.figure import Figure
 
-from deconvviz import ui
 from deconvviz.io.zoo import DEMOS
 from deconvviz.plots import study as figures
 from deconvviz.plots.figures import confusion_matrix, learning_curves, per_class_accuracy
@@ -13,7 +12,9 @@ from deconvviz.study import Report, Sweep
 from deconvviz.study.cells import ACCURACY, GAP, RECONSTRUCTION, Measure
 from deconvviz.study.gradients import Gradients
 from deconvviz.study.report import ARMS, PRIMARY
-from deconvviz.ui import verdicts
+from deconvviz.ui import pickers, show, verdicts
+from deconvviz.ui.networks import bundle
+from deconvviz.ui.own_runs import OWN_RUNS, own_runs, train_now
 from deconvviz.ui.records import Record, conclusion, record
 
 POINTS = st.column_config.NumberColumn(format="%+.2f")
@@ -63,7 +64,7 @@ def differences(findings: verdicts.Findings[Report]) -> None:
             "Means, 95 % t intervals and pairs in percentage points. p: exact, over all choices of "
             "signs of the pairs; adjusted: Holm, over the budgets of a contrast."
         )
-        ui.download(lambda: verdicts.numbers(findings), "helps.json", "All numbers")
+        show.download(lambda: verdicts.numbers(findings), "helps.json", "All numbers")
 
 
 def curves() -> None:
@@ -110,9 +111,9 @@ def at_one_budget(findings: verdicts.Findings[Report]) -> None:
     report = findings.found
     st.header("With one number of labels", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        budget = ui.pick_budget(sorted({record.labels for record in report.records}), PRIMARY)
+        budget = pickers.budget(sorted({record.labels for record in report.records}), str(PRIMARY))
         cells = report.at(budget)
-        metric = ui.pick_metric(verdicts.metrics(cells))
+        metric = pickers.metric({name.replace("_", " "): name for name in verdicts.metrics(cells)})
     st.subheader("While they learn", anchor=False)
     st.markdown("The mean of an arm's runs, shaded from the least of them to the greatest.")
     verdicts.exhibit(
@@ -145,7 +146,7 @@ def levers_and_recipe() -> None:
     """What else moves accuracy."""
     st.header("Levers", anchor=False)
     st.markdown("One thing changed at a time: what accuracy it brings, and what it costs.")
-    with ui.refusals():
+    with show.errors():
         one_sweep("levers", "curves", figures.sweep_curves, "Test accuracy by each lever", 3)
         what_decoders_leave()
     st.header("The recipe", anchor=False)
@@ -153,14 +154,14 @@ def levers_and_recipe() -> None:
         "The same recipe with one ingredient removed or replaced: every pair with the whole "
         "recipe, and below the pairs their mean and its 95 % interval."
     )
-    with ui.refusals():
+    with show.errors():
         one_sweep(
             "recipe",
             "differences",
             lambda found, _, ink: figures.recipe_differences(found, ink),
             "Differences of test accuracy to the whole recipe, every pair",
         )
-    with ui.refusals():
+    with show.errors():
         gradients()
 
 
@@ -232,8 +233,8 @@ def two_networks() -> None:
         "they learned from beside the labels, but the twin also had to give the picture back "
         "from its features, through a deconvolution decoder."
     )
-    records: dict[str, Record] = {name: record(ui.bundle(name)) for name in DEMOS}
-    ink = ui.ink()
+    records: dict[str, Record] = {name: record(bundle(name)) for name in DEMOS}
+    ink = show.ink()
     st.dataframe(
         [one.row for one in records.values()],
         hide_index=True,
@@ -245,7 +246,7 @@ def two_networks() -> None:
     with shown:
         st.header("Learning curves", anchor=False)
         runs = {name: one.metrics for name, one in records.items()}
-        ui.show_figure(
+        show.figure(
             learning_curves(runs, ink),
             "Accuracy by epoch of both networks",
             "curves",
@@ -255,7 +256,7 @@ def two_networks() -> None:
     with classes:
         st.header("Class by class", anchor=False)
         per_class = {name: one.evaluation.per_class for name, one in records.items()}
-        ui.show_figure(
+        show.figure(
             per_class_accuracy(per_class, ink),
             "Test accuracy of each class",
             "classes",
@@ -268,7 +269,7 @@ def two_networks() -> None:
             figure = confusion_matrix(
                 one.evaluation.confusion.tolist(), one.evaluation.classes, ink
             )
-            ui.show_figure(
+            show.figure(
                 figure,
                 f"Confusion matrix of {name}",
                 f"confusion-{name}",
@@ -281,15 +282,15 @@ SECTIONS: Mapping[str, Callable[[], None]] = {
     "Curves": curves,
     "Levers and recipe": levers_and_recipe,
     "These two networks": two_networks,
-    ui.OWN_RUNS: ui.own_runs,
-    "Train now": ui.train_now,
+    OWN_RUNS: own_runs,
+    "Train now": train_now,
 }
 
-ui.title(
+show.title(
     "Accuracy",
     "Does a deconvolution decoder beside a classifier raise its accuracy? What the records of all "
     "runs say, and what they do not.",
 )
 verdicts.fit_figures()
-with ui.refusals():
-    SECTIONS[ui.pick_section(list(SECTIONS))]()
+with show.errors():
+    SECTIONS[pickers.section(list(SECTIONS))]()

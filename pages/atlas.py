@@ -1,13 +1,16 @@
-"""Atlas: what excites each unit of a layer most, over a whole data set."""
+"""Atlas: the strongest activations of each unit of a layer, over a whole data set."""
 
 import streamlit as st
 
-from deconvviz import ui
 from deconvviz.atlas import Units
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.atlas import UnitSheet, grid_of, histogram_figure
 from deconvviz.plots.display import display_caption
-from deconvviz.ui.explore import Network
+from deconvviz.ui import atlas, pickers, show
+from deconvviz.ui.atlas import AtlasView
+from deconvviz.ui.grid import unit_grid
+from deconvviz.ui.navigation import link
+from deconvviz.ui.networks import Network, chosen_network
 
 AT_ONCE = 96  # units in the grid
 HEIGHT = 900  # pixels of the grid, which scrolls in itself
@@ -15,132 +18,126 @@ SIDE = 120  # pixels that a tile of nine is enlarged to
 CLASSES = 5
 
 
-def nines(sheet: UnitSheet, count: int, rule: Rule) -> None:
-    """What a unit sees where it is strongest, beside the projections."""
-    patches, projections = st.columns(2, gap="small")
-    told = f"of unit {sheet.unit} of {sheet.layer}, row by row from the strongest"
-    with patches:
-        pixels = grid_of(sheet.patches, count, SIDE)
-        ui.show(pixels, f"The {len(sheet)} strongest patches {told}", "what it sees")
-    with projections:
-        pixels = grid_of(sheet.shown, count, SIDE)
-        ui.show(pixels, f"The {len(sheet)} projections {told}", f"its projections, {rule}")
+def strongest(view: AtlasView, sheet: UnitSheet, rule: Rule) -> None:
+    """The image patches with the highest activations, beside their projections."""
+    k, units, dataset = view.atlas.header.k, view.atlas[sheet.layer], view.dataset
+    unit = f"of unit {sheet.unit} of {sheet.layer}, row by row from the strongest"
+    for column, pixels, name, caption in zip(
+        st.columns(2, gap="small"),
+        (sheet.patches, sheet.shown),
+        ("strongest patches", "projections"),
+        ("image patches", f"projections, {rule}"),
+        strict=True,
+    ):
+        with column:
+            show.picture(grid_of(pixels, k, SIDE), f"The {len(sheet)} {name} {unit}", caption)
+    values, pictures, rows, columns = (
+        values[sheet.unit, : len(sheet)].tolist()
+        for values in (units.value, units.picture, units.y, units.x)
+    )
+    st.markdown(f"Activations, row by row: {', '.join(f'{value:.3g}' for value in values)}.")
+    classes = [dataset.classes[int(dataset.labels[picture])] for picture in pictures]
+    table = {"activation": values, "picture": pictures, "class": classes}
+    with st.expander("Pictures and positions"):
+        st.dataframe(table | {"row": rows, "column": columns}, hide_index=True)
 
 
-def activations(sheet: UnitSheet, survey: ui.AtlasView) -> None:
-    """How strong each of the nine is, and of which picture."""
-    dataset = survey.dataset
-    values = ", ".join(f"{moment.value:.3g}" for moment in sheet.top)
-    st.markdown(f"Its activations there, row by row: {values}.")
-    with st.expander("Where they are"):
-        rows = [
-            {
-                "activation": moment.value,
-                "picture": moment.picture,
-                "its class": dataset.classes[int(dataset.labels[moment.picture])],
-                "row": moment.y,
-                "column": moment.x,
-            }
-            for moment in sheet.top
-        ]
-        st.dataframe(rows, hide_index=True)
-
-
-def statistics(units: Units, unit: int, survey: ui.AtlasView) -> None:
-    """How a unit behaves over all pictures, where the atlas has counted that."""
-    head = survey.atlas.header
-    if units.mean is None or units.activation_frequency is None or units.active is None:
+def statistics(units: Units, channel: int, pictures: int) -> None:
+    """A unit's activations over all pictures, where the atlas has statistics."""
+    if units.mean is None or units.fires is None or units.active is None:
         return
     st.markdown(
-        f"Over all {head.pictures} pictures its mean is **{units.mean[unit]:.3g}**; it fires in "
-        f"**{units.activation_frequency[unit]:.1%}** of them, and is above zero at "
-        f"**{units.active[unit]:.1%}** of all positions."
+        f"Over all {pictures} pictures, its mean activation is **{units.mean[channel]:.3g}**. It "
+        f"is active in **{units.fires[channel]:.1%}** of the pictures and at "
+        f"**{units.active[channel]:.1%}** of all positions."
     )
     if units.histogram is not None:
-        counts = units.histogram[unit].tolist()
-        figure = histogram_figure(counts, ui.ink())
-        ui.show_figure(figure, f"Pictures by the peak of unit {unit} in them")
+        counts = units.histogram[channel].tolist()
+        figure = histogram_figure(counts, show.ink())
+        show.figure(figure, f"Pictures by the maximum activation of unit {channel}")
         st.caption(
-            f"Pictures by how strong the unit is in each, two bars an octave; it is silent in "
-            f"{counts[0]} of {head.pictures}."
+            "Number of pictures by maximum activation, two bars per doubling. The unit is not "
+            f"active in {counts[0]} of {pictures}."
         )
 
 
-def preferences(units: Units, unit: int, survey: ui.AtlasView) -> None:
-    """The classes that a unit answers to most."""
+def preferences(units: Units, channel: int, classes: tuple[str, ...]) -> None:
+    """The classes with the highest mean activation of a unit."""
     if units.class_mean is None or units.selectivity is None:
         return
-    means = units.class_mean[unit].nan_to_num(0)
+    means = units.class_mean[channel].nan_to_num(0)
     highest = float(means.max())
     if highest <= 0:
         return
-    st.subheader("Classes that excite it", anchor=False)
+    st.subheader("Classes with the highest mean activation", anchor=False)
     values, labels = means.topk(min(CLASSES, len(means)))
     for value, label in zip(values.tolist(), labels.tolist(), strict=True):
-        name = survey.atlas.header.classes[label]
-        st.progress(max(0.0, value / highest), f"{name}, mean activation {value:.3g}")
+        st.progress(max(0.0, value / highest), f"{classes[label]}, mean activation {value:.3g}")
     st.caption(
-        f"Class selectivity {units.selectivity[unit]:.2f}: 0 prefers none, 1 answers to one class "
-        "alone (Morcos et al. 2018)."
+        f"Class selectivity: {units.selectivity[channel]:.2f}. 0: equally active for all classes; "
+        "1: active for one class only (Morcos et al. 2018)."
     )
 
 
-def closely(network: Network, survey: ui.AtlasView, layer: str, unit: int) -> None:
-    """One unit: its nine, and how it behaves."""
-    units, head = survey.atlas[layer], survey.atlas.header
-    st.subheader(f"Unit {unit} of {layer}", anchor=False)
-    rule = ui.pick_rule()
-    if bool(units.dead[unit]):
+def details(network: Network, view: AtlasView, layer: str, channel: int) -> None:
+    """One unit: its strongest activations and its statistics."""
+    units, head = view.atlas[layer], view.atlas.header
+    st.subheader(f"Unit {channel} of {layer}", anchor=False)
+    rule = pickers.rule()
+    if bool(units.dead[channel]):
         st.info(
-            f"Unit {unit} is dead: it is not above zero anywhere in any of the {head.pictures} "
-            "pictures, so there is nothing to show of it.",
+            f"Unit {channel} is dead: it is not active anywhere in the {head.pictures} pictures, "
+            "so there is nothing to show.",
             icon=":material/info:",
         )
         return
-    sheet = ui.unit_sheet(network, survey, layer, unit, rule)
-    nines(sheet, head.k, rule)
-    activations(sheet, survey)
-    statistics(units, unit, survey)
-    preferences(units, unit, survey)
+    sheet = atlas.unit_sheet(network, view, layer, channel, rule)
+    strongest(view, sheet, rule)
+    statistics(units, channel, head.pictures)
+    preferences(units, channel, head.classes)
     if layer in network.layers:
-        label = f"See unit {unit} of {layer} in pictures of your choice"
-        ui.link("reconstruct", label, layer=layer, unit=str(unit))
+        label = f"Reconstruct unit {channel} of {layer} in pictures of your choice"
+        link("reconstruct", label, layer, channel)
 
 
 @st.fragment
-def layer_units(network: Network, survey: ui.AtlasView, layer: str) -> None:
-    """The units of a layer and one of them closely; a click runs this part alone."""
-    with ui.refusals():
-        units = survey.atlas[layer]
+def layer_units(network: Network, view: AtlasView, layer: str) -> None:
+    """The units of a layer, and details of one; a click reruns this part alone."""
+    with show.errors():
+        units = view.atlas[layer]
         with st.container(horizontal=True, gap="medium"):
-            picked = ui.pick_unit(len(units))
-            numbers = ui.ordered(units, ui.pick_order(ui.ORDERS))
-            some = tuple(numbers[ui.pick_part(len(units), AT_ONCE)])
-        unit = int(units.value[:, 0].argmax()) if picked is None else picked
+            channel = pickers.pick_channel(len(units))
+            channels = atlas.ordered(units, pickers.sort_by(atlas.ORDERS))
+            part = pickers.part(pickers.parts(len(units), AT_ONCE))
+        if channel is None:
+            channel = int(units.value[:, 0].argmax())
         one, all_ = st.columns(2, gap="medium")
         with all_:
             dead = int(units.dead.sum())
             st.subheader(f"{len(units)} units of {layer}, {dead or 'none'} dead", anchor=False)
-            st.markdown("Each by what excites it most, the projection, and how strong it is there.")
+            st.markdown(
+                "For each unit: the image patch with its highest activation, the projection, and "
+                "the activation."
+            )
             with st.container(height=HEIGHT):
-                tiles = ui.strongest_tiles(network, survey, layer, some)
-                ui.unit_grid(tiles, str(unit), f"Units of {layer}")
+                tiles = atlas.tiles(network, view, layer, tuple(channels[part]))
+                unit_grid(tiles, f"Units of {layer}", channel)
         with one:
-            closely(network, survey, layer, unit)
+            details(network, view, layer, channel)
         st.caption(f"{display_caption()} Grey beyond a picture's edge.")
 
 
-ui.title(
+show.title(
     "Atlas",
-    "What excites each unit most, over a whole data set, and what it answered to there. Where the "
-    "same structure comes back in all nine, a unit can be said to look for it.",
+    "The strongest activations of each unit over a whole data set. If all nine patches have a "
+    "structure in common, it may be what the unit detects.",
 )
-network = ui.chosen_network()
-survey = ui.survey(network, ui.pick_data(list(ui.known(network))))
-head = survey.atlas.header
-layer = ui.pick_layer(list(survey.atlas.units), default=len(survey.atlas.units) // 2)
+network = chosen_network()
+view = atlas.atlas_view(network, pickers.dataset(list(atlas.datasets(network))))
+layers, head = list(view.atlas.units), view.atlas.header
+layer = pickers.layer(layers, default=layers[len(layers) // 2])
 st.caption(
-    f"{layer}: {ui.describe_layer(network.net.layers[layer])}. {head.pictures} pictures: "
+    f"{layer}: {show.describe_layer(network.net.layers[layer])}. {head.pictures} pictures: "
     f"{head.data}."
 )
-layer_units(network, survey, layer)
+layer_units(network, view, layer)

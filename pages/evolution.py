@@ -1,86 +1,87 @@
-"""Evolution: how what excites each unit changed while the network learnt."""
+"""Evolution: how the strongest activations of units change during training."""
 
 import streamlit as st
 
-from deconvviz import ui
 from deconvviz.analysis import Evolution
 from deconvviz.analysis.evolution import History
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge
+from deconvviz.ui import pickers, show
+from deconvviz.ui.atlas import datasets
+from deconvviz.ui.grid import Tile, unit_grid
+from deconvviz.ui.networks import chosen_network, pick_layer
+from deconvviz.ui.studies import history, some_pictures
 
 UNITS = 60  # in the grid
-PICTURES = 300  # of the tiles, at most
+PICTURES = 300  # of the dataset, at most
 
 
-def grid(found: Evolution, history: History, column: int, unit: int) -> None:
+def grid(found: Evolution, units: History, column: int, chosen: int) -> None:
     """Every unit's projection at one epoch."""
-    shown = display(history.projections[:, column])
+    pictures = display(units.projections[:, column])
     tiles = []
-    for place, number in enumerate(history.units.tolist()):
-        value = float(history.activation[number, column])
-        moved = column > 0 and bool(history.jumped[number, column - 1])
-        mark = " ↷" if moved else ""
-        alt = f"Unit {number} after epoch {found.epochs[column]}"
-        tiles.append(ui.Tile.of(str(number), [shown[place]], f"{value:.2g}{mark}", alt))
-    ui.unit_grid(tiles, str(unit), f"Units of {history.layer} after one epoch")
+    for place, channel in enumerate(units.units.tolist()):
+        value = float(units.activation[channel, column])
+        jumped = column > 0 and bool(units.jumped[channel, column - 1])
+        mark = " ↷" if jumped else ""
+        alt = f"Unit {channel} after epoch {found.epochs[column]}"
+        tiles.append(Tile.of(channel, [pictures[place]], f"{value:.2g}{mark}", alt))
+    unit_grid(tiles, f"Units of {units.layer} after one epoch", chosen)
 
 
-def strip(found: Evolution, history: History, unit: int) -> None:
+def all_epochs(found: Evolution, units: History, channel: int) -> None:
     """One unit at all epochs, side by side."""
-    place = history.units.tolist().index(unit)
-    st.subheader(f"Unit {unit} of {history.layer} through the epochs", anchor=False)
-    pixels = display(history.projections[place])
+    st.subheader(f"Unit {channel} of {units.layer} at all epochs", anchor=False)
+    pictures = display(units.projections[units.units.tolist().index(channel)])
     with st.container(horizontal=True, gap="small"):
         for column, epoch in enumerate(found.epochs):
             with st.container(width=150):
-                alt = f"Unit {unit} after epoch {epoch}"
-                ui.show(enlarge(pixels[column], 150), alt)
-                picture = int(history.picture[unit, column])
-                value = f"{float(history.activation[unit, column]):.2g}, picture {picture}"
-                st.caption(f"Epoch {epoch}: {'silent' if picture < 0 else value}")
+                show.picture(enlarge(pictures[column], 150), f"Unit {channel} after epoch {epoch}")
+                picture = int(units.picture[channel, column])
+                value = f"{float(units.activation[channel, column]):.2g}, picture {picture}"
+                st.caption(f"Epoch {epoch}: {'not active' if picture < 0 else value}")
 
 
 @st.fragment
-def epochs(found: Evolution, history: History) -> None:
-    """The slider, the grid and one unit; a click or a move runs this part alone."""
-    with ui.refusals():
-        epoch = ui.pick_epoch(found.epochs)
+def epochs(found: Evolution, units: History) -> None:
+    """The slider, the grid and one unit; a click or a move reruns this part alone."""
+    with show.errors():
+        epoch = pickers.epoch(found.epochs, default=str(found.epochs[-1]))
         column = found.epochs.index(epoch)
-        picked = ui.pick_unit(len(history.units))
-        unit = int(history.activation[: len(history.units), -1].argmax())
-        unit = unit if picked is None else picked
+        channel = pickers.pick_channel(len(units.units))
+        if channel is None:
+            channel = int(units.activation[: len(units.units), -1].argmax())
         if column:
-            share = float(history.jumped[:, column - 1].double().mean())
+            share = float(units.jumped[:, column - 1].double().mean())
             st.markdown(
-                f"Between epochs {found.epochs[column - 1]} and {epoch}, **{share:.0%}** of the "
-                f"{len(history.activation)} units came to answer to another picture most."
+                f"Between epochs {found.epochs[column - 1]} and {epoch}, the strongest activation "
+                f"of **{share:.0%}** of the {len(units.activation)} units moved to another picture."
             )
         else:
-            st.markdown("The first epoch that was kept.")
-        strip(found, history, unit)
-        st.subheader(f"Units of {history.layer} after epoch {epoch}", anchor=False)
-        grid(found, history, column, unit)
+            st.markdown("This is the first stored epoch.")
+        all_epochs(found, units, channel)
+        st.subheader(f"Units of {units.layer} after epoch {epoch}", anchor=False)
+        grid(found, units, column, channel)
         st.caption(
-            f"{display_caption()} Each from the unit's strongest activation over {found.data}; "
-            "beside its number how strong that is, and ↷ if it is in another picture than before."
+            f"{display_caption()} Each projection starts from the unit's strongest activation over "
+            f"{found.data}. The number is that activation; ↷ marks another picture than before."
         )
 
 
-ui.title(
+show.title(
     "Evolution",
-    "While a network learns, what excites its units changes: the lower layers settle within a few "
-    "epochs, the upper ones late (Zeiler & Fergus 2014, Fig. 4).",
+    "How the strongest activations of units change during training. Lower layers settle within a "
+    "few epochs, upper layers late (Zeiler & Fergus 2014, Fig. 4).",
 )
-network = ui.chosen_network()
+network = chosen_network()
 if not network.bundle.snapshots:
     st.info(
         f"`{network.bundle.name}` has no snapshots of its training. `deconvviz train --snapshots "
-        "1,2,5,10` keeps some; the network `demo` has them.",
+        "1,2,5,10` stores some; the network `demo` has them.",
         icon=":material/info:",
     )
     st.stop()
-layer = ui.pick_layer(network.layers, default=len(network.layers) // 2)
-st.caption(f"{layer}: {ui.describe_layer(network.net.layers[layer])}")
-pictures = ui.some_pictures(network, ui.pick_data(list(ui.known(network))), PICTURES)
-found = ui.history(network, pictures, layer, UNITS)
+layer = pick_layer(network, "middle")
+pictures = some_pictures(network, pickers.dataset(list(datasets(network))), PICTURES)
+found = history(network, pictures, layer, UNITS)
 epochs(found, found.histories[0])

@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from deconvviz import ui
-from deconvviz.ui.explore import InputView, Network
+from deconvviz.ui import pickers, studies
+from deconvviz.ui.atlas import datasets
+from deconvviz.ui.networks import InputView, Network, chosen_network, input_view
+from deconvviz.ui.pictures import pick_pictures
+from deconvviz.ui.show import title
 
 PICTURES = 300  # at most
 
 
-def result(found: ui.Found, name: str) -> None:
+def result(found: studies.Found, name: str) -> None:
     """What was found: in words, drawn, and to take away."""
     st.markdown(found.sentence)
     st.image(found.picture, width="stretch", output_format="PNG", alt=f"The figure of {name}")
@@ -29,12 +32,12 @@ def result(found: ui.Found, name: str) -> None:
             )
 
 
-def study(material: ui.Inputs, name: str) -> None:
+def study(material: studies.Inputs, name: str) -> None:
     """What was kept of an experiment, or the button that runs it."""
-    found = ui.kept(material, name)
+    found = studies.kept(material, name)
     label = "Run it" if found is None else "Run it again"
     if st.button(label, key=f"run-{name}", icon=":material/play_arrow:"):
-        ui.run_study(material, name)
+        studies.run_study(material, name)
         st.rerun()
     if found is None:
         count = len(material.pictures)
@@ -45,25 +48,25 @@ def study(material: ui.Inputs, name: str) -> None:
 
 def one_picture(network: Network) -> InputView | None:
     """The picture that an experiment looks at closely."""
-    pictures = ui.pick_pictures()
-    return ui.sight(network, pictures[0], "trained") if pictures else None
+    pictures = pick_pictures()
+    return input_view(network, pictures[0], "trained") if pictures else None
 
 
-ui.title(
+title(
     "Experiments",
     "Zeiler and Fergus did not stop at pictures: they tested what the pictures claim. So can you.",
 )
-network = ui.chosen_network()
-name = ui.pick_study({name: one.title for name, one in ui.STUDIES.items()})
-chosen = ui.STUDIES[name]
+network = chosen_network()
+name = pickers.experiment({one.title: name for name, one in studies.STUDIES.items()})
+chosen = studies.STUDIES[name]
 st.header(chosen.title, anchor=False)
 st.markdown(chosen.asks)
 sight = one_picture(network) if chosen.looks_closely else None
-pictures = ui.some_pictures(network, ui.pick_data(list(ui.known(network))), PICTURES)
+pictures = studies.some_pictures(network, pickers.dataset(list(datasets(network))), PICTURES)
 if chosen.looks_closely and sight is None:
     st.info("Choose a picture above, or add your own.", icon=":material/add_photo_alternate:")
 else:
-    study(ui.Inputs(network, pictures, sight), name)
+    study(studies.Inputs(network, pictures, sight), name)
 st.header("In a terminal", anchor=False)
 st.markdown(
     "What takes parts that you mark, class labels or training runs is a command: `deconvviz "

@@ -1,67 +1,71 @@
-"""Overview: what this is, which network is loaded, and a picture already reconstructed."""
+"""Overview: what the app does, which network is loaded, and one photograph, layer by layer."""
 
 import streamlit as st
 
-from deconvviz import ui
 from deconvviz.io.images import PHOTOGRAPHS, photograph
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
-from deconvviz.ui.explore import InputView, Network, spread
+from deconvviz.ui import show
+from deconvviz.ui.navigation import link
+from deconvviz.ui.networks import chosen_network, evenly_spaced, input_view
+from deconvviz.ui.reconstructions import Projector, reconstruct, whole_picture
 
 CAT = PHOTOGRAPHS["cat"]
 SHARE = 0.1  # of a feature map's positions
 LAYERS = 9  # at most
 
 
-def strongest_unit(network: Network, sight: InputView, layer: str) -> None:
+def strongest_unit(projector: Projector, layer: str) -> None:
     """A layer's strongest unit: the whole picture through it, and where it is strongest."""
-    for one in ui.units(network, sight, layer, None, 1, "deconvnet", "activation"):
-        unit = one.channel
-        pixels, _ = ui.whole(network, sight, layer, unit, SHARE, "deconvnet", "activation")
-        whole = display(pixels, percentile=ui.WHOLE_PERCENTILE)
-        ui.show(enlarge(whole, 500), f"The cat, reconstructed from unit {unit} of {layer}")
+    for one in reconstruct(projector, layer):
+        channel = one.unit.channel
+        pixels, _ = whole_picture(projector, layer, channel, SHARE)
+        whole = display(pixels, percentile=show.WHOLE_PERCENTILE)
+        show.picture(enlarge(whole, 500), f"The cat, reconstructed from unit {channel} of {layer}")
         pair = mosaic([one.patch, display(one.pixels)], columns=2, gap=8, side=250)
-        ui.show(pair, f"What unit {unit} of {layer} sees, and its reconstruction")
-        ui.link("reconstruct", f"{layer}, unit {unit}", layer=layer, unit=str(unit))
-        st.caption(ui.describe_layer(network.net.layers[layer]))
+        show.picture(pair, f"Window of unit {channel} of {layer}, and its reconstruction")
+        link("reconstruct", f"{layer}, unit {channel}", layer, channel)
+        st.caption(show.describe_layer(projector.network.net.layers[layer]))
 
 
-network = ui.chosen_network()
-cat = ui.sight(network, photograph("cat"), 256)
+network = chosen_network()
+cat = input_view(network, photograph("cat"), 256)
 words, picture = st.columns([2, 1], gap="medium")
 with words:
-    ui.title(
-        "What do its units see?",
-        "A convolutional network is a stack of units that each look at a small window of a "
-        "picture. deconvviz runs a unit's activation backwards through the network, down to "
-        "pixels (Zeiler & Fergus 2014). What appears is a *projection*: the pattern through which "
-        "the unit was reached, **not** an attribution that says how much a pixel mattered for a "
-        "decision.",
+    show.title(
+        "What do convolutional networks see?",
+        "A convolutional network consists of layers of units. Each unit responds to a small window "
+        "of the picture. deconvviz runs the activation of a unit backwards through the network, "
+        "down to the pixels (Zeiler & Fergus 2014). The result is a *projection*: it shows the "
+        "pattern that activated the unit. It is **not** an attribution, which would say how much "
+        "each pixel mattered for the network's decision.",
     )
-    ui.describe_network(network.bundle)
-    ui.describe_coverage(network.net.coverage)
+    show.network(network.bundle)
+    show.coverage(network.net.coverage)
 with picture:
-    ui.show(enlarge(cat.shown, 500), CAT.title)
+    show.picture(enlarge(cat.array, 500), CAT.title)
     st.caption(f"{CAT.title}. {CAT.credit}.")
 
 st.header("One photograph, layer by layer", anchor=False)
-layers = spread(network.layers, LAYERS)
+layers = evenly_spaced(network.layers, LAYERS)
 some = "" if len(layers) == len(network.layers) else f" ({len(layers)} of {len(network.layers)})"
 st.markdown(
-    f"For each layer{some} its strongest unit here: the whole picture through the strongest tenth "
-    "of the unit's positions; below, the window where it is strongest, beside its reconstruction. "
-    "Deeper units see more of the picture at once."
+    f"For each layer{some} you see the unit with the highest activation. Above: the whole picture, "
+    "projected from the strongest tenth of the unit's positions. Below: the window with the "
+    "highest activation, and its reconstruction. Units of higher layers have larger windows."
 )
 columns = min((3, 4), key=lambda count: -len(layers) % count)  # fewest places left empty
 rows = [st.columns(columns, gap="medium") for _ in range(0, len(layers), columns)]
 cells = [cell for row in rows for cell in row]
 for cell, layer in zip(cells, layers, strict=False):
     with cell:
-        strongest_unit(network, cat, layer)
-st.caption(f"{display_caption()} Whole pictures: at percentile {ui.WHOLE_PERCENTILE}.")
+        strongest_unit(Projector(network, cat), layer)
+st.caption(f"{display_caption()} Whole pictures: at percentile {show.WHOLE_PERCENTILE}.")
 
-st.header("Where to go", anchor=False)
-ui.link("reconstruct", "Reconstruct: choose pictures, layers, units and rules; or use your own")
-ui.link("atlas", "Atlas: what excites each unit most, over many pictures")
-ui.link("filters", "Filters: the kernels, and which units are active at all")
-ui.link("accuracy", "Accuracy: how good the two networks are, and what that proves")
+st.header("Where to go next", anchor=False)
+link(
+    "reconstruct", "Reconstruct: choose pictures, layers, units and rules, or add your own picture"
+)
+link("atlas", "Atlas: the strongest activations of each unit over many pictures")
+link("filters", "Filters: the kernels of each layer, and how often its units are active")
+link("accuracy", "Accuracy: how good the networks are, and what the experiments show")

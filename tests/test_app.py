@@ -1,4 +1,4 @@
-"""The app's frame: its pages, and what Streamlit is told."""
+"""The app's settings, and its place on the module path."""
 
 import subprocess
 import sys
@@ -38,7 +38,3 @@ def test_our_modules_shadow_nobody_elses():
         "assert importlib.util.find_spec('models') is None\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
-
-
-def test_the_app_stays_short():
-    assert len((PACKAGE / "app.py").read_text("utf-8").splitlines()) <= 40

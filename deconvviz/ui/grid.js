@@ -1,18 +1,18 @@
-// Draws `data.tiles` as buttons. A change of the chosen tile alone keeps the buttons, and with them
-// the keyboard's focus and the scroll position.
+// Draws `data.tiles`, as buttons where one is chosen. A change of the choice alone keeps the
+// buttons, and with them the keyboard's focus and the scroll position.
 const drawn = new WeakMap();
 
 function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
 
-function button(tile, what, pick) {
-  const made = element(pick ? "button" : "div", "tile");
-  made.dataset.name = tile.name;
-  made.title = tile.alt;
+function tileElement(tile, noun, pick) {
+  const node = element(pick ? "button" : "div", "tile");
+  node.dataset.channel = tile.channel;
+  node.title = tile.alt;
   const pictures = element("div", "pictures");
   tile.pictures.forEach((source, place) => {
     const image = element("img");
@@ -21,28 +21,29 @@ function button(tile, what, pick) {
     pictures.append(image);
   });
   const caption = element("div", "caption");
-  caption.append(element("span", "", `${what} ${tile.name}`), element("span", "", tile.caption));
-  made.append(pictures, caption);
+  caption.append(element("span", "", `${noun} ${tile.channel}`), element("span", "", tile.caption));
+  node.append(pictures, caption);
   if (pick) {
-    made.type = "button";
-    made.onclick = () => pick(tile.name);
+    node.type = "button";
+    node.onclick = () => pick(String(tile.channel));
   }
-  return made;
+  return node;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const grid = parentElement.querySelector(".grid");
-  const signature = JSON.stringify([data.tiles, data.what, data.clickable]);
+  const clickable = data.chosen !== null;
+  const signature = JSON.stringify([data.tiles, data.noun, clickable]);
   grid.setAttribute("aria-label", data.label);
   if (drawn.get(grid) !== signature) {
     drawn.set(grid, signature);
-    const pick = data.clickable ? (name) => setTriggerValue("picked", name) : null;
+    const pick = clickable ? (channel) => setTriggerValue("picked", channel) : null;
     const widest = Math.max(1, ...data.tiles.map((tile) => tile.pictures.length));
     grid.style.setProperty("--tile", widest > 1 ? "9rem" : "5.4rem");
-    grid.replaceChildren(...data.tiles.map((tile) => button(tile, data.what, pick)));
+    grid.replaceChildren(...data.tiles.map((tile) => tileElement(tile, data.noun, pick)));
   }
-  for (const made of grid.children) {
-    const chosen = made.dataset.name === data.chosen;
-    if (data.clickable) made.setAttribute("aria-pressed", String(chosen));
+  for (const node of grid.children) {
+    const chosen = node.dataset.channel === String(data.chosen);
+    if (clickable) node.setAttribute("aria-pressed", String(chosen));
   }
 }

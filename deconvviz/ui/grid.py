@@ -25,47 +25,43 @@ _grid = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Tile:
-    """One button of the grid.
+    """One channel in the grid.
 
     Attributes:
-        name: What it stands for, a unit's number.
-        pictures: Addresses of PNG files, shown side by side, their pixels enlarged crisply.
-        caption: A line below, after the unit's number.
-        alt: What the pictures show.
+        channel: Number of the channel.
+        pictures: URLs of PNG files, shown side by side, their pixels enlarged crisply.
+        caption: Text below, after the channel's number.
+        alt: Text alternative.
     """
 
-    name: str
+    channel: int
     pictures: tuple[str, ...]
     caption: str
     alt: str
 
     @classmethod
-    def of(cls, name: str, pixels: Sequence[NDArray[np.uint8]], caption: str, alt: str) -> "Tile":
-        """A tile of uint8 pictures (h, w, 3), which it holds in itself."""
-        return cls(name, tuple(_data_url(picture) for picture in pixels), caption, alt)
+    def of(
+        cls, channel: int, pixels: Sequence[NDArray[np.uint8]], caption: str, alt: str
+    ) -> "Tile":
+        """A tile of uint8 pictures (h, w, 3), embedded as data URLs."""
+        pngs = (base64.b64encode(to_png(picture)).decode("ascii") for picture in pixels)
+        return cls(channel, tuple(f"data:image/png;base64,{png}" for png in pngs), caption, alt)
 
 
 def unit_grid(
-    tiles: Sequence[Tile],
-    chosen: str | None,
-    label: str,
-    *,
-    what: str = "unit",
-    clickable: bool = True,
+    tiles: Sequence[Tile], label: str, chosen: int | None = None, *, noun: str = "unit"
 ) -> None:
-    """Show the tiles; clicking one makes it the chosen `unit` of the session. One grid a page.
+    """Show the tiles; a click on one chooses its channel in `pick_unit`. One grid a page.
 
     Args:
-        tiles: In the order to show.
-        chosen: The name of the tile to mark.
-        label: What the grid is, for assistive technologies.
-        what: What a tile's name numbers.
-        clickable: Whether the tiles are buttons, or only to be looked at.
+        tiles: Tiles in order.
+        label: Name of the grid for assistive technologies.
+        chosen: Channel to mark; None: the tiles are no buttons.
+        noun: Word before a tile's number.
     """
     data = {
         "label": label,
-        "what": what,
-        "clickable": clickable,
+        "noun": noun,
         "chosen": chosen,
         "tiles": [asdict(tile) for tile in tiles],
     }
@@ -74,7 +70,3 @@ def unit_grid(
 
 def _pick() -> None:
     st.session_state["unit"] = str(st.session_state[_KEY]["picked"])
-
-
-def _data_url(pixels: NDArray[np.uint8]) -> str:
-    return f"data:image/png;base64,{base64.b64encode(to_png(pixels)).decode('ascii')}"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from deconvviz.analysis.trust import compare, examine
-from deconvviz.deconv import Selection
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.figures import figure_png
-from deconvviz.ui.explore import InputView, Network, Reconstruction
-from deconvviz.ui.memory import Memory, bar
+from deconvviz.ui.networks import InputView, Network
+from deconvviz.ui.progress import ResultCache, bar
+from deconvviz.units import Unit
 
 __all__ = ["Judgement", "judge", "judged"]
 
@@ -32,37 +32,33 @@ class Judgement:
 
 
 @st.cache_resource(show_spinner=False)
-def _judgements() -> Memory[Judgement]:
-    return Memory(64)
+def _judgements() -> ResultCache[Judgement]:
+    return ResultCache(64)
 
 
-def judged(
-    network: Network, sight: InputView, unit: Reconstruction, rule: Rule
-) -> Judgement | None:
+def judged(network: Network, view: InputView, unit: Unit, rule: Rule) -> Judgement | None:
     """The judgement on a reconstruction, if somebody has asked for it."""
-    return _judgements().get(_key(network, sight, unit, rule))
+    return _judgements().get(_key(network, view, unit, rule))
 
 
-def judge(network: Network, sight: InputView, unit: Reconstruction, rule: Rule) -> Judgement:
+def judge(network: Network, view: InputView, unit: Unit, rule: Rule) -> Judgement:
     """Examine a reconstruction, a bar showing how far it is.
 
     Raises:
         SelectionError: The projection is zero, so that there is nothing to examine.
     """
-    selection = Selection(unit.layer, 0, unit.channel, unit.y, unit.x)
     with bar("Examining …") as progress:
-        trust = examine(network.net, sight.pixels, selection, rule, progress=progress)
+        trust = examine(network.net, view.pixels, unit.selection, rule, progress=progress)
         progress("other attributions", 0, 1)
-        others = compare(network.net, sight.pixels, selection, rule)
+        others = compare(network.net, view.pixels, unit.selection, rule)
     judgement = Judgement(
         trust.summary(),
         figure_png(trust.figure()),
         others.summary(),
         figure_png(others.figure()),
     )
-    return _judgements().put(_key(network, sight, unit, rule), judgement)
+    return _judgements().put(_key(network, view, unit, rule), judgement)
 
 
-def _key(network: Network, sight: InputView, unit: Reconstruction, rule: Rule) -> tuple[str, ...]:
-    place = f"{unit.layer}/{unit.channel}/{unit.y}/{unit.x}"
-    return network.key, sight.key, place, rule
+def _key(network: Network, view: InputView, unit: Unit, rule: Rule) -> tuple[str, ...]:
+    return network.key, view.key, str(unit), rule

@@ -1,4 +1,4 @@
-"""The pages, wherever they lie."""
+"""The pages of the app, and links between them."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def pages_folder(package: Path) -> Path:
 
 
 def pages() -> dict[str, st.Page]:
-    """Every page of the app by its short name; the first one is shown first."""
+    """Every page of the app by its short name; the overview is shown first."""
     folder = pages_folder(_PACKAGE)
     return {
         name: st.Page(folder / f"{name}.py", title=title, icon=icon, default=name == "overview")
@@ -33,6 +33,8 @@ def pages() -> dict[str, st.Page]:
     }
 
 
-def link(name: str, label: str, **query: str) -> None:
-    """A link to a page of the app, which shows what `query` says."""
+def link(name: str, label: str, layer: str = "", channel: int | None = None) -> None:
+    """A link to a page of the app, there to a layer and a channel."""
+    query = {"layer": layer} if layer else {}
+    query |= {} if channel is None else {"unit": str(channel)}
     st.page_link(pages()[name], label=label, query_params=query)

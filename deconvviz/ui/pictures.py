@@ -1,14 +1,15 @@
-"""Which pictures: the photographs that come along, and a person's own.
+"""Pictures to choose from: the photographs of the package, and a person's uploads.
 
-An upload is read at once, checked, shrunk to the largest size that is ever used, and kept in its
-session, a few of them; the uploaded bytes are let go.
+An upload is checked at once, shrunk to the largest size in use, and kept in its session; the
+uploaded bytes are freed.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
 
-from deconvviz.errors import PictureError
+from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import (
     MAX_BYTES,
     PHOTOGRAPHS,
@@ -17,18 +18,18 @@ from deconvviz.io.images import (
     open_picture,
     photograph,
 )
-from deconvviz.ui.explore import LARGEST
-from deconvviz.ui.refusals import sentence
+from deconvviz.ui.pickers import LARGEST
+from deconvviz.ui.show import as_sentence
 
-__all__ = ["pick_pictures"]
+__all__ = ["MAX_UPLOADS", "pick_pictures", "upload_files"]
 
-MAX_UPLOADS = 8  # a session keeps; 3 MB each at most
+MAX_UPLOADS = 8  # pictures in a session, 3 MB each at most
 
 _photograph = st.cache_resource(max_entries=len(PHOTOGRAPHS), show_spinner=False)(photograph)
 
 
 def pick_pictures() -> list[Picture]:
-    """The chosen pictures, the one to look at first; none if the person has unchosen all."""
+    """The chosen pictures, the main one first; empty if none is chosen."""
     uploads: dict[str, Picture] = st.session_state.setdefault("uploads", {})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = st.pills(
@@ -40,55 +41,58 @@ def pick_pictures() -> list[Picture]:
             bind="query-params",
         )
         with st.popover("Add your own", icon=":material/add_photo_alternate:"):
-            _uploader()
-    for message in st.session_state.pop("refused", ()):
+            label = f"Pictures of up to {MAX_BYTES >> 20} MB each; they stay in this session"
+            refused = upload_files(label, "upload", _keep)
+    for message in refused:
         st.warning(message, icon=":material/image_not_supported:")
     pictures = [uploads[name] if name in uploads else _photograph(name) for name in names]
-    return _in_focus_first(pictures)
-
-
-def _in_focus_first(pictures: list[Picture]) -> list[Picture]:
     if len(pictures) < 2:
         return pictures
-    names = [picture.name for picture in pictures]
     if st.session_state.get("focus") not in names:
         st.session_state["focus"] = names[-1]
-    focus = st.segmented_control("Look at", names, required=True, key="focus", bind="query-params")
+    focus = st.segmented_control(
+        "Main picture", names, required=True, key="focus", bind="query-params"
+    )
     return sorted(pictures, key=lambda picture: picture.name != focus)
 
 
-def _uploader() -> None:
-    turn = st.session_state.setdefault("upload_turn", 0)
-    st.file_uploader(
-        f"Pictures of up to {MAX_BYTES >> 20} MB each; they stay in this session",
-        accept_multiple_files=True,
-        key=f"upload-{turn}",
-        on_change=_take,
-        args=(f"upload-{turn}",),
-    )
+def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> list[str]:
+    """An uploader that hands over each file once.
+
+    Args:
+        label: Label of the uploader.
+        key: Prefix of the uploader's keys in the session.
+        keep: Called with content and name of each file.
+
+    Returns:
+        One sentence for each file of the last upload that `keep` raised a `DeconvvizError` on.
+    """
+    turn = st.session_state.setdefault(f"{key}-turn", 0)
+
+    def take() -> None:
+        errors: list[str] = []
+        for file in st.session_state[f"{key}-{turn}"]:
+            try:
+                keep(file.getvalue(), file.name)
+            except DeconvvizError as error:
+                errors.append(as_sentence(error))
+        st.session_state[f"{key}-errors"] = errors
+        st.session_state[f"{key}-turn"] = turn + 1  # a new, empty uploader; the bytes are freed
+
+    st.file_uploader(label, accept_multiple_files=True, key=f"{key}-{turn}", on_change=take)
+    return list(st.session_state.pop(f"{key}-errors", ()))
 
 
-def _take(key: str) -> None:
-    """Keep what can be read of an upload, and the sentences on what cannot."""
-    refused: list[str] = []
-    for file in st.session_state[key]:
-        try:
-            _keep(open_picture(file, file.name))
-        except PictureError as error:
-            refused.append(sentence(error))
-    st.session_state["refused"] = refused
-    st.session_state["upload_turn"] += 1  # a new, empty uploader; the old one's bytes are freed
-
-
-def _keep(picture: Picture) -> None:
-    uploads: dict[str, Picture] = st.session_state["uploads"]
+def _keep(content: bytes, name: str) -> None:
+    """Add an upload to the session and choose it."""
+    picture, uploads = open_picture(content, name), st.session_state["uploads"]
     name = _free_name(picture, uploads)
     uploads[name] = replace(picture, image=limit_side(picture.image, LARGEST), name=name)
     dropped = list(uploads)[:-MAX_UPLOADS]
     for old in dropped:
         del uploads[old]
-    shown = [chosen for chosen in st.session_state["pictures"] if chosen not in (*dropped, name)]
-    st.session_state["pictures"] = [*shown, name]
+    chosen = [other for other in st.session_state["pictures"] if other not in (*dropped, name)]
+    st.session_state["pictures"] = [*chosen, name]
     st.session_state["focus"] = name
 
 

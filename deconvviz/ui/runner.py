@@ -158,9 +158,9 @@ class Runner:
             told, failed = self._train(begun.job, begun.folder, stop), False
         except DivergedError as error:
             # The rest names a file that the run may not leave, and what to do in a terminal.
-            told = f"{sentence(error).partition(';')[0]}; what was learnt before is kept."
+            told = f"{as_sentence(error).partition(';')[0]}; what was learnt before is kept."
         except DeconvvizError as error:
-            told = sentence(error)
+            told = as_sentence(error)
         except (OSError, MemoryError) as error:
             told = f"The machine could not go on: {error or 'its memory is full'}."
         finally:

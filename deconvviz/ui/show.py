@@ -1,7 +1,9 @@
-"""How pictures and words stand on a page: lossless, not stretched, with a text alternative."""
+"""Text, pictures, files and errors on a page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from pathlib import PurePath
 
 import numpy as np
 import streamlit as st
@@ -10,69 +12,82 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deconvviz.deconv import Coverage, Layer
+from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.ui.records import summary
 
 __all__ = [
     "WHOLE_PERCENTILE",
+    "as_sentence",
     "below_figure",
-    "describe_coverage",
+    "coverage",
     "describe_layer",
-    "describe_network",
     "download",
     "downloads",
+    "errors",
+    "figure",
     "ink",
-    "show",
-    "show_figure",
+    "network",
+    "picture",
     "title",
 ]
 
 WHOLE_PERCENTILE = 97  # fine lines over a whole picture need more contrast than a window
 _INKS = {"light": "#3f4246", "dark": "#d3d0ca"}
+_MIMES = {".png": "image/png", ".json": "application/json"}
+
+Content = bytes | Callable[[], bytes]
+"""A file's bytes, or what makes them when a person asks for the file."""
 
 
 def title(name: str, lead: str) -> None:
-    """A page's heading and the one sentence under it."""
+    """A page's heading, and the sentence under it."""
     st.title(name, anchor=False)
     st.markdown(lead)
 
 
-def show(pixels: NDArray[np.uint8], alt: str, caption: str | None = None) -> None:
+def picture(pixels: NDArray[np.uint8], alt: str, caption: str | None = None) -> None:
     """A picture at its own size, shrunk where the page is narrower."""
     stream = BytesIO()  # our own PNG, because Streamlit's takes three times as long for a few bytes
     Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
     st.image(stream.getvalue(), caption=caption, output_format="PNG", alt=alt)
 
 
-def show_figure(figure: Figure, alt: str, name: str = "", caption: str = "") -> None:
-    """A matplotlib figure as wide as its column; with a `name`, its file can be taken away."""
-    picture = figure_png(figure)
-    st.image(picture, width="stretch", output_format="PNG", alt=alt)
+def figure(drawing: Figure, alt: str, name: str = "", caption: str = "") -> None:
+    """A matplotlib figure as wide as its column; with a `name`, it can be downloaded."""
+    png = figure_png(drawing)
+    st.image(png, width="stretch", output_format="PNG", alt=alt)
     if name:
-        below_figure(caption, picture, f"{name}.png")
+        below_figure(caption, png, f"{name}.png")
 
 
-def below_figure(caption: str, content: bytes | Callable[[], bytes], file: str) -> None:
-    """What is said of a figure, and its file to take away."""
+def below_figure(caption: str, content: Content, file: str) -> None:
+    """A figure's caption and download."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(caption, width="content")
         download(content, file, "PNG")
 
 
-def download(content: bytes | Callable[[], bytes], file: str, label: str) -> None:
-    """A file to take away: a PNG, or numbers as JSON; it may be made when it is asked for."""
-    mime = "image/png" if file.endswith(".png") else "application/json"
+def download(content: Content, file: str, label: str) -> None:
+    """A button that downloads a file."""
     st.download_button(
         label,
         content,
         file,
-        mime,
+        _MIMES.get(PurePath(file).suffix, "application/octet-stream"),
         key=f"download-{file}",
         on_click="ignore",
         type="tertiary",
         icon=":material/download:",
     )
+
+
+def downloads(name: str, png: Content, tensor: Content) -> None:
+    """Downloads of a reconstruction: as a picture, and as the tensor itself."""
+    with st.container(horizontal=True):
+        download(png, f"{name}.png", "PNG")
+        download(tensor, f"{name}.safetensors", "Raw tensor")
 
 
 def ink() -> str:
@@ -83,51 +98,53 @@ def ink() -> str:
 def describe_layer(layer: Layer) -> str:
     """A layer in a phrase."""
     height, width = layer.receptive_field
-    return f"{layer.channels} units, each sees {height} × {width} pixels"
+    return f"{layer.channels} units, receptive field {height} × {width} pixels"
 
 
-def describe_network(bundle: Bundle) -> None:
+def network(bundle: Bundle) -> None:
     """Which network is loaded and how good it is, with its card where it has one."""
     st.markdown(summary(bundle))
     if not bundle.card:
         return
-    with st.expander("Its card"):
+    with st.expander("Model card"):
         _, _, body = bundle.card.partition("\n")  # without the heading, which stands above
         st.markdown(body)
 
 
-def describe_coverage(coverage: Coverage) -> None:
-    """How each operation of a network is undone; what cannot be stands above it in words."""
+def coverage(coverage: Coverage) -> None:
+    """How each operation of a network is reversed, with a warning for each that is unsupported."""
     for operation in coverage.unsupported:
         st.warning(
-            f"{operation.operation} in {operation.places} cannot be undone: {operation.undone}. "
+            f"{operation.operation} in {operation.places} is not supported: {operation.undone}. "
             "Layers above it can be recorded, but not projected.",
             icon=":material/warning:",
         )
-    with st.expander("How each operation is undone"):
+    with st.expander("How each operation is reversed"):
         st.dataframe(
             coverage.table(),
             hide_index=True,
             column_order=("operation", "count", "status", "undone"),
-            column_config={"undone": st.column_config.TextColumn(width="large")},
+            column_config={"undone": st.column_config.TextColumn("reversed by", width="large")},
         )
-        st.caption("*Exact* is as in the paper; an *extension* is what it says nothing of.")
+        st.caption("*Exact*: as in the paper. *Extension*: the paper does not cover it.")
 
 
-def downloads(name: str, picture: Callable[[], bytes], tensor: Callable[[], bytes]) -> None:
-    """A reconstruction to take away; the files are made when they are asked for."""
-    with st.container(horizontal=True):
-        for label, make, suffix, mime in (
-            ("PNG", picture, "png", "image/png"),
-            ("Raw tensor", tensor, "safetensors", "application/octet-stream"),
-        ):
-            st.download_button(
-                label,
-                make,
-                f"{name}.{suffix}",
-                mime,
-                key=f"download-{name}-{suffix}",
-                on_click="ignore",
-                type="tertiary",
-                icon=":material/download:",
-            )
+@contextmanager
+def errors() -> Iterator[None]:
+    """Show a `DeconvvizError` as one sentence; the session goes on.
+
+    Any other exception is a bug: Streamlit logs it and, as configured, shows no details.
+    """
+    try:
+        yield
+    except DeconvvizError as error:
+        st.error(as_sentence(error), icon=":material/info:")
+
+
+def as_sentence(error: DeconvvizError) -> str:
+    """An error's message with a capital first and a full stop last."""
+    text = str(error).strip()
+    first = text.partition(" ")[0]
+    if first.isalpha():  # else it is a file's name, which stays as it is
+        text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."

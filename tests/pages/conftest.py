@@ -4,16 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
+from streamlit.navigation.page import StreamlitPage
 from streamlit.testing.v1 import AppTest
 
 import deconvviz
+from tests.ui.conftest import no_component_scan  # noqa: F401  a fixture
 
 APP = Path(deconvviz.__file__).parent / "app.py"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def shelf(tmp_path_factory):
-    """An empty one, which keeps what a page puts there for the next."""
+def cache_folder(tmp_path_factory):
+    """An empty one, which keeps what one page stores there for the next."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -25,13 +27,14 @@ def open_page():
         app = AppTest.from_file(str(APP), default_timeout=240)
         for key, value in query.items():
             app.query_params[key] = value
-        # The first run tells AppTest which pages there are; a person would not see it.
-        if name != "overview":
-            app.session_state["model"] = query.get("model", "demo")
-        app.run()
-        if name != "overview":
-            app.switch_page(f"../pages/{name}.py").run()
-        return app
+        app.session_state["model"] = query.get("model", "demo")
+        if name == "overview":
+            return app.run()
+        with pytest.MonkeyPatch.context() as patch:
+            # The first run only shows AppTest which pages there are; the overview would be slow.
+            patch.setattr(StreamlitPage, "run", lambda _: None)
+            app.run()
+        return app.switch_page(f"../pages/{name}.py").run()
 
     return opened
 
@@ -42,12 +45,23 @@ def alternatives(app):
 
 
 def all_words(app):
-    """What stands on the page."""
+    """All text on the page."""
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info, app.warning)
     return "\n".join(element.value for kind in kinds for element in kind)
 
 
 def grid(app):
-    """What the grid of units is given to draw."""
+    """The data of the grid of units."""
     (element,) = app.get("bidi_component")
     return json.loads(element.proto.json)
+
+
+def channels(app):
+    """The channels in the grid, in order."""
+    return [tile["channel"] for tile in grid(app)["tiles"]]
+
+
+def fine(app):
+    assert not app.exception
+    assert not app.error
+    return app

@@ -10,7 +10,7 @@ from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import draw_shapes
 from deconvviz.io.zoo import DEMOS, load
 from deconvviz.ui import runner
-from deconvviz.ui.workshop import OWN_RUNS
+from deconvviz.ui.own_runs import OWN_RUNS
 from tests.pages.conftest import all_words, alternatives
 from tests.study.samples import record
 from tests.ui.test_verdicts import trace
@@ -134,7 +134,7 @@ def test_a_run_made_on_the_page_stands_beside_the_demos(open_page, monkeypatch):
     training = load_checkpoint(path).description.training
     assert f"{training['test']['accuracy']:.1%} of 30 test pictures" in app.success[0].value
     assert "Accuracy and loss after 10 parts of the run" in alternatives(app)
-    button(app, "See it beside other runs").click().run()
+    button(app, "Compare with other runs").click().run()
     app = open_page("accuracy", section=OWN_RUNS, run=path.parent.name, beside="demo")
     assert not app.exception
     table = app.dataframe[0].value

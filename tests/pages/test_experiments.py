@@ -2,7 +2,7 @@
 
 import pytest
 
-from deconvviz.ui import STUDIES
+from deconvviz.ui.studies import STUDIES
 from tests.pages.conftest import all_words, alternatives
 
 

@@ -1,4 +1,4 @@
-"""A network and a picture that cost nothing."""
+"""A small network, a small picture, and a quick start of scripts."""
 
 import pytest
 import torch
@@ -8,7 +8,16 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import Checkpoint, Description
 from deconvviz.io.images import open_picture, to_png
-from deconvviz.ui.explore import Network
+from deconvviz.ui.networks import Network
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_component_scan():
+    """Every AppTest would read the metadata of all installed packages, for half a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        scanner = "streamlit.components.v2.manifest_scanner.scan_component_manifests"
+        patch.setattr(scanner, list)
+        yield
 
 
 def described(model, **training):

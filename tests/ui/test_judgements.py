@@ -10,29 +10,23 @@ from deconvviz.ui import judgements
 def page():
     import streamlit as st
 
-    from deconvviz.deconv import Deconvnet
     from deconvviz.io.images import photograph
-    from deconvviz.io.zoo import load
-    from deconvviz.ui import explore
+    from deconvviz.ui import networks
     from deconvviz.ui.judgements import judge, judged
+    from deconvviz.ui.reconstructions import Projector, reconstruct
 
-    bundle = load("demo")
-    network = explore.Network(bundle, Deconvnet(bundle.model))
-    sight = explore.look(bundle, photograph("cat"), "trained")
-    layer = network.layers[-3]
-    recording = network.net.record(sight.pixels, [layer])
-    selection = explore.strongest_units(recording, layer, 2)
-    one, other = explore.reconstruct(
-        network.net, recording, sight, selection, "deconvnet", "activation"
-    )
-    before = judged(network, sight, one, "deconvnet")
-    found = judge(network, sight, one, "deconvnet")
+    network = networks.network("demo")
+    view = networks.input_view(network, photograph("cat"), "trained")
+    found = reconstruct(Projector(network, view), network.layers[-3], count=2)
+    one, other = (reconstruction.unit for reconstruction in found)
+    before = judged(network, view, one, "deconvnet")
+    found = judge(network, view, one, "deconvnet")
     st.json(
         {
             "before": before is not None,
-            "same": judged(network, sight, one, "deconvnet") is found,
-            "other": judged(network, sight, other, "deconvnet") is not None,
-            "rule": judged(network, sight, one, "guided") is not None,
+            "same": judged(network, view, one, "deconvnet") is found,
+            "other": judged(network, view, other, "deconvnet") is not None,
+            "rule": judged(network, view, one, "guided") is not None,
             "sentence": found.sentence,
             "pictures": [p[:4] == b"\x89PNG" for p in (found.panel, found.others_panel)],
         }

@@ -1,34 +1,52 @@
 """Choices and their place in the URL."""
 
+import json
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from deconvviz.ui import pickers
+
 
 def page():
+    from dataclasses import asdict
+
     import streamlit as st
 
     from deconvviz.ui import pickers
+    from deconvviz.units import Unit
 
-    chosen = {
-        "layer": pickers.pick_layer(["stage1.relu1", "stage1.relu2"], default=9),
-        "size": pickers.pick_size(),
-        "rule": pickers.pick_rule(),
-        "start": pickers.pick_start(),
-        "share": pickers.pick_share(),
-        "unit": pickers.pick_unit(20),
-    }
-    st.json(chosen)
+    pickers.translate_old_link()
+    layer = pickers.layer(["stage1.relu1", "stage1.relu2"], default="stage1.relu2")
+    unit = pickers.pick_unit(layer, 20)
+    part = pickers.part(pickers.parts(25, 10))
+    st.json(
+        {
+            "layer": layer,
+            "size": pickers.input_size(),
+            "rule": pickers.rule(),
+            "start": pickers.start(),
+            "share": pickers.share(),
+            "unit": asdict(unit) if isinstance(unit, Unit) else unit,
+            "dataset": pickers.dataset(["photos", "cifar10 test"]),
+            "order": pickers.sort_by({"unit number": 1, "class selectivity": 2}),
+            "part": [part.start, part.stop],
+            "only": pickers.part(pickers.parts(10, 10)).stop,
+        }
+    )
 
 
-def chosen(**query):
-    import json
-
-    app = AppTest.from_function(page, default_timeout=120)
+def opened(script=page, **query):
+    app = AppTest.from_function(script, default_timeout=120)
     for name, value in query.items():
         app.query_params[name] = value
     app.run()
     assert not app.exception
-    return app, json.loads(app.json[0].value)
+    return app
+
+
+def chosen(app):
+    return json.loads(app.json[0].value)
 
 
 DEFAULTS = {
@@ -38,75 +56,90 @@ DEFAULTS = {
     "start": "activation",
     "share": 0.1,
     "unit": None,
+    "dataset": "photos",
+    "order": 1,
+    "part": [0, 10],
+    "only": 10,
+}
+OTHERS = {
+    "layer": "stage1.relu1",
+    "size": "trained",
+    "rule": "guided",
+    "start": "one",
+    "share": 0.3,
+    "unit": 7,
+    "dataset": "cifar10 test",
+    "order": 2,
+    "part": [20, 30],
+    "only": 10,
+}
+LINK = {
+    "layer": "stage1.relu1",
+    "input-size": "as trained",
+    "rule": "guided",
+    "start": "one",
+    "share": "30 %",
+    "unit": "7",
+    "dataset": "cifar10 test",
+    "sort": "class selectivity",
+    "part": "21 to 25",
+}
+OLD_LINK = {
+    **{name: LINK[name] for name in ("layer", "rule", "start", "unit", "part")},
+    "view": "as the classifier does",
+    "size": "256",
+    "positions": "30 %",
+    "data": "cifar10 test",
+    "order": "preference for one class",
 }
 
 
 def test_without_a_query_everything_has_its_default():
-    assert chosen()[1] == DEFAULTS
+    assert chosen(opened()) == DEFAULTS
 
 
-def test_a_link_restores_every_choice():
-    query = {
-        "layer": "stage1.relu1",
-        "size": "256",
-        "rule": "guided",
-        "start": "one",
-        "positions": "30 %",
-        "unit": "7",
-    }
-    assert chosen(**query)[1] == {
-        "layer": "stage1.relu1",
-        "size": 256,
-        "rule": "guided",
-        "start": "one",
-        "share": 0.3,
-        "unit": 7,
-    }
+@pytest.mark.parametrize("link", [LINK, OLD_LINK], ids=["today", "an older version"])
+def test_a_link_restores_every_choice(link):
+    app = opened(**link)
+    assert chosen(app) == OTHERS
+    assert set(app.query_params) == set(LINK)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("unit", "99999"),
-        ("unit", "-1"),
-        ("unit", "20"),
-        ("unit", "<script>"),
-        ("unit", ""),
-        ("layer", "../../etc/passwd"),
-        ("layer", "stage9.relu1"),
-        ("size", "1000000"),
-        ("size", "nan"),
-        ("rule", "lrp"),
-        ("start", "two"),
-        ("positions", "1000 %"),
-    ],
-)
-def test_what_is_wrong_in_a_link_is_the_default(name, value):
-    app, found = chosen(**{name: value})
-    assert found == DEFAULTS
-    assert name not in app.query_params
+def test_a_large_view_of_an_old_link_keeps_its_size():
+    assert chosen(opened(view="large", size="256"))["size"] == 256
 
 
-def test_the_classifiers_view_needs_no_size():
-    assert chosen(view="as the classifier does")[1]["size"] == "trained"
+BAD = [
+    {"unit": "99999", "layer": "../../etc/passwd", "input-size": "1000000", "rule": "lrp"},
+    {"unit": "-1", "layer": "stage9.relu1", "size": "nan", "start": "two", "part": "-1"},
+    {"unit": "20", "share": "1000 %", "dataset": "mnist", "sort": "x", "part": "1 to 99"},
+    {"unit": "<script>", "positions": "x", "view": "x", "data": "x"},
+    {"unit": "7/-1/0"},
+    {"unit": "20/0/0"},
+    {"unit": ""},
+]
 
 
-def test_another_layer_forgets_the_unit():
-    import json
-
-    app, found = chosen(unit="7")
-    assert found["unit"] == 7
-    app.button_group(key="layer").set_value("stage1.relu1").run()
-    found = json.loads(app.json[0].value)
-    assert (found["layer"], found["unit"]) == ("stage1.relu1", None)
+@pytest.mark.parametrize("query", BAD)
+def test_an_invalid_value_in_a_link_is_the_default(query):
+    app = opened(**query)
+    assert chosen(app) == DEFAULTS
+    assert not set(query) & set(app.query_params)
 
 
-def test_a_unit_that_the_layer_lacks_is_forgotten():
+def test_a_link_to_a_unit_at_a_position_is_that_unit_until_another_is_chosen():
+    app = opened(layer="stage1.relu1", unit="7/3/5")
+    assert chosen(app)["unit"] == {"layer": "stage1.relu1", "channel": 7, "y": 3, "x": 5}
+    app.selectbox(key="unit").set_value("8").run()
+    assert chosen(app)["unit"] == 8
+    app.button_group(key="layer").set_value("stage1.relu2").run()
+    assert (chosen(app)["layer"], chosen(app)["unit"]) == ("stage1.relu2", None)
+
+
+def test_a_unit_that_another_layer_had_is_forgotten():
     app = AppTest.from_function(page, default_timeout=120)
     app.session_state["unit"] = "21"
-    app.run()
-    assert not app.exception
-    assert app.selectbox(key="unit").value == "strongest"
+    assert chosen(app.run())["unit"] is None
 
 
 def deep_page():
@@ -114,57 +147,21 @@ def deep_page():
 
     from deconvviz.ui import pickers
 
-    st.json({"layer": pickers.pick_layer([f"layer{i}" for i in range(60)], default=30)})
+    st.json({"layer": pickers.layer([f"layer{i}" for i in range(60)], default="layer30")})
 
 
 def test_many_layers_are_a_list_with_the_same_link():
-    app = AppTest.from_function(deep_page, default_timeout=120)
-    app.run()
-    assert "layer30" in app.json[0].value
+    app = opened(deep_page)
+    assert chosen(app)["layer"] == "layer30"
     app.selectbox(key="layer").set_value("layer7").run()
-    assert "layer7" in app.json[0].value
-    app = AppTest.from_function(deep_page, default_timeout=120)
-    app.query_params["layer"] = "layer59"
-    app.run()
-    assert "layer59" in app.json[0].value
+    assert chosen(app)["layer"] == "layer7"
+    assert chosen(opened(deep_page, layer="layer59"))["layer"] == "layer59"
 
 
-def atlas_page():
-    import streamlit as st
-
-    from deconvviz.ui import pickers
-
-    part = pickers.pick_part(25, 10)
-    st.json(
-        {
-            "data": pickers.pick_data(["photos", "cifar10 test"]),
-            "order": pickers.pick_order(["by number", "by peak"]),
-            "part": [part.start, part.stop],
-            "whole": pickers.pick_part(10, 10).stop,
-            "only": pickers.pick_data(["photos"]),
-        }
+@pytest.mark.parametrize(("count", "size"), [(25, 10), (10, 10), (1, 96), (97, 96)])
+def test_parts_hold_everything_once(count, size):
+    parts = pickers.parts(count, size)
+    assert [n for part in parts.values() for n in range(count)[part]] == list(range(count))
+    assert all(
+        label == f"{part.start + 1} to {min(part.stop, count)}" for label, part in parts.items()
     )
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({}, ("photos", "by number", [0, 10])),
-        (
-            {"data": "cifar10 test", "order": "by peak", "part": "21 to 25"},
-            ("cifar10 test", "by peak", [20, 30]),
-        ),
-        ({"data": "mnist", "order": "x", "part": "1 to 99"}, ("photos", "by number", [0, 10])),
-    ],
-)
-def test_the_atlas_is_asked_for_by_a_link(query, expected):
-    import json
-
-    app = AppTest.from_function(atlas_page, default_timeout=120)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    found = json.loads(app.json[0].value)
-    assert (found["data"], found["order"], found["part"]) == expected
-    assert (found["whole"], found["only"]) == (10, "photos")

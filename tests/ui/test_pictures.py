@@ -7,7 +7,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from deconvviz.io.images import to_png
-from deconvviz.ui.explore import LARGEST
+from deconvviz.ui.pickers import LARGEST
 from deconvviz.ui.pictures import MAX_UPLOADS
 
 

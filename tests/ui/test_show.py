@@ -1,37 +1,57 @@
-"""How pictures stand on a page."""
+"""Pictures, files and errors on a page."""
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from deconvviz.deconv import Layer
-from deconvviz.ui.show import describe_layer
+from deconvviz.errors import PictureError
+from deconvviz.ui.show import as_sentence, describe_layer
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ("no layer `x`; there is y", "No layer `x`; there is y."),
+        ("What is it?", "What is it?"),
+        ("it is broken.", "It is broken."),
+        ("cat.png is empty", "cat.png is empty."),
+        ("", "."),
+    ],
+)
+def test_a_message_becomes_a_sentence(message, sentence):
+    assert as_sentence(PictureError(message)) == sentence
 
 
 def page():
     import numpy as np
+    import streamlit as st
 
+    from deconvviz.errors import CheckpointError
     from deconvviz.plots.figures import learning_curves
-    from deconvviz.ui.show import downloads, ink, show, show_figure
+    from deconvviz.ui import show
 
-    show(np.zeros((1600, 1600, 3), np.uint8), "black", "a square")
+    show.picture(np.zeros((1600, 1600, 3), np.uint8), "black", "a square")
     metrics = [{"epoch": 1, "test_accuracy": 0.5, "train_accuracy": 0.4}]
-    show_figure(learning_curves({"a": metrics}, ink()), "curves")
-    downloads("name", lambda: b"picture", lambda: b"tensor")
+    show.figure(learning_curves({"a": metrics}, show.ink()), "curves")
+    show.downloads("name", lambda: b"picture", lambda: b"tensor")
+    with show.errors():
+        raise CheckpointError("no checkpoint at x; train one")
+    st.markdown("the script goes on")
+    with show.errors():
+        raise ZeroDivisionError
 
 
-def test_pictures_are_png_and_have_a_text_alternative():
+def test_pictures_files_and_errors_reach_the_page():
     app = AppTest.from_function(page, default_timeout=120).run()
-    assert not app.exception
     images = [image.proto.imgs[0] for image in app.get("image")]
     assert [image.url.endswith(".png") for image in images] == [True, True]
     assert [image.alt for image in images] == ["black", "curves"]
-
-
-def test_a_reconstruction_can_be_taken_away_as_picture_and_as_tensor():
-    app = AppTest.from_function(page, default_timeout=120).run()
-    labels = [button.label for button in app.get("download_button")]
-    assert labels == ["PNG", "Raw tensor"]
+    assert [one.label for one in app.get("download_button")] == ["PNG", "Raw tensor"]
+    assert [error.value for error in app.error] == ["No checkpoint at x; train one."]
+    assert app.markdown[0].value == "the script goes on"
+    assert len(app.exception) == 1  # a bug is not shown as one of our errors
 
 
 def test_a_layer_is_described_by_its_units_and_their_window():
     layer = Layer(64, (16, 16), (2, 2), (8, 8), (-3, -3))
-    assert describe_layer(layer) == "64 units, each sees 8 × 8 pixels"
+    assert describe_layer(layer) == "64 units, receptive field 8 × 8 pixels"

@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from deconvviz.analysis import Evolution, Result
 from deconvviz.io.data import draw_shapes
-from deconvviz.ui import explore
+from deconvviz.ui import networks
 from deconvviz.ui.studies import STUDIES, Inputs, history, kept, some_pictures
 
 
@@ -17,7 +17,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def material(network, noise):
-    return Inputs(network, draw_shapes(20), explore.look(network.bundle, noise, "trained"))
+    return Inputs(network, draw_shapes(20), networks.input_view(network, noise, "trained"))
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -65,7 +65,7 @@ def page():
     from deconvviz.deconv import Deconvnet
     from deconvviz.io.data import draw_shapes
     from deconvviz.io.zoo import load
-    from deconvviz.ui.explore import Network
+    from deconvviz.ui.networks import Network
     from deconvviz.ui.studies import Inputs, kept, run_study
 
     bundle = load("demo")
@@ -86,7 +86,7 @@ def test_a_history_has_the_first_units_of_one_layer():
     from deconvviz.io.zoo import load
 
     bundle = load("demo")
-    network = explore.Network(bundle, Deconvnet(bundle.model))
+    network = networks.Network(bundle, Deconvnet(bundle.model))
     layer = network.layers[0]
     found = history(network, draw_shapes(12), layer, 5)
     assert isinstance(found, Evolution)

@@ -1,24 +1,24 @@
-"""A memory of bounded size, and a bar that goes away."""
+"""A cache of bounded size, and a bar that goes away."""
 
 from streamlit.testing.v1 import AppTest
 
-from deconvviz.ui.memory import Memory
+from deconvviz.ui.progress import ResultCache
 
 
-def test_the_oldest_is_forgotten_first():
-    memory = Memory(2)
+def test_the_oldest_result_is_dropped_first():
+    cache = ResultCache(2)
     for name in "abc":
-        assert memory.put((name,), name.upper()) == name.upper()
-    assert [memory.get((name,)) for name in "abc"] == [None, "B", "C"]
-    memory.put(("b",), "again")
-    assert memory.get(("b",)) == "again"
-    assert memory.get(("c",)) == "C"
+        assert cache.put((name,), name.upper()) == name.upper()
+    assert [cache.get((name,)) for name in "abc"] == [None, "B", "C"]
+    cache.put(("b",), "again")
+    assert cache.get(("b",)) == "again"
+    assert cache.get(("c",)) == "C"
 
 
 def page():
     import streamlit as st
 
-    from deconvviz.ui.memory import bar
+    from deconvviz.ui.progress import bar
 
     try:
         with bar("Starting") as progress:

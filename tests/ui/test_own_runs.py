@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 from deconvviz.io.data import draw_shapes
 from deconvviz.io.zoo import DEMOS
 from deconvviz.ui import runner as module
+from deconvviz.ui.own_runs import runner
 from deconvviz.ui.runner import Job
-from deconvviz.ui.workshop import runner
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +34,13 @@ def gate(monkeypatch):
 
 
 def own_page():
-    from deconvviz.ui.workshop import own_runs
+    from deconvviz.ui.own_runs import own_runs
 
     own_runs()
 
 
 def train_page():
-    from deconvviz.ui.workshop import train_now
+    from deconvviz.ui.own_runs import train_now
 
     train_now()
 
@@ -62,7 +62,7 @@ def test_another_person_sees_the_run_and_may_stop_it(gate):
     app = AppTest.from_function(train_page, default_timeout=120).run()
     assert not app.exception
     assert button(app, "Train").disabled
-    assert "A run is under way" in app.caption[0].value
+    assert "A run is in progress" in app.caption[0].value
     assert app.header[0].value.startswith("plain:4/8 without decoder, 60 labels of shapes")
     button(app, "Stop the run").click().run()
     assert button(app, "Stop the run").disabled

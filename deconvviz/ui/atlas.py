@@ -1,0 +1,127 @@
+"""Atlases of the loaded network, found or built once for all sessions, and drawn."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+from torch import Tensor
+
+from deconvviz.atlas import Atlas, Units
+from deconvviz.atlas.cache import PHOTOS, known_pictures, open_atlas, shelved
+from deconvviz.deconv.rules import Rule
+from deconvviz.io.data import Dataset
+from deconvviz.io.images import limit_side
+from deconvviz.plots.atlas import UnitSheet, draw_units
+from deconvviz.plots.figures import GREY, Pixels
+from deconvviz.ui.grid import Tile
+from deconvviz.ui.networks import BY_KEY, Network
+from deconvviz.ui.progress import bar
+
+__all__ = ["ORDERS", "AtlasView", "atlas_view", "datasets", "ordered", "tiles", "unit_sheet"]
+
+_TILE = 96  # pixels: larger tiles would only make the page slow
+
+
+@dataclass(frozen=True, eq=False)
+class AtlasView:
+    """An atlas and the data set that it was built from."""
+
+    atlas: Atlas
+    dataset: Dataset
+
+    @property
+    def key(self) -> str:
+        """Digest of the atlas's header, for caches."""
+        return self.atlas.header.digest
+
+
+_KEYS = BY_KEY | {AtlasView: attrgetter("key")}
+
+
+def datasets(network: Network) -> dict[str, Dataset]:
+    """The data sets that a network's units can be shown in, by name; see `known_pictures`."""
+    return _datasets(network, tuple(map(str, shelved(network.bundle))))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading pictures …", hash_funcs=_KEYS)
+def _datasets(network: Network, files: tuple[str, ...]) -> dict[str, Dataset]:  # noqa: ARG001  a key
+    return known_pictures(network.bundle)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_KEYS)
+def _views(network: Network) -> tuple[dict[str, AtlasView], Any]:  # noqa: ARG001  a key
+    """A network's atlases by the data's fingerprint, and a lock so that one session builds."""
+    return {}, Lock()
+
+
+def atlas_view(network: Network, name: str = PHOTOS) -> AtlasView:
+    """The atlas of one of the `datasets`, built with a progress bar where there is none."""
+    dataset, (views, lock) = datasets(network)[name], _views(network)
+    if dataset.fingerprint not in views:
+        with bar("Building the atlas …") as progress, lock:
+            if dataset.fingerprint not in views:
+                atlas = open_atlas(network.bundle, dataset, net=network.net, progress=progress)
+                views[dataset.fingerprint] = AtlasView(atlas, dataset)
+    return views[dataset.fingerprint]
+
+
+@st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)
+def tiles(network: Network, view: AtlasView, layer: str, channels: tuple[int, ...]) -> list[Tile]:
+    """Units as tiles: the image patch with the highest activation beside its projection."""
+    sheets = draw_units(
+        view.atlas, network.bundle, view.dataset, layer, channels, net=network.net, k=1
+    )
+    return [_tile(sheet, float(view.atlas[layer].value[sheet.unit, 0])) for sheet in sheets]
+
+
+def _tile(sheet: UnitSheet, activation: float) -> Tile:
+    if not len(sheet):
+        grey = np.full((1, 1, 3), GREY, np.uint8)
+        return Tile.of(sheet.unit, (grey, grey), "dead", f"Unit {sheet.unit} is dead")
+    pair = (_small(sheet.patches[0]), _small(sheet.shown[0]))
+    alt = f"Unit {sheet.unit}: the patch with the highest activation, and its projection"
+    return Tile.of(sheet.unit, pair, f"{activation:.3g}", alt)
+
+
+def _small(pixels: Pixels) -> Pixels:
+    return np.asarray(limit_side(Image.fromarray(pixels), _TILE))
+
+
+@st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)
+def unit_sheet(
+    network: Network, view: AtlasView, layer: str, channel: int, rule: Rule
+) -> UnitSheet:
+    """All activations of one unit that the atlas holds, drawn."""
+    (sheet,) = draw_units(
+        view.atlas, network.bundle, view.dataset, layer, [channel], net=network.net, rule=rule
+    )
+    return sheet
+
+
+Order = Callable[[Units], Tensor | None]
+
+ORDERS: Mapping[str, Order] = {
+    "unit number": lambda _: None,
+    "strongest activation": lambda units: units.value[:, 0],
+    "class selectivity": lambda units: units.selectivity,
+    "most often active": lambda units: units.fires,
+    "least often active": lambda units: None if units.fires is None else -units.fires,
+}
+"""Name of an order of a layer's units -> the values that it sorts by, largest first."""
+
+
+def ordered(units: Units, order: Order) -> list[int]:
+    """The channels of a layer in an order; the lower one first where two are equal.
+
+    Where the atlas lacks the statistics that the order needs, it is by unit number.
+    """
+    column = order(units)
+    if column is None:
+        return list(range(len(units)))
+    channels: list[int] = column.argsort(descending=True, stable=True).tolist()
+    return channels

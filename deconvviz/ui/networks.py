@@ -1,0 +1,198 @@
+"""Networks and what they are given, loaded once for all sessions.
+
+Caches hash networks and pictures by their SHA-256 alone: Streamlit's own hash of an array looks at
+a sample of large ones, and that of a picture leaves out its size. Cached values are never modified.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import streamlit as st
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from deconvviz.analysis.kernels import Kernels, kernels_of
+from deconvviz.deconv import Deconvnet
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.images import Picture, limit_side
+from deconvviz.io.zoo import DEMOS, load
+from deconvviz.ui.pickers import LARGEST, InputSize, Picker, layer
+from deconvviz.ui.show import describe_layer
+
+__all__ = [
+    "BY_KEY",
+    "InputView",
+    "Network",
+    "bundle",
+    "chosen_network",
+    "classify",
+    "evenly_spaced",
+    "input_view",
+    "kernels",
+    "named_checkpoints",
+    "network",
+    "pick_layer",
+    "pick_network",
+]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loaded network with its deconvnet."""
+
+    bundle: Bundle
+    net: Deconvnet
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the checkpoint, for caches."""
+        return self.bundle.sha256
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The rectified maps after each convolution, lowest first."""
+        return self.net.default_layers
+
+
+@dataclass(frozen=True)
+class InputView:
+    """A picture at the size and crop at which a network is given it.
+
+    Attributes:
+        picture: The chosen picture.
+        image: The picture after cropping and resizing.
+        pixels: (1, C, H, W) normalised.
+        size: Maximum side, or "trained" for the size of the training pictures.
+    """
+
+    picture: Picture
+    image: Image.Image
+    pixels: Tensor
+    size: InputSize
+
+    @property
+    def key(self) -> str:
+        """Digest of the picture and its sizes, for caches; it is the same for every network."""
+        return f"{self.picture.key}:{self.image.width}x{self.image.height}:{self.size}"
+
+    @property
+    def array(self) -> NDArray[np.uint8]:
+        """The image as uint8 (H, W, 3)."""
+        return np.asarray(self.image)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether all pixels have one colour."""
+        extrema: Any = self.image.convert("RGB").getextrema()
+        return all(low == high for low, high in extrema)
+
+
+BY_KEY: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, InputView, Picture)}
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the network …")
+def bundle(name: str) -> Bundle:
+    """A network as it was stored, by name or path.
+
+    Raises:
+        DeconvvizError: There is no such network, or its checkpoint cannot be used.
+    """
+    return load(name)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Tracing the network …")
+def network(name: str) -> Network:
+    """A traced network, by name or path.
+
+    Raises:
+        DeconvvizError: There is no such network, or its checkpoint cannot be used.
+    """
+    loaded = bundle(name)
+    return Network(loaded, Deconvnet(loaded.model, loaded.input_size))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
+def input_view(network: Network, picture: Picture, size: InputSize) -> InputView:
+    """A picture as a network is given it.
+
+    Args:
+        network: The network.
+        picture: A picture of any size.
+        size: "trained": the largest central square at the size of the training pictures, as for
+            classification; or the maximum side, at most `LARGEST`, of the whole picture.
+    """
+    loaded = network.bundle
+    if size == "trained":
+        image = loaded.view(picture.image)
+        return InputView(picture, image, loaded.preprocess(image)[None], size)
+    image = limit_side(picture.image, min(size, LARGEST))
+    return InputView(picture, image, loaded.preprocess(image, size=None)[None], size)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
+def classify(network: Network, view: InputView) -> dict[str, float]:
+    """Class -> probability, falling; for a picture of the training size."""
+    with torch.inference_mode():
+        probabilities = network.bundle.model(view.pixels)[0].softmax(0).tolist()
+    pairs = zip(network.bundle.classes, probabilities, strict=True)
+    return dict(sorted(pairs, key=lambda pair: -pair[1]))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
+def kernels(network: Network, layer: str) -> Kernels:
+    """The kernels of the convolution below a layer; see `kernels_of`."""
+    return kernels_of(network.net, layer)
+
+
+def pick_layer(network: Network, first: Literal["lowest", "middle"] = "lowest") -> str:
+    """Show the picker of a layer, at first the lowest or the middle one, and what it is."""
+    default = network.layers[len(network.layers) // 2 if first == "middle" else 0]
+    name = layer(network.layers, default)
+    st.caption(f"{name}: {describe_layer(network.net.layers[name])}")
+    return name
+
+
+def evenly_spaced(layers: Sequence[str], count: int) -> list[str]:
+    """At most `count` of the layers, evenly from the first to the last."""
+    places = np.linspace(0, len(layers) - 1, min(count, len(layers)))
+    return [layers[round(place)] for place in places]
+
+
+def _offered() -> dict[str, str]:
+    """Label -> argument of `load`: the demos, then the command line's arguments."""
+    named = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    return {name: name for name in DEMOS} | {_label(name): name for name in named}
+
+
+def _label(name: str) -> str:
+    """The last two parts of a path, because the checkpoints of all runs have one file name."""
+    return str(Path(*Path(name).parts[-2:])) if name.endswith(".safetensors") else name
+
+
+def named_checkpoints() -> dict[str, str]:
+    """Label -> path of the checkpoints named on the command line."""
+    return {label: name for label, name in _offered().items() if name.endswith(".safetensors")}
+
+
+_network = Picker[str]("model", "Network", widget="list")
+
+
+def pick_network() -> None:
+    """Show the picker of the network that all pages use."""
+    _network(_offered())
+
+
+def chosen_network() -> Network:
+    """The network of `pick_network`.
+
+    Raises:
+        DeconvvizError: Its checkpoint cannot be used.
+    """
+    return network(_offered().get(st.session_state.get("model", ""), DEMOS[0]))

@@ -1,0 +1,219 @@
+"""A person's own training runs on a page: earlier ones, and one that is trained now."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import streamlit as st
+
+from deconvviz.errors import CheckpointError
+from deconvviz.io.zoo import DEMOS
+from deconvviz.plots.figures import learning_curves
+from deconvviz.training import read_metrics
+from deconvviz.ui import show
+from deconvviz.ui.networks import bundle, named_checkpoints
+from deconvviz.ui.pickers import Picker
+from deconvviz.ui.pictures import upload_files
+from deconvviz.ui.runner import (
+    KEPT,
+    LABELS,
+    NETWORKS,
+    STEPS,
+    Job,
+    Runner,
+    kept_runs,
+    sources,
+)
+from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
+
+__all__ = ["OWN_RUNS", "own_runs", "runner", "train_now"]
+
+OWN_RUNS = "Your own runs"
+"""Name of the section of the Accuracy page that shows them."""
+
+_MAX_UPLOADS = 8  # in a session, without their weights
+
+_first = Picker[OwnRun]("run", "Run", widget="list", width=360)
+_second = Picker[OwnRun]("beside", "Compare with", widget="list", width=360)
+_data = Picker[str](
+    "train-data",
+    "Dataset",
+    help="Drawn shapes are always available; CIFAR-10 where its files are found.",
+)
+_network = Picker[str]("train-model", "Network", NETWORKS, widget="list", width=170)
+_labels = Picker[int]("train-labels", "Labels", LABELS, default="300")
+_steps = Picker[int]("train-steps", "Steps", STEPS, default="300")
+_seed = Picker[int]("train-seed", "Seed", range(10), widget="list", width=90)
+
+
+@st.cache_resource(show_spinner=False)
+def runner() -> Runner:
+    """The server's runner."""
+    return Runner()
+
+
+def own_runs() -> None:
+    """A person's runs beside the demos."""
+    st.markdown(
+        "Your runs beside the two demo networks: runs of *Train now*, checkpoints named when the "
+        "app was started (`deconvviz app RUN/model.safetensors`), and checkpoints that you add "
+        "here."
+    )
+    with st.popover("Add a checkpoint", icon=":material/upload_file:"):
+        refused = upload_files(
+            "The model.safetensors of runs of `deconvviz train`, up to 20 MB each. This session "
+            "keeps their training records, not their weights.",
+            "run-upload",
+            _keep,
+        )
+    for message in refused:
+        st.warning(message, icon=":material/info:")
+    runs = _all_runs()
+    st.dataframe(
+        [run.row for run in runs.values()],
+        hide_index=True,
+        column_config={"test accuracy": st.column_config.NumberColumn(format="%.2f %%")},
+    )
+    st.caption(
+        "Accuracy after the last epoch, from each checkpoint. Compare only runs that were tested "
+        "on the same pictures. A single run of each is no evidence."
+    )
+    _two_runs(runs)
+
+
+def _two_runs(runs: Mapping[str, OwnRun]) -> None:
+    """Learning curves of two runs, and how their recipes differ."""
+    with st.container(horizontal=True):
+        first = _first(runs, default=list(runs)[min(len(DEMOS), len(runs) - 1)])
+        second = _second(runs)
+    curves, recipes = st.columns(2, gap="large")
+    with curves:
+        st.header("Learning curves", anchor=False)
+        show.figure(
+            learning_curves({one.name: one.metrics for one in (first, second)}, show.ink()),
+            f"Accuracy by epoch of {first.name} and {second.name}",
+            "runs",
+            "Solid: test pictures. Dotted: training pictures, augmented.",
+        )
+    with recipes:
+        st.header("Differences between the recipes", anchor=False)
+        rows = different(first, second)
+        if first is second:
+            st.markdown("This is one run. Choose another one to compare it with.")
+        elif rows:
+            st.dataframe(rows, hide_index=True)
+        else:
+            st.markdown("None. The runs differ in their pictures, or by chance.")
+
+
+def _all_runs() -> dict[str, OwnRun]:
+    """The demos and all runs of a person, by name, with a warning for each unreadable one."""
+    runs = {name: OwnRun.of(bundle(name), "built in") for name in DEMOS}
+    files = [(path, path.parent.name, "Train now") for path in kept_runs()]
+    files += [(Path(path), name, "command line") for name, path in named_checkpoints().items()]
+    for path, name, origin in files:
+        try:
+            runs[name] = _stored(path, name, origin, _modified(path))
+        except CheckpointError as error:
+            st.warning(show.as_sentence(error), icon=":material/info:")
+    return runs | _uploads()
+
+
+def _modified(path: Path) -> int:
+    """When a file was written; 0 if it cannot be read, which is an error when it is loaded."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@st.cache_resource(max_entries=2 * KEPT, show_spinner=False)
+def _stored(path: Path, name: str, origin: str, modified: int) -> OwnRun:  # noqa: ARG001  a key
+    return read_run(path, name, origin)
+
+
+def _uploads() -> dict[str, OwnRun]:
+    """The session's uploaded runs."""
+    uploads: dict[str, OwnRun] = st.session_state.setdefault("own_runs", {})
+    return uploads
+
+
+def _keep(content: bytes, name: str) -> None:
+    run, uploads = read_upload(content, name), _uploads()
+    uploads[run.name] = run
+    for old in list(uploads)[:-_MAX_UPLOADS]:
+        del uploads[old]
+
+
+def _pick_job() -> Job:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        return Job(
+            data=_data(sources()),
+            network=_network(),
+            labels=_labels(),
+            steps=_steps(),
+            seed=_seed(),
+            decoder=st.toggle("With a decoder", key="train-decoder", bind="query-params"),
+        )
+
+
+def train_now() -> None:
+    """Train a small network on this page."""
+    st.markdown(
+        "Train a small network on this page, with the settings of the arms A (without a decoder) "
+        "and R-all (with one) of the study. With a decoder, the network also reconstructs all "
+        "training pictures, with or without a label. Two runs with the same seed, one of them "
+        "with a decoder, are one pair; one pair is no evidence."
+    )
+    status = runner().status
+    running = status is not None and status.running
+    job = _pick_job()
+    if st.button("Train", icon=":material/play_arrow:", type="primary", disabled=running):
+        if not runner().start(job):
+            st.toast("Another session has just started a run. It is shown below.")
+        st.rerun()
+    if running:
+        st.caption(
+            "A run is in progress. This server trains one run at a time; every session sees it "
+            "below, and may stop it."
+        )
+    else:
+        st.caption(
+            f"Takes seconds to a few minutes. The last {KEPT} runs are kept. For longer runs use "
+            "`deconvviz train`."
+        )
+    # While a run is in progress, this part of the page updates every second.
+    st.fragment(_one_run, run_every=1.0 if running else None)(running)
+
+
+def _one_run(shown_running: bool) -> None:
+    """Progress of the current run, or result of the last one."""
+    status = runner().status
+    if status is None:
+        return
+    if shown_running and not status.running:
+        st.rerun()  # the whole page, with its button
+    st.header(status.job.title, anchor=False)
+    if status.running:
+        steps = f"{status.doing}: {status.done} of {status.total} steps …"
+        st.progress(status.done / status.total, steps if status.done else f"{status.doing} …")
+        icon, stopping = ":material/stop:", status.stopping
+        st.button("Stop the run", icon=icon, on_click=runner().stop, disabled=stopping)
+    elif status.failed:
+        st.error(status.told, icon=":material/info:")
+    else:
+        st.success(status.told, icon=":material/check:")
+        label, name = "Compare with other runs", status.folder.name
+        kept = status.folder.is_dir()
+        if kept and st.button(label, on_click=_show_own_runs, args=(name,)):
+            st.rerun()  # the whole page, which shows another section now
+    metrics = read_metrics(status.folder)
+    if metrics:
+        alt = f"Accuracy and loss after {len(metrics)} parts of the run"
+        with st.container(width=760):
+            show.figure(progress_curves(metrics, show.ink()), alt)
+        st.caption("Solid: test pictures. Dotted: training pictures, augmented.")
+
+
+def _show_own_runs(name: str) -> None:
+    st.session_state["section"] = OWN_RUNS
+    st.session_state["run"] = name

@@ -1,0 +1,172 @@
+"""Units projected back to pixels, cached for all sessions."""
+
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+import streamlit as st
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor
+
+from deconvviz.deconv import Projection, Recording, Selection
+from deconvviz.deconv.projection import Start
+from deconvviz.deconv.rules import Rule
+from deconvviz.plots.display import display
+from deconvviz.plots.figures import Box, crop
+from deconvviz.ui.grid import Tile
+from deconvviz.ui.networks import BY_KEY, InputView, Network
+from deconvviz.units import Unit
+
+__all__ = ["Projector", "Reconstruction", "reconstruct", "tiles", "to_safetensors", "whole_picture"]
+
+_MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recorded alone
+
+
+@dataclass(frozen=True)
+class Projector:
+    """What every projection on a page has in common."""
+
+    network: Network
+    view: InputView
+    rule: Rule = "deconvnet"
+    start: Start = "activation"
+
+    @property
+    def key(self) -> str:
+        """Digest for caches."""
+        return f"{self.network.key}:{self.view.key}:{self.rule}:{self.start}"
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One unit's projection back to pixels.
+
+    Attributes:
+        unit: The unit.
+        value: Activation of the unit.
+        box: Window of the unit, in pixels of the picture.
+        pixels: (C, h, w) signed, in normalised input units.
+        patch: uint8 (h, w, 3), the picture in that window.
+    """
+
+    unit: Unit
+    value: float
+    box: Box
+    pixels: Tensor
+    patch: NDArray[np.uint8]
+
+
+_KEYS = BY_KEY | {Projector: attrgetter("key")}
+
+
+def _record(network: Network, view: InputView, layer: str) -> Recording:
+    # At 1024 pixels, or in a deep network, the maps of all layers would take gigabytes.
+    _, height, width = network.bundle.input_size
+    layers = [network.net.layers[name] for name in network.layers]
+    count = sum(one.channels * one.size[0] * one.size[1] for one in layers)
+    small = count * view.image.width * view.image.height <= _MAX_ACTIVATIONS * height * width
+    return _recorded(network, view, network.layers if small else (layer,))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Running the network …", hash_funcs=_KEYS)
+def _recorded(network: Network, view: InputView, layers: tuple[str, ...]) -> Recording:
+    return network.net.record(view.pixels, layers)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Projecting …", hash_funcs=_KEYS)
+def reconstruct(
+    projector: Projector, layer: str, chosen: Unit | int | None = None, count: int = 1
+) -> list[Reconstruction]:
+    """Project units of one layer, each alone.
+
+    Args:
+        projector: Network, picture, rule and start value.
+        layer: Name of the layer.
+        chosen: A unit, or a channel at its maximum, or None: the channels with the highest maximum.
+        count: Number of channels, where none is chosen.
+
+    Returns:
+        Reconstructions by falling activation; none of a channel that is not active.
+    """
+    recording = _record(projector.network, projector.view, layer)
+    _, channels, height, width = recording[layer].shape
+    selection = recording.strongest(layer, channels)
+    if chosen is None:
+        selection = selection[:count]
+    elif isinstance(chosen, Unit) and chosen.y < height and chosen.x < width:
+        selection = chosen.selection
+    else:
+        channel = chosen.channel if isinstance(chosen, Unit) else chosen
+        selection = selection[selection.channel == channel]
+    projection = _project(projector, recording, selection)
+    values = recording.values(selection).tolist()
+    boxes: list[Box] = [
+        (top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()
+    ]
+    return [
+        Reconstruction(unit, value, box, pixels, crop(projector.view.array, box))
+        for unit, value, box, pixels in zip(
+            Unit.rows(selection), values, boxes, projection.pixels, strict=True
+        )
+    ]
+
+
+def _project(projector: Projector, recording: Recording, selection: Selection) -> Projection:
+    net, rule, start = projector.network.net, projector.rule, projector.start
+    return net.project(recording, selection, rule=rule, start=start)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_KEYS)
+def tiles(projector: Projector, layer: str, count: int) -> list[Tile]:
+    """The strongest units as tiles: part of the picture beside the reconstruction."""
+    return [
+        Tile.of(
+            one.unit.channel,
+            (one.patch, display(one.pixels)),
+            f"{one.value:.3g}",
+            f"Unit {one.unit.channel}: part of the picture, and reconstruction",
+        )
+        for one in reconstruct(projector, layer, count=count)
+    ]
+
+
+@st.cache_resource(max_entries=16, show_spinner="Projecting the whole picture …", hash_funcs=_KEYS)
+def whole_picture(
+    projector: Projector, layer: str, channel: int, share: float
+) -> tuple[Tensor, int]:
+    """The active ones among the highest `share` of a feature map's positions, projected together.
+
+    Returns:
+        (C, H, W) of the whole picture, zero if no position is active; and how many positions.
+    """
+    recording = _record(projector.network, projector.view, layer)
+    feature_map = recording[layer][0, channel]
+    values, places = feature_map.flatten().topk(max(1, round(share * feature_map.numel())))
+    y, x = torch.unravel_index(places[values > 0], feature_map.shape)
+    if not len(y):
+        return torch.zeros(projector.view.pixels.shape[1:]), 0
+    selection = Selection(layer, 0, channel, y, x, group=torch.zeros_like(y))
+    return _project(projector, recording, selection).full()[0], len(selection)
+
+
+def to_safetensors(projector: Projector, one: Reconstruction, pixels: Tensor) -> bytes:
+    """A projection as a safetensors file, with what is needed to compute it again."""
+    network, view, unit = projector.network, projector.view, one.unit
+    metadata = {
+        "network": network.bundle.name,
+        "checkpoint_sha256": network.key,
+        "picture": view.picture.name,
+        "picture_sha256": view.picture.key,
+        "size": f"{view.image.width}x{view.image.height}",
+        "layer": unit.layer,
+        "unit": str(unit.channel),
+        "position": f"y {unit.y}, x {unit.x}",
+        "activation": repr(one.value),
+        "box": "top {}, left {}, bottom {}, right {}".format(*one.box),
+        "rule": projector.rule,
+        "start": projector.start,
+        "units": "signed, normalised input",
+    }
+    return save({"pixels": pixels.contiguous()}, metadata=metadata)

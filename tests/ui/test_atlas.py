@@ -1,0 +1,93 @@
+"""Atlases, as the pages have them."""
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+from torch import nn
+
+from deconvviz.atlas import build_atlas
+from deconvviz.deconv import Deconvnet
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import draw_shapes
+from deconvviz.plots.atlas import draw_units
+from deconvviz.ui import atlas
+from deconvviz.ui.grid import Tile
+from deconvviz.ui.networks import Network
+
+DEAD = 2
+
+
+@pytest.fixture(scope="module")
+def small():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 6, 5, stride=2), nn.ReLU())
+    with torch.no_grad():
+        model[0].bias[DEAD] = -1e6
+    return Network(Bundle.of(model, (3, 64, 64)), Deconvnet(model, (3, 64, 64)))
+
+
+@pytest.fixture(scope="module")
+def view(small):
+    pictures = draw_shapes(30, 64)
+    return atlas.AtlasView(build_atlas(small.bundle, pictures, net=small.net), pictures)
+
+
+def test_units_are_in_order(view):
+    units = view.atlas["1"]
+    keys = {
+        "unit number": list(range(6)),
+        "strongest activation": (-units.value[:, 0]).tolist(),
+        "class selectivity": (-units.selectivity).tolist(),
+        "most often active": (-units.fires).tolist(),
+        "least often active": units.fires.tolist(),
+    }
+    assert list(keys) == list(atlas.ORDERS)
+    for name, key in keys.items():
+        expected = sorted(range(6), key=lambda unit, key=key: (key[unit], unit))
+        assert atlas.ordered(units, atlas.ORDERS[name]) == expected
+
+
+def test_without_statistics_units_are_by_number(small):
+    found = build_atlas(small.bundle, draw_shapes(30, 64), net=small.net, statistics=False)
+    for name in ("class selectivity", "most often active", "least often active"):
+        assert atlas.ordered(found["1"], atlas.ORDERS[name]) == list(range(6))
+
+
+def test_tiles_show_the_strongest_patch_beside_its_projection(small, view):
+    tiles = atlas.tiles(small, view, "1", (4, DEAD, 0))
+    assert [tile.channel for tile in tiles] == [4, DEAD, 0]
+    assert tiles[1].caption == "dead"
+    (sheet,) = draw_units(view.atlas, small.bundle, view.dataset, "1", [4], net=small.net)
+    assert tiles[0].pictures == Tile.of(4, (sheet.patches[0], sheet.shown[0]), "", "").pictures
+    assert tiles[0].caption == f"{view.atlas['1'].value[4, 0]:.3g}"
+
+
+def test_sheets_are_cached_by_rule(small, view):
+    first = atlas.unit_sheet(small, view, "1", 4, "guided")
+    assert atlas.unit_sheet(small, view, "1", 4, "guided") is first
+    assert atlas.unit_sheet(small, view, "1", 4, "gradient") is not first
+    assert len(first) == 9
+
+
+def page():
+    import streamlit as st
+
+    from deconvviz.ui import atlas, networks
+
+    network = networks.network("build_once_nets:net")
+    one, two = atlas.atlas_view(network), atlas.atlas_view(network)
+    st.write(one is two, one.atlas.header.pictures == len(atlas.datasets(network)["photos"]))
+
+
+CODE = "from torch import nn\nnet = lambda: nn.Sequential(nn.Conv2d(3, 2, 9, stride=4), nn.ReLU())"
+
+
+def test_an_atlas_is_built_once_for_all_sessions(tmp_path, monkeypatch):
+    (tmp_path / "build_once_nets.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for _ in range(2):
+        app = AppTest.from_function(page, default_timeout=120).run()
+        assert not app.exception
+        assert [said.value for said in app.markdown] == ["`True` `True`"]
+        monkeypatch.setattr(atlas, "open_atlas", lambda *_, **__: pytest.fail("built again"))
