@@ -44,11 +44,11 @@ def strongest(view: AtlasView, sheet: UnitSheet, rule: Rule) -> None:
 
 def statistics(units: Units, channel: int, pictures: int) -> None:
     """A unit's activations over all pictures, where the atlas has statistics."""
-    if units.mean is None or units.fires is None or units.active is None:
+    if units.mean is None or units.activation_frequency is None or units.active is None:
         return
     st.markdown(
         f"Over all {pictures} pictures, its mean activation is **{units.mean[channel]:.3g}**. It "
-        f"is active in **{units.fires[channel]:.1%}** of the pictures and at "
+        f"is active in **{units.activation_frequency[channel]:.1%}** of the pictures and at "
         f"**{units.active[channel]:.1%}** of all positions."
     )
     if units.histogram is not None:

@@ -53,7 +53,7 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
     st.markdown(
         f"**{dead}** of {total} units {'is' if dead == 1 else 'are'} dead. Unit {channel} is "
         f"active at {units.active[channel]:.1%} of all positions, and on "
-        f"{units.fires[channel]:.0%} of the tiles. Its mean activation is "
+        f"{units.activation_frequency[channel]:.0%} of the tiles. Its mean activation is "
         f"{units.mean[channel]:.3g}."
     )
     table = {
@@ -61,7 +61,7 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
         "mean": units.mean.tolist(),
         "maximum": units.value[:, 0].tolist(),
         "active positions": (100 * units.active).tolist(),
-        "active tiles": (100 * units.fires).tolist(),
+        "active tiles": (100 * units.activation_frequency).tolist(),
         "state": ["dead" if dead else "active" for dead in units.dead.tolist()],
     }
     chart, sortable = st.columns(2)

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from deconvviz.atlas import Atlas, Units
-from deconvviz.atlas.cache import PHOTOS, known_pictures, open_atlas, shelved
+from deconvviz.atlas.cache import PHOTOS, available_datasets, cached_atlases, open_atlas
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
@@ -44,13 +44,13 @@ _KEYS = BY_KEY | {AtlasView: attrgetter("key")}
 
 
 def datasets(network: Network) -> dict[str, Dataset]:
-    """The data sets that a network's units can be shown in, by name; see `known_pictures`."""
-    return _datasets(network, tuple(map(str, shelved(network.bundle))))
+    """The data sets that a network's units can be shown in, by name; see `available_datasets`."""
+    return _datasets(network, tuple(map(str, cached_atlases(network.bundle))))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading pictures …", hash_funcs=_KEYS)
 def _datasets(network: Network, files: tuple[str, ...]) -> dict[str, Dataset]:  # noqa: ARG001  a key
-    return known_pictures(network.bundle)
+    return available_datasets(network.bundle)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_KEYS)
@@ -109,8 +109,10 @@ ORDERS: Mapping[str, Order] = {
     "unit number": lambda _: None,
     "strongest activation": lambda units: units.value[:, 0],
     "class selectivity": lambda units: units.selectivity,
-    "most often active": lambda units: units.fires,
-    "least often active": lambda units: None if units.fires is None else -units.fires,
+    "most often active": lambda units: units.activation_frequency,
+    "least often active": lambda units: (
+        None if units.activation_frequency is None else -units.activation_frequency
+    ),
 }
 """Name of an order of a layer's units -> the values that it sorts by, largest first."""
 

@@ -16,7 +16,7 @@ from deconvviz.io.data import Dataset, cache_folder, draw_shapes, load_dataset, 
 from deconvviz.schema import changed
 from deconvviz.study import find_plan
 from deconvviz.training import Recipe, read_metrics, train
-from deconvviz.ui.refusals import sentence
+from deconvviz.ui.show import as_sentence
 
 __all__ = [
     "LABELS",

@@ -29,7 +29,7 @@ def test_the_strongest_unit_of_a_layer_is_shown_without_a_click(open_page, atlas
     assert all(texts)
     words = all_words(app)
     assert ", ".join(f"{value:.3g}" for value in units.value[strongest].tolist()) in words
-    assert f"{units.fires[strongest]:.1%}" in words
+    assert f"{units.activation_frequency[strongest]:.1%}" in words
     assert "symmetric about grey" in words
     assert f"{atlas.header.pictures} pictures: photographs" in words
 

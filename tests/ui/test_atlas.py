@@ -38,8 +38,8 @@ def test_units_are_in_order(view):
         "unit number": list(range(6)),
         "strongest activation": (-units.value[:, 0]).tolist(),
         "class selectivity": (-units.selectivity).tolist(),
-        "most often active": (-units.fires).tolist(),
-        "least often active": units.fires.tolist(),
+        "most often active": (-units.activation_frequency).tolist(),
+        "least often active": units.activation_frequency.tolist(),
     }
     assert list(keys) == list(atlas.ORDERS)
     for name, key in keys.items():
