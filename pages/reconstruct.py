@@ -91,8 +91,8 @@ def closely(
 def trust(network: Network, sight: InputView, unit: Reconstruction, rule: Rule) -> None:
     """Whether the reconstruction shows this unit, or what any unit would show."""
     st.subheader("How far to trust it", anchor=False)
-    judgement = ui.judged(network, sight, unit, rule)
-    if judgement is None:
+    report = ui.known_trust_report(network, sight, unit.unit, rule)
+    if report is None:
         st.markdown(
             f"Does this picture show unit {unit.channel}, or what any unit would show here? Its "
             "kernels are shuffled, other units, starts and switches take its place, and the pixels "
@@ -100,14 +100,14 @@ def trust(network: Network, sight: InputView, unit: Reconstruction, rule: Rule) 
         )
         if not st.button("Examine it", icon=":material/fact_check:"):
             return
-        judgement = ui.judge(network, sight, unit, rule)
-    st.markdown(judgement.sentence)
+        report = ui.trust_report(network, sight, unit.unit, rule)
+    st.markdown(report.summary)
     alt = f"How alike the reconstruction of unit {unit.channel} and its controls are"
-    st.image(judgement.panel, width="stretch", output_format="PNG", alt=alt)
+    st.image(report.figure, width="stretch", output_format="PNG", alt=alt)
     with st.expander("Other attributions of the same unit"):
-        st.markdown(judgement.others)
+        st.markdown(report.others_summary)
         alt = f"Attributions of unit {unit.channel} side by side"
-        st.image(judgement.others_panel, width="stretch", output_format="PNG", alt=alt)
+        st.image(report.others_figure, width="stretch", output_format="PNG", alt=alt)
 
 
 def elsewhere(

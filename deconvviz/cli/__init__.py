@@ -6,21 +6,19 @@ import sys
 
 import typer
 
-from deconvviz.cli import atlas, diagnose, engine, experiment, start, study, training, trust
+from deconvviz.cli import atlas, engine, experiment, start, study, training
 from deconvviz.cli.base import app
 from deconvviz.errors import DeconvvizError
 
 __all__ = [
     "app",
     "atlas",
-    "diagnose",
     "engine",
     "experiment",
     "main",
     "start",
     "study",
     "training",
-    "trust",
 ]
 
 

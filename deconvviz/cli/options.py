@@ -33,9 +33,9 @@ def takes(
         @wraps(command)
         def run(**given: Any) -> None:
             chosen = {
-                option.name: value
+                option.name: ",".join(value) if isinstance(value, list) else value
                 for key, option in by_key.items()
-                if (value := given.pop(key)) is not None
+                if (value := given.pop(key)) not in (None, [])
             }
             command(**given, **{name: chosen})
 
@@ -56,11 +56,14 @@ def _parameter(key: str, option: Option) -> inspect.Parameter:
     kind: Any = str
     if option.kind in (int, float, bool):
         kind = option.kind
+    if get_origin(option.kind) is tuple:
+        kind = list[str]
+        help_text += " Commas between several, or repeat the option."
     if kind is bool:
         flag = f"{flag}/--no-{option.name.replace('_', '-')}"
     value = option.default
     shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-    if shown not in ("", False):
+    if shown not in ("", False, None):
         help_text += f" Default: {shown}."
     default = typer.Option(None, flag, help=help_text, show_default=False)
     return inspect.Parameter(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.card import card
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
-from deconvviz.io.preprocess import Preprocess, Rectangle, Size
+from deconvviz.io.preprocess import Box, Preprocess, Size
 
 __all__ = ["Bundle", "weights_digest"]
 
@@ -108,7 +108,7 @@ class Bundle:
         """(C, H, W) of the pictures it was trained on."""
         return self.preprocessing.input_size
 
-    def box(self, picture: Image.Image) -> Rectangle:
+    def box(self, picture: Image.Image) -> Box:
         """The part of `picture` that the model sees: top, left, bottom, right, in its pixels."""
         return self.preprocessing.box(picture)
 

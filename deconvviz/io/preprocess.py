@@ -11,10 +11,12 @@ from torch import Tensor
 from deconvviz.io.data import normalise
 from deconvviz.io.images import to_tensor
 
-__all__ = ["Preprocess", "Rectangle", "Size"]
+__all__ = ["Box", "Pixels", "Preprocess", "Size"]
 
-Rectangle = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels, the last two exclusive."""
+Box = tuple[int, int, int, int]
+"""Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
+
+Pixels = NDArray[np.uint8]
 
 Size = int | Literal["trained"] | None
 
@@ -53,7 +55,7 @@ class Preprocess:
         """(C, H, W) of the pictures that the network was trained on."""
         return (self.channels, self.side, self.side)
 
-    def box(self, picture: Image.Image) -> Rectangle:
+    def box(self, picture: Image.Image) -> Box:
         """The part of `picture` that the network sees, to the nearest of its pixels."""
         if picture.size == (self.side, self.side):
             return 0, 0, self.side, self.side

@@ -17,6 +17,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from skimage.util import montage
+
+from deconvviz.io.preprocess import Box, Pixels
 
 __all__ = [
     "ACCENTS",
@@ -25,6 +28,7 @@ __all__ = [
     "Box",
     "GalleryRow",
     "Pixels",
+    "captioned",
     "confusion_matrix",
     "contact_sheet",
     "crop",
@@ -40,10 +44,6 @@ __all__ = [
     "quiet",
     "stretched",
 ]
-
-Pixels = NDArray[np.uint8]
-Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
 
 GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
@@ -109,26 +109,28 @@ def _outline(
 def mosaic(
     tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: int = 0, places: int = 0
 ) -> Pixels:
-    """K tiles (h, w, 3) row by row on a transparent ground: (H, W, 4).
+    """K tiles (h, w, 3) row by row on a transparent background: (H, W, 4).
 
     Args:
-        tiles: At least one, of one size; a sequence or one array.
+        tiles: At least one tile; all have one size.
         columns: Tiles in a row.
-        gap: Pixels between tiles, of the enlarged picture.
-        side: Each tile is enlarged to about this many pixels.
-        places: There is room for so many tiles, also where they are fewer.
+        gap: Pixels between tiles, in the result.
+        side: Pixels that each tile is enlarged to, about.
+        places: Room for at least this many tiles.
     """
-    large = [enlarge(tile, side) for tile in tiles]
-    height, width = large[0].shape[:2]
+    large = np.stack([enlarge(tile, side) for tile in tiles])
+    opaque = np.full((*large.shape[:3], 1), 255, np.uint8)
     places = max(places, len(large))
     columns = min(columns, places)
-    rows = -(-places // columns)
-    sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
-    for place, tile in enumerate(large):
-        y, x = place // columns * (height + gap), place % columns * (width + gap)
-        sheet[y : y + height, x : x + width, :3] = tile
-        sheet[y : y + height, x : x + width, 3] = 255
-    return sheet
+    sheet: Pixels = montage(
+        np.concatenate([large, opaque], axis=3),
+        fill=(0, 0, 0, 0),
+        grid_shape=(-(-places // columns), columns),
+        padding_width=gap,
+        channel_axis=3,
+    )
+    height, width = sheet.shape[:2]  # montage adds a gap around all tiles, too
+    return np.ascontiguousarray(sheet[gap : height - gap, gap : width - gap])
 
 
 def stretched(images: NDArray[np.floating]) -> Pixels:
@@ -399,6 +401,12 @@ def plot(width: float, height: float, ink: str = NEUTRAL_INK) -> tuple[Figure, A
     axes = figure.add_subplot()
     quiet(axes, ink)
     return figure, axes
+
+
+def captioned(figure: Figure, text: str, ink: str = NEUTRAL_INK) -> Figure:
+    """A figure of constrained layout with small lines of text below it, at the left."""
+    figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left")
+    return figure
 
 
 def quiet(axes: Axes, ink: str = NEUTRAL_INK) -> None:

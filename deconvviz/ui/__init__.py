@@ -1,7 +1,15 @@
 """What the pages are made of: cached loaders, pickers bound to the URL, the grid, the refusals."""
 
+from deconvviz.ui.experiments import (
+    AnalysisInputs,
+    SavedResult,
+    history,
+    run_analysis,
+    runnable_analyses,
+    saved_result,
+    some_pictures,
+)
 from deconvviz.ui.grid import Tile, unit_grid
-from deconvviz.ui.judgements import Judgement, judge, judged
 from deconvviz.ui.loaders import (
     bundle,
     classification,
@@ -48,7 +56,6 @@ from deconvviz.ui.show import (
     show_figure,
     title,
 )
-from deconvviz.ui.studies import STUDIES, Found, Inputs, history, kept, run_study, some_pictures
 from deconvviz.ui.surveys import (
     ORDERS,
     AtlasView,
@@ -58,18 +65,18 @@ from deconvviz.ui.surveys import (
     survey,
     unit_sheet,
 )
+from deconvviz.ui.trust import TrustReport, known_trust_report, trust_report
 from deconvviz.ui.workshop import OWN_RUNS, own_runs, train_now
 
 __all__ = [
     "ORDERS",
     "OWN_RUNS",
-    "STUDIES",
     "WHOLE_PERCENTILE",
+    "AnalysisInputs",
     "AtlasView",
-    "Found",
-    "Inputs",
-    "Judgement",
+    "SavedResult",
     "Tile",
+    "TrustReport",
     "bundle",
     "chosen_network",
     "classification",
@@ -80,11 +87,9 @@ __all__ = [
     "downloads",
     "history",
     "ink",
-    "judge",
-    "judged",
-    "kept",
     "kernel_sheet",
     "known",
+    "known_trust_report",
     "link",
     "named_checkpoints",
     "network",
@@ -111,7 +116,9 @@ __all__ = [
     "pick_study",
     "pick_unit",
     "refusals",
-    "run_study",
+    "run_analysis",
+    "runnable_analyses",
+    "saved_result",
     "sentence",
     "show",
     "show_figure",
@@ -122,6 +129,7 @@ __all__ = [
     "tiles",
     "title",
     "train_now",
+    "trust_report",
     "unit_grid",
     "unit_sheet",
     "units",

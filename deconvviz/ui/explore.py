@@ -21,6 +21,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.plots.figures import Box, crop
+from deconvviz.units import Unit
 
 __all__ = [
     "LARGEST",
@@ -117,6 +118,11 @@ class Reconstruction:
     box: Box
     pixels: Tensor
     patch: NDArray[np.uint8]
+
+    @property
+    def unit(self) -> Unit:
+        """The unit at its place."""
+        return Unit(self.layer, self.channel, self.y, self.x)
 
 
 def look(bundle: Bundle, picture: Picture, size: int | Literal["trained"]) -> InputView:

@@ -4,7 +4,7 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
-from deconvviz.ui import judgements
+from deconvviz.ui import trust
 
 
 def page():
@@ -14,7 +14,8 @@ def page():
     from deconvviz.io.images import photograph
     from deconvviz.io.zoo import load
     from deconvviz.ui import explore
-    from deconvviz.ui.judgements import judge, judged
+    from deconvviz.ui.trust import known_trust_report, trust_report
+    from deconvviz.units import Unit
 
     bundle = load("demo")
     network = explore.Network(bundle, Deconvnet(bundle.model))
@@ -22,30 +23,28 @@ def page():
     layer = network.layers[-3]
     recording = network.net.record(sight.pixels, [layer])
     selection = explore.strongest_units(recording, layer, 2)
-    one, other = explore.reconstruct(
-        network.net, recording, sight, selection, "deconvnet", "activation"
-    )
-    before = judged(network, sight, one, "deconvnet")
-    found = judge(network, sight, one, "deconvnet")
+    one, other = Unit.rows(selection)
+    before = known_trust_report(network, sight, one, "deconvnet")
+    found = trust_report(network, sight, one, "deconvnet")
     st.json(
         {
             "before": before is not None,
-            "same": judged(network, sight, one, "deconvnet") is found,
-            "other": judged(network, sight, other, "deconvnet") is not None,
-            "rule": judged(network, sight, one, "guided") is not None,
-            "sentence": found.sentence,
-            "pictures": [p[:4] == b"\x89PNG" for p in (found.panel, found.others_panel)],
+            "same": known_trust_report(network, sight, one, "deconvnet") is found,
+            "other": known_trust_report(network, sight, other, "deconvnet") is not None,
+            "rule": known_trust_report(network, sight, one, "guided") is not None,
+            "summary": found.summary,
+            "pictures": [p[:4] == b"\x89PNG" for p in (found.figure, found.others_figure)],
         }
     )
 
 
 def test_it_is_kept_for_this_unit_and_rule_alone():
-    judgements._judgements.clear()  # other tests may have asked for the same
+    trust._reports.clear()  # other tests may have asked for the same
     app = AppTest.from_function(page, default_timeout=240).run()
     assert not app.exception
-    told = json.loads(app.json[0].value)
-    assert told.pop("sentence").startswith(("This picture is", "Likeness tells"))
-    assert told == {
+    shown = json.loads(app.json[0].value)
+    assert shown.pop("summary").startswith(("This picture is", "Similarity shows"))
+    assert shown == {
         "before": False,
         "same": True,
         "other": False,
