@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.inputs import Inputs, batches, chosen_layers
+from deconvviz.analysis.inputs import batches, chosen_layers
 from deconvviz.analysis.parts import MarkedPictures, draw_faces, read_parts
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
@@ -66,6 +65,8 @@ class Correspondence(Result):
     unchanged: Tensor
     random_unchanged: Tensor
     name = "correspondence"
+    omitted = ("pictures",)
+    derived = ("score", "chance", "moved_chance")
 
     @property
     def score(self) -> Tensor:
@@ -82,38 +83,10 @@ class Correspondence(Result):
         """(P, L) the same for masks that are moved together."""
         return _rank(self.score, self.moved)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Mean distance, its deviation over pairs, and that of random masks over draws."""
-        rows = [
-            {
-                "part": part,
-                "layer": layer,
-                "distance": float(self.score[p, nth]),
-                "deviation": _deviation(self.distance[p, nth]),
-                "random": float(self.random[p, nth].mean()),
-                "random_deviation": _deviation(self.random[p, nth]),
-                "share_of_random_as_low": float(self.chance[p, nth]),
-                "moved": float(self.moved[p, nth].mean()),
-                "moved_deviation": _deviation(self.moved[p, nth]),
-                "share_of_moved_as_low": float(self.moved_chance[p, nth]),
-                "unchanged": float(self.unchanged[p, nth]),
-                "random_unchanged": float(self.random_unchanged[p, nth]),
-            }
-            for p, part in enumerate(self.boxes)
-            for nth, layer in enumerate(self.layers)
-        ]
-        return {
-            "network": self.network,
-            "title": self.title,
-            "pictures": len(self.pictures),
-            "draws": self.random.shape[2],
-            "rows": rows,
-        }
-
 
 def correspondence(
     bundle: Bundle,
-    marked: MarkedPictures,
+    marked: MarkedPictures | None = None,
     options: CorrespondenceOptions | None = None,
     *,
     seed: int = 0,
@@ -142,10 +115,10 @@ def correspondence(
 
     Args:
         bundle: The network.
-        marked: Pictures with their parts. A hidden part shows the mean of the training pictures,
-            zero in normalised units.
-        options: Layers and number of draws.
-        seed: Seed of the masks' places.
+        marked: Pictures with their parts; by default those that `options.parts` names. A hidden
+            part shows the mean of the training pictures, zero in normalised units.
+        options: Parts, layers and number of draws.
+        seed: Seed of the masks' places, and of drawn faces.
         net: Deconvnet of the network, where there is one already.
         progress: Called with the number of masks done.
 
@@ -156,6 +129,10 @@ def correspondence(
     chosen = options or CorrespondenceOptions()
     net = net or Deconvnet(bundle.model, bundle.input_size)
     layers = chosen_layers(net, chosen.layers, _signed_layers(net))
+    if marked is None and chosen.parts == "faces":
+        marked = draw_faces(_FACES, bundle.preprocessing, seed)
+    elif marked is None:
+        marked = read_parts(Path(chosen.parts), bundle.preprocessing)
     if marked.images.shape[1] != bundle.preprocessing.channels:
         raise PictureError(
             f"`{bundle.name}` takes {bundle.preprocessing.channels} channels, the pictures have "
@@ -282,20 +259,6 @@ def _rank(score: Tensor, draws: Tensor) -> Tensor:
     return ((draws <= score[:, :, None]).sum(2) + 1) / (draws.shape[2] + 1)
 
 
-def _deviation(values: Tensor) -> float:
-    return float(values.std()) if len(values) > 1 else 0.0
-
-
-def _run(inputs: Inputs, options: CorrespondenceOptions) -> Correspondence:
-    bundle, seed = inputs.bundle, inputs.seed
-    if options.parts == "faces":
-        marked = draw_faces(_FACES, bundle.preprocessing, seed)
-    else:
-        marked = read_parts(Path(options.parts), bundle.preprocessing)
-    net, progress = inputs.net, inputs.progress
-    return correspondence(bundle, marked, options, seed=seed, net=net, progress=progress)
-
-
 ANALYSIS = Analysis(
     name="correspondence",
     title="Correspondence",
@@ -304,6 +267,6 @@ ANALYSIS = Analysis(
     "faces are an example.",
     source="Table 1",
     needs=("network",),
-    run=_run,
+    function=correspondence,
     options=CorrespondenceOptions(),
 )

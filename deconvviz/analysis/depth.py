@@ -3,14 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from deconvviz.analysis.inputs import Inputs, batches, chosen_layers
+from deconvviz.analysis.inputs import batches, chosen_layers
 from deconvviz.analysis.linear import fit_held_out
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
@@ -89,26 +89,16 @@ class Depth(Result):
     chance: float
     own: float | None
     name = "depth"
+    derived = ("standard_errors",)
 
     def standard_error(self, accuracy: float) -> float:
         """Binomial standard error of an accuracy on this number of test pictures."""
         return math.sqrt(accuracy * (1 - accuracy) / self.test)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every number, with a row for each layer."""
-        return {
-            "network": self.network,
-            "data": self.data,
-            "training_pictures": self.training,
-            "test_pictures": self.test,
-            "grid": self.grid,
-            "chance": self.chance,
-            "own_accuracy": self.own,
-            "layers": [
-                {**vars(row), "standard_error": self.standard_error(row.accuracy)}
-                for row in self.rows
-            ],
-        }
+    @property
+    def standard_errors(self) -> list[float]:
+        """Standard error of each layer's accuracy."""
+        return [self.standard_error(row.accuracy) for row in self.rows]
 
 
 def depth(
@@ -211,18 +201,6 @@ def _features(
     return {layer: torch.cat(part) for layer, part in parts.items()}
 
 
-def _run(inputs: Inputs, options: DepthOptions) -> Depth:
-    return depth(
-        inputs.bundle,
-        inputs.training,
-        inputs.dataset,
-        options,
-        seed=inputs.seed,
-        net=inputs.net,
-        progress=inputs.progress,
-    )
-
-
 ANALYSIS = Analysis(
     name="depth",
     title="Depth",
@@ -230,6 +208,6 @@ ANALYSIS = Analysis(
     "chosen on held-out training pictures.",
     source="Table 7",
     needs=("network", "training data"),
-    run=_run,
+    function=depth,
     options=DepthOptions(),
 )

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.inputs import Inputs, check_dataset, chosen_layers, peaks, title_of
+from deconvviz.analysis.inputs import check_dataset, chosen_layers, peaks, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.atlas.accumulator import Accumulator
@@ -54,6 +53,7 @@ class History:
     units: Tensor
     projections: Tensor
     boxes: Tensor
+    derived = ("share_jumped", "share_settled")
 
     @property
     def jumped(self) -> Tensor:
@@ -65,6 +65,17 @@ class History:
         """(C,) int64 column of the first epoch from which the strongest picture stays the same."""
         columns = torch.arange(1, self.picture.shape[1])
         return (self.jumped * columns).amax(dim=1)
+
+    @property
+    def share_jumped(self) -> Tensor:
+        """(E - 1,) the share of units that jumped."""
+        return self.jumped.double().mean(0)
+
+    @property
+    def share_settled(self) -> list[float]:
+        """The share of units whose strongest picture is the final one, from each column on."""
+        columns = range(self.picture.shape[1])
+        return [float((self.settled <= column).double().mean()) for column in columns]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,32 +96,7 @@ class Evolution(Result):
     rule: Rule
     data: str
     name = "evolution"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Activations and pictures of all units, and the share that jumped, by layer."""
-        return {
-            "network": self.network,
-            "epochs": self.epochs,
-            "rule": self.rule,
-            "data": self.data,
-            "layers": {
-                history.layer: {
-                    "share_jumped": history.jumped.double().mean(0).tolist(),
-                    "share_settled_by_epoch": self._settled_by(history),
-                    "strongest_activation": history.activation.tolist(),
-                    "strongest_picture": history.picture.tolist(),
-                    "projected_units": history.units.tolist(),
-                }
-                for history in self.histories
-            },
-        }
-
-    def _settled_by(self, history: History) -> dict[int, float]:
-        """Epoch -> the share of units whose strongest picture is the final one from then on."""
-        return {
-            epoch: float((history.settled <= column).double().mean())
-            for column, epoch in enumerate(self.epochs)
-        }
+    omitted = ("projections", "boxes")
 
 
 def evolution(
@@ -249,11 +235,6 @@ def _history(units: Tensor, epochs: Sequence[_LayerEpoch]) -> History:
     )
 
 
-def _run(inputs: Inputs, options: EvolutionOptions) -> Evolution:
-    bundle, dataset = inputs.bundle, inputs.dataset
-    return evolution(bundle, dataset, options, seed=inputs.seed, progress=inputs.progress)
-
-
 ANALYSIS = Analysis(
     name="evolution",
     title="Evolution",
@@ -261,7 +242,7 @@ ANALYSIS = Analysis(
     "its projection; changes of the strongest picture are counted.",
     source="Fig. 4",
     needs=("network", "snapshots", "dataset"),
-    run=_run,
+    function=evolution,
     options=EvolutionOptions(),
     defaults={"count": 500},
 )

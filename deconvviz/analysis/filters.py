@@ -1,14 +1,14 @@
 """Filters: the first layer's kernels on one scale, and their faults (Fig. 6)."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from deconvviz.analysis.inputs import Inputs, peaks, title_of
-from deconvviz.analysis.kernels import Kernels, aliased_by_chance, kernels_of
+from deconvviz.analysis.inputs import peaks, title_of
+from deconvviz.analysis.kernels import Kernels, kernels_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.deconv import Deconvnet
@@ -64,6 +64,16 @@ class Filters(Result):
     peak: Tensor | None
     data: str
     name = "filters"
+    nyquist_by_chance = NYQUIST_CHANCE
+    omitted = ("weights",)
+    derived = (
+        "dominant",
+        "dead",
+        "nyquist",
+        "nyquist_by_chance",
+        "duplicates",
+        "participation_ratio",
+    )
 
     @property
     def dominant(self) -> Tensor:
@@ -102,41 +112,6 @@ class Filters(Result):
         """1 over the sum of squared shares of the squared weights: U if equal, 1 if one has all."""
         share = self.kernels.share
         return float(1 / share.square().sum()) if share.any() else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every number, with a row for each kernel."""
-        kernels, dead = self.kernels, self.dead
-        nearest, cosine = kernels.nearest
-        columns = {
-            "rms": kernels.rms,
-            "share": kernels.share,
-            "dominant": self.dominant,
-            "near_nyquist": self.nyquist,
-            "aliased": kernels.aliased,
-            "nearest": nearest,
-            "cosine": cosine,
-        }
-        if self.peak is not None and dead is not None:
-            columns |= {"peak": self.peak, "dead": dead}
-        lists = {title: column.tolist() for title, column in columns.items()}
-        return {
-            "network": self.network,
-            "layer": self.layer,
-            "convolution": kernels.convolution,
-            "scaled_by": kernels.scaled_by,
-            "stride": kernels.stride,
-            "data": self.data,
-            "dominance_threshold": self.options.dominance_threshold,
-            "participation_ratio": self.participation_ratio,
-            "near_nyquist_by_chance": NYQUIST_CHANCE,
-            "aliased_by_chance": aliased_by_chance(kernels.stride),
-            "cosine_by_chance": self.chance_similarity,
-            "duplicate_threshold": self.options.duplicate_threshold,
-            "duplicates": self.duplicates,
-            "kernels": [
-                dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)
-            ],
-        }
 
 
 def filters(
@@ -189,11 +164,6 @@ def _random_similarity(kernels: Kernels) -> float:
     return float(torch.stack([draw.nearest[1].abs().mean() for draw in draws]).mean())
 
 
-def _run(inputs: Inputs, options: FilterOptions) -> Filters:
-    bundle, dataset = inputs.bundle, inputs.dataset
-    return filters(bundle, dataset, options, net=inputs.net, progress=inputs.progress)
-
-
 ANALYSIS = Analysis(
     name="filters",
     title="First-layer filters",
@@ -201,6 +171,6 @@ ANALYSIS = Analysis(
     "that they alias? All on one scale.",
     source="Fig. 6",
     needs=("network", "dataset"),
-    run=_run,
+    function=filters,
     options=FilterOptions(),
 )

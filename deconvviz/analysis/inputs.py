@@ -1,20 +1,20 @@
 """The inputs of analyses: checks, batches that fit the memory, strongest activations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
-from deconvviz.deconv import Deconvnet
+from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import DataError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
-from deconvviz.units import Unit
 
 __all__ = ["Inputs", "batches", "check_dataset", "chosen_layers", "peaks", "title_of"]
 
@@ -26,13 +26,16 @@ _MISSING: Any = None
 class Inputs:
     """What an analysis is run on; None is what it does not need.
 
+    An analysis is a function; each of its parameters gets the field of its name.
+
     Attributes:
         bundle: The network; with earlier epochs where "snapshots" are needed.
-        net: The network's `Deconvnet`, where there is one already.
-        dataset: Pictures at the network's size; test pictures where "training data" is needed.
+        net: Deconvnet of the network, where there is one already.
+        dataset: Pictures at the network's size.
         training: Pictures to fit on.
+        test: Pictures to measure on.
         image: (C, H, W) one picture, normalised.
-        unit: One unit at one place in `image`.
+        selection: One unit at one place in `image`.
         seed: Seed of all random choices.
         folder: Where results are written, for analyses that keep more than a result there.
         progress: Called with how many steps are done.
@@ -40,17 +43,22 @@ class Inputs:
 
     bundle: Bundle = _MISSING
     net: Deconvnet | None = None
-    dataset: Dataset = _MISSING
-    training: Dataset = _MISSING
-    image: Tensor = _MISSING
-    unit: Unit = _MISSING
+    dataset: Dataset | None = None
+    training: Dataset | None = None
+    test: Dataset | None = None
+    image: Tensor | None = None
+    selection: Selection | None = None
     seed: int = 0
-    folder: Path = _MISSING
+    folder: Path | None = None
     progress: Progress | None = None
 
-    def deconvnet(self) -> Deconvnet:
-        """The known `Deconvnet` of the network, or a new one."""
-        return self.net or Deconvnet(self.bundle.model, self.bundle.input_size)
+    def given_to(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """The arguments of a function: the fields of its parameters' names."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name in signature(function).parameters
+        }
 
 
 def batches(

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from deconvviz.analysis.inputs import Inputs, batches, check_dataset, chosen_layers, title_of
+from deconvviz.analysis.inputs import batches, check_dataset, chosen_layers, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.warp import Border, rotated, scaled, shifted
@@ -68,6 +68,17 @@ class Transformation:
     distance: Tensor
     probability: Tensor | None
     examples: Pixels
+    derived = ("mean_distance", "mean_probability")
+
+    @property
+    def mean_distance(self) -> Tensor:
+        """(L, S) mean over the pictures."""
+        return self.distance.mean(1)
+
+    @property
+    def mean_probability(self) -> Tensor | None:
+        """(S,) mean over the pictures; None where the network has no classes."""
+        return None if self.probability is None else self.probability.mean(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,33 +114,7 @@ class Invariance(Result):
     border: Border
     data: str
     name = "invariance"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every number: means over the pictures, and each picture's."""
-        return {
-            "network": self.network,
-            "data": self.data,
-            "border": self.border,
-            "true_class_is_label": self.labelled if self.classes else None,
-            "unit_distance": dict(zip(self.layers, self.unit.tolist(), strict=True)),
-            "classes": [] if self.truth is None else [self.classes[i] for i in self.truth.tolist()],
-            **{one.kind: self._numbers(one) for one in self.transformations},
-        }
-
-    def _numbers(self, one: Transformation) -> dict[str, Any]:
-        distances = zip(self.layers, one.distance, strict=True)
-        found: dict[str, Any] = {
-            "strengths": one.strengths.tolist(),
-            "distance": {layer: _with_mean(distance) for layer, distance in distances},
-        }
-        if one.probability is not None:
-            found["probability"] = _with_mean(one.probability)
-        return found
-
-
-def _with_mean(values: Tensor) -> dict[str, Any]:
-    """(N, S) values of each picture, and their mean."""
-    return {"mean": values.mean(0).tolist(), "pictures": values.tolist()}
+    omitted = ("examples",)
 
 
 def invariance(
@@ -308,11 +293,6 @@ def _examples(
     return bundle.preprocessing.pixels(torch.cat(some))
 
 
-def _run(inputs: Inputs, options: InvarianceOptions) -> Invariance:
-    bundle, dataset = inputs.bundle, inputs.dataset
-    return invariance(bundle, dataset, options, net=inputs.net, progress=inputs.progress)
-
-
 ANALYSIS = Analysis(
     name="invariance",
     title="Invariance",
@@ -320,7 +300,7 @@ ANALYSIS = Analysis(
     "rotated? Distances are relative to the distance between two pictures at the same layer.",
     source="Fig. 5",
     needs=("network", "dataset"),
-    run=_run,
+    function=invariance,
     options=InvarianceOptions(),
     defaults={"count": 20},
 )

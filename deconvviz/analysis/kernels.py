@@ -10,7 +10,7 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import UnsupportedOperationError
 
-__all__ = ["Kernels", "aliased_by_chance", "kernels_of"]
+__all__ = ["Kernels", "kernels_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,7 @@ class Kernels:
     convolution: str
     scaled_by: str | None
     stride: tuple[int, int] = (1, 1)
+    derived = ("rms", "share", "aliased", "aliased_by_chance", "nearest")
 
     def __len__(self) -> int:
         """The number of units."""
@@ -75,6 +76,11 @@ class Kernels:
         down, across = self.stride
         return self.energy_above(0.5 / down, 0.5 / across)
 
+    @property
+    def aliased_by_chance(self) -> float:
+        """The same share for a random kernel."""
+        return 1 - 1 / (self.stride[0] * self.stride[1])
+
     @cached_property
     def nearest(self) -> tuple[Tensor, Tensor]:
         """The other kernel most similar to each one, up to length and sign.
@@ -110,11 +116,6 @@ def _low_pass(limit: float, side: int) -> Tensor:
     """
     apart = torch.arange(side, dtype=torch.float64)
     return 2 * limit * torch.sinc(2 * limit * (apart[:, None] - apart))
-
-
-def aliased_by_chance(stride: tuple[int, int]) -> float:
-    """The share of a random kernel's energy above the Nyquist frequency of a stride."""
-    return 1 - 1 / (stride[0] * stride[1])
 
 
 def kernels_of(net: Deconvnet, layer: str) -> Kernels:

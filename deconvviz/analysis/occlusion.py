@@ -3,13 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from deconvviz.analysis.inputs import Inputs, batches, chosen_layers
+from deconvviz.analysis.inputs import batches, chosen_layers
 from deconvviz.analysis.occluder import Occluder, hides
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
@@ -93,6 +93,8 @@ class Occlusion(Result):
     other_projections: Tensor
     data: str
     name = "occlusion"
+    omitted = ("picture", "covered", "projection", "other_pictures", "other_projections")
+    derived = ("decisions", "agreement", "chance_agreement")
 
     @property
     def decisions(self) -> dict[str, float]:
@@ -130,33 +132,6 @@ class Occlusion(Result):
         if float(energy.std()) == 0 or float(loss.std()) == 0:
             return None
         return float(torch.corrcoef(torch.stack([energy, loss]))[0, 1])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every number; maps as rows of the occluder's places."""
-        chance = self.chance_agreement
-        return {
-            "network": self.network,
-            "true_class": self.classes[self.truth],
-            "layer": self.layer,
-            "channel": self.channel,
-            "side": self.side,
-            "stride": self.stride,
-            "tops": self.tops.tolist(),
-            "lefts": self.lefts.tolist(),
-            "uncovered": {
-                "activation": self.whole_activation,
-                "probability": self.whole_probability,
-                "decision": self.classes[self.whole_decision],
-            },
-            "decisions": self.decisions,
-            "agreement": self.agreement,
-            "chance_agreement": chance
-            and {"mean": chance[0], "deviation": chance[1], "pictures": len(self.other_pictures)},
-            "data": self.data,
-            "activation": self.activation.tolist(),
-            "probability": self.probability.tolist(),
-            "decision": self.decision.tolist(),
-        }
 
 
 def occlusion(
@@ -325,17 +300,6 @@ def _others(
     return bundle.preprocessing.pixels(inputs), projections
 
 
-def _run(inputs: Inputs, options: OcclusionOptions) -> Occlusion:
-    return occlusion(
-        inputs.bundle,
-        inputs.image,
-        options,
-        dataset=inputs.dataset,
-        net=inputs.net,
-        progress=inputs.progress,
-    )
-
-
 ANALYSIS = Analysis(
     name="occlusion",
     title="Occlusion",
@@ -343,6 +307,6 @@ ANALYSIS = Analysis(
     "Where does the strongest map of the last layer fall, and where does the decision change?",
     source="Fig. 7",
     needs=("network", "picture", "dataset"),
-    run=_run,
+    function=occlusion,
     options=OcclusionOptions(),
 )

@@ -15,15 +15,10 @@ from typing import Any, Literal
 from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.result import Result
 
-__all__ = ["Analysis", "Need", "NoOptions", "analyses", "table"]
+__all__ = ["Analysis", "Need", "analyses", "table"]
 
 Need = Literal["network", "snapshots", "dataset", "training data", "picture", "unit", "folder"]
 """What an analysis is run on: see the fields of `Inputs`."""
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """The options of an analysis that has none."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Analysis:
         question: What it asks and how, in one or two sentences.
         source: The figure or table of Zeiler & Fergus (2014), or the paper, that it follows.
         needs: What it is run on.
-        run: Runs it on `Inputs` with options of the type of `options`.
+        function: The analysis; its parameters are `options` and fields of `Inputs`.
         options: A `schema.validated` dataclass of its options, at their defaults.
         defaults: Other defaults for the command's parameters of its needs, by name.
     """
@@ -46,9 +41,13 @@ class Analysis:
     question: str
     source: str
     needs: tuple[Need, ...]
-    run: Callable[[Inputs, Any], Result]
-    options: Any = field(default_factory=NoOptions)
+    function: Callable[..., Result]
+    options: Any
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, inputs: Inputs, options: Any = None) -> Result:
+        """The result on some inputs."""
+        return self.function(**inputs.given_to(self.function), options=options or self.options)
 
 
 @cache

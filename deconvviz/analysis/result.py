@@ -1,17 +1,21 @@
 """Results of analyses: numbers, and the methods by which a notebook shows and saves them."""
 
 import json
-from abc import ABC, abstractmethod
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+from torch import Tensor
 
 from deconvviz.io.files import write_atomically
 from deconvviz.views import view
 
-__all__ = ["Result"]
+__all__ = ["Result", "plain"]
 
 
-class Result(ABC):
+class Result:
     """Base of all results; each is a frozen dataclass of numbers.
 
     Figures and sentences are made by the functions `figure` and `summary` of
@@ -19,13 +23,17 @@ class Result(ABC):
 
     Attributes:
         name: Name of the analysis, of its files, and of its module in `deconvviz.plots`.
+        omitted: Attributes that `to_dict` leaves out, at every depth, such as pictures.
+        derived: Properties that `to_dict` adds; the parts of a result may have some, too.
     """
 
     name: ClassVar[str]
+    omitted: ClassVar[tuple[str, ...]] = ()
+    derived: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Every number, with what it was measured on, as plain values for JSON."""
+        """Every number, by the names of the attributes, as plain values for JSON."""
+        return dict(plain(self, self.omitted))
 
     def summary(self) -> str:
         """What was found, in a few sentences, with its chance level."""
@@ -50,3 +58,19 @@ class Result(ABC):
 
     def _repr_png_(self) -> bytes:
         return bytes(view("figures.figure_png")(self.figure(), dpi=100))
+
+
+def plain(value: Any, omitted: Collection[str] = ()) -> Any:
+    """A value as JSON holds it: tensors as lists, dataclasses by their attributes, NaN as None."""
+    if isinstance(value, Tensor):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if is_dataclass(value):
+        names = [*(one.name for one in fields(value)), *getattr(value, "derived", ())]
+        return {name: plain(getattr(value, name), omitted) for name in names if name not in omitted}
+    if isinstance(value, Mapping):
+        return {key: plain(one, omitted) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(one, omitted) for one in value]
+    return value

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,7 +120,7 @@ def _training(
         pictures(bundle, data, data_dir, number, seed, download=download, split=split)
         for number, split in ((count, "train"), (test, "test"))
     )
-    return {"training": training, "dataset": measured}
+    return {"training": training, "test": measured}
 
 
 def _picture(
@@ -144,7 +145,8 @@ def _unit(
     from deconvviz.units import Unit
 
     net = Deconvnet(bundle.model, bundle.input_size)
-    return {"net": net, "unit": Unit.at_peak(net.record(image[None], [layer]), layer, unit)}
+    peak = Unit.at_peak(net.record(image[None], [layer]), layer, unit)
+    return {"net": net, "selection": peak.selection}
 
 
 _READERS: Mapping[str, Callable[..., dict[str, Any]]] = {
@@ -169,11 +171,11 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
 
     Args:
         analysis: The analysis.
-        others: Another analysis with the same needs, which the flag `--others` runs as well.
+        others: Another analysis of the same needs and options, which `--others` runs as well.
     """
     from deconvviz.analysis.inputs import Inputs
     from deconvviz.analysis.registry import analyses
-    from deconvviz.schema import changed, options
+    from deconvviz.schema import changed
 
     readers = [_READERS[need] for need in analysis.needs if need in _READERS]
     parameters: dict[str, inspect.Parameter] = {}
@@ -192,17 +194,13 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
         known = dict(given)
         for reader in readers:
             known |= reader(**{name: known[name] for name in inspect.signature(reader).parameters})
-        fields = ("bundle", "net", "dataset", "training", "image", "unit", "seed")
-        found = {name: known[name] for name in fields if name in known}
+        found = {one.name: known[one.name] for one in fields(Inputs) if one.name in known}
         with TerminalBars() as bars:
             inputs = Inputs(**found, folder=known["out"], progress=bars)
             result = analysis.run(inputs, settings)
         show(result, known["out"])
         if known.get("others"):
-            other = analyses()[others]
-            same = {option.name for option in options(other.options)} & set(chosen)
-            more = changed(other.options, {name: chosen[name] for name in same})
-            show(other.run(inputs, more), known["out"])
+            show(analyses()[others].run(inputs, settings), known["out"])
 
     chosen = inspect.Parameter("chosen", inspect.Parameter.KEYWORD_ONLY, annotation=dict)
     named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters.values()]

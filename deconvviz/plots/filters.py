@@ -11,7 +11,6 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from deconvviz.analysis.filters import NYQUIST_CHANCE, Filters
-from deconvviz.analysis.kernels import aliased_by_chance
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
 
@@ -56,7 +55,7 @@ def _aliasing(found: Filters) -> str:
         return f"{text}; the stride is 1, so nothing aliases."
     return (
         f"{text}; the stride of {max(stride)} aliases {aliased.mean():.0%} of it, "
-        f"{aliased_by_chance(stride):.0%} by chance."
+        f"{found.kernels.aliased_by_chance:.0%} by chance."
     )
 
 

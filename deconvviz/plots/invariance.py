@@ -39,9 +39,9 @@ def _of(found: Invariance, one: Transformation) -> str:
     )
     low, high = float(one.strengths.min()), float(one.strengths.max())
     text = f"{one.kind} ({low:g} to {high:g}) {layers}"
-    if one.probability is None or found.untouched is None:
+    p = one.mean_probability
+    if p is None or found.untouched is None:
         return text
-    p = one.probability.mean(0)
     worst = int(p.argmin())
     return (
         f"{text}, and p({_class(found)}) falls from {found.untouched.mean():.2f} to "

@@ -97,13 +97,16 @@ def saved_result(inputs: AnalysisInputs, name: str) -> SavedResult | None:
 def run_analysis(inputs: AnalysisInputs, name: str) -> None:
     """Run an analysis with a progress bar, and keep its result."""
     analysis = analyses()[name]
-    chosen: dict[str, Any] = {"dataset": inputs.dataset, "unit": inputs.unit}
-    if inputs.picture:
-        chosen["image"] = inputs.picture.pixels[0]
     with bar("Starting …") as progress:
-        network = inputs.network
-        given = Inputs(bundle=network.bundle, net=network.net, progress=progress, **chosen)
-        analysis.run(given, analysis.options).save(inputs.folder)
+        given = Inputs(
+            bundle=inputs.network.bundle,
+            net=inputs.network.net,
+            dataset=inputs.dataset,
+            image=inputs.picture.pixels[0] if inputs.picture else None,
+            selection=inputs.unit.selection if inputs.unit else None,
+            progress=progress,
+        )
+        analysis.run(given).save(inputs.folder)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_KEYS)

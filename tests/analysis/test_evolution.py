@@ -125,8 +125,8 @@ def test_kernels_that_turn_around_jump_once_and_dead_units_answer_nothing(tmp_pa
 def test_it_is_saved_with_all_units_in_numbers(found, tmp_path):
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
-    assert len(told["layers"][LAYERS[1]]["strongest_picture"]) == 224
-    assert told["layers"][LAYERS[1]]["share_settled_by_epoch"]["45"] == 1
+    assert len(told["histories"][1]["picture"]) == 224
+    assert told["histories"][1]["share_settled"][-1] == 1
     assert picture.stat().st_size > 10_000
 
 

@@ -98,12 +98,13 @@ def test_dead_units_are_those_of_one_slow_pass():
     torch.testing.assert_close(found.peak, maps.amax((0, 2, 3)), atol=1e-5, rtol=1e-5)
 
 
-def test_it_is_saved_with_a_row_for_each_kernel(tmp_path):
+def test_it_is_saved_with_numbers_for_each_kernel(tmp_path):
     found = filters(made(larger), draw_shapes(20, size=16, seed=0))
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
-    assert len(told["kernels"]) == 12
-    assert told["kernels"][7]["dominant"] is True
+    assert [len(told["kernels"][name]) for name in ("rms", "aliased")] == [12, 12]
+    assert told["dominant"][7] is True
+    assert told["options"]["dominance_threshold"] == 3
     assert told["summary"] == found.summary()
     assert picture.stat().st_size > 10_000
 

@@ -148,9 +148,9 @@ def test_it_is_saved_with_every_pictures_curve(blind, shapes, tmp_path):
     found = invariance(blind, shapes)
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
-    assert told["translation"]["strengths"] == list(range(-4, 5))
-    assert len(told["scale"]["distance"]["1"]["pictures"]) == 8
-    assert told["rotation"]["distance"]["4"]["mean"][0] == 0
+    assert told["transformations"][0]["strengths"] == list(range(-4, 5))
+    assert len(told["transformations"][1]["distance"][0]) == 8
+    assert told["transformations"][2]["mean_distance"][1][0] == 0
     assert picture.stat().st_size > 10_000
 
 

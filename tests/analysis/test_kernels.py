@@ -107,5 +107,5 @@ def test_the_kernels_of_a_strided_convolution_are_those_that_it_applies():
 
 def test_a_layer_that_rectifies_no_convolution_is_refused():
     net = Deconvnet(load("demo").model)
-    with pytest.raises(UnknownLayerError, match="stage1.conv1"):
+    with pytest.raises(UnknownLayerError, match=r"stage1\.conv1"):
         kernels_of(net, "stage1.conv1")

@@ -149,7 +149,7 @@ def test_it_is_written_as_numbers_and_picture(tmp_path):
     numbers, picture = occlusion(bundle, image, options, dataset=data).save(tmp_path)
     told = json.loads(numbers.read_text())
     assert len(told["probability"]) == len(told["tops"]) == 2
-    assert told["chance_agreement"]["pictures"] == 5
+    assert len(told["chance_agreement"]) == 2
     assert picture.stat().st_size > 1000
 
 

@@ -35,7 +35,7 @@ def test_occlusion_of_a_file(tmp_path):
     )  # fmt: skip
     numbers = written(tmp_path / "out", "occlusion")
     assert numbers["summary"] in said
-    assert (numbers["true_class"], numbers["tops"]) == ("cat", [0, 16])
+    assert (numbers["truth"], numbers["tops"]) == (3, [0, 16])
     assert numbers["data"] == "photographs of scikit-image"
 
 
@@ -43,16 +43,15 @@ def test_correspondence_of_drawn_faces_and_of_a_file_of_marks(tmp_path):
     said = invoke("correspondence", "demo", "--draws", 3, "--out", tmp_path)
     numbers = written(tmp_path, "correspondence")
     assert numbers["summary"] in said
-    assert numbers["pictures"] == 5
+    assert len(numbers["boxes"]["nose"]) == 5
     for name in ("cat", "coffee"):
         photograph(name).image.save(tmp_path / f"{name}.png")
     marks = {"pictures": ["cat.png", "coffee.png"], "parts": {"middle": [[90, 150, 200, 290]] * 2}}
     (tmp_path / "marks.json").write_text(json.dumps(marks))
     words = ("--parts", tmp_path / "marks.json", "--layers", "stage1.relu1", "--draws", 3)
     invoke("correspondence", "demo", *words, "--out", tmp_path)
-    assert [(row["part"], row["layer"]) for row in written(tmp_path, "correspondence")["rows"]] == [
-        ("middle", "stage1.relu1")
-    ]
+    numbers = written(tmp_path, "correspondence")
+    assert (list(numbers["boxes"]), numbers["layers"]) == (["middle"], ["stage1.relu1"])
 
 
 def test_ablation_of_chosen_variants_and_seeds(tmp_path):
@@ -72,8 +71,8 @@ def test_depth_of_chosen_layers(tmp_path):
     said = invoke("depth", "demo", *words)
     numbers = written(tmp_path, "depth")
     assert numbers["summary"] in said
-    assert [row["features"] for row in numbers["layers"]] == [32, 64]
-    assert (numbers["training_pictures"], numbers["test_pictures"]) == (60, 30)
+    assert [row["features"] for row in numbers["rows"]] == [32, 64]
+    assert (numbers["training"], numbers["test"]) == (60, 30)
 
 
 @pytest.mark.parametrize(

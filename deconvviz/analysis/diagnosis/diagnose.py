@@ -1,7 +1,7 @@
 """Measure every layer of a network and find what is wrong with it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from deconvviz.analysis.diagnosis.findings import (
     findings,
     table_row,
 )
-from deconvviz.analysis.inputs import Inputs, check_dataset, title_of
+from deconvviz.analysis.inputs import check_dataset, title_of
 from deconvviz.analysis.kernels import Kernels, kernels_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
@@ -53,20 +53,7 @@ class Diagnosis(Result):
     findings: tuple[Finding, ...]
     options: DiagnosisOptions
     name = "diagnosis"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The numbers of every layer, every finding, and the thresholds."""
-        thresholds = {k: v for k, v in asdict(self.options).items() if k != "atlas"}
-        return {
-            "network": self.network,
-            "data": self.data,
-            "thresholds": thresholds,
-            "layers": [dict(row) for row in self.layers],
-            "findings": [
-                {key: value for key, value in vars(one).items() if key != "evidence"}
-                for one in self.findings
-            ],
-        }
+    omitted = ("evidence", "atlas")
 
     def save(self, folder: Path) -> tuple[Path, ...]:
         """Write numbers, figure, and `folder/diagnosis.html`, a page of all findings."""
@@ -187,11 +174,6 @@ def _patches(
     return Evidence("patches", projection.pixels.cpu(), (unit,), pictures, boxes)
 
 
-def _run(inputs: Inputs, options: DiagnosisOptions) -> Diagnosis:
-    bundle, dataset = inputs.bundle, inputs.dataset
-    return diagnose(bundle, dataset, options, net=inputs.net, progress=inputs.progress)
-
-
 ANALYSIS = Analysis(
     name="diagnosis",
     title="Diagnosis",
@@ -199,7 +181,7 @@ ANALYSIS = Analysis(
     "duplicate kernels, aliasing strides, deep layers that see little but edges.",
     source="Section 4.1",
     needs=("network", "dataset"),
-    run=_run,
+    function=diagnose,
     options=DiagnosisOptions(),
     defaults={"count": 0, "split": "test"},
 )

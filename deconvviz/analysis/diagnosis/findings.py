@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from deconvviz.analysis.filters import NYQUIST_BAND, NYQUIST_CHANCE
-from deconvviz.analysis.kernels import Kernels, aliased_by_chance
+from deconvviz.analysis.kernels import Kernels
 from deconvviz.atlas import Units
 from deconvviz.io.preprocess import Box, Pixels
 from deconvviz.schema import NonNegative, validated
@@ -206,7 +206,7 @@ def _aliased(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
     share, values = float(aliased.mean()), {"stride": kernels.stride}
     if share <= threshold:
         return None
-    chance = aliased_by_chance(kernels.stride)
+    chance = kernels.aliased_by_chance
     return _finding("aliased", stats, aliased > threshold, aliased, share, chance=chance, **values)
 
 

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from typing_extensions import override
 
-from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.trust import _captum
@@ -31,12 +29,12 @@ _OCCLUDERS = 8  # times the occluding square fits into the window's shorter side
 
 @validated
 class AttributionOptions:
-    """Options of the comparison of attributions."""
+    """Options of attributions of a unit."""
 
     rule: Rule = "deconvnet"
     """Rule of the projection."""
     repeats: Annotated[int, Field(ge=2)] = 8
-    """Random orders of pixels."""
+    """Random orders of pixels; of an examination also random starts and switches."""
     points: Positive = 16
     """Points of the curves of insertion and deletion."""
 
@@ -75,7 +73,8 @@ class Attributions(Result):
         seed: Seed of the random orders.
     """
 
-    name: ClassVar[str] = "attributions"
+    name = "attributions"
+    omitted = ("pixels", "scores", "patch", "random")
 
     units: tuple[Unit, ...]
     map_size: tuple[int, int]
@@ -86,36 +85,10 @@ class Attributions(Result):
     missing: Mapping[str, str]
     seed: int
 
-    @override
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "units": [vars(unit) for unit in self.units],
-            "activation": self.activation,
-            "rule": self.rule,
-            "seed": self.seed,
-            "random_area": self.methods[0].curves.insertion.chance,
-            "random_area_spread": self.methods[0].curves.insertion.spread,
-            "methods": {
-                one.method: {
-                    "insertion": one.curves.insertion.area,
-                    "deletion": one.curves.deletion.area,
-                    "rank_correlation": _number(one.similarity.rank),
-                    "ssim": _number(one.similarity.ssim),
-                }
-                for one in self.methods
-            },
-            "missing": dict(self.missing),
-        }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None
-
 
 def compare_attributions(
     net: Deconvnet,
-    images: Tensor,
+    image: Tensor,
     selection: Selection,
     options: AttributionOptions | None = None,
     *,
@@ -130,7 +103,7 @@ def compare_attributions(
 
     Args:
         net: Deconvnet of the network.
-        images: (N, C, H, W) as recorded, or one of them, (C, H, W).
+        image: (C, H, W), or (N, C, H, W) as recorded.
         selection: One unit, or several of one group.
         options: Rule, and how much is drawn.
         seed: Seed of the random orders.
@@ -139,7 +112,7 @@ def compare_attributions(
         SelectionError: The selection makes several projections, or the projection is zero.
     """
     chosen = options or AttributionOptions()
-    target = find_target(net, images, selection, chosen.rule)
+    target = find_target(net, image, selection, chosen.rule)
     missing: dict[str, str] = {}
     found = dict(_attributed(target, missing))
     generator = torch.Generator().manual_seed(seed)
@@ -192,12 +165,6 @@ def _attributed(
     yield "guided Grad-CAM", (both, both.abs().sum(0))
 
 
-def _run(inputs: Inputs, options: AttributionOptions) -> Attributions:
-    selection = inputs.unit.selection
-    net = inputs.deconvnet()
-    return compare_attributions(net, inputs.image, selection, options, seed=inputs.seed)
-
-
 ANALYSIS = Analysis(
     name="attributions",
     title="Attributions",
@@ -205,6 +172,6 @@ ANALYSIS = Analysis(
     "Grad-CAM beside the unit's projection, compared by insertion and deletion.",
     source="captum; RISE, arXiv:1806.07421",
     needs=("network", "picture", "unit"),
-    run=_run,
+    function=compare_attributions,
     options=AttributionOptions(),
 )

@@ -1,25 +1,18 @@
 """How far one projection can be trusted: every control against its chance level."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
-from typing_extensions import override
 
-from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.trust import checks
+from deconvviz.analysis.trust.attributions import AttributionOptions
 from deconvviz.analysis.trust.checks import SMALLEST, CascadeStep, Control, Similarity
-from deconvviz.analysis.trust.insertion import (
-    InsertionDeletion,
-    PerturbationCurve,
-    insertion_and_deletion,
-)
+from deconvviz.analysis.trust.insertion import InsertionDeletion, insertion_and_deletion
 from deconvviz.analysis.trust.target import find_target
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.controls import kernels_below, kernels_not_below
@@ -48,19 +41,13 @@ Outcome = Literal["inconclusive", "image", "layers_below", "partly_unit", "unit"
 
 
 @validated
-class TrustOptions:
+class TrustOptions(AttributionOptions):
     """Options of an examination."""
 
-    rule: Rule = "deconvnet"
-    """Rule of the projection."""
     networks: Positive = 3
     """Shuffled networks for each step of the cascade and for the chance level."""
     steps: Positive = 10
     """Largest number of steps of the cascade."""
-    repeats: Annotated[int, Field(ge=2)] = 8
-    """Random starts, random switches and random orders; twice as many other units."""
-    points: Positive = 16
-    """Points of the curves of insertion and deletion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +77,9 @@ class Trust(Result):
         seed: Seed of all random choices.
     """
 
-    name: ClassVar[str] = "trust"
+    name = "trust"
+    omitted = ("pixels", "patch", "example", "random")
+    derived = ("outcome", "kept_by", "is_on_edges", "beats_random_orders")
 
     units: tuple[Unit, ...]
     map_size: tuple[int, int]
@@ -120,6 +109,16 @@ class Trust(Result):
         shares = [(value - chance) / (1 - chance) for value, chance in pairs if chance < 1]
         shares = [share for share in shares if math.isfinite(share)]
         return sum(shares) / len(shares) if shares else math.nan
+
+    @property
+    def kept_by(self) -> dict[str, float | list[float]]:
+        """Control -> how much of the picture it keeps; NaN where it has no pictures."""
+        controls = ("other_units", "random_starts", "random_switches")
+        found = ((name, getattr(self, name)) for name in controls)
+        return {
+            "cascade": [self.kept(step.control.similarity) for step in self.cascade],
+            **{name: self.kept(one.similarity) if one else math.nan for name, one in found},
+        }
 
     def keeps_much(self, control: Control) -> bool:
         """Whether a control keeps `MUCH` of the picture."""
@@ -160,42 +159,10 @@ class Trust(Result):
             return "layers_below"
         return "partly_unit" if own >= SOME else "unit"
 
-    @override
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "units": [vars(unit) for unit in self.units],
-            "rule": self.rule,
-            "activation": self.activation,
-            "box": list(self.box),
-            "seed": self.seed,
-            "outcome": self.outcome,
-            "thresholds": {"much": MUCH, "some": SOME, "spreads": SPREADS, "pixels": SMALLEST},
-            "chance": _similarity(self.chance.similarity),
-            "cascade": [
-                {"shuffled": list(step.modules), **self._control(step.control)}
-                for step in self.cascade
-            ],
-            "modules_above": list(self.above),
-            "other_units": self._control(self.other_units),
-            "random_starts": self._control(self.random_starts),
-            "random_switches": self._control(self.random_switches),
-            "edges": _similarity(self.edges.similarity),
-            "edges_chance": _similarity(self.edges_chance),
-            "on_edges": self.is_on_edges,
-            "insertion": _curve(self.curves.insertion),
-            "deletion": _curve(self.curves.deletion),
-        }
-
-    def _control(self, control: Control | None) -> dict[str, Any]:
-        if control is None:
-            return {"pictures": 0}
-        kept = finite({"kept": self.kept(control.similarity)})
-        return {**_similarity(control.similarity), **kept}
-
 
 def examine(
     net: Deconvnet,
-    images: Tensor,
+    image: Tensor,
     selection: Selection,
     options: TrustOptions | None = None,
     *,
@@ -206,7 +173,7 @@ def examine(
 
     Args:
         net: Deconvnet of the network.
-        images: (N, C, H, W) as recorded, or one of them, (C, H, W).
+        image: (C, H, W), or (N, C, H, W) as recorded.
         selection: One unit, or several of one group, which start together.
         options: Rule, and how much is drawn.
         seed: Seed of all random choices.
@@ -220,7 +187,7 @@ def examine(
     """
     chosen = options or TrustOptions()
     networks, repeats = chosen.networks, chosen.repeats
-    target = find_target(net, images, selection, chosen.rule)
+    target = find_target(net, image, selection, chosen.rule)
     generator = torch.Generator().manual_seed(seed)
     tape = target.recording.tape
     depths = len({kernel.depth for kernel in kernels_below(tape, selection.layer)})
@@ -268,47 +235,6 @@ class _Steps:
         return result
 
 
-def finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Numbers rounded for JSON, which has no NaN: that becomes None."""
-    return {
-        name: round(value, 4) if math.isfinite(value) else None for name, value in values.items()
-    }
-
-
-def _similarity(found: Similarity) -> dict[str, Any]:
-    values = {
-        "rank_correlation": found.rank,
-        "rank_correlation_spread": found.rank_spread,
-        "ssim": found.ssim,
-        "ssim_spread": found.ssim_spread,
-    }
-    return {**finite(values), "pictures": found.count}
-
-
-def _curve(curve: PerturbationCurve) -> dict[str, Any]:
-    areas = {
-        "area": curve.area,
-        "random_area": curve.chance,
-        "random_area_spread": curve.spread,
-    }
-    return {
-        **finite(areas),
-        "share": [round(value, 4) for value in curve.share.tolist()],
-        "activation": [round(value, 4) for value in curve.value.tolist()],
-    }
-
-
-def _run(inputs: Inputs, options: TrustOptions) -> Trust:
-    return examine(
-        inputs.deconvnet(),
-        inputs.image,
-        inputs.unit.selection,
-        options,
-        seed=inputs.seed,
-        progress=inputs.progress,
-    )
-
-
 ANALYSIS = Analysis(
     name="trust",
     title="Trust",
@@ -317,6 +243,6 @@ ANALYSIS = Analysis(
     "are deleted; each against its chance level.",
     source="Adebayo et al. 2018, arXiv:1810.03292",
     needs=("network", "picture", "unit"),
-    run=_run,
+    function=examine,
     options=TrustOptions(),
 )

@@ -146,7 +146,9 @@ def test_what_is_saved_can_be_read_again(found, tmp_path):
     assert told["summary"] == found.summary()
     assert told["outcome"] == found.outcome
     assert len(told["cascade"]) == 5
-    assert told["insertion"]["area"] == pytest.approx(found.curves.insertion.area, abs=1e-3)
+    assert told["curves"]["insertion"]["area"] == pytest.approx(
+        found.curves.insertion.area, abs=1e-3
+    )
     with Image.open(picture) as shown:
         assert shown.width > 1500
 
