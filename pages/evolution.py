@@ -3,8 +3,7 @@
 import streamlit as st
 
 from deconvviz import ui
-from deconvviz.analysis import Evolution
-from deconvviz.analysis.evolution import History
+from deconvviz.analysis.evolution import Evolution, History
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge
 

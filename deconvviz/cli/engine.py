@@ -98,7 +98,7 @@ def project(
     typer.echo(f"{len(projection)} of {layer}'s {net.layers[layer].channels} units: {out}")
 
 
-def read_pixels(bundle: "Bundle", picture: Path, size: int | None) -> "Tensor":
+def read_pixels(bundle: "Bundle", picture: Path, size: int | None = None) -> "Tensor":
     """A picture as a network's input: whole with a longest side of `size`, or as in training."""
     from deconvviz.io.images import limit_side, open_picture
 

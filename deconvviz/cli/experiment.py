@@ -40,7 +40,7 @@ Fetch = Annotated[bool, typer.Option("--download", help="Fetch data or weights t
 
 
 def pictures(
-    bundle: "Bundle",
+    bundle: "Bundle | None",
     data: str,
     data_dir: Path | None,
     count: int,
@@ -52,7 +52,7 @@ def pictures(
     """Some pictures at the network's own size.
 
     Args:
-        bundle: The network.
+        bundle: The network; without one pictures have their own size.
         data: A name of `deconvviz.io.data.LOADERS`.
         data_dir: Folder of the pictures, for data that are read from files.
         count: Number of pictures, of each class in proportion; 0, or more than there are: all.
@@ -68,20 +68,20 @@ def pictures(
 
     if count < 0:
         raise SettingError(f"count must be >= 0, got {count}")
-    preprocessing = bundle.preprocessing
     every = load_dataset(
         data,
         split or ("all" if data == "photos" else "test"),
         data_dir=data_dir,
-        size=None if data in PUBLISHED else preprocessing.side,
-        channels=preprocessing.channels,
+        size=None if bundle is None or data in PUBLISHED else bundle.preprocessing.side,
+        channels=None if bundle is None else bundle.preprocessing.channels,
         download=download,
     )
     return every if not 0 < count < len(every) else held_out(every, count, seed)[1]
 
 
-# One reader for each need of an analysis: its parameters are those of the command, but for what the
-# readers before it have given, by name; and it gives fields of `Inputs`.
+# One reader for each need of an analysis. Its parameters become the command's, but for `bundle`,
+# which the first one gives (None for an analysis without a network); what it returns are fields of
+# `Inputs`.
 
 
 def _network(
@@ -124,29 +124,29 @@ def _training(
 
 
 def _picture(
-    bundle: Any,
-    picture: Annotated[Path, typer.Argument(help="A picture's file.")],
-    size: Annotated[
-        int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
-    ] = None,
+    bundle: Any, picture: Annotated[Path, typer.Argument(help="A picture's file.")]
 ) -> dict[str, Any]:
-    return {"image": read_pixels(bundle, picture, size)}
+    return {"image": read_pixels(bundle, picture)}
 
 
 def _unit(
     bundle: Any,
-    image: Any,
+    picture: Path,
     layer: Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")],
     unit: Annotated[
         int | None, typer.Option(help="A feature map, or a class; by default the strongest.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
     ] = None,
 ) -> dict[str, Any]:
     from deconvviz.deconv import Deconvnet
     from deconvviz.units import Unit
 
     net = Deconvnet(bundle.model, bundle.input_size)
+    image = read_pixels(bundle, picture, size)
     peak = Unit.at_peak(net.record(image[None], [layer]), layer, unit)
-    return {"net": net, "selection": peak.selection}
+    return {"net": net, "image": image, "selection": peak.selection}
 
 
 _READERS: Mapping[str, Callable[..., dict[str, Any]]] = {
@@ -179,11 +179,10 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
 
     readers = [_READERS[need] for need in analysis.needs if need in _READERS]
     parameters: dict[str, inspect.Parameter] = {}
-    given_before = {"bundle", "image"}
     declared: list[Callable[..., Any]] = [*readers, _results]
     for function in declared:
         for name, one in inspect.signature(function, eval_str=True).parameters.items():
-            if name not in given_before:
+            if name != "bundle":
                 default = analysis.defaults.get(name, one.default)
                 parameters.setdefault(name, one.replace(default=default))
     if not others:
@@ -193,7 +192,8 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
         settings = changed(analysis.options, chosen)
         known = dict(given)
         for reader in readers:
-            known |= reader(**{name: known[name] for name in inspect.signature(reader).parameters})
+            names = inspect.signature(reader).parameters
+            known |= reader(**{name: known.get(name) for name in names})
         found = {one.name: known[one.name] for one in fields(Inputs) if one.name in known}
         with TerminalBars() as bars:
             inputs = Inputs(**found, folder=known["out"], progress=bars)

@@ -1,7 +1,7 @@
-"""Results -> pictures: arrays to show as they are, and matplotlib figures without global state.
+"""What all figures share: picture arrays, and matplotlib figures without global state.
 
 Arrays are uint8 and crisp: small windows are enlarged by repeating pixels. Figures have no
-background and one `ink` for lines and letters, so that they can stand on a light or a dark page.
+background and one `ink` for lines and letters, for light and dark pages.
 """
 
 import textwrap
@@ -65,7 +65,7 @@ def enlarge(pixels: Pixels, side: int) -> Pixels:
 
 
 def crop(picture: Pixels, box: Box) -> Pixels:
-    """What a window sees: the part of an (H, W, 3) picture in `box`, grey beyond its edges."""
+    """The part of an (H, W, 3) picture in `box`, grey beyond its edges."""
     top, left, bottom, right = box
     height, width = picture.shape[:2]
     shown = np.full((bottom - top, right - left, 3), GREY, np.uint8)
@@ -80,7 +80,7 @@ def crop(picture: Pixels, box: Box) -> Pixels:
 def framed(
     picture: Pixels, boxes: Sequence[Box], chosen: Box | None = None, side: int = 900
 ) -> Pixels:
-    """A picture with the outlines of windows, fine white ones and a bold one for the chosen.
+    """A picture with the outlines of windows, thin white ones and a bold one for the chosen.
 
     It is enlarged to about `side` first, so that lines hide little of it.
     """
@@ -134,7 +134,7 @@ def mosaic(
 
 
 def stretched(images: NDArray[np.floating]) -> Pixels:
-    """Images of any range as something to look at: uint8 (N, H, W, 3).
+    """Images of any range as pictures: uint8 (N, H, W, 3).
 
     Each goes from its smallest value, black, to its largest, white; one that is flat is black.
 
@@ -265,7 +265,7 @@ class GalleryRow:
 
     Attributes:
         photograph: uint8 (H, W, 3).
-        title: What it shows.
+        title: Title of the photograph.
         units: Caption, patch, reconstruction; pictures are uint8 (h, w, 3).
     """
 
@@ -279,8 +279,8 @@ def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333
 
     Args:
         rows: One a photograph, with as many units as `heading` has layers.
-        heading: What stands above each layer's pair of pictures.
-        ink: Colour of the letters; the ground is white.
+        heading: Heading of each layer's pairs of pictures.
+        ink: Colour of the letters; the background is white.
     """
     engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     wide, high = 3 + 4 * len(heading), 2 * len(rows)  # a photograph is 3:2, the rest are squares
@@ -300,7 +300,7 @@ def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333
 
 
 class _Sheet(Figure):
-    """A figure that a notebook shows also where pyplot was never imported."""
+    """A figure that a notebook shows even if pyplot was never imported."""
 
     def _repr_png_(self) -> bytes:
         return figure_png(self, dpi=100)
@@ -320,9 +320,9 @@ def contact_sheet(
         cells: For each title its pictures, side by side; uint8 (h, w, 3), all of one size. Without
             any, the caption stands alone.
         titles: One a cell; broken after commas where too long.
-        caption: Of any length.
+        caption: Caption, of any length.
         columns: Cells in a row.
-        ink: Colour of the letters; the sheet has no ground.
+        ink: Colour of the letters; there is no background.
         side: Inches of a picture's longer side.
     """
     # All is placed by hand, in inches from the top left: a layout engine takes seconds for many
@@ -375,7 +375,7 @@ def _placed(figure: Figure, inches: tuple[float, float, float, float], pixels: P
 
 
 def figure_png(figure: Figure, dpi: int = 200) -> bytes:
-    """A figure as the bytes of a PNG file, its ground as the figure has it."""
+    """A figure as the content of a PNG file."""
     FigureCanvasAgg(figure)
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=dpi)
@@ -396,7 +396,7 @@ def picture_on(
 
 
 def plot(width: float, height: float, ink: str = NEUTRAL_INK) -> tuple[Figure, Axes]:
-    """One plot, width and height in inches, with two quiet spines and no ground."""
+    """One plot with two spines and no background; width and height in inches."""
     figure = Figure(figsize=(width, height), facecolor="none", layout="constrained")
     axes = figure.add_subplot()
     quiet(axes, ink)
@@ -410,7 +410,7 @@ def captioned(figure: Figure, text: str, ink: str = NEUTRAL_INK) -> Figure:
 
 
 def quiet(axes: Axes, ink: str = NEUTRAL_INK) -> None:
-    """Two spines, small letters and no ground, for one plot of several."""
+    """Style one plot: two spines, small letters and no background."""
     axes.set_facecolor("none")
     for side, spine in axes.spines.items():
         spine.set_color(ink)

@@ -14,7 +14,8 @@ from typing import Any
 
 import streamlit as st
 
-from deconvviz.analysis import Evolution, evolution
+from deconvviz.analysis import evolution
+from deconvviz.analysis.evolution import Evolution
 from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.registry import Analysis, analyses
 from deconvviz.io.data import Dataset, cache_folder

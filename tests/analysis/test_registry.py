@@ -1,6 +1,8 @@
 """Every list of analyses, in the docs, on the page and of commands, is the registry's."""
 
+import json
 import re
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from deconvviz.analysis import Result
-from deconvviz.analysis.registry import analyses, table
+from deconvviz.analysis.registry import Analysis, analyses, table
 from deconvviz.cli import app
 from deconvviz.cli.experiment import command_of
+from deconvviz.plots.figures import plot
+from deconvviz.schema import Positive, validated
 
 ROOT = Path(__file__).parents[2]
 BY_HAND = {"ablation"}
@@ -45,3 +49,38 @@ def test_an_analysis_is_complete(name):
     assert one.question.endswith((".", "?"))
     options = [parameter for parameter in command_of(one).params if parameter.name != "help"]
     assert all(parameter.help for parameter in options)
+
+
+@validated
+class CountOptions:
+    """Options of an analysis that counts."""
+
+    times: Positive = 1
+    """Factor."""
+
+
+@dataclass(frozen=True)
+class Counted(Result):
+    pictures: int
+    folder: str
+    name = "counted"
+
+    def summary(self):
+        return f"{self.pictures} pictures"
+
+    def figure(self, ink=""):  # noqa: ARG002
+        return plot(2, 2)[0]
+
+
+def count_pictures(training, test, folder, options):
+    return Counted(options.times * (len(training) + len(test)), str(folder))
+
+
+def test_a_new_analysis_gets_its_command_also_without_a_network(tmp_path, capsys):
+    needs = ("training data", "folder")
+    made = Analysis("counted", "", "How many?", "", needs, count_pictures, CountOptions())
+    words = ["--data", "shapes", "--count", "30", "--test", "12", "--times", "2"]
+    command_of(made)([*words, "--out", str(tmp_path)], standalone_mode=False)
+    assert "84 pictures" in capsys.readouterr().out
+    content = json.loads((tmp_path / "counted.json").read_text())
+    assert (content["pictures"], content["folder"]) == (84, str(tmp_path))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from deconvviz.io.images import to_png
-from deconvviz.ui import judgements
+from deconvviz.ui import trust
 from tests.pages.conftest import all_words, alternatives, grid
 
 SMALL = {"view": "as the classifier does"}
@@ -136,7 +136,7 @@ def test_constant_grey_says_that_no_unit_answers_to_it(open_page):
 
 
 def test_a_reconstruction_is_examined_when_asked(open_page):
-    judgements._judgements.clear()  # other tests may have asked for the same
+    trust._reports.clear()  # other tests may have asked for the same
     app = open_page("reconstruct", **SMALL)
     (button,) = [one for one in app.button if one.label == "Examine it"]
     button.click().run()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from deconvviz.analysis import Evolution
+from deconvviz.analysis.evolution import Evolution
 from deconvviz.io.data import draw_shapes
 from deconvviz.ui import experiments, explore
 from deconvviz.ui.experiments import (

@@ -156,7 +156,7 @@ class OfItsOwn(torch.nn.Conv2d):
 def test_kernels_that_a_module_changes_before_it_uses_them_are_refused_in_words():
     model = torch.nn.Sequential(OfItsOwn(3, 4, 3), torch.nn.ReLU())
     network = Network(Bundle.of(model), Deconvnet(model))
-    with pytest.raises(UnsupportedOperationError, match="OfItsOwn, `0`, has them in a way of its"):
+    with pytest.raises(UnsupportedOperationError, match="OfItsOwn"):
         explore.kernels(network, "1")
 
 

@@ -42,7 +42,7 @@ class Diagnosis(Result):
         data: Number of pictures and title of the data.
         k: Patches of a unit, at most.
         layers: A row of numbers for each layer, lowest first.
-        findings: What is beyond its threshold, the largest share of a layer first.
+        findings: Findings, the largest share of a layer first.
         options: Thresholds.
     """
 

@@ -106,13 +106,13 @@ class Finding:
     """Something to act on, or at least to know.
 
     Attributes:
-        kind: What it is.
+        kind: Kind of the finding.
         layer: Name of the layer.
         share: Share of the layer that it concerns, in [0, 1]; findings are sorted by it.
         units: Units concerned, the clearest case first.
         total: Number of units of the layer.
         values: Further numbers of this kind of finding, with the chance level where there is one.
-        evidence: What its picture shows; None before it is gathered.
+        evidence: Numbers that its picture shows; None before they are gathered.
     """
 
     kind: Kind
