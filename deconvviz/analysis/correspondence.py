@@ -66,12 +66,24 @@ class Correspondence(Result):
     random_unchanged: Tensor
     name = "correspondence"
     omitted = ("pictures",)
-    derived = ("score", "chance", "moved_chance")
+    derived = ("score", "spread", "chance", "moved_chance")
 
     @property
     def score(self) -> Tensor:
         """(P, L) the mean distance over the pairs, from 0 (alike) to 1."""
         return self.distance.mean(2)
+
+    @property
+    def spread(self) -> dict[str, dict[str, Tensor]]:
+        """(P, L) means and standard deviations of the distances, over pairs or draws."""
+        every = {"distance": self.distance, "random": self.random, "moved": self.moved}
+        return {
+            name: {
+                "mean": one.mean(2),
+                "deviation": one.std(2, correction=min(1, one.shape[2] - 1)),
+            }
+            for name, one in every.items()
+        }
 
     @property
     def chance(self) -> Tensor:

@@ -5,7 +5,6 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
@@ -73,7 +72,7 @@ def figure(found: Filters, ink: str = NEUTRAL_INK) -> Figure:
     """All kernels on one scale, as in the paper, and each on its own; below, their numbers."""
     sheet = Figure(figsize=(9.2, 6.2), facecolor="none", layout="constrained")
     rows = sheet.add_gridspec(2, 1, height_ratios=(1.7, 1))
-    shared, own = _row(sheet, rows[0], 2)
+    ((shared, own),) = rows[0].subgridspec(1, 2).subplots(squeeze=False)
     _sheet(shared, found, "all on one scale", "shared", ink)
     _sheet(own, found, "each on its own scale", "each", ink)
     for unit in found.dominant.nonzero()[:, 0].tolist():
@@ -81,7 +80,7 @@ def figure(found: Filters, ink: str = NEUTRAL_INK) -> Figure:
     if found.dead is not None:
         for unit in found.dead.nonzero()[:, 0].tolist():
             _mark(shared, found, unit, "dead", ACCENTS[1])
-    rms, near_nyquist, cosine = _row(sheet, rows[1], 3)
+    ((rms, near_nyquist, cosine),) = rows[1].subgridspec(1, 3).subplots(squeeze=False)
     limit = found.options.dominance_threshold * float(found.kernels.rms.median())
     _bars(rms, found.kernels.rms, "RMS; above the line: dominant", limit, ink)
     _bars(near_nyquist, found.nyquist, "energy near Nyquist; line: chance", NYQUIST_CHANCE, ink)
@@ -120,12 +119,6 @@ def _mark(axes: Axes, found: Filters, unit: int, text: str, colour: str) -> None
     )
     label = {"facecolor": colour, "edgecolor": "none", "pad": 1}
     axes.text(*corner, text, color="white", fontsize=6, va="top", bbox=label)
-
-
-def _row(sheet: Figure, place: SubplotSpec, count: int) -> list[Axes]:
-    """Plots side by side."""
-    cells = place.subgridspec(1, count)
-    return [sheet.add_subplot(cells[column]) for column in range(count)]
 
 
 def _bars(axes: Axes, values: Tensor, title: str, line: float, ink: str) -> None:

@@ -79,7 +79,8 @@ class Trust(Result):
 
     name = "trust"
     omitted = ("pixels", "patch", "example", "random")
-    derived = ("outcome", "kept_by", "is_on_edges", "beats_random_orders")
+    thresholds = {"much": MUCH, "some": SOME, "spreads": SPREADS, "pixels": SMALLEST}  # noqa: RUF012
+    derived = ("outcome", "thresholds", "kept_by", "is_on_edges", "beats_random_orders")
 
     units: tuple[Unit, ...]
     map_size: tuple[int, int]
