@@ -1,75 +1,78 @@
-"""Experiments: what Zeiler and Fergus asked of their network, asked of this one."""
+"""Experiments: what Zeiler and Fergus asked of their network, and more, on any network."""
 
 import streamlit as st
 
-from deconvviz.ui import pickers, studies
-from deconvviz.ui.atlas import datasets
-from deconvviz.ui.networks import InputView, Network, chosen_network, input_view
-from deconvviz.ui.pictures import pick_pictures
-from deconvviz.ui.show import title
+from deconvviz import ui
+from deconvviz.analysis.registry import Analysis
+from deconvviz.ui.explore import Network
+from deconvviz.units import Unit
 
 PICTURES = 300  # at most
 
 
-def result(found: studies.Found, name: str) -> None:
-    """What was found: in words, drawn, and to take away."""
-    st.markdown(found.sentence)
-    st.image(found.picture, width="stretch", output_format="PNG", alt=f"The figure of {name}")
+def show_result(saved: ui.SavedResult, name: str) -> None:
+    """The summary, the figure and the files."""
+    st.markdown(saved.summary)
+    st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")
     with st.container(horizontal=True):
-        for label, content, suffix, mime in (
-            ("Figure", found.picture, "png", "image/png"),
-            ("Numbers", found.numbers, "json", "application/json"),
-        ):
-            st.download_button(
-                label,
-                content,
-                f"{name}.{suffix}",
-                mime,
-                key=f"download-{name}-{suffix}",
-                on_click="ignore",
-                type="tertiary",
-                icon=":material/download:",
-            )
+        ui.download(saved.figure, f"{name}.png", "Figure")
+        ui.download(saved.numbers, f"{name}.json", "Numbers")
 
 
-def study(material: studies.Inputs, name: str) -> None:
-    """What was kept of an experiment, or the button that runs it."""
-    found = studies.kept(material, name)
-    label = "Run it" if found is None else "Run it again"
+def result(inputs: ui.AnalysisInputs, name: str) -> None:
+    """The kept result of an analysis, and the button that runs it."""
+    saved = ui.saved_result(inputs, name)
+    label = "Run it" if saved is None else "Run it again"
     if st.button(label, key=f"run-{name}", icon=":material/play_arrow:"):
-        studies.run_study(material, name)
+        ui.run_analysis(inputs, name)
         st.rerun()
-    if found is None:
-        count = len(material.pictures)
-        st.caption(f"Not run yet on this network and these {count} pictures.")
+    if saved is None:
+        st.caption("Not run yet on these inputs.")
     else:
-        result(found, name)
+        show_result(saved, name)
 
 
-def one_picture(network: Network) -> InputView | None:
-    """The picture that an experiment looks at closely."""
-    pictures = pick_pictures()
-    return input_view(network, pictures[0], "trained") if pictures else None
+def choose(network: Network, analysis: Analysis) -> ui.AnalysisInputs | None:
+    """The inputs that the analysis needs; None where one is missing, which the page then says."""
+    needs, picture, unit, dataset = analysis.needs, None, None, None
+    if "snapshots" in needs and not network.bundle.snapshots:
+        st.info(
+            f"`{network.bundle.name}` has no snapshots of its training; `demo` has them.",
+            icon=":material/info:",
+        )
+        return None
+    if "picture" in needs:
+        pictures = ui.pick_pictures()
+        if not pictures:
+            icon = ":material/add_photo_alternate:"
+            st.info("Choose a picture above, or add your own.", icon=icon)
+            return None
+        picture = ui.sight(network, pictures[0], "trained")
+    if picture and "unit" in needs:
+        layer = ui.pick_layer(network.layers, default=len(network.layers) // 2)
+        unit = Unit.at_peak(network.net.record(picture.pixels, [layer]), layer)
+        st.caption(f"The strongest unit of {layer} in this picture: {unit.channel}.")
+    if "dataset" in needs:
+        dataset = ui.some_pictures(network, ui.pick_data(list(ui.known(network))), PICTURES)
+    return ui.AnalysisInputs(network, dataset, picture, unit)
 
 
 title(
     "Experiments",
     "Zeiler and Fergus did not stop at pictures: they tested what the pictures claim. So can you.",
 )
-network = chosen_network()
-name = pickers.experiment({one.title: name for name, one in studies.STUDIES.items()})
-chosen = studies.STUDIES[name]
-st.header(chosen.title, anchor=False)
-st.markdown(chosen.asks)
-sight = one_picture(network) if chosen.looks_closely else None
-pictures = studies.some_pictures(network, pickers.dataset(list(datasets(network))), PICTURES)
-if chosen.looks_closely and sight is None:
-    st.info("Choose a picture above, or add your own.", icon=":material/add_photo_alternate:")
-else:
-    study(studies.Inputs(network, pictures, sight), name)
+network = ui.chosen_network()
+runnable = ui.runnable_analyses()
+name = ui.pick_study({name: one.title for name, one in runnable.items()})
+analysis = runnable[name]
+st.header(analysis.title, anchor=False)
+st.markdown(f"{analysis.question} ({analysis.source})")
+with ui.refusals():
+    inputs = choose(network, analysis)
+    if inputs is not None:
+        result(inputs, name)
 st.header("In a terminal", anchor=False)
 st.markdown(
-    "What takes parts that you mark, class labels or training runs is a command: `deconvviz "
-    "experiment correspondence --parts FILE.json`, `depth` or `ablation`. `deconvviz diagnose` "
-    "writes one page of what is wrong with a network."
+    "`deconvviz experiment NAME` runs these and more, with all options: marked parts of your own, "
+    "class labels (`depth`), and training runs (`ablation`)."
 )

@@ -1,24 +1,21 @@
-"""The experiments of Zeiler & Fergus (2014), arXiv:1311.2901, each a function with a `Result`."""
+"""Analyses of networks: the experiments of Zeiler & Fergus (2014), trust, and diagnosis.
+
+Each is a function that gives a `Result`. `deconvviz.analysis.registry` finds them all; options and
+results are in the modules of their names.
+"""
 
 from deconvviz.analysis.ablation import Ablation, ablation
-from deconvviz.analysis.correspondence import Correspondence, correspondence
-from deconvviz.analysis.depth import Depth, depth
-from deconvviz.analysis.evolution import Evolution, evolution
-from deconvviz.analysis.filters import Filters, filters
-from deconvviz.analysis.invariance import Invariance, invariance
-from deconvviz.analysis.occlusion import Occlusion, occlusion
-from deconvviz.analysis.parts import MarkedPictures, draw_faces, read_parts
+from deconvviz.analysis.correspondence import correspondence
+from deconvviz.analysis.depth import depth
+from deconvviz.analysis.evolution import evolution
+from deconvviz.analysis.filters import filters
+from deconvviz.analysis.invariance import invariance
+from deconvviz.analysis.occlusion import occlusion
+from deconvviz.analysis.parts import draw_faces, read_parts
 from deconvviz.analysis.result import Result
 
 __all__ = [
     "Ablation",
-    "Correspondence",
-    "Depth",
-    "Evolution",
-    "Filters",
-    "Invariance",
-    "MarkedPictures",
-    "Occlusion",
     "Result",
     "ablation",
     "correspondence",

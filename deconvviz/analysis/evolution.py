@@ -2,46 +2,49 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
 
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from deconvviz.analysis.peaks import check_fits, peaks
+from deconvviz.analysis.inputs import check_dataset, chosen_layers, peaks, title_of
+from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.atlas.accumulator import Accumulator
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import SelectionError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
-from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, mosaic, picture_on
 from deconvviz.progress import Progress
+from deconvviz.schema import Positive, validated
 
-__all__ = ["Evolution", "History", "evolution"]
+__all__ = ["Evolution", "EvolutionOptions", "History", "evolution"]
 
-_BLOCKS = 3  # side by side
-_LARGEST, _NARROWEST = 0.9, 7.4  # inches of a projection, and of the figure, for its caption
-_TILE, _GAP = 64, 6  # pixels of a projection on the sheet, and between two
+
+@validated
+class EvolutionOptions:
+    """Options of the analysis of evolution."""
+
+    layers: tuple[str, ...] = ()
+    """Layers to follow; by default the rectified map after each convolution."""
+    units: Positive = 5
+    """Units of each layer that are projected, drawn at random as in the paper."""
+    rule: Rule = "deconvnet"
+    """Rule of the projections."""
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """One layer over E epochs: all of its C units in numbers, U of them in pictures.
+    """One layer over E epochs: numbers of all of its C units, projections of U of them.
 
     Attributes:
-        layer: Its name.
-        activation: (C, E) each unit's strongest activation over the data; 0 if never above zero.
-        picture: (C, E) int64, the picture of the data that it is in; -1 without one.
-        units: (U,) int64, the units that are projected.
-        projections: (U, E, channels, h, w), each of them from its strongest activation, in
-            normalised input units; zero without one.
-        boxes: (U, E, 4) int64: top, left, bottom, right of these windows, in pixels.
+        layer: Name of the layer.
+        activation: (C, E) strongest activation of each unit over the data; 0 if never above zero.
+        picture: (C, E) int64 picture of the data that it is in; -1 if there is none.
+        units: (U,) int64 projected units.
+        projections: (U, E, channels, h, w) projections of the strongest activations, in normalised
+            input units; zero if there is none.
+        boxes: (U, E, 4) int64 top, left, bottom, right of these windows, in pixels.
     """
 
     layer: str
@@ -50,6 +53,7 @@ class History:
     units: Tensor
     projections: Tensor
     boxes: Tensor
+    derived = ("share_jumped", "share_settled")
 
     @property
     def jumped(self) -> Tensor:
@@ -58,21 +62,32 @@ class History:
 
     @property
     def settled(self) -> Tensor:
-        """(C,) int64, the column of the first epoch from which the strongest picture stays."""
+        """(C,) int64 column of the first epoch from which the strongest picture stays the same."""
         columns = torch.arange(1, self.picture.shape[1])
         return (self.jumped * columns).amax(dim=1)
+
+    @property
+    def share_jumped(self) -> Tensor:
+        """(E - 1,) the share of units that jumped."""
+        return self.jumped.double().mean(0)
+
+    @property
+    def share_settled(self) -> list[float]:
+        """The share of units whose strongest picture is the final one, from each column on."""
+        columns = range(self.picture.shape[1])
+        return [float((self.settled <= column).double().mean()) for column in columns]
 
 
 @dataclass(frozen=True, eq=False)
 class Evolution(Result):
-    """What excites units most, after each epoch that was kept.
+    """What excites units most, after each kept epoch.
 
     Attributes:
-        network: Its name.
-        epochs: Of the E columns; the last is the trained network.
-        histories: One a layer, from the lowest up.
-        rule: By which activations were projected.
-        data: What the pictures are, and how many.
+        network: Name of the network.
+        epochs: Epochs of the E columns; the last is the trained network.
+        histories: One history for each layer, lowest first.
+        rule: Rule of the projections.
+        data: Number of pictures and title of the data.
     """
 
     network: str
@@ -81,100 +96,16 @@ class Evolution(Result):
     rule: Rule
     data: str
     name = "evolution"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every number: all units' activations and pictures, and the jumps by layer."""
-        return {
-            "network": self.network,
-            "epochs": self.epochs,
-            "rule": self.rule,
-            "data": self.data,
-            "layers": {
-                history.layer: {
-                    "share of units that jumped": history.jumped.double().mean(0).tolist(),
-                    "units settled by epoch": self._settled_by(history),
-                    "strongest activation": history.activation.tolist(),
-                    "strongest picture": history.picture.tolist(),
-                    "shown": history.units.tolist(),
-                }
-                for history in self.histories
-            },
-        }
-
-    def _settled_by(self, history: History) -> dict[int, float]:
-        """Epoch -> the share of units whose strongest picture is the final one from then on."""
-        return {
-            epoch: float((history.settled <= column).double().mean())
-            for column, epoch in enumerate(self.epochs)
-        }
-
-    def summary(self) -> str:
-        """How many units jumped, when, and how that differs between the lowest and the highest."""
-        jumped = torch.cat([history.jumped for history in self.histories])
-        steps = [
-            f"{share:.0%} from {before} to {after}"
-            for (before, after), share in zip(
-                pairwise(self.epochs), jumped.double().mean(0).tolist(), strict=True
-            )
-        ]
-        first, last = self.histories[0], self.histories[-1]
-        low, high = (float(layer.jumped[:, -1].double().mean()) for layer in (first, last))
-        return (
-            f"Over {self.data}, the picture that excites a unit most changed in "
-            f"{jumped.double().mean():.0%} of the steps between kept epochs ({len(jumped)} units: "
-            f"{', '.join(steps)}); in the last step for {low:.0%} of {first.layer} and {high:.0%} "
-            f"of {last.layer}."
-        )
-
-    def figure(self, ink: str = NEUTRAL_INK) -> Figure:
-        """A block a layer, a row a unit, a column an epoch; jumps are orange bars between two."""
-        across = min(_BLOCKS, len(self.histories))
-        down = -(-len(self.histories) // across)
-        rows = max(len(history.units) for history in self.histories)
-        wide = across * (len(self.epochs) + 0.8)  # in projections, with room for numbers
-        side = min(_LARGEST, 8.4 / wide)
-        size = (max(_NARROWEST, 0.8 + side * wide), 0.6 + down * (0.45 + rows * side))
-        figure = Figure(figsize=size, facecolor="none", layout="constrained")
-        grid = figure.add_gridspec(down, across)
-        for place, history in enumerate(self.histories):
-            self._block(figure.add_subplot(grid[place // across, place % across]), history, ink)
-        figure.supxlabel(
-            f"Rows: units. Columns: epochs. Each is the projection ({self.rule}) of "
-            f"the unit's strongest activation over\n{self.data}; orange: it is in another picture "
-            f"than before.\n{display_caption()}",
-            fontsize=7,
-            color=ink,
-            x=0.01,
-            ha="left",
-        )
-        return figure
-
-    def _block(self, axes: Axes, history: History, ink: str) -> None:
-        units, epochs = history.projections.shape[:2]
-        tiles = display(history.projections.flatten(0, 1))
-        sheet = mosaic(tiles, epochs, gap=_GAP, side=_TILE)
-        axes.set_facecolor("none")
-        picture_on(axes, sheet, "", ink)
-        axes.set_title(history.layer, loc="left", fontsize=8, color=ink, pad=3)
-        wide, high = (sheet.shape[1] + _GAP) / epochs, (sheet.shape[0] + _GAP) / units
-        middles = [(at + 0.5) * wide - _GAP / 2 for at in range(epochs)]
-        axes.set_xticks(middles, [str(epoch) for epoch in self.epochs])
-        rows = [(at + 0.5) * high - _GAP / 2 for at in range(units)]
-        axes.set_yticks(rows, [str(unit) for unit in history.units.tolist()])
-        axes.tick_params(length=0, labelsize=6, colors=ink, pad=2)
-        for row, column in history.jumped[history.units].nonzero().tolist():
-            x, y = (column + 1) * wide - (_GAP + 1) / 2, row * high - 0.5
-            axes.plot([x, x], [y, y + high - _GAP], color=ACCENTS[0], linewidth=1.2)
+    omitted = ("projections", "boxes")
 
 
 def evolution(
     bundle: Bundle,
     dataset: Dataset,
-    layers: Sequence[str] | None = None,
-    units: int | Mapping[str, Sequence[int]] = 5,
+    options: EvolutionOptions | None = None,
     *,
+    units: Mapping[str, Sequence[int]] | None = None,
     seed: int = 0,
-    rule: Rule = "deconvnet",
     progress: Progress | None = None,
 ) -> Evolution:
     """Follow what excites units most through the snapshots of a run, to the trained network.
@@ -186,42 +117,41 @@ def evolution(
 
     Args:
         bundle: A network with snapshots, made by `deconvviz train --snapshots`.
-        dataset: The pictures among which the strongest is looked for.
-        layers: By default the rectified map after each convolution.
-        units: So many units of each layer are projected, drawn at random as in the paper, or all
-            where there are fewer; or those named for each layer.
-        seed: Of that choice.
-        rule: As in `Deconvnet.project`.
-        progress: Told how many pictures are done.
+        dataset: Pictures among which the strongest is looked for.
+        options: Layers, number of units and rule.
+        units: Layer -> its units to project, in place of random ones.
+        seed: Seed of the choice of units.
+        progress: Called with the number of pictures done.
 
     Raises:
         DataError: The data set has no pictures or other channels than the network.
-        SelectionError: A unit is not in its layer.
-        SettingError: The run kept no snapshots, or no unit is to be shown.
-        UnknownLayerError: There is no such layer.
+        SelectionError: A layer has no such unit, or no unit of it is chosen.
+        SettingError: The run kept no snapshots.
+        UnknownLayerError: The network has no such layer.
     """
-    check_fits(bundle, dataset)
+    chosen = options or EvolutionOptions()
+    check_dataset(bundle, dataset)
     networks = _networks(bundle)
     stages = next(iter(networks.values()))
-    shown = _shown(stages, stages.default_layers if layers is None else layers, units, seed)
-    moments: dict[str, list[_Moment]] = {layer: [] for layer in shown}
+    owner = "this model's convolutional stages"
+    layers = chosen_layers(stages, chosen.layers, tuple(units or stages.default_layers), owner)
+    projected = _projected_units(stages, layers, chosen.units, units, seed)
+    epochs: dict[str, list[_LayerEpoch]] = {layer: [] for layer in layers}
     for epoch, net in networks.items():
-        tallies = peaks(
-            net, bundle, dataset, list(shown), title=f"epoch {epoch}", progress=progress
-        )
-        for moment in _moments(net, bundle, dataset, tallies, shown, rule):
-            moments[moment.layer].append(moment)
-    histories = tuple(_history(shown[layer], moments[layer]) for layer in shown)
-    data = f"{len(dataset)} pictures ({dataset.title})"
-    return Evolution(bundle.name, tuple(networks), histories, rule, data)
+        title = f"epoch {epoch}"
+        found = peaks(net, bundle, dataset, layers, title=title, progress=progress)
+        for one in _project(net, bundle, dataset, found, projected, chosen.rule):
+            epochs[one.layer].append(one)
+    histories = tuple(_history(projected[layer], epochs[layer]) for layer in layers)
+    return Evolution(bundle.name, tuple(networks), histories, chosen.rule, title_of(dataset))
 
 
 @dataclass(frozen=True, eq=False)
-class _Moment:
-    """One layer after one epoch: its tally, and U projections (U, channels, h, w) with boxes."""
+class _LayerEpoch:
+    """One layer after one epoch: its peaks, and U projections (U, channels, h, w) with boxes."""
 
     layer: str
-    tally: Accumulator
+    peaks: Accumulator
     pixels: Tensor
     boxes: Tensor
 
@@ -241,70 +171,78 @@ def _networks(bundle: Bundle) -> dict[int, Deconvnet]:
     return dict(zip((*kept, last), (net, *later), strict=True))
 
 
-def _shown(
-    net: Deconvnet, layers: Sequence[str], units: int | Mapping[str, Sequence[int]], seed: int
+def _projected_units(
+    net: Deconvnet,
+    layers: Sequence[str],
+    count: int,
+    named: Mapping[str, Sequence[int]] | None,
+    seed: int,
 ) -> dict[str, Tensor]:
-    """Layer -> the units of it that are projected, (U,) int64."""
+    """Layer -> its units that are projected, (U,) int64."""
     generator = torch.Generator().manual_seed(seed)
-    wanted: dict[str, Tensor] = {}
+    found: dict[str, Tensor] = {}
     for layer in layers:
-        if isinstance(units, Mapping):
-            wanted[layer] = torch.as_tensor(units.get(layer, ()), dtype=torch.int64)
-        else:
-            drawn = torch.randperm(_channels(net, layer), generator=generator)
-            wanted[layer] = drawn[: max(0, units)].sort().values
-    for layer, chosen in wanted.items():
-        channels = _channels(net, layer)
-        wrong = chosen[(chosen < 0) | (chosen >= channels)]
-        if len(wrong):
+        channels = net.layers[layer].channels
+        if named is None:
+            drawn = torch.randperm(channels, generator=generator)
+            found[layer] = drawn[:count].sort().values
+            continue
+        units = found[layer] = torch.as_tensor(named.get(layer, ()), dtype=torch.int64)
+        wrong = units[(units < 0) | (units >= channels)].tolist()
+        if wrong or not len(units):
             raise SelectionError(
-                f"no unit {int(wrong[0])} in `{layer}`; it has {channels}, counted from 0"
+                f"no unit {wrong[0] if wrong else 'chosen'} in `{layer}`; it has {channels}, "
+                "counted from 0"
             )
-        if not len(chosen):
-            raise SettingError(f"no unit of `{layer}` is to be shown; name one, or leave the layer")
-    if not wanted:
-        raise SettingError("no layer is to be shown; name one or more")
-    return wanted
+    return found
 
 
-def _channels(net: Deconvnet, layer: str) -> int:
-    if layer not in net.layers:
-        raise unknown_layer(layer, net.layers, "this model's convolutional stages")
-    return net.layers[layer].channels
-
-
-def _moments(
+def _project(
     net: Deconvnet,
     bundle: Bundle,
     dataset: Dataset,
-    tallies: Mapping[str, Accumulator],
-    shown: Mapping[str, Tensor],
+    found: Mapping[str, Accumulator],
+    projected: Mapping[str, Tensor],
     rule: Rule,
-) -> Iterator[_Moment]:
-    """Project the strongest activations of the shown units."""
-    winners = torch.cat([tallies[layer].picture[units, 0] for layer, units in shown.items()])
-    pictures = torch.unique(winners.clamp_min(0))  # of a unit without one, any
-    recording = net.record(bundle.preprocessing.normalised(dataset.images[pictures]), list(shown))
-    for layer, units in shown.items():
-        tally = tallies[layer]
-        rows = (tally.picture[units, 0] >= 0).nonzero()[:, 0]
+) -> Iterator[_LayerEpoch]:
+    """Project the strongest activations of the projected units."""
+    winners = torch.cat([found[layer].picture[units, 0] for layer, units in projected.items()])
+    pictures = torch.unique(winners.clamp_min(0))  # a unit without one gets any
+    images = bundle.preprocessing.normalised(dataset.images[pictures])
+    recording = net.record(images, list(projected))
+    for layer, units in projected.items():
+        one = found[layer]
+        rows = (one.picture[units, 0] >= 0).nonzero()[:, 0]
         active = units[rows]
-        image = torch.searchsorted(pictures, tally.picture[active, 0])
-        selection = Selection(layer, image, active, tally.y[active, 0], tally.x[active, 0])
+        image = torch.searchsorted(pictures, one.picture[active, 0])
+        selection = Selection(layer, image, active, one.y[active, 0], one.x[active, 0])
         projection = net.project(recording, selection, rule)
         pixels = projection.pixels.new_zeros(len(units), *projection.pixels.shape[1:])
         boxes = projection.boxes.new_zeros(len(units), 4)
         pixels[rows], boxes[rows] = projection.pixels, projection.boxes
-        yield _Moment(layer, tally, pixels, boxes)
+        yield _LayerEpoch(layer, one, pixels, boxes)
 
 
-def _history(units: Tensor, moments: Sequence[_Moment]) -> History:
+def _history(units: Tensor, epochs: Sequence[_LayerEpoch]) -> History:
     """The epochs of one layer side by side."""
     return History(
-        layer=moments[0].layer,
-        activation=torch.cat([moment.tally.value for moment in moments], dim=1),
-        picture=torch.cat([moment.tally.picture for moment in moments], dim=1),
+        layer=epochs[0].layer,
+        activation=torch.cat([one.peaks.value for one in epochs], dim=1),
+        picture=torch.cat([one.peaks.picture for one in epochs], dim=1),
         units=units,
-        projections=torch.stack([moment.pixels for moment in moments], dim=1),
-        boxes=torch.stack([moment.boxes for moment in moments], dim=1),
+        projections=torch.stack([one.pixels for one in epochs], dim=1),
+        boxes=torch.stack([one.boxes for one in epochs], dim=1),
     )
+
+
+ANALYSIS = Analysis(
+    name="evolution",
+    title="Evolution",
+    question="When do units settle? Over a run's snapshots, each unit's strongest activation and "
+    "its projection; changes of the strongest picture are counted.",
+    source="Fig. 4",
+    needs=("network", "snapshots", "dataset"),
+    function=evolution,
+    options=EvolutionOptions(),
+    defaults={"count": 500},
+)

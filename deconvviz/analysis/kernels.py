@@ -1,4 +1,4 @@
-"""The kernels of a convolution as the network applies them, and what can be said of them alone."""
+"""The kernels of a convolution as the network applies them, and their statistics."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,15 +19,16 @@ class Kernels:
 
     Attributes:
         weights: (units, inputs, h, w), times BatchNorm's scale where one follows.
-        convolution: The convolution's name.
-        scaled_by: The name of that BatchNorm, or None.
-        stride: Of the convolution, down and across.
+        convolution: Name of the convolution.
+        scaled_by: Name of that BatchNorm, or None.
+        stride: Stride of the convolution, down and across.
     """
 
     weights: Tensor
     convolution: str
     scaled_by: str | None
     stride: tuple[int, int] = (1, 1)
+    derived = ("rms", "share", "aliased", "aliased_by_chance", "nearest")
 
     def __len__(self) -> int:
         """The number of units."""
@@ -35,12 +36,12 @@ class Kernels:
 
     @cached_property
     def rms(self) -> Tensor:
-        """(units,) the root mean square of each unit's weights."""
+        """(units,) root mean square of each unit's weights."""
         return self.weights.square().mean((1, 2, 3)).sqrt()
 
     @cached_property
     def share(self) -> Tensor:
-        """(units,) the share of the layer's squared weights that each unit holds."""
+        """(units,) each unit's share of the layer's squared weights."""
         energy = self.weights.square().sum((1, 2, 3))
         return energy / energy.sum().clamp_min(torch.finfo(energy.dtype).tiny)
 
@@ -48,14 +49,12 @@ class Kernels:
         """(units,) the share of each kernel's energy at high frequencies.
 
         A kernel's energy at a frequency is the squared magnitude of its Fourier transform, summed
-        over its inputs: what it makes of an input that holds all frequencies alike. High is what
-        lies above a limit on either axis, in cycles a pixel, of which pixels carry 0.5 at most
-        (Nyquist). Of a kernel of random weights a share 1 - 4 `down` `across` is high. A kernel of
-        zeros has none.
+        over its inputs. High frequencies are above a limit on either axis. For random weights the
+        share is 1 - 4 `down` `across`; for a kernel of zeros it is 0.
 
         Args:
-            down: The limit on the vertical axis, from 0 to 0.5.
-            across: That on the horizontal one.
+            down: Limit on the vertical axis, in cycles a pixel, from 0 to 0.5 (Nyquist).
+            across: Limit on the horizontal axis.
         """
         kernels = self.weights.double()
         down_low, across_low = (
@@ -68,34 +67,39 @@ class Kernels:
         return share.where(whole > 0, 0.0).clamp(0, 1).to(self.weights.dtype)
 
     @property
-    def folded(self) -> Tensor:
-        """(units,) the share of each kernel's energy that its stride cannot carry.
+    def aliased(self) -> Tensor:
+        """(units,) the share of each kernel's energy above the Nyquist frequency of its stride.
 
         A stride of s keeps frequencies up to 1/(2s) cycles a pixel; higher ones come out as lower
-        ones (aliasing), and what a unit answers then depends on where the grid happens to lie.
+        ones (aliasing).
         """
         down, across = self.stride
         return self.energy_above(0.5 / down, 0.5 / across)
 
+    @property
+    def aliased_by_chance(self) -> float:
+        """The same share for a random kernel."""
+        return 1 - 1 / (self.stride[0] * self.stride[1])
+
     @cached_property
-    def twins(self) -> tuple[Tensor, Tensor]:
-        """The kernel that is most like each one, up to its length and sign.
+    def nearest(self) -> tuple[Tensor, Tensor]:
+        """The other kernel most similar to each one, up to length and sign.
 
         Returns:
-            (units,) int64, that kernel; and (units,) the cosine of the angle between the two. A
-            kernel alone is its own twin, with a cosine of 0, as is one of zeros.
+            (units,) int64, that kernel; and (units,) their cosine. A single kernel is its own
+            nearest one with a cosine of 0; the cosine of a kernel of zeros is 0.
         """
         flat = nn.functional.normalize(self.weights.flatten(1), dim=1)
         cosine = (flat @ flat.mT).fill_diagonal_(0).clamp(-1, 1)
-        twin = cosine.abs().argmax(dim=1)
-        return twin, cosine.gather(1, twin[:, None])[:, 0]
+        nearest = cosine.abs().argmax(dim=1)
+        return nearest, cosine.gather(1, nearest[:, None])[:, 0]
 
     def strongest_slices(self, unit: int, count: int) -> tuple[list[int], Tensor, float]:
-        """One unit's largest kernels.
+        """The slices of one unit's kernel with the largest norm.
 
         Returns:
-            The maps below that they are on, by falling norm; the kernels (K, 1, h, w); and their
-            share of the unit's squared weights.
+            Their input maps, by falling norm; the slices (K, 1, h, w); and their share of the
+            unit's squared weights.
         """
         slices = self.weights[unit]
         energy = slices.square().sum((1, 2))
@@ -105,7 +109,7 @@ class Kernels:
 
 
 def _low_pass(limit: float, side: int) -> Tensor:
-    """(side, side): k' P k is the energy of k (side,) at frequencies up to `limit`.
+    """(side, side) matrix P: k' P k is the energy of k (side,) at frequencies up to `limit`.
 
     The energy of k at a frequency f is the sum over i, j of k_i k_j cos(2 pi f (i - j)); this is
     its integral over f, hence exact (Slepian 1978, Bell System Technical Journal 57, 1371).
@@ -118,8 +122,8 @@ def kernels_of(net: Deconvnet, layer: str) -> Kernels:
     """The kernels of the convolution that `layer` rectifies, one of `net.default_layers`.
 
     Raises:
-        UnknownLayerError: It is not one of these.
-        UnsupportedOperationError: no module of the network holds them.
+        UnknownLayerError: `layer` is not one of these.
+        UnsupportedOperationError: No module of the network holds them.
     """
     if layer not in net.convolutions:
         raise unknown_layer(layer, net.convolutions, "after its convolutions this model")
@@ -128,8 +132,8 @@ def kernels_of(net: Deconvnet, layer: str) -> Kernels:
     if type(convolution) is not nn.Conv2d:  # a subclass may change its weights before it uses them
         where = f"`{below.convolution}`" if below.convolution else "the model itself"
         raise UnsupportedOperationError(
-            f"the kernels below `{layer}` are not known: {type(convolution).__name__}, {where}, "
-            "has them in a way of its own; look at its reconstructions instead"
+            f"the kernels below `{layer}` are not known: {where} is a "
+            f"{type(convolution).__name__}, not a Conv2d; look at its reconstructions instead"
         )
     weights = convolution.weight.detach()
     down, across = convolution.stride

@@ -11,8 +11,8 @@ from deconvviz.io.data.dataset import stratified_split
 
 __all__ = ["Linear", "fit", "fit_held_out"]
 
-_GRADIENT = 1e-5  # of the objective, at most, where the fit ends; features have deviation one
-_ROUGH = 1e-3  # likewise, while only the penalty is being chosen
+_GRADIENT = 1e-5  # largest gradient where the fit ends; features have deviation one
+_ROUGH = 1e-3  # the same, while the penalty is chosen
 _STEPS = 1000
 
 
@@ -21,13 +21,12 @@ class Linear:
     """A fitted classifier.
 
     Attributes:
-        mean: (D,) of the features, subtracted.
-        std: (D,) the divisor after it; one for a feature that is constant.
-        weight: (D, K), for standardised features.
-        bias: (K,).
-        penalty: On half the sum of squared weights, beside the mean cross-entropy in nats.
-        gradient: The largest magnitude in the objective's gradient where the fit ended: zero at the
-            optimum, which is the only one.
+        mean: (D,) mean of the features.
+        std: (D,) standard deviation of the features; 1 where a feature is constant.
+        weight: (D, K) weights for standardised features.
+        bias: (K,) biases.
+        penalty: Weight of half the sum of squared weights, beside the mean cross-entropy in nats.
+        gradient: Largest magnitude in the gradient where the fit ended; zero at the only optimum.
     """
 
     mean: Tensor
@@ -58,12 +57,12 @@ def fit(
     """Fit a classifier with L-BFGS, in float64; the optimum does not depend on the start.
 
     Args:
-        features: (N, D); standardised here.
+        features: (N, D) features; they are standardised here.
         labels: (N,) int64 below `classes`.
-        classes: How many there are.
-        penalty: On half the sum of squared weights; above zero. Biases have none.
-        start: A classifier of the same features, which saves steps.
-        tolerance: The largest magnitude in the gradient at which the fit may end.
+        classes: Number of classes.
+        penalty: Weight of half the sum of squared weights, above zero; biases have none.
+        start: Classifier of the same features to start from.
+        tolerance: Largest magnitude in the gradient at which the fit may end.
     """
     mean, spread = features.double().mean(0), features.double().std(0, correction=0)
     # Rounding leaves a constant feature a spread, which dividing by would blow up.
@@ -106,12 +105,12 @@ def fit_held_out(
     """Choose the penalty on held-out rows, then fit all rows with it.
 
     Args:
-        features: (N, D).
+        features: (N, D) features.
         labels: (N,) int64 below `classes`.
-        classes: How many there are.
-        penalties: Those that are tried; of equal accuracies the largest penalty wins.
-        share: Of the rows that are held out, of each class alike.
-        seed: Which ones.
+        classes: Number of classes.
+        penalties: Penalties to try; of equal accuracies the largest penalty wins.
+        share: Share of the rows of each class that is held out.
+        seed: Seed of the choice of rows.
 
     Raises:
         DataError: There are too few rows to hold some out.

@@ -16,9 +16,9 @@ class Occluder:
 
     Attributes:
         size: Height and width of the picture.
-        side: Of the square, in pixels.
+        side: Side of the square, in pixels.
         stride: Pixels from one place to the next.
-        shade: (C, 1, 1), what it shows.
+        shade: (C, 1, 1) colour of the square.
     """
 
     size: tuple[int, int]
@@ -30,10 +30,16 @@ class Occluder:
     def on(
         cls, image: Tensor, shade: Tensor, side: int | None = None, stride: int | None = None
     ) -> "Occluder":
-        """One for (C, H, W); about a quarter of its shorter side, and a quarter of that a step.
+        """An occluder for (C, H, W).
+
+        Args:
+            image: The picture.
+            shade: (C, 1, 1) colour of the square.
+            side: By default about a quarter of the shorter side.
+            stride: By default a quarter of `side`.
 
         Raises:
-            SettingError: No such occluder can be.
+            SettingError: `stride` does not divide `side`, or `side` is larger than the picture.
         """
         size = (image.shape[1], image.shape[2])
         side = 4 * max(1, min(size) // 16) if side is None else side
@@ -47,16 +53,16 @@ class Occluder:
 
     @property
     def tops(self) -> Tensor:
-        """(R,) int64: its first rows, in pixels; negative where it leaves the picture."""
+        """(R,) int64 first rows, in pixels; negative where it leaves the picture."""
         return places(self.size[0], self.side, self.stride)
 
     @property
     def lefts(self) -> Tensor:
-        """(C,) int64: its first columns."""
+        """(C,) int64 first columns."""
         return places(self.size[1], self.side, self.stride)
 
     def cover(self, image: Tensor, rows: slice) -> Tensor:
-        """(K, C, H, W): `image`, (C, H, W), under it at some of its places, row by row."""
+        """(K, C, H, W): `image` (C, H, W) covered at some of the places, counted row by row."""
         # Made for these alone: the masks of all places could fill the memory.
         top, left = torch.cartesian_prod(self.tops, self.lefts)[rows].T
         down, across = (
@@ -68,7 +74,7 @@ class Occluder:
 
 
 def places(length: int, side: int, stride: int) -> Tensor:
-    """Where an occluder starts along one side of a picture, int64, rising.
+    """First pixels of an occluder along one side of a picture, int64, rising.
 
     Every pixel from 0 to `length` - 1 is covered by exactly `side` / `stride` of the places.
 
@@ -76,17 +82,17 @@ def places(length: int, side: int, stride: int) -> Tensor:
         SettingError: `stride` does not divide `side`, or `side` is not from 1 to `length`.
     """
     if not 1 <= side <= length:
-        raise SettingError(f"no occluder of {side} pixels for a picture of {length}; ask for 1 up")
+        raise SettingError(f"side must be from 1 to {length}, got {side}")
     if stride < 1 or side % stride:
         raise SettingError(
-            f"an occluder of {side} pixels cannot move by {stride}: a divisor of {side} covers "
-            "every pixel equally often"
+            f"stride must divide side {side}, so that every pixel is covered equally often, got "
+            f"{stride}"
         )
     return torch.arange(stride - side, length, stride)
 
 
 def hides(starts: Tensor, side: int, length: int) -> Tensor:
-    """(K, length) bool: which pixels an occluder covers along one side, starting at each of K."""
+    """(K, length) bool: pixels that an occluder covers along one side, starting at each of K."""
     pixel = torch.arange(length)
     return (pixel >= starts[:, None]) & (pixel < starts[:, None] + side)
 

@@ -1,10 +1,8 @@
 """Pictures in which the same parts are marked: a person's own, or faces drawn here."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +12,13 @@ from torch import Tensor
 from deconvviz.errors import DataError
 from deconvviz.io.images import open_picture
 from deconvviz.io.preprocess import Box, Preprocess
+from deconvviz.schema import read
 
 __all__ = ["MarkedPictures", "draw_faces", "read_parts"]
 
 _FORM = (
     'it must be {"pictures": ["a.png", "b.png"], "parts": {"nose": [[top, left, bottom, right], '
-    "[top, left, bottom, right]]}}: for each part a rectangle in each picture, in its pixels"
+    "[top, left, bottom, right]]}}: for each part a box in each picture, in its pixels"
 )
 _FINE = 8  # times the size that faces are drawn at, for smooth edges
 
@@ -30,13 +29,12 @@ class MarkedPictures:
 
     Attributes:
         images: (N, C, H, W), normalised, as the network sees them.
-        parts: Part -> a rectangle in each picture: top, left, bottom, right in the pixels of
-            `images`, the last two exclusive.
-        title: What the pictures are, for people.
+        parts: Part -> its box in each picture, in pixels of `images`.
+        title: Title of the pictures.
 
     Raises:
-        DataError: Fewer than two pictures or no parts; or a rectangle is missing, empty or leaves
-            its picture.
+        DataError: Fewer than two pictures or no parts; or a box is missing, empty or leaves its
+            picture.
     """
 
     images: Tensor
@@ -47,50 +45,49 @@ class MarkedPictures:
         count = len(self.images)
         if count < 2 or not self.parts:
             raise DataError(
-                f"{count} pictures with {len(self.parts)} parts cannot be compared; mark at least "
-                "one part in at least two pictures"
+                "need at least one part in at least two pictures, got "
+                f"{len(self.parts)} parts in {count} pictures"
             )
         height, width = self.images.shape[2:]
         for part, boxes in self.parts.items():
             if len(boxes) != count:
                 raise DataError(
-                    f"`{part}` is marked {len(boxes)} times in {count} pictures; mark it once in "
-                    "each"
+                    f"`{part}` needs one box in each of {count} pictures, got {len(boxes)}"
                 )
             for nth, box in enumerate(boxes):
                 _check_box(f"`{part}` in picture {nth}", box, (height, width))
 
 
 def read_parts(path: Path, preprocessing: Preprocess) -> MarkedPictures:
-    """Read a person's marks and the pictures that they are in.
+    """Read marked parts and the pictures that they are in.
 
-    The file is JSON: `pictures`, a list of files, from its own folder where they are not absolute;
-    and `parts`, for each name a list of rectangles [top, left, bottom, right] in whole pixels of
-    those files, one a picture, the last two exclusive.
+    The file is JSON: `pictures`, a list of files, relative to its own folder unless absolute; and
+    `parts`, for each name a list of boxes [top, left, bottom, right] in whole pixels of those
+    files, one a picture, the last two exclusive.
 
     Args:
-        path: The file of marks.
-        preprocessing: How the network takes pictures; the rectangles are brought to what it sees.
+        path: File of marks.
+        preprocessing: Preprocessing of the network; boxes are moved to what it sees.
 
     Raises:
-        DataError: The file has another form, or a rectangle leaves what the network sees.
+        DataError: The file has another form, or a box leaves what the network sees.
         PictureError: A picture cannot be read.
     """
     marks = _marks(path)
     images, seen = [], []
-    for name in marks["pictures"]:
+    for name in marks.pictures:
         image = open_picture(path.parent / name).image
         images.append(preprocessing.tensor(image))
         seen.append((image.height, image.width, preprocessing.box(image)))
     parts: dict[str, list[Box]] = {}
-    for part, boxes in marks["parts"].items():
+    for part, boxes in marks.parts.items():
         if len(boxes) != len(images):
             raise DataError(
-                f"{path}: `{part}` is marked {len(boxes)} times in {len(images)} pictures; mark it "
-                "once in each"
+                f"{path}: `{part}` needs one box in each of {len(images)} pictures, got "
+                f"{len(boxes)}"
             )
         parts[part] = []
-        for name, box, (height, width, view) in zip(marks["pictures"], boxes, seen, strict=True):
+        for name, box, (height, width, view) in zip(marks.pictures, boxes, seen, strict=True):
             where = f"{path}: `{part}` in {name}"
             _check_box(where, box, (height, width))
             parts[part].append(_as_seen(where, box, view, preprocessing.size))
@@ -101,9 +98,9 @@ def draw_faces(count: int, preprocessing: Preprocess, seed: int = 0) -> MarkedPi
     """Plain faces of random place, size and colours, whose eyes, nose and mouth are known.
 
     Args:
-        count: How many, at least two.
-        preprocessing: They are drawn at the size that the network takes.
-        seed: The same seed draws the same faces.
+        count: Number of faces, at least two.
+        preprocessing: Preprocessing of the network; faces have its input size.
+        seed: Seed of places, sizes and colours.
     """
     rng = np.random.default_rng(seed)
     drawn = [_face(rng, preprocessing.size) for _ in range(count)]
@@ -116,27 +113,23 @@ def draw_faces(count: int, preprocessing: Preprocess, seed: int = 0) -> MarkedPi
     return MarkedPictures(images, {n: [boxes[n] for _, boxes in drawn] for n in names}, "faces")
 
 
-def _marks(path: Path) -> dict[str, Any]:
-    """The file's content, once its form is right."""
+@dataclass(frozen=True)
+class _Marks:
+    """The content of a file of marks."""
+
+    pictures: tuple[str, ...]
+    parts: Mapping[str, tuple[Box, ...]]
+
+
+def _marks(path: Path) -> _Marks:
     try:
-        marks = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise DataError(f"there are no marks at {path}; give a JSON file: {_FORM}") from error
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON ({error}); {_FORM}") from None
-    pictures = marks.get("pictures") if isinstance(marks, dict) else None
-    parts = marks.get("parts") if isinstance(marks, dict) else None
-    named = isinstance(pictures, list) and all(isinstance(name, str) for name in pictures)
-    if not named or not isinstance(parts, dict):
-        raise DataError(f"{path} has another form; {_FORM}")
-    for part, boxes in parts.items():
-        if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
-            raise DataError(f"{path}: `{part}` has another form; {_FORM}")
-    return {"pictures": pictures, "parts": parts}
-
-
-def _is_box(box: object) -> bool:
-    return isinstance(box, list) and len(box) == 4 and all(type(edge) is int for edge in box)
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read marks from {path}; give a JSON file: {_FORM}") from error
+    try:
+        return read(_Marks, text, path, DataError)
+    except DataError as error:
+        raise DataError(f"{error}; {_FORM}") from None
 
 
 def _check_box(where: str, box: Sequence[int], size: tuple[int, int]) -> None:
@@ -144,13 +137,13 @@ def _check_box(where: str, box: Sequence[int], size: tuple[int, int]) -> None:
     height, width = size
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
         raise DataError(
-            f"{where} is {list(box)}, no rectangle inside {height} rows and {width} columns; give "
+            f"{where}: {list(box)} is not a box inside {height} rows and {width} columns; give "
             "top, left, bottom, right"
         )
 
 
 def _as_seen(where: str, box: Sequence[int], view: Box, side: int) -> Box:
-    """A rectangle of the file's picture, to the nearest pixels of what the network sees of it."""
+    """A box in the file's picture, to the nearest pixels of what the network sees of it."""
     top, left, bottom, right = view
     height, width = side / (bottom - top), side / (right - left)
     rows = round((box[0] - top) * height), round((box[2] - top) * height)
@@ -163,8 +156,8 @@ def _as_seen(where: str, box: Sequence[int], view: Box, side: int) -> Box:
     )
     if seen[0] >= seen[2] or seen[1] >= seen[3]:
         raise DataError(
-            f"{where} is {list(box)}, outside of what the network sees of it, {list(view)}; mark "
-            "what is inside, or crop the picture"
+            f"{where}: {list(box)} is outside of what the network sees, {list(view)}; mark what is "
+            "inside, or crop the picture"
         )
     return seen
 

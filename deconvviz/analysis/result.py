@@ -1,43 +1,76 @@
-"""What every experiment gives: numbers, a sentence, a figure, and the files that hold them."""
+"""Results of analyses: numbers, and the methods by which a notebook shows and saves them."""
 
 import json
-from abc import ABC, abstractmethod
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from matplotlib.figure import Figure
+from torch import Tensor
 
 from deconvviz.io.files import write_atomically
-from deconvviz.plots.figures import NEUTRAL_INK, figure_png
+from deconvviz.views import view
 
-__all__ = ["Result"]
+__all__ = ["Result", "plain"]
 
 
-class Result(ABC):
-    """The outcome of one experiment; a frozen dataclass in each of its modules.
+class Result:
+    """Base of all results; each is a frozen dataclass of numbers.
+
+    Figures and sentences are made by the functions `figure` and `summary` of
+    `deconvviz.plots.NAME`.
 
     Attributes:
-        name: The experiment's name on the command line, and of its files.
+        name: Name of the analysis, of its files, and of its module in `deconvviz.plots`.
+        omitted: Attributes that `to_dict` leaves out, at every depth, such as pictures.
+        derived: Properties that `to_dict` adds; the parts of a result may have some, too.
     """
 
     name: ClassVar[str]
+    omitted: ClassVar[tuple[str, ...]] = ()
+    derived: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Every number, with what it was measured on: plain values that JSON can hold."""
+        """Every number, by the names of the attributes, as plain values for JSON."""
+        return dict(plain(self, self.omitted))
 
-    @abstractmethod
     def summary(self) -> str:
-        """What was found, for people, with its figures and their chance level."""
+        """What was found, in a few sentences, with its chance level."""
+        return str(view(f"{self.name}.summary")(self))
 
-    @abstractmethod
-    def figure(self, ink: str = NEUTRAL_INK) -> Figure:
-        """The result as a picture without a ground; `ink` is the colour of lines and letters."""
+    def figure(self, ink: str = "") -> Any:
+        """A matplotlib figure without background.
 
-    def save(self, folder: Path) -> tuple[Path, Path]:
-        """Write `folder/NAME.json` and `folder/NAME.png`, each at once or not at all."""
+        Args:
+            ink: Colour of lines and letters; by default a grey for light and dark pages.
+        """
+        draw = view(f"{self.name}.figure")
+        return draw(self, ink) if ink else draw(self)
+
+    def save(self, folder: Path) -> tuple[Path, ...]:
+        """Write `folder/NAME.json` and `folder/NAME.png`, each completely or not at all."""
         numbers, picture = folder / f"{self.name}.json", folder / f"{self.name}.png"
-        told = {"experiment": self.name, "finding": self.summary(), **self.to_dict()}
-        write_atomically(numbers, json.dumps(told, indent=1) + "\n")
-        write_atomically(picture, figure_png(self.figure()))
+        content = {"analysis": self.name, "summary": self.summary(), **self.to_dict()}
+        write_atomically(numbers, json.dumps(content, indent=1) + "\n")
+        write_atomically(picture, view("figures.figure_png")(self.figure()))
         return numbers, picture
+
+    def _repr_png_(self) -> bytes:
+        return bytes(view("figures.figure_png")(self.figure(), dpi=100))
+
+
+def plain(value: Any, omitted: Collection[str] = ()) -> Any:
+    """A value as JSON holds it: tensors as lists, dataclasses by their attributes, NaN as None."""
+    if isinstance(value, Tensor):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if is_dataclass(value):
+        names = [*(one.name for one in fields(value)), *getattr(value, "derived", ())]
+        return {name: plain(getattr(value, name), omitted) for name in names if name not in omitted}
+    if isinstance(value, Mapping):
+        return {key: plain(one, omitted) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(one, omitted) for one in value]
+    return value

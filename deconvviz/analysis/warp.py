@@ -1,4 +1,4 @@
-"""Pictures moved, scaled and turned about their centre, all at once."""
+"""Batches of pictures translated, scaled and rotated about their centre."""
 
 import math
 from collections.abc import Sequence
@@ -8,40 +8,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from deconvviz.errors import SettingError
-
 __all__ = ["BORDERS", "Border", "rotated", "scaled", "shifted"]
 
 Border = Literal["reflect", "edge", "mean"]
 BORDERS: tuple[Border, ...] = get_args(Border)
-"""What fills the places that a picture leaves: its mirror image, its outermost pixels, or zero,
-which is the mean colour in a network's units."""
+"""What lies beyond the border: the mirror image, the outermost pixels, or zero, which is the mean
+colour in a network's units."""
 
 _PADDING = {"reflect": "reflection", "edge": "border", "mean": "zeros"}
 
 
 def shifted(images: Tensor, pixels: float, border: Border = "reflect") -> Tensor:
-    """Move pictures (B, C, H, W) down by so many pixels; up by negative ones."""
+    """Translate pictures (B, C, H, W) down by a number of pixels; up where it is negative."""
     if pixels == 0:
         return images
     return _sampled(images, ((1, 0), (0, 1)), -pixels, 1, border)
 
 
 def scaled(images: Tensor, factor: float, border: Border = "reflect") -> Tensor:
-    """Enlarge pictures (B, C, H, W) about their centre; below 1 they shrink, antialiased.
-
-    Raises:
-        SettingError: The factor is not above zero.
-    """
-    if not 0 < factor < math.inf:
-        raise SettingError(f"no scale {factor:g}; it must be above 0, and 1 changes nothing")
+    """Scale pictures (B, C, H, W) about their centre; below 1 they shrink, antialiased."""
     if factor == 1:
         return images
     return _sampled(images, ((1 / factor, 0), (0, 1 / factor)), 0, math.ceil(1 / factor), border)
 
 
 def rotated(images: Tensor, degrees: float, border: Border = "reflect") -> Tensor:
-    """Turn pictures (B, C, H, W) about their centre, counter-clockwise."""
+    """Rotate pictures (B, C, H, W) about their centre, counter-clockwise."""
     if degrees % 360 == 0:
         return images
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -51,13 +43,13 @@ def rotated(images: Tensor, degrees: float, border: Border = "reflect") -> Tenso
 def _sampled(
     images: Tensor, turn: Sequence[Sequence[float]], down: float, samples: int, border: Border
 ) -> Tensor:
-    """Look up, for each pixel of the result, what lies at its place in the pictures (bicubic).
+    """Sample each pixel of the result from the pictures (bicubic).
 
     Args:
-        images: (B, C, H, W).
-        turn: Takes (x, y) from the centre of the result to that of the pictures, in pixels.
-        down: What is added to y there.
-        samples: A pixel is the mean over so many places on each axis, for pictures that shrink.
+        images: (B, C, H, W) pictures.
+        turn: Matrix that takes (x, y) from the centre of the result to the pictures, in pixels.
+        down: Added to y there.
+        samples: Places on each axis that a pixel is the mean of, for pictures that shrink.
         border: What lies beyond the pictures.
     """
     batch, channels, height, width = images.shape

@@ -31,7 +31,6 @@ __all__ = [
     "start",
     "study",
     "training",
-    "trust",
 ]
 
 

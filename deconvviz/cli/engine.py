@@ -14,15 +14,15 @@ from deconvviz.cli.base import (
     app,
     load_network,
 )
-from deconvviz.errors import SelectionError, SettingError
+from deconvviz.errors import SettingError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from deconvviz.deconv import Projection, Recording, Selection
+    from deconvviz.deconv import Projection
     from deconvviz.io.bundle import Bundle
 
-__all__ = ["at_peak", "coverage", "layers", "project", "read_pixels"]
+__all__ = ["coverage", "layers", "project", "read_pixels"]
 
 
 @app.command()
@@ -33,7 +33,7 @@ def layers(
     input_size: InputSize = None,
     download: Download = False,
 ) -> None:
-    """List a network's layers, and what each of their units sees."""
+    """List a network's layers, and the receptive fields of their units."""
     from deconvviz.deconv import Deconvnet
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
@@ -42,19 +42,19 @@ def layers(
     for name, layer in net.layers.items():
         mark = "*" if name in net.default_layers else " "
         typer.echo(f"{mark} {name:{width}}  {layer}")
-    typer.echo("* the rectified map after a convolution: what `strongest` and the app look at")
+    typer.echo("* the rectified map after a convolution: a default layer")
 
 
 @app.command()
 def coverage(
     model: Model,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
     download: Download = False,
 ) -> None:
-    """Say how each operation of a network is undone, or why it cannot be."""
+    """Show how each operation of a network is reversed, or why it is not supported."""
     from deconvviz.deconv import Deconvnet
 
     bundle = load_network(model, weights, download, checkpoint, input_size)
@@ -66,10 +66,10 @@ def coverage(
 def project(
     model: Model,
     picture: Annotated[Path, typer.Argument(help="A picture's file.")],
-    layer: Annotated[str, typer.Option(help="One that `deconvviz layers` lists.")],
+    layer: Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")],
     out: Annotated[Path, typer.Option(help="The sheet, a .png; or the pixels, .safetensors.")],
-    unit: Annotated[int | None, typer.Option(help="One feature map, or a class.")] = None,
-    count: Annotated[int, typer.Option("-k", help="So many of the strongest units.")] = 9,
+    unit: Annotated[int | None, typer.Option(help="A feature map, or a class.")] = None,
+    count: Annotated[int, typer.Option("-k", help="Number of strongest units.")] = 9,
     rule: Annotated[str, typer.Option(help="deconvnet, guided or gradient.")] = "deconvnet",
     size: Annotated[
         int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
@@ -81,6 +81,7 @@ def project(
 ) -> None:
     """Project a layer's strongest units in a picture back to pixels."""
     from deconvviz.deconv import Deconvnet
+    from deconvviz.units import Unit
 
     if out.suffix not in (".png", ".safetensors"):
         raise SettingError(f"cannot write `{out}`; name a file that ends in .png or .safetensors")
@@ -91,31 +92,20 @@ def project(
     if unit is None:
         selection = recording.strongest(layer, count)
     else:
-        selection = at_peak(recording, layer, unit)
+        selection = Unit.at_peak(recording, layer, unit).selection
     projection = net.project(recording, selection, rule)  # type: ignore[arg-type]  # it checks
     _write(projection, pixels[None], out)
     typer.echo(f"{len(projection)} of {layer}'s {net.layers[layer].channels} units: {out}")
 
 
-def read_pixels(bundle: "Bundle", picture: Path, size: int | None) -> "Tensor":
-    """A picture as a network is given it: whole, `size` pixels long, or as in training."""
+def read_pixels(bundle: "Bundle", picture: Path, size: int | None = None) -> "Tensor":
+    """A picture as a network's input: whole with a longest side of `size`, or as in training."""
     from deconvviz.io.images import limit_side, open_picture
 
     image = open_picture(picture).image
     if size is None:
         return bundle.preprocess(image)
     return bundle.preprocess(limit_side(image, size), size=None)
-
-
-def at_peak(recording: "Recording", layer: str, unit: int) -> "Selection":
-    """One unit where it is strongest, active or not."""
-    from deconvviz.deconv import Selection
-
-    peaks = recording.peaks(layer)
-    units = peaks.value.shape[1]
-    if not 0 <= unit < units:
-        raise SelectionError(f"no unit {unit} in `{layer}`; it has {units}, counted from 0")
-    return Selection(layer, 0, [unit], int(peaks.y[0, unit]), int(peaks.x[0, unit]))
 
 
 def _write(projection: "Projection", images: "Tensor", out: Path) -> None:

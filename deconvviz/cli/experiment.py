@@ -1,10 +1,13 @@
-"""`deconvviz experiment NAME`: the experiments of Zeiler & Fergus (2014), each its numbers."""
+"""`deconvviz experiment NAME`, `trust`, `diagnose`: commands made from the registry of analyses."""
 
-from difflib import get_close_matches
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from deconvviz.cli.base import (
     Checkpoint,
@@ -17,259 +20,254 @@ from deconvviz.cli.base import (
     app,
     load_network,
 )
+from deconvviz.cli.engine import read_pixels
+from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
 
 if TYPE_CHECKING:
     from deconvviz.analysis import Result
+    from deconvviz.analysis.registry import Analysis
     from deconvviz.io.bundle import Bundle
     from deconvviz.io.data import Dataset
 
-__all__ = [
-    "Count",
-    "Out",
-    "Seed",
-    "ablation",
-    "correspondence",
-    "depth",
-    "evolution",
-    "experiments",
-    "filters",
-    "invariance",
-    "occlusion",
-    "pictures",
-    "tell",
-]
-
-_FACES = 5  # as many pictures as in the paper's Table 1
-
-experiments = typer.Typer(no_args_is_help=True)
-app.add_typer(experiments, name="experiment")
+__all__ = ["command_of", "experiments", "pictures", "show"]
 
 Out = Annotated[Path, typer.Option(help="Folder of the result: NAME.json and NAME.png.")]
-Count = Annotated[int, typer.Option(help="So many pictures at most, of all classes alike.")]
-Seed = Annotated[int, typer.Option(help="Which pictures are chosen.")]
-Layers = Annotated[
-    list[str] | None, typer.Option(help="One that `deconvviz layers` lists; again for another.")
-]
+Count = Annotated[int, typer.Option(help="Number of pictures, of all classes alike; 0: all.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 Fetch = Annotated[bool, typer.Option("--download", help="Fetch data or weights that are not here.")]
 
 
-@experiments.callback()
-def experiment() -> None:
-    """Ask what a network has learnt, as Zeiler & Fergus (2014) did."""
-
-
 def pictures(
-    bundle: "Bundle",
+    bundle: "Bundle | None",
     data: str,
     data_dir: Path | None,
     count: int,
     seed: int,
     *,
     download: bool = False,
-    split: str | None = None,
+    split: str = "",
 ) -> "Dataset":
     """Some pictures at the network's own size.
 
     Args:
-        bundle: The network that they are for.
-        data: A key of `deconvviz.io.data.DATASETS`.
-        data_dir: Where the pictures of "cifar10" and "folder" are.
-        count: So many, of each class in proportion; all where there are fewer.
-        seed: Which ones; they stay in the order of the data.
-        download: Fetch CIFAR-10 where it is not found.
-        split: A part of the data; by default "test", but all of the photos, since networks are
-            seldom trained on them.
+        bundle: The network; without one pictures have their own size.
+        data: A name of `deconvviz.io.data.LOADERS`.
+        data_dir: Folder of the pictures, for data that are read from files.
+        count: Number of pictures, of each class in proportion; 0, or more than there are: all.
+        seed: Seed of the choice; pictures stay in the order of the data.
+        download: Fetch published data where they are not found.
+        split: By default "test", but all of the photos, since networks are seldom trained on them.
 
     Raises:
-        DataError: The data or its part are not there.
-        SettingError: Fewer than one picture was asked for.
+        DataError: The data or the split are not there.
+        SettingError: The count is negative.
     """
-    from deconvviz.io.data import load_dataset, train_test_split
+    from deconvviz.io.data import PUBLISHED, held_out, load_dataset
 
-    if count < 1:
-        raise SettingError(f"{count} pictures show nothing; ask for one or more with --count")
-    channels, size, _ = bundle.input_size
-    part = split or ("all" if data == "photos" else "test")
+    if count < 0:
+        raise SettingError(f"count must be >= 0, got {count}")
     every = load_dataset(
-        data, part, data_dir=data_dir, size=size, channels=channels, download=download
+        data,
+        split or ("all" if data == "photos" else "test"),
+        data_dir=data_dir,
+        size=None if bundle is None or data in PUBLISHED else bundle.preprocessing.side,
+        channels=None if bundle is None else bundle.preprocessing.channels,
+        download=download,
     )
-    return every if count >= len(every) else train_test_split(every, count, seed)[1]
+    return every if not 0 < count < len(every) else held_out(every, count, seed)[1]
 
 
-def tell(result: "Result", out: Path) -> None:
-    """Say what was found, and write it to the folder `out`."""
+# One reader for each need of an analysis. Its parameters become the command's, but for `bundle`,
+# which the first one gives (None for an analysis without a network); what it returns are fields of
+# `Inputs`.
+
+
+def _network(
+    model: Model,
+    weights: Weights = "default",
+    checkpoint: Checkpoint = None,
+    input_size: InputSize = None,
+    download: Fetch = False,
+) -> dict[str, Any]:
+    return {"bundle": load_network(model, weights, download, checkpoint, input_size)}
+
+
+def _dataset(
+    bundle: Any,
+    data: Data = "photos",
+    split: Annotated[str, typer.Option(help="train, test or all.")] = "",
+    data_dir: DataDir = None,
+    count: Count = 1000,
+    seed: Seed = 0,
+    download: Fetch = False,
+) -> dict[str, Any]:
+    found = pictures(bundle, data, data_dir, count, seed, download=download, split=split)
+    return {"dataset": found}
+
+
+def _training(
+    bundle: Any,
+    data: Data = "cifar10",
+    data_dir: DataDir = None,
+    count: Annotated[int, typer.Option(help="Number of pictures to fit on; 0: all.")] = 5000,
+    test: Annotated[int, typer.Option(help="Number of pictures to measure on; 0: all.")] = 2000,
+    seed: Seed = 0,
+    download: Fetch = False,
+) -> dict[str, Any]:
+    training, measured = (
+        pictures(bundle, data, data_dir, number, seed, download=download, split=split)
+        for number, split in ((count, "train"), (test, "test"))
+    )
+    return {"training": training, "test": measured}
+
+
+def _picture(
+    bundle: Any, picture: Annotated[Path, typer.Argument(help="A picture's file.")]
+) -> dict[str, Any]:
+    return {"image": read_pixels(bundle, picture)}
+
+
+def _unit(
+    bundle: Any,
+    picture: Path,
+    layer: Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")],
+    unit: Annotated[
+        int | None, typer.Option(help="A feature map, or a class; by default the strongest.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
+    ] = None,
+) -> dict[str, Any]:
+    from deconvviz.deconv import Deconvnet
+    from deconvviz.units import Unit
+
+    net = Deconvnet(bundle.model, bundle.input_size)
+    image = read_pixels(bundle, picture, size)
+    peak = Unit.at_peak(net.record(image[None], [layer]), layer, unit)
+    return {"net": net, "image": image, "selection": peak.selection}
+
+
+_READERS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "network": _network,
+    "picture": _picture,
+    "dataset": _dataset,
+    "training data": _training,
+    "unit": _unit,
+}
+
+
+def show(result: "Result", out: Path) -> None:
+    """Print what was found, and write it to the folder `out`."""
     paths = result.save(out)
     typer.echo(result.summary())
     for path in paths:
         typer.echo(path)
 
 
-@experiments.command()
-def evolution(
-    model: Model,
-    out: Out,
-    layer: Annotated[
-        list[str] | None, typer.Option(help="Only this one; give it again for another.")
-    ] = None,
-    units: Annotated[int, typer.Option(help="So many units of each layer in pictures.")] = 5,
-    rule: Annotated[str, typer.Option(help="deconvnet, guided or gradient.")] = "deconvnet",
-    data: Data = "photos",
-    data_dir: DataDir = None,
-    count: Count = 500,
-    seed: Annotated[int, typer.Option(help="Which pictures and units are chosen.")] = 0,
-    download: Annotated[bool, typer.Option("--download", help="Fetch data not here.")] = False,
-) -> None:
-    """What excites units most, snapshot by snapshot of a training run (Fig. 4)."""
-    from deconvviz.analysis import evolution as run
+def command_of(analysis: "Analysis", others: str = "") -> Any:
+    """The command that runs an analysis on what its options name.
 
-    bundle = load_network(model, "default", download=False)
-    chosen = pictures(bundle, data, data_dir, count, seed, download=download)
-    with TerminalBars() as bars:
-        found = run(bundle, chosen, layer, units, seed=seed, rule=rule, progress=bars)  # type: ignore[arg-type]  # it checks
-    tell(found, out)
-
-
-@experiments.command()
-def filters(
-    model: Model,
-    out: Out,
-    layer: Annotated[str | None, typer.Option(help="Another default layer than the first.")] = None,
-    outsized: Annotated[
-        float, typer.Option(help="So many times the median RMS makes a kernel dominant.")
-    ] = 3.0,
-    alike: Annotated[float, typer.Option(help="Such a |cosine| makes two duplicates.")] = 0.95,
-    data: Data = "photos",
-    data_dir: DataDir = None,
-    count: Count = 1000,
-    seed: Seed = 0,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Fetch = False,
-) -> None:
-    """First-layer kernels on one scale: dominant, dead, aliased, duplicate (Fig. 6)."""
-    from deconvviz.analysis import filters as run
-
-    bundle = load_network(model, weights, download, checkpoint, input_size)
-    chosen = pictures(bundle, data, data_dir, count, seed, download=download)
-    with TerminalBars() as bars:
-        found = run(bundle, chosen, layer, outsized=outsized, alike=alike, progress=bars)
-    tell(found, out)
-
-
-@experiments.command()
-def invariance(
-    model: Model,
-    out: Out,
-    layer: Annotated[
-        list[str] | None, typer.Option(help="Watch this one; give it again for another.")
-    ] = None,
-    shifts: Annotated[
-        str | None, typer.Option(help="Pixels down, as in -8,-4,0,4,8; else a quarter of the side.")
-    ] = None,
-    scales: Annotated[str | None, typer.Option(help="Else 1 to 1.8; below 1 shrinks.")] = None,
-    angles: Annotated[str | None, typer.Option(help="Degrees; else 0 to 360 by 15.")] = None,
-    border: Annotated[
-        str, typer.Option(help="What fills the places a picture leaves: reflect, edge or mean.")
-    ] = "reflect",
-    data: Data = "photos",
-    data_dir: DataDir = None,
-    count: Count = 20,
-    seed: Seed = 0,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Fetch = False,
-) -> None:
-    """How far features and the decision go as pictures move, grow and turn (Fig. 5)."""
-    from deconvviz.analysis import invariance as run
-
-    strengths = {"shifts": _numbers(shifts), "scales": _numbers(scales), "angles": _numbers(angles)}
-    bundle = load_network(model, weights, download, checkpoint, input_size)
-    chosen = pictures(bundle, data, data_dir, count, seed, download=download)
-    with TerminalBars() as bars:
-        found = run(bundle, chosen, layer, **strengths, border=border, progress=bars)  # type: ignore[arg-type]  # it checks
-    tell(found, out)
-
-
-@experiments.command()
-def occlusion(
-    model: Model,
-    picture: Annotated[Path, typer.Argument(help="A picture's file.")],
-    out: Out,
-    label: Annotated[
-        str | None, typer.Option(help="Its true class, by name or number; else the decision.")
-    ] = None,
-    layer: Annotated[str | None, typer.Option(help="Whose strongest map is watched.")] = None,
-    side: Annotated[int | None, typer.Option(help="Of the occluder, in pixels.")] = None,
-    stride: Annotated[int | None, typer.Option(help="From place to place; divides side.")] = None,
-    fill: Annotated[
-        float | None, typer.Option(help="Its shade, 0 to 1; else the training mean.")
-    ] = None,
-    data: Data = "photos",
-    data_dir: DataDir = None,
-    count: Count = 1000,
-    seed: Seed = 0,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Fetch = False,
-) -> None:
-    """Cover one part of a picture after the other, and watch map and decision (Fig. 7)."""
-    from deconvviz.analysis import occlusion as run
-    from deconvviz.io.images import open_picture
-
-    bundle = load_network(model, weights, download, checkpoint, input_size)
-    truth = None if label is None else _class(bundle, label)
-    image = bundle.preprocess(open_picture(picture).image)
-    with TerminalBars() as bars:
-        found = run(
-            bundle,
-            image,
-            truth,
-            layer=layer,
-            side=side,
-            stride=stride,
-            fill=fill,
-            dataset=pictures(bundle, data, data_dir, count, seed, download=download),
-            progress=bars,
-        )
-    tell(found, out)
-
-
-@experiments.command()
-def correspondence(
-    model: Model,
-    out: Out,
-    parts: Annotated[
-        str, typer.Option(help="A JSON file of marked pictures; or faces, which are drawn.")
-    ] = "faces",
-    layer: Layers = None,
-    draws: Annotated[int, typer.Option(help="Random masks for each part.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of the masks' places, and of faces.")] = 0,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Fetch = False,
-) -> None:
-    """Hide the same part in several pictures: do features change alike (Table 1)?
-
-    The file names pictures and, for each part, a rectangle in each of them, in its pixels:
-    {"pictures": ["a.png", "b.png"], "parts": {"nose": [[top, left, bottom, right], [...]]}}.
+    Args:
+        analysis: The analysis.
+        others: Another analysis of the same needs and options, which `--others` runs as well.
     """
-    from deconvviz.analysis import correspondence as run
-    from deconvviz.analysis import draw_faces, read_parts
+    from deconvviz.analysis.inputs import Inputs
+    from deconvviz.analysis.registry import analyses
+    from deconvviz.schema import changed
 
-    bundle = load_network(model, weights, download, checkpoint, input_size)
-    if parts == "faces":
-        marked = draw_faces(_FACES, bundle.preprocessing, seed)
-    else:
-        marked = read_parts(Path(parts), bundle.preprocessing)
-    with TerminalBars() as bars:
-        found = run(bundle, marked, layer, draws=draws, seed=seed, progress=bars)
-    tell(found, out)
+    readers = [_READERS[need] for need in analysis.needs if need in _READERS]
+    parameters: dict[str, inspect.Parameter] = {}
+    declared: list[Callable[..., Any]] = [*readers, _results]
+    for function in declared:
+        for name, one in inspect.signature(function, eval_str=True).parameters.items():
+            if name != "bundle":
+                default = analysis.defaults.get(name, one.default)
+                parameters.setdefault(name, one.replace(default=default))
+    if not others:
+        del parameters["others"]
+
+    def run(chosen: dict[str, Any], **given: Any) -> None:
+        settings = changed(analysis.options, chosen)
+        known = dict(given)
+        for reader in readers:
+            names = inspect.signature(reader).parameters
+            known |= reader(**{name: known.get(name) for name in names})
+        found = {one.name: known[one.name] for one in fields(Inputs) if one.name in known}
+        with TerminalBars() as bars:
+            inputs = Inputs(**found, folder=known["out"], progress=bars)
+            result = analysis.run(inputs, settings)
+        show(result, known["out"])
+        if known.get("others"):
+            show(analyses()[others].run(inputs, settings), known["out"])
+
+    chosen = inspect.Parameter("chosen", inspect.Parameter.KEYWORD_ONLY, annotation=dict)
+    named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters.values()]
+    run.__signature__ = inspect.Signature([*named, chosen])  # type: ignore[attr-defined]
+    run.__doc__ = f"{analysis.question} ({analysis.source})"
+    holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    holder.command(analysis.name)(takes(analysis.options, "chosen")(run))
+    return typer.main.get_command(holder)
+
+
+def _results(
+    out: Out,
+    seed: Seed = 0,
+    others: Annotated[
+        bool, typer.Option("--others", help="Other attributions of the same unit as well.")
+    ] = False,
+) -> None:
+    """Declares what every command has."""
+
+
+class _Experiments(TyperGroup):
+    """The group of all analyses, which are imported, and torch with them, when one is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from deconvviz.analysis.registry import analyses
+
+        return sorted({*super().list_commands(ctx), *analyses()})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        from deconvviz.analysis.registry import analyses
+
+        analysis = analyses().get(cmd_name)
+        return command_of(analysis) if analysis else super().get_command(ctx, cmd_name)
+
+
+class _Analysis(TyperCommand):
+    """A command beside the group, made from its analysis when it is asked for."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        from deconvviz.analysis.registry import analyses
+
+        name, others = _COMMANDS[self.name or ""]
+        made = command_of(analyses()[name], others)
+        self.params, self.callback, self.help = made.params, made.callback, made.help
+        return super().get_params(ctx)
+
+
+_COMMANDS = {"trust": ("trust", "attributions"), "diagnose": ("diagnosis", "")}
+"""Command -> its analysis, and the one that `--others` runs."""
+
+experiments = typer.Typer(cls=_Experiments, no_args_is_help=True)
+app.add_typer(experiments, name="experiment")
+
+
+@experiments.callback()
+def experiment() -> None:
+    """Analyse what a network has learnt, as Zeiler & Fergus (2014) did."""
+
+
+@app.command("trust", cls=_Analysis)
+def _trust() -> None:
+    """Measure how far one unit's projection can be trusted."""
+
+
+@app.command("diagnose", cls=_Analysis)
+def _diagnose() -> None:
+    """Write a page of what is wrong with a network."""
 
 
 @experiments.command()
@@ -278,25 +276,25 @@ def ablation(
     variant: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this one of the declared variants, or a network like plain:32/64+256; again "
-            "for another. The first is compared with."
+            help="A declared variant, or a network like plain:32/64+256; repeat for more. Others "
+            "are compared with the first."
         ),
     ] = None,
     data: Data = "cifar10",
     data_dir: DataDir = None,
     size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
-    count: Annotated[int, typer.Option(help="Training pictures; 0: all.")] = 0,
+    count: Annotated[int, typer.Option(help="Number of training pictures; 0: all.")] = 0,
     epochs: int = 10,
     batch_size: int = 128,
-    lr: Annotated[float, typer.Option(help="Of SGD.")] = 0.03,
-    seed: Annotated[list[int] | None, typer.Option(help="Again for one more run of each.")] = None,
+    lr: Annotated[float, typer.Option(help="Peak learning rate of SGD.")] = 0.03,
+    seed: Annotated[list[int] | None, typer.Option(help="Repeat for more runs of each.")] = None,
     precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
     download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
     device: Device = "auto",
 ) -> None:
     """Train networks with layers removed or resized (Table 3).
 
-    What is trained stays in the folder, and the same command goes on where it was stopped.
+    Runs are kept in the folder; the same command resumes after an interruption.
     """
     from functools import partial
 
@@ -309,14 +307,8 @@ def ablation(
     read = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
     training, test = read("train"), read("test")
     if 0 < count < len(training):
-        _, training = train_test_split(training, count)
-    recipe = Recipe(
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        precision=precision,  # type: ignore[arg-type]  # the recipe checks it
-        snapshots=(),
-    )
+        _, training = held_out(training, count)
+    recipe = Recipe(epochs=epochs, batch_size=batch_size, lr=lr, precision=precision, snapshots=())
     found = run(
         training,
         test,
@@ -327,54 +319,4 @@ def ablation(
         device=find_device(device),
         progress=True,
     )
-    tell(found, out)
-
-
-@experiments.command()
-def depth(
-    model: Model,
-    out: Out,
-    layer: Layers = None,
-    grid: Annotated[int, typer.Option(help="Maps are averaged to so many rows and columns.")] = 2,
-    data: Data = "cifar10",
-    data_dir: DataDir = None,
-    count: Annotated[int, typer.Option(help="Pictures to fit on, of all classes alike.")] = 5000,
-    test: Annotated[int, typer.Option(help="Pictures to measure on, likewise.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Which pictures are chosen, and held out.")] = 0,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Fetch = False,
-) -> None:
-    """Fit a linear classifier on the features of each layer (Table 7)."""
-    from deconvviz.analysis import depth as run
-
-    bundle = load_network(model, weights, download, checkpoint, input_size)
-    fitted, measured = (
-        pictures(bundle, data, data_dir, many, seed, download=download, split=split)
-        for many, split in ((count, "train"), (test, "test"))
-    )
-    with TerminalBars() as bars:
-        found = run(bundle, fitted, measured, layer, grid=grid, seed=seed, progress=bars)
-    tell(found, out)
-
-
-def _class(bundle: "Bundle", label: str) -> int:
-    """The number of a class that was given by name or number."""
-    if label in bundle.classes:
-        return bundle.classes.index(label)
-    if label.isdecimal():
-        return int(label)
-    near = get_close_matches(label, bundle.classes, n=3, cutoff=0.4)
-    known = ", ".join(near or bundle.classes[:10]) or "only their numbers"
-    raise SettingError(f"no class `{label}`; the network knows {known}")
-
-
-def _numbers(text: str | None) -> list[float] | None:
-    """Numbers with commas between them."""
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise SettingError(f"no numbers: `{text}`; give some with commas, as in 0,1.5,3") from error
+    show(found, out)

@@ -1,4 +1,4 @@
-"""Signed pixels as something to look at: zero is grey."""
+"""Signed pixels as pictures: zero is grey."""
 
 import math
 from typing import Literal
@@ -20,18 +20,18 @@ Scale = Literal["each", "shared"] | float
 def display(
     pixels: Tensor, *, scale: Scale = "each", percentile: float = PERCENTILE
 ) -> NDArray[np.uint8]:
-    """Signed pixels as something to look at: zero is grey, and equal magnitudes stand out equally.
+    """Signed pixels as pictures: zero is grey, and contrast is symmetric about it.
 
-    Grey is 128; +scale is 255 and -scale is 1, and what lies beyond is clipped. `display_caption`
-    says the same to people. Exact zeros do not count in the percentile, so that a window and the
-    same window placed in a whole picture look alike.
+    Grey is 128, +scale is 255 and -scale is 1; what lies beyond is clipped. `display_caption` says
+    this in a caption. Exact zeros do not count in the percentile, so that a window looks the same
+    alone and in its whole picture.
 
     Args:
         pixels: (C, h, w), or (K, C, h, w) for K pictures; any float type, on any device. Three
             channels are red, green and blue; any other number is shown as its mean, in grey.
         scale: The magnitude at full contrast: "each" picture's own percentile, one "shared" by
             all K, or a number.
-        percentile: Of the magnitudes that are not zero, from 1 to 100.
+        percentile: Percentile of the non-zero magnitudes at full contrast, from 1 to 100.
 
     Returns:
         uint8 (h, w, 3), or (K, h, w, 3). Pixels that are all zero are all grey.
@@ -40,13 +40,13 @@ def display(
         PictureError: Pixels, scale or percentile are not finite numbers of the form above.
     """
     if pixels.ndim not in (3, 4) or 0 in pixels.shape:
-        raise PictureError(f"pixels of shape {tuple(pixels.shape)} are no ([K,] C, h, w) picture")
+        raise PictureError(f"pixels must have shape ([K,] C, h, w), got {tuple(pixels.shape)}")
     if not 1 <= percentile <= 100:
-        raise PictureError(f"percentile {percentile} is not from 1 to 100; 99.5 is usual")
+        raise PictureError(f"percentile must be from 1 to 100, got {percentile}")
     batch = pixels.detach().reshape(-1, *pixels.shape[-3:])
     batch = batch if batch.dtype == torch.float64 else batch.float()
     if not bool(batch.isfinite().all()):
-        raise PictureError("pixels with NaN or infinity cannot be shown; check weights and input")
+        raise PictureError("pixels must be finite, got NaN or inf; check weights and input")
     if batch.shape[1] != 3:
         batch = batch.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
     contrast = batch / _full_contrast(batch, scale, percentile)  # 0/0, where all is zero, is grey
@@ -58,7 +58,7 @@ def display(
 def display_caption(
     *, scale: Scale = "each", percentile: float = PERCENTILE, denormalised: bool = False
 ) -> str:
-    """What `display` did, in the words that stand beside every figure of signed pixels."""
+    """A caption for figures of signed pixels: how `display` shows them."""
     if isinstance(scale, str):
         whose = {"each": "each picture's", "shared": "all pictures'"}[scale]
         full = f"percentile {percentile:g} of {whose} non-zero magnitudes"
@@ -72,7 +72,7 @@ def _full_contrast(batch: Tensor, scale: Scale, percentile: float) -> Tensor:
     """The magnitude at full contrast, to divide the batch by; it stays on the device."""
     if not isinstance(scale, str):
         if not 0 < scale < math.inf:
-            raise PictureError(f"scale {scale} is not a positive number; give one, or `each`")
+            raise PictureError(f"scale must be above 0, or `each` or `shared`, got {scale}")
         return batch.new_tensor(scale)
     rows = batch.abs().reshape({"each": len(batch), "shared": 1}[scale], -1)
     # How many magnitudes may lie above it: so few that sorting only the largest ones will do.

@@ -1,7 +1,7 @@
-"""Results -> pictures: arrays to show as they are, and matplotlib figures without global state.
+"""What all figures share: picture arrays, and matplotlib figures without global state.
 
 Arrays are uint8 and crisp: small windows are enlarged by repeating pixels. Figures have no
-background and one `ink` for lines and letters, so that they can stand on a light or a dark page.
+background and one `ink` for lines and letters, for light and dark pages.
 """
 
 import textwrap
@@ -17,6 +17,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from skimage.util import montage
+
+from deconvviz.io.preprocess import Box, Pixels
 
 from deconvviz.io.preprocess import Box, Pixels
 
@@ -27,6 +30,7 @@ __all__ = [
     "Box",
     "GalleryRow",
     "Pixels",
+    "captioned",
     "confusion_matrix",
     "contact_sheet",
     "crop",
@@ -42,7 +46,6 @@ __all__ = [
     "quiet",
     "stretched",
 ]
-
 
 GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
@@ -64,7 +67,7 @@ def enlarge(pixels: Pixels, side: int) -> Pixels:
 
 
 def crop(picture: Pixels, box: Box) -> Pixels:
-    """What a window sees: the part of an (H, W, 3) picture in `box`, grey beyond its edges."""
+    """The part of an (H, W, 3) picture in `box`, grey beyond its edges."""
     top, left, bottom, right = box
     height, width = picture.shape[:2]
     shown = np.full((bottom - top, right - left, 3), GREY, np.uint8)
@@ -79,7 +82,7 @@ def crop(picture: Pixels, box: Box) -> Pixels:
 def framed(
     picture: Pixels, boxes: Sequence[Box], chosen: Box | None = None, side: int = 900
 ) -> Pixels:
-    """A picture with the outlines of windows, fine white ones and a bold one for the chosen.
+    """A picture with the outlines of windows, thin white ones and a bold one for the chosen.
 
     It is enlarged to about `side` first, so that lines hide little of it.
     """
@@ -108,30 +111,32 @@ def _outline(
 def mosaic(
     tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: int = 0, places: int = 0
 ) -> Pixels:
-    """K tiles (h, w, 3) row by row on a transparent ground: (H, W, 4).
+    """K tiles (h, w, 3) row by row on a transparent background: (H, W, 4).
 
     Args:
-        tiles: At least one, of one size; a sequence or one array.
+        tiles: At least one tile; all have one size.
         columns: Tiles in a row.
-        gap: Pixels between tiles, of the enlarged picture.
-        side: Each tile is enlarged to about this many pixels.
-        places: There is room for so many tiles, also where they are fewer.
+        gap: Pixels between tiles, in the result.
+        side: Pixels that each tile is enlarged to, about.
+        places: Room for at least this many tiles.
     """
-    large = [enlarge(tile, side) for tile in tiles]
-    height, width = large[0].shape[:2]
+    large = np.stack([enlarge(tile, side) for tile in tiles])
+    opaque = np.full((*large.shape[:3], 1), 255, np.uint8)
     places = max(places, len(large))
     columns = min(columns, places)
-    rows = -(-places // columns)
-    sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
-    for place, tile in enumerate(large):
-        y, x = place // columns * (height + gap), place % columns * (width + gap)
-        sheet[y : y + height, x : x + width, :3] = tile
-        sheet[y : y + height, x : x + width, 3] = 255
-    return sheet
+    sheet: Pixels = montage(
+        np.concatenate([large, opaque], axis=3),
+        fill=(0, 0, 0, 0),
+        grid_shape=(-(-places // columns), columns),
+        padding_width=gap,
+        channel_axis=3,
+    )
+    height, width = sheet.shape[:2]  # montage adds a gap around all tiles, too
+    return np.ascontiguousarray(sheet[gap : height - gap, gap : width - gap])
 
 
 def stretched(images: NDArray[np.floating]) -> Pixels:
-    """Images of any range as something to look at: uint8 (N, H, W, 3).
+    """Images of any range as pictures: uint8 (N, H, W, 3).
 
     Each goes from its smallest value, black, to its largest, white; one that is flat is black.
 
@@ -262,7 +267,7 @@ class GalleryRow:
 
     Attributes:
         photograph: uint8 (H, W, 3).
-        title: What it shows.
+        title: Title of the photograph.
         units: Caption, patch, reconstruction; pictures are uint8 (h, w, 3).
     """
 
@@ -276,8 +281,8 @@ def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333
 
     Args:
         rows: One a photograph, with as many units as `heading` has layers.
-        heading: What stands above each layer's pair of pictures.
-        ink: Colour of the letters; the ground is white.
+        heading: Heading of each layer's pairs of pictures.
+        ink: Colour of the letters; the background is white.
     """
     engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     wide, high = 3 + 4 * len(heading), 2 * len(rows)  # a photograph is 3:2, the rest are squares
@@ -297,7 +302,7 @@ def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333
 
 
 class _Sheet(Figure):
-    """A figure that a notebook shows also where pyplot was never imported."""
+    """A figure that a notebook shows even if pyplot was never imported."""
 
     def _repr_png_(self) -> bytes:
         return figure_png(self, dpi=100)
@@ -317,9 +322,9 @@ def contact_sheet(
         cells: For each title its pictures, side by side; uint8 (h, w, 3), all of one size. Without
             any, the caption stands alone.
         titles: One a cell; broken after commas where too long.
-        caption: Of any length.
+        caption: Caption, of any length.
         columns: Cells in a row.
-        ink: Colour of the letters; the sheet has no ground.
+        ink: Colour of the letters; there is no background.
         side: Inches of a picture's longer side.
     """
     # All is placed by hand, in inches from the top left: a layout engine takes seconds for many
@@ -372,7 +377,7 @@ def _placed(figure: Figure, inches: tuple[float, float, float, float], pixels: P
 
 
 def figure_png(figure: Figure, dpi: int = 200) -> bytes:
-    """A figure as the bytes of a PNG file, its ground as the figure has it."""
+    """A figure as the content of a PNG file."""
     FigureCanvasAgg(figure)
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=dpi)
@@ -393,15 +398,21 @@ def picture_on(
 
 
 def plot(width: float, height: float, ink: str = NEUTRAL_INK) -> tuple[Figure, Axes]:
-    """One plot, width and height in inches, with two quiet spines and no ground."""
+    """One plot with two spines and no background; width and height in inches."""
     figure = Figure(figsize=(width, height), facecolor="none", layout="constrained")
     axes = figure.add_subplot()
     quiet(axes, ink)
     return figure, axes
 
 
+def captioned(figure: Figure, text: str, ink: str = NEUTRAL_INK) -> Figure:
+    """A figure of constrained layout with small lines of text below it, at the left."""
+    figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left")
+    return figure
+
+
 def quiet(axes: Axes, ink: str = NEUTRAL_INK) -> None:
-    """Two spines, small letters and no ground, for one plot of several."""
+    """Style one plot: two spines, small letters and no background."""
     axes.set_facecolor("none")
     for side, spine in axes.spines.items():
         spine.set_color(ink)

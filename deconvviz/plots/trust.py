@@ -1,135 +1,215 @@
-"""An examination as one panel that a person can read."""
+"""An examination of a projection in words, and as one panel."""
 
+import math
 import textwrap
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 
-from deconvviz.analysis.trust.checks import Likeness
-from deconvviz.analysis.trust.words import numbers, sentence
+from deconvviz.analysis.trust.checks import SMALLEST, Similarity
+from deconvviz.analysis.trust.examination import Trust
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, Pixels, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, Pixels, quiet, stretched
+from deconvviz.units import Unit
 
-if TYPE_CHECKING:
-    from deconvviz.analysis.trust.examination import Trust
+__all__ = [
+    "LETTERS",
+    "figure",
+    "picture_row",
+    "similar_controls",
+    "summary",
+    "unit_title",
+    "verdict",
+]
 
-__all__ = ["panel"]
-
-_WIDE, _HIGH = 11.0, 5.7  # inches
-_LETTERS = 7  # points
+LETTERS = 7  # points
 _LINE = 195  # letters of that size in a line
 
 
-def panel(trust: "Trust", ink: str) -> Figure:
-    """The pictures of all controls beside the one examined; the cascade; insertion and deletion."""
-    figure = Figure(figsize=(_WIDE, _HIGH), facecolor="none")
+def summary(trust: Trust) -> str:
+    """The verdict, and what the other controls add to it."""
+    return " ".join([verdict(trust), *_others(trust), _deletion(trust), *_above(trust)])
+
+
+def verdict(trust: Trust) -> str:
+    """The outcome in one sentence, with the numbers that it follows from."""
+    if not trust.cascade:
+        return "This picture is the image's alone: there are no kernels below."
+    own, last = trust.cascade[0], trust.cascade[-1]
+    more = f" and {len(own.modules) - 1} more" if len(own.modules) > 1 else ""
+    kernels = f"shuffling the unit's own kernels ({own.modules[0]}{more})"
+    level = trust.chance.similarity
+    chance = f"{level.rank:.2f}" + (f", {level.ssim:.2f}" if math.isfinite(level.ssim) else "")
+    of_own, of_all = (
+        f"({_numbers(step.control.similarity)}; by chance {chance})" for step in (own, last)
+    )
+    match trust.outcome:
+        case "inconclusive":
+            high, wide = trust.patch.shape[1:]
+            why = f"a window of {high} x {wide} pixels is too small"
+            if high * wide >= SMALLEST:
+                why = "no unit was active in shuffled networks"
+            return f"Similarity shows nothing here: {why}."
+        case "image":
+            what = "mostly the image's own"
+            if trust.is_on_edges:
+                what += f" edges (rank correlation with them {trust.edges.similarity.rank:.2f})"
+            return (
+                f"This picture is {what}: shuffling all kernels below changes it little {of_all}."
+            )
+        case "layers_below":
+            return (
+                "This picture is what the layers below let through, hardly this unit's own: "
+                f"{kernels} changes it little {of_own}."
+            )
+        case "partly_unit":
+            return f"This picture is in part this unit's own: {kernels} changes it {of_own}."
+        case "unit":
+            return f"This picture is this unit's own: {kernels} leaves little of it {of_own}."
+
+
+def unit_title(units: Sequence[Unit], map_size: tuple[int, int]) -> str:
+    """What a projection starts from, for example "Unit 3 of conv1, row 2, column 5"."""
+    first = units[0]
+    if len(units) > 1:
+        return f"{len(units)} units of {first.layer} together"
+    place = "" if map_size == (1, 1) else f", row {first.y}, column {first.x}"
+    return f"Unit {first.channel} of {first.layer}{place}"
+
+
+def similar_controls(trust: Trust) -> list[str]:
+    """The controls besides the cascade that keep much of the picture."""
+    controls = {
+        "other units": trust.other_units,
+        "random starts": trust.random_starts,
+        "random switches": trust.random_switches,
+    }
+    return [name for name, control in controls.items() if control and trust.keeps_much(control)]
+
+
+def _numbers(similarity: Similarity) -> str:
+    """Rank correlation and SSIM, where there are any."""
+    if not math.isfinite(similarity.rank):
+        return "none"
+    ssim = f", SSIM {similarity.ssim:.2f}" if math.isfinite(similarity.ssim) else ""
+    return f"rank correlation {similarity.rank:.2f}{ssim}"
+
+
+def _others(trust: Trust) -> Iterator[str]:
+    named = " and ".join(similar_controls(trust))
+    if named and trust.outcome != "inconclusive":
+        yield f"{named.capitalize()} give much the same picture."
+
+
+def _deletion(trust: Trust) -> str:
+    one, other = trust.curves.insertion, trust.curves.deletion
+    match trust.beats_random_orders:
+        case True, True:
+            what = "The pixels that it marks carry the unit's activation"
+        case True, False:
+            what = "The pixels that it marks suffice for the activation, but so do others"
+        case False, True:
+            what = "The activation needs the pixels that it marks, and others"
+        case _:
+            what = "The pixels that it marks carry no more of the activation than any others"
+    return (
+        f"{what} (area of insertion {one.area:.2f}, of deletion {other.area:.2f}; of random orders "
+        f"{one.chance:.2f} ± {one.spread:.2f})."
+    )
+
+
+def _above(trust: Trust) -> Iterator[str]:
+    if trust.above:
+        ends = dict.fromkeys((trust.above[0], trust.above[-1]))
+        yield f"The layers above ({' to '.join(ends)}) have no part in it, by construction."
+
+
+def figure(trust: Trust, ink: str = NEUTRAL_INK) -> Figure:
+    """The controls' pictures beside the examined one; the cascade; insertion and deletion."""
+    panel = Figure(figsize=(11.0, 5.7), facecolor="none")
     cells = list(_cells(trust))
-    grid = figure.add_gridspec(
-        1, len(cells), left=0.01, right=0.99, top=0.79, bottom=0.59, wspace=0.08
-    )
-    for place, (title, pixels, told) in enumerate(cells):
-        _picture(figure.add_subplot(grid[place]), title, pixels, told, ink)
-    plots = figure.add_gridspec(1, 2, left=0.05, right=0.99, top=0.43, bottom=0.19, wspace=0.13)
-    _cascade(_plot(figure.add_subplot(plots[0]), ink), trust, ink)
-    _curves(_plot(figure.add_subplot(plots[1]), ink), trust, ink)
-    heading = textwrap.fill(
-        f"{trust.unit[0].upper()}{trust.unit[1:]}, {trust.rule}. {sentence(trust)}", 145
-    )
-    figure.text(0.01, 0.99, heading, va="top", color=ink, fontsize=9, parse_math=False)
-    figure.text(
-        0.01,
-        0.01,
-        textwrap.fill(_caption(), _LINE),
-        va="bottom",
-        color=ink,
-        fontsize=_LETTERS,
-        parse_math=False,
-    )
-    return figure
+    place = {"left": 0.01, "right": 0.99, "top": 0.79, "bottom": 0.59, "wspace": 0.08}
+    for axes in picture_row(panel.add_gridspec(1, len(cells), **place), cells, ink):
+        axes.set_box_aspect(1)
+        axes.set_anchor("S")
+    plots = panel.add_gridspec(1, 2, left=0.05, right=0.99, top=0.43, bottom=0.19, wspace=0.13)
+    _cascade(panel.add_subplot(plots[0]), trust, ink)
+    _curves(panel.add_subplot(plots[1]), trust, ink)
+    title = unit_title(trust.units, trust.map_size)
+    heading = textwrap.fill(f"{title}, {trust.rule}. {summary(trust)}", 145)
+    panel.text(0.01, 0.99, heading, va="top", color=ink, fontsize=9, parse_math=False)
+    text = textwrap.fill(_caption(), _LINE)
+    panel.text(0.01, 0.01, text, va="bottom", color=ink, fontsize=LETTERS, parse_math=False)
+    return panel
 
 
-def _cells(trust: "Trust") -> Iterator[tuple[str, Pixels | None, str]]:
+def picture_row(
+    grid: GridSpec, cells: Sequence[tuple[str, Pixels | None, str]], ink: str
+) -> Iterator[Axes]:
+    """Pictures side by side, each with a title above and a note below."""
+    assert grid.figure is not None
+    for place, (title, pixels, note) in enumerate(cells):
+        axes = grid.figure.add_subplot(grid[place])
+        axes.set_axis_off()
+        if pixels is not None:
+            axes.imshow(pixels, interpolation="nearest")
+        axes.set_title(title, loc="left", fontsize=LETTERS + 1, color=ink, pad=3)
+        corner = axes.transAxes
+        axes.text(0, -0.04, note, color=ink, fontsize=LETTERS, va="top", transform=corner)
+        yield axes
+
+
+def _cells(trust: Trust) -> Iterator[tuple[str, Pixels | None, str]]:
     """Title, picture and numbers of each picture, from left to right."""
     yield "what it sees", stretched(trust.patch[None].float().numpy())[0], ""
     yield "its projection", display(trust.pixels), "examined"
     controls = {
-        "another unit": trust.units,
-        "random start": trust.seed,
-        "random switches": trust.switches,
-        "own kernels\nshuffled": trust.stages[0].control if trust.stages else None,
-        "all kernels\nshuffled": trust.stages[-1].control if trust.stages else None,
+        "another unit": trust.other_units,
+        "random start": trust.random_starts,
+        "random switches": trust.random_switches,
+        "own kernels\nshuffled": trust.cascade[0].control if trust.cascade else None,
+        "all kernels\nshuffled": trust.cascade[-1].control if trust.cascade else None,
         "unrelated\n(chance)": trust.chance,
     }
     for title, control in controls.items():
         if control is None or control.example is None:
             yield title, None, "there is none"
             continue
-        yield (
-            title,
-            display(control.example),
-            _told(control.likeness, f"keeps {trust.kept(control.likeness):.0%}"),
-        )
+        kept = f"keeps {trust.kept(control.similarity):.0%}"
+        yield title, display(control.example), _lines(control.similarity, kept)
     edges = trust.edges.example
     assert edges is not None
     by_chance = f"by chance {trust.edges_chance.rank:.2f}"
-    yield (
-        "the image's\nedges (Sobel)",
-        stretched(edges[None].float().numpy())[0],
-        _told(trust.edges.likeness, by_chance),
-    )
+    shown = stretched(edges[None].float().numpy())[0]
+    yield "the image's\nedges (Sobel)", shown, _lines(trust.edges.similarity, by_chance)
 
 
-def _told(likeness: Likeness, more: str) -> str:
-    return "\n".join([*numbers(likeness).replace("correlation ", "").split(", "), more])
+def _lines(similarity: Similarity, more: str) -> str:
+    return "\n".join([*_numbers(similarity).replace("correlation ", "").split(", "), more])
 
 
-def _picture(axes: Axes, title: str, pixels: Pixels | None, told: str, ink: str) -> None:
-    axes.set_axis_off()
-    axes.set_box_aspect(1)
-    axes.set_anchor("S")
-    if pixels is not None:
-        axes.imshow(pixels, interpolation="nearest")
-    axes.set_title(title, loc="left", fontsize=_LETTERS + 1, color=ink, pad=3)
-    corner = axes.transAxes
-    axes.text(0, -0.04, told, color=ink, fontsize=_LETTERS, va="top", transform=corner)
-
-
-def _cascade(axes: Axes, trust: "Trust", ink: str) -> None:
-    """What is left of the picture as one kernel after another is shuffled."""
-    places = range(len(trust.stages) + 1)
-    chance = trust.chance.likeness
-    found = [stage.control.likeness for stage in trust.stages]
+def _cascade(axes: Axes, trust: Trust, ink: str) -> None:
+    """Similarity as the kernels of one module after the other are shuffled."""
+    places = range(len(trust.cascade) + 1)
+    chance = trust.chance.similarity
+    found = [step.control.similarity for step in trust.cascade]
     lines = (
         ("rank correlation", [x.rank for x in found], [x.rank_spread for x in found], chance.rank),
         ("SSIM", [x.ssim for x in found], [x.ssim_spread for x in found], chance.ssim),
     )
+    style: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.4, "elinewidth": 0.8}
     for colour, (name, values, spreads, level) in zip(ACCENTS, lines, strict=True):
-        axes.errorbar(
-            places,
-            [1, *values],
-            [0, *spreads],
-            color=colour,
-            marker="o",
-            markersize=3.5,
-            linewidth=1.4,
-            elinewidth=0.8,
-            label=name,
-        )
+        axes.errorbar(places, [1, *values], [0, *spreads], color=colour, label=name, **style)
         axes.axhline(level, color=colour, linewidth=1, linestyle=":", label=f"{name} by chance")
-    names = ["nothing", *("+ " + ", ".join(stage.modules[:1]) for stage in trust.stages)]
+    names = ["nothing", *("+ " + ", ".join(step.modules[:1]) for step in trust.cascade)]
     axes.set_xticks(places, names, rotation=25, ha="right", rotation_mode="anchor")
-    axes.set_title(
-        "Cascading randomisation: kernels shuffled, from the unit's own down",
-        loc="left",
-        fontsize=_LETTERS + 1,
-        color=ink,
-    )
-    _legend(axes, ink)
+    _finish(axes, "Cascading randomisation: kernels shuffled, from the unit's own down", ink)
 
 
-def _curves(axes: Axes, trust: "Trust", ink: str) -> None:
+def _curves(axes: Axes, trust: Trust, ink: str) -> None:
     """Insertion and deletion against random orders."""
     both = {"inserted": trust.curves.insertion, "deleted": trust.curves.deletion}
     for colour, (name, curve) in zip(ACCENTS, both.items(), strict=True):
@@ -140,38 +220,25 @@ def _curves(axes: Axes, trust: "Trust", ink: str) -> None:
         chance = f"{name} in random orders: {curve.chance:.2f} ± {curve.spread:.2f}"
         axes.fill_between(curve.share, low, high, color=colour, alpha=0.22, lw=0, label=chance)
     axes.set_xlabel("share of the window's pixels, those of the largest projection × image first")
-    axes.set_title(
-        "The unit's activation, relative, as pixels are inserted or deleted",
-        loc="left",
-        fontsize=_LETTERS + 1,
-        color=ink,
-    )
-    _legend(axes, ink)
+    _finish(axes, "The unit's activation, relative, as pixels are inserted or deleted", ink)
 
 
-def _plot(axes: Axes, ink: str) -> Axes:
-    """Two quiet spines and no ground."""
-    axes.set_facecolor("none")
-    for side, spine in axes.spines.items():
-        spine.set_color(ink)
-        spine.set_visible(side in ("left", "bottom"))
-    axes.tick_params(colors=ink, labelsize=_LETTERS)
-    axes.xaxis.label.set(color=ink, fontsize=_LETTERS + 1)
-    return axes
-
-
-def _legend(axes: Axes, ink: str) -> None:
+def _finish(axes: Axes, title: str, ink: str) -> None:
+    """Small letters, a title, and room for a legend."""
+    quiet(axes, ink)
+    axes.tick_params(labelsize=LETTERS)
+    axes.xaxis.label.set(fontsize=LETTERS + 1)
+    axes.set_title(title, loc="left", fontsize=LETTERS + 1, color=ink)
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, -0.05), high + 0.3 * (high - low))  # room for the legend
-    axes.legend(loc="upper left", frameon=False, labelcolor=ink, fontsize=_LETTERS, ncols=2)
+    axes.set_ylim(min(low, -0.05), high + 0.3 * (high - low))
+    axes.legend(loc="upper left", frameon=False, labelcolor=ink, fontsize=LETTERS, ncols=2)
 
 
 def _caption() -> str:
     return (
-        "Each control changes one thing and shows its first example; below it, how alike its "
-        "pictures are to the one examined, by magnitudes, the mean of all. Unrelated pictures, of "
-        "shuffled networks that look at shuffled pixels, are the chance level: a control keeps 0 % "
-        "there and 100 % where nothing changes. Inserted into, or deleted to, the training "
-        "pictures' mean colour. "
-        f"A deconvnet is a projection, not an attribution. {display_caption()}"
+        "Each control changes one thing and shows its first example; below it, the similarity of "
+        "its pictures to the examined one, by magnitudes, the mean of all. Unrelated pictures, of "
+        "shuffled networks on shuffled pixels, are the chance level: a control keeps 0 % there and "
+        "100 % where nothing changes. Inserted into, or deleted to, the training pictures' mean "
+        f"colour. A deconvnet is a projection, not an attribution. {display_caption()}"
     )

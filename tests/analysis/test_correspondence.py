@@ -6,13 +6,19 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.correspondence import _elsewhere, _together, correspondence
+from deconvviz.analysis.correspondence import (
+    CorrespondenceOptions,
+    _elsewhere,
+    _together,
+    correspondence,
+)
 from deconvviz.analysis.parts import MarkedPictures, draw_faces
 from deconvviz.errors import PictureError, SettingError, UnknownLayerError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.zoo import load
 
 PART = 5
+MIX = CorrespondenceOptions(layers=("mix",), draws=60)
 
 
 class Linear(nn.Module):
@@ -50,7 +56,7 @@ def bundle():
 
 
 def test_a_part_that_is_the_same_in_all_pictures_has_distance_zero(bundle):
-    found = correspondence(bundle, same_part(), ["mix"], draws=50)
+    found = correspondence(bundle, same_part(), CorrespondenceOptions(layers=("mix",), draws=50))
     assert found.distance.shape == (1, 1, 15)
     assert not found.distance.any()
     assert found.unchanged.item() == 0
@@ -65,7 +71,7 @@ def test_a_part_that_is_the_same_in_all_pictures_has_distance_zero(bundle):
 def test_parts_that_have_nothing_in_common_are_like_random_masks(bundle):
     marked = same_part()
     noise = torch.randn(6, 3, 24, 24, generator=torch.Generator().manual_seed(9))
-    found = correspondence(bundle, MarkedPictures(noise, marked.parts, "noise"), ["mix"], draws=60)
+    found = correspondence(bundle, MarkedPictures(noise, marked.parts, "noise"), MIX)
     mean, deviation = found.random.mean(), found.random.std()
     assert abs(found.score.item() - mean) < 3.5 * deviation
     assert found.chance.item() > 0.01
@@ -75,8 +81,8 @@ def test_one_picture_at_a_time_by_hand():
     """The demo network with hooks, a mask and a pair after the other."""
     bundle = load("demo")
     marked = draw_faces(3, bundle.preprocessing)
-    layers = ["stage2.relu1", "stage3.relu2", "head.logits"]
-    found = correspondence(bundle, marked, layers, draws=2)
+    layers = ("stage2.relu1", "stage3.relu2", "head.logits")
+    found = correspondence(bundle, marked, CorrespondenceOptions(layers=layers, draws=2))
     kept = {}
     hooks = [
         bundle.model.get_submodule(name).register_forward_hook(
@@ -116,7 +122,8 @@ def test_two_features_that_stay_as_they_are_agree():
     images = torch.randn(2, 3, 24, 24)
     images[:, :, :, 12:] = 0  # as the mask itself
     boxes = [(0, 14, 5, 20), (9, 13, 12, 16)]
-    found = correspondence(bundle, MarkedPictures(images, {"none": boxes}, ""), ["1"], draws=3)
+    options = CorrespondenceOptions(layers=("1",), draws=3)
+    found = correspondence(bundle, MarkedPictures(images, {"none": boxes}, ""), options)
     assert found.score.item() == 0
     assert found.unchanged.item() == 1
 
@@ -150,7 +157,7 @@ def test_what_lies_alike_is_no_correspondence_by_that_alone():
     bundle = Bundle.of(nn.Sequential(nn.Conv2d(1, 1, 1)), (1, 24, 24))
     noise = torch.randn(5, 1, 24, 24, generator=torch.Generator().manual_seed(2))
     marked = MarkedPictures(noise, {"place": [(8, 8, 13, 13)] * 5}, "noise")
-    found = correspondence(bundle, marked, ["0"], draws=60)
+    found = correspondence(bundle, marked, CorrespondenceOptions(layers=("0",), draws=60))
     assert found.chance.item() == pytest.approx(1 / 61)
     assert found.moved_chance.item() > 0.05
     assert "below 95% of these: none" in found.summary()
@@ -159,23 +166,23 @@ def test_what_lies_alike_is_no_correspondence_by_that_alone():
 def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
     bundle = load("demo")
     faces = draw_faces(3, bundle.preprocessing)
-    one, other = (correspondence(bundle, faces, draws=4, seed=5) for _ in range(2))
+    one, other = (
+        correspondence(bundle, faces, CorrespondenceOptions(draws=4), seed=5) for _ in range(2)
+    )
     assert torch.equal(one.random, other.random)
     assert one.layers == ("stage3.bn2", "head")  # before it is rectified, and the logits
     numbers, picture = one.save(tmp_path)
     told = json.loads(numbers.read_text())
-    assert len(told["rows"]) == 4 * 2
+    assert (len(told["score"]), len(told["score"][0])) == (4, 2)
     assert picture.stat().st_size > 1000
 
 
-def test_what_cannot_be_is_refused(bundle):
+def test_wrong_options_and_pictures_are_refused(bundle):
     marked = same_part(2)
-    with pytest.raises(SettingError, match="0 draws"):
-        correspondence(bundle, marked, draws=0)
-    with pytest.raises(SettingError, match="no layers"):
-        correspondence(bundle, marked, [])
-    with pytest.raises(UnknownLayerError, match="no layer `conv9`"):
-        correspondence(bundle, marked, ["conv9"])
+    with pytest.raises(SettingError, match="draws"):
+        CorrespondenceOptions(draws=0)
+    with pytest.raises(UnknownLayerError, match="conv9"):
+        correspondence(bundle, marked, CorrespondenceOptions(layers=("conv9",)))
     grey = MarkedPictures(torch.zeros(2, 1, 24, 24), marked.parts, "")
-    with pytest.raises(PictureError, match="takes 3 channels"):
+    with pytest.raises(PictureError, match="3 channels"):
         correspondence(bundle, grey)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.filters import NYQUIST_CHANCE, filters
+from deconvviz.analysis.filters import NYQUIST_CHANCE, FilterOptions, filters
 from deconvviz.errors import DataError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, draw_shapes
@@ -43,27 +43,27 @@ def test_random_kernels_are_near_chance_in_everything():
     assert not found.dominant.any()
     assert found.duplicates == []
     assert float(found.nyquist.mean()) == pytest.approx(NYQUIST_CHANCE, abs=0.05)
-    assert float(found.kernels.twins[1].abs().mean()) == pytest.approx(
-        found.chance_likeness, abs=0.07
+    assert float(found.kernels.nearest[1].abs().mean()) == pytest.approx(
+        found.chance_similarity, abs=0.07
     )
-    assert 11 < found.worth <= 12
+    assert 11 < found.participation_ratio <= 12
     assert found.dead is None
-    assert "none dominate (RMS" in found.summary()
-    assert "the stride is 1, so nothing is folded" in found.summary()
+    assert "none are dominant (RMS" in found.summary()
+    assert "the stride is 1, so nothing aliases" in found.summary()
 
 
 def test_a_kernel_ten_times_longer_is_found_and_named():
     found = filters(made(larger))
     assert found.dominant.nonzero().tolist() == [[7]]
-    assert found.worth < 2
-    assert "1 dominates (RMS above 3 x the median): the longest, 7, holds " in found.summary()
-    assert not filters(made(larger), outsized=20).dominant.any()
+    assert found.participation_ratio < 2
+    assert "1 is dominant (RMS above 3 x the median): the largest, 7, holds " in found.summary()
+    assert not filters(made(larger), options=FilterOptions(dominance_threshold=20)).dominant.any()
 
 
 def test_a_copy_with_another_length_and_sign_is_one_pair():
     ((first, second, cosine),) = filters(made(copied)).duplicates
     assert (first, second, cosine) == (4, 9, pytest.approx(-1))
-    assert "1 pair is alike" in filters(made(copied)).summary()
+    assert "1 pair is equal" in filters(made(copied)).summary()
 
 
 def test_a_checkerboard_stands_out_near_nyquist_and_a_constant_does_not():
@@ -74,10 +74,10 @@ def test_a_checkerboard_stands_out_near_nyquist_and_a_constant_does_not():
     assert nyquist[3] < 0.1
 
 
-def test_a_stride_folds_what_it_cannot_carry():
+def test_a_stride_aliases_what_it_cannot_carry():
     found = filters(made(alternating, stride=2))
-    assert int(found.kernels.folded.argmin()) == 3
-    assert "the stride of 2 folds" in found.summary()
+    assert int(found.kernels.aliased.argmin()) == 3
+    assert "the stride of 2 aliases" in found.summary()
     assert "75% by chance" in found.summary()
 
 
@@ -98,13 +98,14 @@ def test_dead_units_are_those_of_one_slow_pass():
     torch.testing.assert_close(found.peak, maps.amax((0, 2, 3)), atol=1e-5, rtol=1e-5)
 
 
-def test_it_is_saved_with_a_row_for_each_kernel(tmp_path):
+def test_it_is_saved_with_numbers_for_each_kernel(tmp_path):
     found = filters(made(larger), draw_shapes(20, size=16, seed=0))
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
-    assert len(told["kernels"]) == 12
-    assert told["kernels"][7]["dominant"] is True
-    assert told["finding"] == found.summary()
+    assert [len(told["kernels"][name]) for name in ("rms", "aliased")] == [12, 12]
+    assert told["dominant"][7] is True
+    assert told["options"]["dominance_threshold"] == 3
+    assert told["summary"] == found.summary()
     assert picture.stat().st_size > 10_000
 
 
@@ -115,14 +116,12 @@ def test_grey_kernels_and_one_alone_are_drawn():
     found.figure()
 
 
-def test_bad_input_is_refused_in_words():
+def test_wrong_input_is_refused():
     bundle, pictures = made(), draw_shapes(4, size=16, seed=0)
     grey = Dataset(pictures.images[:, :1], pictures.labels, pictures.classes, "grey shapes")
-    with pytest.raises(DataError, match=r"grey shapes: pictures of 1 channels, but `made` takes 3"):
+    with pytest.raises(DataError, match="1 channels"):
         filters(bundle, grey)
-    with pytest.raises(DataError, match=r"0 pictures are too few; give 1 or more"):
-        filters(bundle, pictures.subset([]))
-    with pytest.raises(SettingError, match=r"outsized 0.5 and alike 0.95 cannot be"):
-        filters(bundle, outsized=0.5)
-    with pytest.raises(SettingError, match=r"no convolution that is rectified"):
+    with pytest.raises(SettingError, match=r"dominance_threshold must be >= 1, got 0.5"):
+        FilterOptions(dominance_threshold=0.5)
+    with pytest.raises(SettingError, match="no rectified convolution"):
         filters(Bundle.of(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), (3, 8, 8)))

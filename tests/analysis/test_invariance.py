@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.invariance import invariance
+from deconvviz.analysis.invariance import InvarianceOptions, invariance
 from deconvviz.analysis.warp import rotated, shifted
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError, PictureError, SettingError, UnknownLayerError
@@ -27,6 +27,12 @@ def turning_blind():
     return Bundle.of(model, (3, 16, 16), classes=CLASSES, name="blind")
 
 
+def strengths(shifts, scales, angles, **more):
+    return InvarianceOptions(
+        shifts=tuple(shifts), scales=tuple(scales), angles=tuple(angles), **more
+    )
+
+
 @pytest.fixture(scope="module")
 def blind():
     return turning_blind()
@@ -43,17 +49,17 @@ def demo():
 
 
 def test_the_picture_as_it_is_has_distance_zero_and_its_own_probability(blind, shapes):
-    found = invariance(blind, shapes, shifts=[0, 3], scales=[1], angles=[0, 10, 360])
-    for curves, columns in zip(found.curves, ([0], [0], [0, 2]), strict=True):
+    found = invariance(blind, shapes, strengths([0, 3], [1], [0, 10, 360]))
+    for curves, columns in zip(found.transformations, ([0], [0], [0, 2]), strict=True):
         assert not curves.distance[:, :, columns].any()
         for column in columns:
             assert torch.equal(curves.probability[:, column], found.untouched)
-    assert found.curves[0].distance[:, :, 1].all()
+    assert found.transformations[0].distance[:, :, 1].all()
 
 
 def test_distances_are_those_of_features_taken_one_by_one(demo):
     data = draw_shapes(5, seed=1)
-    found = invariance(demo, data, shifts=[4], scales=[1.3], angles=[30])
+    found = invariance(demo, data, strengths([4], [1.3], [30]))
     assert found.layers == ("stage1.relu1", "stage3.relu2", "head")
     model, images = demo.model, demo.preprocessing.normalised(data.images)
 
@@ -68,22 +74,27 @@ def test_distances_are_those_of_features_taken_one_by_one(demo):
         moved = torch.stack([layer(index, one) for one in rotated(images, 30)])
         expected = (moved - own).norm(dim=1) / unit
         torch.testing.assert_close(
-            found.curves[2].distance[index, :, 0], expected, atol=1e-4, rtol=1e-4
+            found.transformations[2].distance[index, :, 0], expected, atol=1e-4, rtol=1e-4
         )
     with torch.no_grad():
         p = model(rotated(images, 30)).double().softmax(1)
     expected = p[torch.arange(5), found.truth]
-    torch.testing.assert_close(found.curves[2].probability[:, 0], expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        found.transformations[2].probability[:, 0], expected, atol=1e-5, rtol=1e-4
+    )
 
 
 def test_what_cannot_see_turns_does_not_feel_them_but_its_first_layer_does(blind, shapes):
-    found = invariance(blind, shapes, shifts=[0], scales=[1], angles=[90, 180, 270])
-    first, last = found.curves[2].distance
+    found = invariance(blind, shapes, strengths([0], [1], [90, 180, 270]))
+    first, last = found.transformations[2].distance
     assert found.layers[1] == "4"
     assert float(last.max()) < 1e-4
     assert float(first.min()) > 0.1
     torch.testing.assert_close(
-        found.curves[2].probability, found.untouched[:, None].expand(-1, 3), atol=1e-5, rtol=0
+        found.transformations[2].probability,
+        found.untouched[:, None].expand(-1, 3),
+        atol=1e-5,
+        rtol=0,
     )
 
 
@@ -109,10 +120,10 @@ def test_features_move_by_whole_units_with_shifts_of_their_stride_and_only_then(
 
 
 def test_the_true_class_is_the_label_where_classes_are_the_networks(blind, shapes):
-    few = {"shifts": [1], "scales": [1.1], "angles": [5]}
+    few = strengths([1], [1.1], [5])
     labels = torch.arange(8) % 3
     known = Dataset(shapes.images, labels, CLASSES, "known")
-    with_labels, without = invariance(blind, known, **few), invariance(blind, shapes, **few)
+    with_labels, without = invariance(blind, known, few), invariance(blind, shapes, few)
     assert with_labels.labelled
     assert torch.equal(with_labels.truth, labels)
     assert not without.labelled
@@ -120,15 +131,15 @@ def test_the_true_class_is_the_label_where_classes_are_the_networks(blind, shape
         decided = blind.model(blind.preprocessing.normalised(shapes.images)).argmax(1)
     assert torch.equal(without.truth, decided)
     assert "p(true class) falls" in with_labels.summary()
-    assert "p(class decided on the picture as it is) falls" in without.summary()
+    assert "p(class decided on the untransformed picture) falls" in without.summary()
 
 
 def test_a_network_without_classes_has_distances_only(shapes):
     bundle = replace(turning_blind(), classes=())
-    found = invariance(bundle, shapes, shifts=[2], scales=[1.2], angles=[45], border="edge")
+    found = invariance(bundle, shapes, strengths([2], [1.2], [45], border="edge"))
     assert found.layers == ("1",)
     assert found.untouched is None
-    assert found.curves[0].probability is None
+    assert found.transformations[0].probability is None
     assert "p(" not in found.summary()
     found.figure()
 
@@ -137,35 +148,35 @@ def test_it_is_saved_with_every_pictures_curve(blind, shapes, tmp_path):
     found = invariance(blind, shapes)
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
-    assert told["translation"]["strengths"] == list(range(-4, 5))
-    assert len(told["scale"]["distance at 1"]["pictures"]) == 8
-    assert told["rotation"]["distance at 4"]["mean"][0] == 0
+    assert told["transformations"][0]["strengths"] == list(range(-4, 5))
+    assert len(told["transformations"][1]["distance"][0]) == 8
+    assert told["transformations"][2]["mean_distance"][1][0] == 0
     assert picture.stat().st_size > 10_000
 
 
 def test_the_result_does_not_depend_on_what_else_is_in_a_batch(blind, shapes, monkeypatch):
-    whole = invariance(blind, shapes, angles=[20, 70])
-    monkeypatch.setattr("deconvviz.analysis.batches._PIXELS", 3 * 16 * 16)
-    parts = invariance(blind, shapes, angles=[20, 70])
-    for one, other in zip(whole.curves, parts.curves, strict=True):
+    options = strengths([0, 3], [1.2], [20, 70])
+    whole = invariance(blind, shapes, options)
+    monkeypatch.setattr("deconvviz.analysis.inputs._PIXELS", 3 * 16 * 16)
+    parts = invariance(blind, shapes, options)
+    for one, other in zip(whole.transformations, parts.transformations, strict=True):
         torch.testing.assert_close(one.distance, other.distance, atol=1e-5, rtol=1e-4)
 
 
-def test_bad_input_is_refused_in_words(blind, demo, shapes):
-    with pytest.raises(DataError, match="1 pictures are too few; give 2 or more"):
+def test_wrong_input_is_refused(blind, demo, shapes):
+    few = strengths([0], [1], [5])
+    with pytest.raises(DataError, match="at least 2 pictures, got 1"):
         invariance(blind, shapes.subset([0]))
-    with pytest.raises(DataError, match="all 2 pictures are alike to `1`"):
-        invariance(blind, shapes.subset([0, 0]), angles=[5], scales=[1], shifts=[0])
-    with pytest.raises(UnknownLayerError, match="no layer `9`; this model has 0, 1"):
-        invariance(blind, shapes, ["9"])
-    with pytest.raises(SettingError, match="no layer is watched"):
-        invariance(blind, shapes, [])
-    with pytest.raises(SettingError, match="no border `wrap`; there are reflect, edge, mean"):
-        invariance(blind, shapes, border="wrap")
-    with pytest.raises(SettingError, match="strengths of the scale must be one or more"):
-        invariance(blind, shapes, scales=[])
-    with pytest.raises(SettingError, match="no scale 0; it must be above 0"):
-        invariance(blind, shapes, shifts=[1], scales=[0.0])
+    with pytest.raises(DataError, match="all 2 pictures have equal features in `1`"):
+        invariance(blind, shapes.subset([0, 0]), few)
+    with pytest.raises(UnknownLayerError, match="no layer `9`"):
+        invariance(blind, shapes, InvarianceOptions(layers=("9",)))
     narrow = Dataset(shapes.images[:, :, :, :3], shapes.labels, shapes.classes, "narrow")
-    with pytest.raises(PictureError, match="images of 16 x 3 pixels do not fit max_pool2d"):
+    with pytest.raises(PictureError, match="16 x 3"):
         invariance(demo, narrow)
+
+
+@pytest.mark.parametrize("wrong", [{"border": "wrap"}, {"scales": (0.0,)}, {"angles": (1e999,)}])
+def test_wrong_options_are_refused(wrong):
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        InvarianceOptions(**wrong)

@@ -43,8 +43,8 @@ def test_it_is_a_quarter_of_the_picture_and_moves_by_a_quarter_of_itself(size, s
 
 
 @pytest.mark.parametrize(
-    ("side", "stride", "told"), [(40, 4, "no occluder of 40"), (8, 3, "cannot move by 3")]
+    ("side", "stride", "says"), [(40, 4, "side must be from 1 to 32"), (8, 3, "got 3")]
 )
-def test_no_such_occluder_is_refused(side, stride, told):
-    with pytest.raises(SettingError, match=told):
+def test_no_such_occluder_is_refused(side, stride, says):
+    with pytest.raises(SettingError, match=says):
         Occluder.on(torch.zeros(1, 32, 32), torch.zeros(1, 1, 1), side, stride)

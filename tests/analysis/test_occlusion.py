@@ -7,7 +7,7 @@ import torch
 from captum.attr import Occlusion as CaptumsOcclusion
 from torch import nn
 
-from deconvviz.analysis.occlusion import occlusion
+from deconvviz.analysis.occlusion import OcclusionOptions, occlusion
 from deconvviz.errors import PictureError, SelectionError, SettingError, UnknownLayerError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
@@ -54,7 +54,7 @@ def pixel_net():
 
 def test_the_decision_falls_exactly_where_the_one_pixel_is_covered(pixel_net):
     bundle, image, net = pixel_net
-    found = occlusion(bundle, image, 1, side=4, stride=2, net=net)
+    found = occlusion(bundle, image, OcclusionOptions(label=1, side=4, stride=2), net=net)
     covers = torch.tensor(
         [
             [top <= 5 < top + 4 and left <= 9 < left + 4 for left in found.lefts.tolist()]
@@ -78,7 +78,7 @@ def test_one_place_after_the_other_by_hand():
     """The demo network, the slow way: one picture at a time, pixel ranges set to the fill."""
     bundle = load("demo")
     image = bundle.preprocess(photograph("cat").image)
-    found = occlusion(bundle, image, 3, side=16, stride=8, fill=0.25)
+    found = occlusion(bundle, image, OcclusionOptions(label="cat", side=16, stride=8, fill=0.25))
     grey = bundle.preprocessing.normalised(torch.full((1, 3, 32, 32), 0.25))[0]
     watched = {}
     hook = bundle.model.stage3.register_forward_hook(lambda *a: watched.update(maps=a[2]))
@@ -101,7 +101,7 @@ def test_one_place_after_the_other_by_hand():
 def test_captums_occlusion_is_the_loss_of_a_logit_summed_over_the_places():
     bundle = load("demo")
     image = bundle.preprocess(photograph("cat").image)
-    found = occlusion(bundle, image, 3, side=8, stride=8)
+    found = occlusion(bundle, image, OcclusionOptions(label="3", side=8, stride=8))
     with torch.no_grad():
         theirs = CaptumsOcclusion(lambda x: bundle.model(x).softmax(1)).attribute(
             image[None], (3, 8, 8), strides=(3, 8, 8), target=3, baselines=0.0
@@ -117,7 +117,8 @@ def test_others_are_those_that_excite_the_map_most_without_the_picture_itself(pi
     images[:, 0, 2, 3] = torch.arange(12, dtype=torch.uint8) * 20
     images[4] = (image * 255).to(torch.uint8)
     data = Dataset(images, torch.zeros(12, dtype=torch.int64), ("dark", "bright"), "drawn")
-    found = occlusion(bundle, image, 1, side=4, net=net, dataset=data)
+    options = OcclusionOptions(label=1, side=4)
+    found = occlusion(bundle, image, options, net=net, dataset=data)
     brightness = found.other_pictures[:, 2, 3, 0].tolist()
     assert brightness == [20 * row for row in (11, 10, 9, 8, 7, 6, 5, 3)]
     assert found.other_projections.shape == (8, 1, 16, 12)
@@ -144,33 +145,34 @@ def test_it_is_written_as_numbers_and_picture(tmp_path):
         "noise",
     )
     image = bundle.preprocess(photograph("coffee").image)
-    numbers, picture = occlusion(bundle, image, side=16, stride=16, dataset=data).save(tmp_path)
+    options = OcclusionOptions(side=16, stride=16)
+    numbers, picture = occlusion(bundle, image, options, dataset=data).save(tmp_path)
     told = json.loads(numbers.read_text())
     assert len(told["probability"]) == len(told["tops"]) == 2
-    assert told["agreement with projections into other pictures"]["pictures"] == 5
+    assert len(told["chance_agreement"]) == 2
     assert picture.stat().st_size > 1000
 
 
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
-        ({"side": 5, "stride": 2}, SettingError, "cannot move by 2"),
-        ({"side": 33}, SettingError, "33 pixels for a picture of 32"),
-        ({"side": 0}, SettingError, "no occluder of 0 pixels"),
-        ({"stride": 0}, SettingError, "cannot move by 0"),
-        ({"fill": 2.0}, SettingError, "no shade"),
-        ({"truth": 10}, SelectionError, "no class 10; the network has 10"),
-        ({"layer": "conv9"}, UnknownLayerError, "no layer `conv9`"),
+        ({"side": 5, "stride": 2}, SettingError, "stride must divide side 5"),
+        ({"side": 33}, SettingError, "side must be from 1 to 32"),
+        ({"stride": 0}, SettingError, "got 0"),
+        ({"fill": 2.0}, SettingError, "fill"),
+        ({"label": 10}, SelectionError, "no class 10"),
+        ({"label": "cow"}, SettingError, "no class `cow`"),
+        ({"layer": "conv9"}, UnknownLayerError, "conv9"),
     ],
 )
-def test_what_cannot_be_is_refused(options, error, says):
+def test_wrong_options_are_refused(options, error, says):
     with pytest.raises(error, match=says):
-        occlusion(load("demo"), torch.zeros(3, 32, 32), **options)
+        occlusion(load("demo"), torch.zeros(3, 32, 32), OcclusionOptions(**options))
 
 
 def test_pictures_of_another_form_are_refused():
     bundle = load("demo")
-    with pytest.raises(PictureError, match="must be"):
+    with pytest.raises(PictureError, match="shape"):
         occlusion(bundle, torch.zeros(1, 32, 32))
     data = Dataset(
         torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
@@ -178,18 +180,21 @@ def test_pictures_of_another_form_are_refused():
         ("a",),
         "small",
     )
-    with pytest.raises(PictureError, match="cannot be compared"):
+    with pytest.raises(PictureError, match="shape"):
         occlusion(bundle, torch.zeros(3, 32, 32), dataset=data)
 
 
 def test_a_network_that_is_no_classifier_is_refused():
     bundle = Bundle.of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (3, 16, 16))
-    with pytest.raises(SettingError, match="no logit for each class"):
+    with pytest.raises(SettingError, match="classifier"):
         occlusion(bundle, torch.zeros(3, 16, 16))
 
 
 def test_a_network_without_rectified_maps_needs_a_layer():
     bundle = Bundle.of(nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), (3, 8, 8))
-    with pytest.raises(SettingError, match="name a layer"):
+    with pytest.raises(SettingError, match="layer"):
         occlusion(bundle, torch.ones(3, 8, 8))
-    assert occlusion(bundle, torch.ones(3, 8, 8), layer="1").decision.shape == (11, 11)
+    assert occlusion(bundle, torch.ones(3, 8, 8), OcclusionOptions(layer="1")).decision.shape == (
+        11,
+        11,
+    )

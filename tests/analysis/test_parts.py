@@ -11,7 +11,7 @@ from deconvviz.analysis.parts import MarkedPictures, draw_faces, read_parts
 from deconvviz.errors import DataError, PictureError
 from deconvviz.io.preprocess import Preprocess
 
-INTAKE = Preprocess(32, (0.5,) * 3, (0.25,) * 3)
+PREPROCESS = Preprocess(32, (0.5,) * 3, (0.25,) * 3)
 BOX = (4, 4, 12, 16)
 
 
@@ -33,7 +33,7 @@ def test_a_marked_part_is_marked_in_what_the_network_sees(tmp_path):
     path = tmp_path / "marks.json"
     parts = {"patch": [list(box) for box in boxes.values()]}
     path.write_text(json.dumps({"pictures": list(boxes), "parts": parts}))
-    read = read_parts(path, INTAKE)
+    read = read_parts(path, PREPROCESS)
     assert read.images.shape == (2, 3, 32, 32)
     assert read.title == "marks"
     for image, (top, left, bottom, right) in zip(read.images, read.parts["patch"], strict=True):
@@ -45,47 +45,47 @@ def test_a_marked_part_is_marked_in_what_the_network_sees(tmp_path):
 
 def test_a_picture_of_the_networks_size_keeps_its_marks(tmp_path):
     path = marked(tmp_path, {"nose": [BOX, BOX]}, size=(32, 32))
-    assert read_parts(path, INTAKE).parts == {"nose": [BOX, BOX]}
+    assert read_parts(path, PREPROCESS).parts == {"nose": [BOX, BOX]}
 
 
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
-        ({"nose": [BOX]}, "`nose` is marked 1 times in 2 pictures"),
-        ({"nose": [BOX, [4, 4, 4, 16]]}, "no rectangle inside 48 rows and 64 columns"),
-        ({"nose": [BOX, [4, 4, 49, 16]]}, "`nose` in b.png is .4, 4, 49, 16."),
-        ({"nose": [BOX, [0, 0, 9, 7]]}, "outside of what the network sees of it"),
-        ({"nose": [BOX, [1, 2, 3]]}, "`nose` has another form; it must be"),
-        ({"nose": [BOX, [1.5, 2, 3, 4]]}, "has another form"),
-        ({"nose": 3}, "has another form"),
-        ({}, "2 pictures with 0 parts"),
-        ([], "has another form; it must be"),
+        ({"nose": [BOX]}, "`nose` needs one box in each of 2 pictures, got 1"),
+        ({"nose": [BOX, [4, 4, 4, 16]]}, "not a box inside 48 rows and 64 columns"),
+        ({"nose": [BOX, [4, 4, 49, 16]]}, "`nose` in b.png"),
+        ({"nose": [BOX, [0, 0, 9, 7]]}, "outside of what the network sees"),
+        ({"nose": [BOX, [1, 2, 3]]}, "parts.nose.1"),
+        ({"nose": [BOX, [1.5, 2, 3, 4]]}, "must be a valid integer"),
+        ({"nose": 3}, "parts.nose"),
+        ({}, "got 0 parts in 2 pictures"),
+        ([], "parts must be"),
     ],
 )
-def test_marks_that_cannot_be_are_refused(tmp_path, parts, says):
+def test_wrong_marks_are_refused(tmp_path, parts, says):
     with pytest.raises(DataError, match=says):
-        read_parts(marked(tmp_path, parts), INTAKE)
+        read_parts(marked(tmp_path, parts), PREPROCESS)
 
 
-def test_files_that_cannot_be_are_refused(tmp_path):
-    with pytest.raises(DataError, match="no marks at"):
-        read_parts(tmp_path / "nothing.json", INTAKE)
+def test_wrong_files_are_refused(tmp_path):
+    with pytest.raises(DataError, match="cannot read marks"):
+        read_parts(tmp_path / "nothing.json", PREPROCESS)
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(DataError, match="is no JSON"):
-        read_parts(tmp_path / "bad.json", INTAKE)
+    with pytest.raises(DataError, match="JSON"):
+        read_parts(tmp_path / "bad.json", PREPROCESS)
     (tmp_path / "list.json").write_text("[1]")
-    with pytest.raises(DataError, match="has another form"):
-        read_parts(tmp_path / "list.json", INTAKE)
+    with pytest.raises(DataError, match="it must be"):
+        read_parts(tmp_path / "list.json", PREPROCESS)
     with pytest.raises(PictureError, match=r"no file c\.png"):
-        read_parts(marked(tmp_path, {"nose": [BOX] * 2}, ("a.png", "c.png")), INTAKE)
-    with pytest.raises(DataError, match="1 pictures with 1 parts"):
-        read_parts(marked(tmp_path, {"nose": [BOX]}, ("a.png",)), INTAKE)
+        read_parts(marked(tmp_path, {"nose": [BOX] * 2}, ("a.png", "c.png")), PREPROCESS)
+    with pytest.raises(DataError, match="got 1 parts in 1 pictures"):
+        read_parts(marked(tmp_path, {"nose": [BOX]}, ("a.png",)), PREPROCESS)
 
 
-def test_rectangles_of_a_batch_are_checked():
+def test_boxes_of_a_batch_are_checked():
     with pytest.raises(DataError, match="`nose` in picture 1"):
         MarkedPictures(torch.zeros(2, 3, 8, 8), {"nose": [(0, 0, 1, 1), (0, 0, 9, 1)]}, "")
-    with pytest.raises(DataError, match="marked 1 times"):
+    with pytest.raises(DataError, match="got 1"):
         MarkedPictures(torch.zeros(2, 3, 8, 8), {"nose": [(0, 0, 1, 1)]}, "")
 
 
@@ -112,6 +112,6 @@ def test_a_mouth_is_red_where_it_is_marked():
 
 def test_one_face_is_too_few():
     with pytest.raises(DataError, match="at least"):
-        draw_faces(1, INTAKE)
-    with pytest.raises(DataError, match="0 pictures"):
-        draw_faces(0, INTAKE)
+        draw_faces(1, PREPROCESS)
+    with pytest.raises(DataError, match="in 0 pictures"):
+        draw_faces(0, PREPROCESS)

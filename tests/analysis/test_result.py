@@ -3,10 +3,12 @@
 import json
 from dataclasses import dataclass
 
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
 from deconvviz.analysis import Result
+from deconvviz.analysis.result import plain
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,23 @@ class Drawn(Result):
 def test_numbers_and_picture_are_written(tmp_path):
     numbers, picture = Drawn(0.5).save(tmp_path / "new")
     told = json.loads(numbers.read_text())
-    assert told == {"experiment": "drawn", "finding": "It is 0.5.", "value": 0.5}
+    assert told == {"analysis": "drawn", "summary": "It is 0.5.", "value": 0.5}
     with Image.open(picture) as shown:
         assert shown.size == (400, 200)
+
+
+@dataclass(frozen=True)
+class Part:
+    values: torch.Tensor
+    picture: torch.Tensor
+    derived = ("total",)
+
+    @property
+    def total(self):
+        return self.values.sum()
+
+
+def test_plain_values_follow_the_attributes_and_hold_no_nan():
+    part = Part(torch.tensor([1.0, float("nan")]), torch.ones(9))
+    found = plain({"parts": (part,), "name": "a", "none": None}, omitted=["picture"])
+    assert found == {"parts": [{"values": [1.0, None], "total": None}], "name": "a", "none": None}

@@ -2,13 +2,13 @@
 
 import pytest
 
-from deconvviz.ui.studies import STUDIES
+from deconvviz.ui import runnable_analyses
 from tests.pages.conftest import all_words, alternatives
 
 
-@pytest.mark.parametrize("name", ["filters", "occlusion"])
+@pytest.mark.parametrize("name", ["filters", "occlusion", "trust"])
 def test_what_was_run_once_is_there_again(open_page, name):
-    title = STUDIES[name].title
+    title = runnable_analyses()[name].title
     app = open_page("experiments", experiment=title)
     assert not app.exception
     assert title in [header.value for header in app.header]
@@ -26,7 +26,7 @@ def test_what_was_run_once_is_there_again(open_page, name):
 def test_a_wrong_link_is_the_first_experiment(open_page):
     app = open_page("experiments", experiment="<script>")
     assert not app.exception
-    assert app.header[0].value == next(iter(STUDIES.values())).title
+    assert app.header[0].value == next(iter(runnable_analyses().values())).title
 
 
 def test_without_a_picture_there_is_nothing_to_cover(open_page):

@@ -85,19 +85,19 @@ def test_display_takes_more_pixels_than_torch_quantile():
 def test_pixels_that_are_not_finite_are_refused(value):
     pixels = torch.zeros(3, 9, 9)
     pixels[1, 2, 3] = value
-    with pytest.raises(PictureError, match="NaN or infinity"):
+    with pytest.raises(PictureError, match="finite"):
         display(pixels)
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (0, 3, 9, 9), (3, 0, 9), (1, 1, 3, 9, 9)])
 def test_pixels_of_another_form_are_refused(shape):
-    with pytest.raises(PictureError, match="picture"):
+    with pytest.raises(PictureError, match="shape"):
         display(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("options", [{"scale": s} for s in (0.0, -1.0, float("inf"), float("nan"))])
 def test_scales_that_say_nothing_are_refused(options):
-    with pytest.raises(PictureError, match="positive number"):
+    with pytest.raises(PictureError, match="scale"):
         display(torch.ones(3, 9, 9), **options)
 
 

@@ -1,4 +1,4 @@
-"""The panel holds every control, in the ink that was asked for, and nothing runs off it."""
+"""An examination in words follows from its numbers; its panel holds every control."""
 
 from dataclasses import replace
 
@@ -6,40 +6,138 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from deconvviz.analysis.trust import Control, Likeness, examine
-from deconvviz.plots.trust import panel
+from deconvviz.analysis.trust import CascadeStep, Control, Similarity, TrustOptions, examine
+from deconvviz.deconv import Deconvnet
+from deconvviz.io.images import photograph
+from deconvviz.io.zoo import load
+from deconvviz.plots.trust import (
+    _numbers,
+    figure,
+    similar_controls,
+    summary,
+    unit_title,
+    verdict,
+)
+from deconvviz.units import Unit
 
 
 @pytest.fixture(scope="module")
-def found(demo):
-    net, cat = demo
-    recording = net.record(cat[None], ["stage3.relu1"])
-    return examine(net, cat, recording.strongest("stage3.relu1", 1), networks=1, repeats=2, steps=4)
+def found():
+    bundle = load("demo")
+    net, cat = Deconvnet(bundle.model), bundle.preprocess(photograph("cat").image)
+    unit = Unit.at_peak(net.record(cat[None], ["stage3.relu1"]), "stage3.relu1")
+    return examine(net, cat, unit.selection, TrustOptions(networks=1, repeats=2, points=4))
 
 
-def letters(figure):
-    every = [text for axes in figure.axes for text in [*axes.texts, axes.title, axes.xaxis.label]]
-    every += [axes._left_title for axes in figure.axes]
-    return [text for text in [*every, *figure.texts] if text.get_text()]
+def control(kept):
+    return Control(Similarity(kept, 0, kept, 0, 8), None)
+
+
+def made(found, own, last, edges=0.0, others=0.0):
+    """The examination with a cascade of two steps, and controls that keep given shares."""
+    cascade = (CascadeStep(("c2",), control(own)), CascadeStep(("c1",), control(last)))
+    return replace(
+        found,
+        chance=control(0),
+        cascade=cascade,
+        edges=control(edges),
+        edges_chance=Similarity(0, 0.1, 0, 0.1, 8),
+        other_units=control(others),
+        random_starts=control(others),
+        random_switches=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "last", "edges", "outcome", "says"),
+    [
+        (0.9, 0.8, 0.5, "image", "mostly the image's own edges (rank correlation with them 0.50)"),
+        (0.9, 0.8, 0.1, "image", "mostly the image's own: shuffling all kernels below"),
+        (0.6, 0.1, 0.5, "layers_below", "hardly this unit's own: shuffling the unit's own kernels"),
+        (0.3, 0.1, 0.5, "partly_unit", "in part this unit's own"),
+        (0.1, 0.1, 0.5, "unit", "is this unit's own: shuffling the unit's own kernels (c2)"),
+    ],
+)
+def test_the_verdict_follows_the_cascade(found, own, last, edges, outcome, says):
+    trust = made(found, own, last, edges)
+    assert trust.outcome == outcome
+    assert says in verdict(trust)
+    shown = last if outcome == "image" else own
+    numbers = f"(rank correlation {shown:.2f}, SSIM {shown:.2f}; by chance 0.00, 0.00)"
+    assert numbers in verdict(trust)
+    assert verdict(trust).count(". ") == 0
+
+
+def test_where_no_shuffled_unit_was_active_the_outcome_is_inconclusive(found):
+    trust = made(found, float("nan"), 0.1)
+    assert trust.outcome == "inconclusive"
+    assert "shows nothing here" in verdict(trust)
+
+
+def test_controls_that_give_much_the_same_are_named(found):
+    trust = made(found, 0.9, 0.1, others=0.5)
+    assert similar_controls(trust) == ["other units", "random starts"]
+    assert "Other units and random starts give much the same picture." in summary(trust)
+    assert "much the same" not in summary(made(found, 0.9, 0.1, others=0.3))
+
+
+@pytest.mark.parametrize(
+    ("insertion", "deletion", "says"),
+    [
+        (0.8, 0.1, "carry the unit's activation"),
+        (0.8, 0.5, "suffice for the activation"),
+        (0.5, 0.1, "needs the pixels"),
+        (0.5, 0.5, "no more of the activation than any others"),
+    ],
+)
+def test_insertion_and_deletion_are_compared_with_random_orders(found, insertion, deletion, says):
+    curves = replace(
+        found.curves,
+        insertion=replace(found.curves.insertion, area=insertion, chance=0.5, spread=0.1),
+        deletion=replace(found.curves.deletion, area=deletion, chance=0.5, spread=0.1),
+    )
+    said = summary(replace(found, curves=curves))
+    assert says in said
+    assert f"insertion {insertion:.2f}, of deletion {deletion:.2f}; of random orders 0.50" in said
+
+
+def test_numbers_that_are_not_there_are_not_shown():
+    nan = float("nan")
+    assert _numbers(Similarity(0.5, 0, 0.25, 0, 1)) == "rank correlation 0.50, SSIM 0.25"
+    assert _numbers(Similarity(0.5, 0, nan, 0, 1)) == "rank correlation 0.50"
+    assert _numbers(Similarity(nan, 0, nan, 0, 0)) == "none"
+
+
+def test_units_have_titles():
+    one = Unit("c", 3, 1, 2)
+    assert unit_title([one], (4, 4)) == "Unit 3 of c, row 1, column 2"
+    assert unit_title([one, one], (4, 4)) == "2 units of c together"
+    assert unit_title([Unit("fc", 3, 0, 0)], (1, 1)) == "Unit 3 of fc"
+
+
+def letters(panel):
+    every = [text for axes in panel.axes for text in [*axes.texts, axes.title, axes.xaxis.label]]
+    every += [axes._left_title for axes in panel.axes]
+    return [text for text in [*every, *panel.texts] if text.get_text()]
 
 
 def test_every_control_has_its_picture(found):
-    figure = panel(found, "#123456")
-    pictures = [axes for axes in figure.axes if axes.images]
+    panel = figure(found, "#123456")
+    pictures = [axes for axes in panel.axes if axes.images]
     assert len(pictures) == 9
-    said = " ".join(text.get_text() for text in letters(figure))
+    said = " ".join(text.get_text() for text in letters(panel))
     for word in ("another unit", "random start", "random switches", "own kernels", "chance"):
         assert word in said
-    assert found.verdict.split(":")[0] in said.replace("\n", " ")
+    assert verdict(found).split(":")[0] in said.replace("\n", " ")
     assert "symmetric about grey" in said.replace("\n", " ")
 
 
 def test_letters_have_the_ink_and_stay_on_the_page(found):
-    figure = panel(found, "#123456")
-    canvas = FigureCanvasAgg(figure)
+    panel = figure(found, "#123456")
+    canvas = FigureCanvasAgg(panel)
     canvas.draw()
-    page = figure.bbox
-    for text in letters(figure):
+    page = panel.bbox
+    for text in letters(panel):
         assert to_hex(text.get_color()) == "#123456"
         box = text.get_window_extent()
         assert box.x0 >= page.x0 - 1
@@ -49,8 +147,10 @@ def test_letters_have_the_ink_and_stay_on_the_page(found):
 
 
 def test_a_control_that_is_not_there_leaves_its_place_empty(found):
-    nothing = Control(Likeness(float("nan"), 0, float("nan"), 0, 0), None)
-    figure = panel(replace(found, units=None, switches=None, seed=nothing), "black")
-    assert sum(bool(axes.images) for axes in figure.axes) == 6
-    said = [text.get_text() for text in letters(figure)]
+    nothing = Control(Similarity(float("nan"), 0, float("nan"), 0, 0), None)
+    panel = figure(
+        replace(found, other_units=None, random_switches=None, random_starts=nothing), "black"
+    )
+    assert sum(bool(axes.images) for axes in panel.axes) == 6
+    said = [text.get_text() for text in letters(panel)]
     assert said.count("there is none") == 3

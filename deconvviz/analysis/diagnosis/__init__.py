@@ -1,6 +1,6 @@
-"""What is wrong with a network, as far as looking at it shows."""
+"""What is wrong with a network, found by looking at its units."""
 
 from deconvviz.analysis.diagnosis.diagnose import Diagnosis, diagnose
-from deconvviz.analysis.diagnosis.findings import LIMITS, Finding
+from deconvviz.analysis.diagnosis.findings import DiagnosisOptions, Finding
 
-__all__ = ["LIMITS", "Diagnosis", "Finding", "diagnose"]
+__all__ = ["Diagnosis", "DiagnosisOptions", "Finding", "diagnose"]

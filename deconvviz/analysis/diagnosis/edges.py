@@ -1,4 +1,4 @@
-"""How much of what units do is said by the edges in their windows alone."""
+"""How much of the variance of units the edges in their windows explain."""
 
 import math
 from collections.abc import Sequence
@@ -11,34 +11,33 @@ from deconvviz.deconv import Deconvnet, Layer
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 
-__all__ = ["edge_share", "oriented_edges"]
+__all__ = ["explained_by_edges", "oriented_edges"]
 
 _ORIENTATIONS = 8  # directions, 45 degrees apart: light on one side is not light on the other
-_RIDGE = (
-    1e-6  # of the features' mean square: they overlap, so that their products are near singular
-)
+# Relative to the features' mean square: they overlap, so that their products are near singular.
+_RIDGE = 1e-6
 _BATCH = 32
 
 Moments = tuple[Tensor, Tensor, Tensor]
 
 
-def edge_share(
+def explained_by_edges(
     net: Deconvnet, bundle: Bundle, dataset: Dataset, layers: Sequence[str]
 ) -> dict[str, Tensor]:
     """How well a linear function of oriented edges predicts each unit.
 
-    The features of a unit at a place are the means of the rectified brightness gradient in eight
+    The features of a unit at a position are the means of the rectified brightness gradient in eight
     directions over the four quarters of its window (overlapping where it has an odd side), 32
     numbers and a constant. A ridge regression is fitted on every other picture and measured on the
-    rest: R squared, the share of the activation's variance that it accounts for. A unit that only
-    says "a vertical edge on the left" has about 1; one that asks for a colour, a texture or how
-    edges lie to each other has less, though not 0 where these go together with edges.
+    rest: R squared, the explained share of the activation's variance. A detector of a vertical edge
+    on the left has about 1; a detector of a colour, a texture or an arrangement of edges has less,
+    though not 0 where these go together with edges.
 
     Args:
-        net: The network.
-        bundle: It says how pictures become the network's input.
+        net: Deconvnet of the network.
+        bundle: Network whose preprocessing is used.
         dataset: At least two pictures of the network's input size.
-        layers: Layers whose units have windows; those that see the whole picture are left out.
+        layers: Layers to measure; those whose units see the whole picture are left out.
 
     Returns:
         Layer -> (C,) float64 in [0, 1]; 0 for a unit that does not vary.
@@ -91,7 +90,7 @@ def _means(
     start: tuple[int, int],
     box: tuple[int, int],
 ) -> Tensor:
-    """Means over a box in each unit's window; beyond the picture there are no edges."""
+    """Means over a part of each unit's window; beyond the picture there are no edges."""
     pads = []
     for axis in (1, 0):  # from the last axis on, as torch counts padding
         first = layer.offset[axis] + start[axis]
@@ -102,7 +101,7 @@ def _means(
 
 
 def _moments(features: Tensor, maps: Tensor) -> Moments:
-    """Sums of products, over all positions, in float64: of features, with maps, of maps."""
+    """Sums over all positions, in float64: features x features, features x maps, maps squared."""
     x = features.double().permute(0, 2, 3, 1).flatten(0, 2)
     x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
     y = maps.double().permute(0, 2, 3, 1).flatten(0, 2)

@@ -1,45 +1,56 @@
-"""What may be wrong with a layer, each with its number, its units and what people do about it."""
+"""What may be wrong with a layer: each finding with its numbers and its units."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from deconvviz.analysis.filters import NYQUIST_BAND, NYQUIST_CHANCE
 from deconvviz.analysis.kernels import Kernels
 from deconvviz.atlas import Units
+from deconvviz.io.preprocess import Box, Pixels
+from deconvviz.schema import NonNegative, validated
 
-__all__ = ["LIMITS", "Finding", "LayerStats", "findings", "table_row"]
+__all__ = ["DiagnosisOptions", "Evidence", "Finding", "Kind", "LayerStats", "findings", "table_row"]
 
-
-@dataclass(frozen=True)
-class Limits:
-    """From where on something is a finding.
-
-    Attributes:
-        rare: A unit that fires in a smaller share of the pictures hardly ever does.
-        outsized: A kernel dominates whose RMS is above so many times its layer's median; a unit,
-            whose mean activation is.
-        alike: Two kernels are one whose cosine is above this.
-        nyquist: A layer is noisy whose kernels have so many times the energy near Nyquist that
-            random ones have.
-        folded: A stride is too large if so much of the kernels' energy lies above what it carries.
-        edges: Edges say so much (R squared) of at least half of a layer's units: it sees little
-            but edges.
-        selective: A unit answers to one class alone above this selectivity.
-    """
-
-    rare: float = 0.01
-    outsized: float = 3.0
-    alike: float = 0.95
-    nyquist: float = 1.25
-    folded: float = 0.5
-    edges: float = 0.5
-    selective: float = 0.9
+Kind = Literal[
+    "dead",
+    "rare",
+    "dominant",
+    "loud",
+    "high_frequency",
+    "aliased",
+    "duplicate",
+    "edges",
+    "class_specific",
+]
 
 
-LIMITS = Limits()
+@validated
+class DiagnosisOptions:
+    """Thresholds beyond which something is a finding, and a known atlas."""
+
+    atlas: str = ""
+    """Folder of an atlas of the same pictures, with statistics; by default it is made."""
+    rare_threshold: NonNegative = 0.01
+    """A unit is rare if it is active in a smaller share of the pictures."""
+    dominance_threshold: Annotated[float, Field(ge=1)] = 3.0
+    """A kernel is dominant if its RMS is above this many times its layer's median."""
+    loudness_threshold: Annotated[float, Field(ge=1)] = 6.0
+    """A unit is loud if its mean activation is above this many times its layer's median."""
+    duplicate_threshold: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Two kernels are duplicates if their cosine is above this."""
+    nyquist_threshold: NonNegative = 1.25
+    """A layer has high frequencies if its energy near Nyquist is this many times chance."""
+    aliasing_threshold: NonNegative = 0.5
+    """A stride is too large if it aliases more than this share of the kernels' energy."""
+    edges_threshold: NonNegative = 0.5
+    """A layer sees little but edges if they explain more than this of its median unit (R²)."""
+    selectivity_threshold: NonNegative = 0.9
+    """A unit is class-specific if its selectivity is above this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +58,12 @@ class LayerStats:
     """All that was measured of a layer.
 
     Attributes:
-        layer: Its name.
-        depth: Where it stands among the layers looked at, from 0 for the first to 1 for the last.
-        units: What the atlas knows of its C units, with statistics.
-        classes: The classes of the pictures.
-        is_labelled: Whether these are the network's own classes, not, say, names of photographs.
-        kernels: Of its convolution; None where no module holds them.
+        layer: Name of the layer.
+        depth: Position among the measured layers, from 0 for the first to 1 for the last.
+        units: The atlas's statistics of its C units.
+        classes: Classes of the pictures.
+        is_labelled: Whether these are the network's own classes.
+        kernels: Kernels of its convolution; None where no module holds them.
         edges: (C,) R squared of edges; None where units see the whole picture.
     """
 
@@ -64,259 +75,206 @@ class LayerStats:
     kernels: Kernels | None
     edges: Tensor | None
 
+    @property
+    def activation_frequency(self) -> Tensor:
+        """(C,) share of the pictures in which each unit is above zero."""
+        return _known(self.units.fires)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The numbers that a finding's picture shows.
+
+    Attributes:
+        kind: "patches" and projections of one unit; "kernels" of several units; "slices" of one
+            unit's kernel; or the "activation_frequency" of all units.
+        values: (n, channels, h, w) projections, kernels or slices; or (C,) frequencies.
+        numbers: Numbers of the shown units, or of the input maps of slices.
+        pictures: uint8 (n, H, W, 3), pictures of patches; None for other kinds.
+        boxes: Windows of the unit in these pictures.
+    """
+
+    kind: Literal["patches", "kernels", "slices", "activation_frequency"]
+    values: Tensor
+    numbers: tuple[int, ...]
+    pictures: Pixels | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Finding:
     """Something to act on, or at least to know.
 
     Attributes:
-        kind: What it is, in a few words.
-        layer: Where.
-        share: How much of the layer it concerns, in [0, 1]; findings are sorted by it.
-        told: The number in words, beside what chance or a healthy layer gives.
-        advice: What people do about it.
-        units: The units concerned, the clearest case first.
-        shows: What its picture should be: the units' "patches" or "kernels", or the layer's bars
-            of a quantity of `LayerStats.units`, "fires".
+        kind: Kind of the finding.
+        layer: Name of the layer.
+        share: Share of the layer that it concerns, in [0, 1]; findings are sorted by it.
+        units: Units concerned, the clearest case first.
+        total: Number of units of the layer.
+        values: Further numbers of this kind of finding, with the chance level where there is one.
+        evidence: Numbers that its picture shows; None before they are gathered.
     """
 
-    kind: str
+    kind: Kind
     layer: str
     share: float
-    told: str
-    advice: str
     units: tuple[int, ...]
-    shows: str
+    total: int
+    values: Mapping[str, Any]
+    evidence: Evidence | None = None
 
 
-def findings(looked: LayerStats) -> Iterator[Finding]:
-    """Everything that is beyond its limit in one layer."""
-    for find in (_dead, _rare, _dominant, _loud, _noisy, _folded, _twins, _edges, _selective):
-        yield from find(looked)
+def findings(stats: LayerStats, options: DiagnosisOptions | None = None) -> Iterator[Finding]:
+    """Everything that is beyond its threshold in one layer."""
+    for find in (
+        _dead,
+        _rare,
+        _dominant,
+        _loud,
+        _high_frequency,
+        _aliased,
+        _duplicate,
+        _edges,
+        _class_specific,
+    ):
+        if found := find(stats, options or DiagnosisOptions()):
+            yield found
 
 
-def _chosen(mask: Tensor, order: Tensor) -> tuple[int, ...]:
-    """The units of a mask, by falling `order`."""
+def _finding(
+    kind: Kind,
+    stats: LayerStats,
+    mask: Tensor,
+    order: Tensor,
+    share: float | None = None,
+    **values: Any,
+) -> Finding | None:
+    """A finding of the units of a mask, by falling `order`; by default with their share."""
     ranked = order.argsort(descending=True, stable=True)
-    return tuple(ranked[mask[ranked]].tolist())
+    units = tuple(ranked[mask[ranked]].tolist())
+    if not units and share is None:
+        return None
+    share = len(units) / len(mask) if share is None else share
+    return Finding(kind, stats.layer, share, units, len(mask), values)
 
 
-def _of(units: tuple[int, ...], total: int, one: str, several: str) -> str:
-    """So many of so many units, with the verb that goes with their number."""
-    return f"{len(units)} of {total} units {one if len(units) == 1 else several}"
+def _dead(stats: LayerStats, _: DiagnosisOptions) -> Finding | None:
+    return _finding("dead", stats, stats.units.dead, stats.units.dead)
 
 
-def _dead(looked: LayerStats) -> Iterator[Finding]:
-    dead = looked.units.dead
-    units = _chosen(dead, dead)
-    if units:
-        yield Finding(
-            "Dead units",
-            looked.layer,
-            len(units) / len(dead),
-            f"{_of(units, len(dead), 'was', 'were')} not once above zero.",
-            "They cost work and give nothing, so they can be cut out without any change on these "
-            "pictures. To avoid them: a lower peak rate or a longer warm-up, BatchNorm before the "
-            "rectifier, He's initial weights, or a rectifier that leaks. Look first whether other "
-            "pictures wake them.",
-            units,
-            "fires",
-        )
+def _rare(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
+    frequency = stats.activation_frequency
+    mask = (frequency > 0) & (frequency < options.rare_threshold)
+    return _finding("rare", stats, mask, -frequency)
 
 
-def _rare(looked: LayerStats) -> Iterator[Finding]:
-    fires = _known(looked.units.activation_frequency)
-    mask = (fires > 0) & (fires < LIMITS.rare)
-    units = _chosen(mask, -fires)
-    if units:
-        yield Finding(
-            "Units that hardly ever fire",
-            looked.layer,
-            len(units) / len(fires),
-            f"{_of(units, len(fires), 'is', 'are')} "
-            f"above zero in fewer than {LIMITS.rare:.0%} of the "
-            "pictures.",
-            "Look at their patches: a rare but real thing is fine; a single odd picture, a "
-            "watermark or a border is learnt by heart. More varied data or stronger augmentation "
-            "helps against that.",
-            units,
-            "patches",
-        )
+def _dominant(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
+    if stats.kernels is None:
+        return None
+    rms = stats.kernels.rms
+    mask = rms > options.dominance_threshold * rms.median()
+    share = float(stats.kernels.share[mask].sum())
+    return _finding("dominant", stats, mask, rms, share) if mask.any() else None
 
 
-def _dominant(looked: LayerStats) -> Iterator[Finding]:
-    if looked.kernels is None:
-        return
-    rms = looked.kernels.rms
-    units = _chosen(rms > LIMITS.outsized * rms.median(), rms)
-    if units:
-        share = float(looked.kernels.share[list(units)].sum())
-        yield Finding(
-            "Dominant kernels",
-            looked.layer,
-            share,
-            f"{_of(units, len(rms), 'has', 'have')} "
-            f"kernels more than {LIMITS.outsized:g} times as large as "
-            f"the median; they hold {share:.0%} of the layer's squared weights, where an equal "
-            f"share would be {len(units) / len(rms):.0%}.",
-            "Zeiler and Fergus kept every kernel's root mean square at 0.1 or below while training "
-            "(--max-kernel-rms 0.1); weight decay and normalised inputs work in the same direction.",
-            units,
-            "kernels",
-        )
+def _loud(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
+    mean = _known(stats.units.mean)
+    active = mean[mean > 0]
+    if not len(active):
+        return None
+    mask = mean > options.loudness_threshold * active.median()
+    share = float(mean[mask].sum() / active.sum())
+    return _finding("loud", stats, mask, mean, share) if mask.any() else None
 
 
-def _loud(looked: LayerStats) -> Iterator[Finding]:
-    mean = _known(looked.units.mean)
-    alive = mean[mean > 0]
-    if not len(alive):
-        return
-    units = _chosen(mean > 2 * LIMITS.outsized * alive.median(), mean)
-    if units:
-        share = float(mean[list(units)].sum() / alive.sum())
-        yield Finding(
-            "Loud units",
-            looked.layer,
-            share,
-            f"{_of(units, len(mean), 'is', 'are')} "
-            f"on average more than {2 * LIMITS.outsized:g} times as "
-            f"active as the median unit; they make {share:.0%} of the layer's activity.",
-            "If their patches have nothing in common they act as a bias: the layers above see "
-            "little else. BatchNorm, weight decay or a limit on kernels' size evens them out.",
-            units,
-            "patches",
-        )
-
-
-def _noisy(looked: LayerStats) -> Iterator[Finding]:
-    kernels = looked.kernels
+def _high_frequency(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
+    kernels = stats.kernels
     if kernels is None or max(kernels.stride) > 1 or max(kernels.weights.shape[2:]) < 3:
-        return
+        return None
     nyquist = kernels.energy_above(NYQUIST_BAND, NYQUIST_BAND)
-    share = float(nyquist.mean())
-    if share > LIMITS.nyquist * NYQUIST_CHANCE:
-        yield Finding(
-            "Kernels of high frequencies",
-            looked.layer,
-            share,
-            f"{share:.0%} of the kernels' energy lies near Nyquist; random kernels have "
-            f"{NYQUIST_CHANCE:.0%}.",
-            "Checkerboards and noise come from too little training or regularisation, or from "
-            "subsampling below. Train longer, decay weights more, or blur before subsampling.",
-            _chosen(nyquist > NYQUIST_CHANCE, nyquist),
-            "kernels",
-        )
+    share, chance = float(nyquist.mean()), NYQUIST_CHANCE
+    if share <= options.nyquist_threshold * chance:
+        return None
+    return _finding("high_frequency", stats, nyquist > chance, nyquist, share, chance=chance)
 
 
-def _folded(looked: LayerStats) -> Iterator[Finding]:
-    kernels = looked.kernels
+def _aliased(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
+    kernels = stats.kernels
     if kernels is None or max(kernels.stride) == 1:
-        return
-    folded = kernels.folded
-    share, down, across = float(folded.mean()), *kernels.stride
-    if share > LIMITS.folded:
-        yield Finding(
-            "A stride that aliases",
-            looked.layer,
-            share,
-            f"{share:.0%} of the kernels' energy lies at frequencies that a stride of {down} x "
-            f"{across} folds to lower ones; random kernels have {1 - 1 / (down * across):.0%}.",
-            "Zeiler and Fergus cured it by a stride of 2 instead of 4 and kernels of 7 instead of "
-            "11 pixels, and gained accuracy. Others blur before they subsample (Zhang 2019, "
-            "arXiv:1904.11486).",
-            _chosen(folded > LIMITS.folded, folded),
-            "kernels",
-        )
+        return None
+    aliased, threshold = kernels.aliased, options.aliasing_threshold
+    share, values = float(aliased.mean()), {"stride": kernels.stride}
+    if share <= threshold:
+        return None
+    chance = kernels.aliased_by_chance
+    return _finding("aliased", stats, aliased > threshold, aliased, share, chance=chance, **values)
 
 
-def _twins(looked: LayerStats) -> Iterator[Finding]:
-    if looked.kernels is None or len(looked.kernels) < 2:
-        return
-    twin, cosine = looked.kernels.twins
+def _duplicate(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
+    if stats.kernels is None or len(stats.kernels) < 2:
+        return None
+    nearest, cosine = stats.kernels.nearest
     # A kernel and its negative are no duplicates: behind a rectifier they answer to opposites.
-    units = _chosen(cosine > LIMITS.alike, cosine)
-    if units:
-        first, value = units[0], float(cosine[units[0]])
-        yield Finding(
-            "Duplicate kernels",
-            looked.layer,
-            len(units) / len(cosine),
-            f"{_of(units, len(cosine), 'has', 'have')} "
-            f"a twin: a kernel that is theirs but for length "
-            f"(cosine above {LIMITS.alike:g}), as {first} and {int(twin[first])} ({value:.3f}).",
-            "The layer has more units than it uses. Make it narrower, start it from decorrelated "
-            "kernels, or drop whole maps while training.",
-            (first, int(twin[first]), *(unit for unit in units[1:] if unit != int(twin[first]))),
-            "kernels",
-        )
+    found = _finding("duplicate", stats, cosine > options.duplicate_threshold, cosine)
+    if found is None:
+        return None
+    first, second = found.units[0], int(nearest[found.units[0]])
+    units = (first, second, *(unit for unit in found.units[1:] if unit != second))
+    values = {"cosine": float(cosine[first]), "count": len(found.units)}
+    return replace(found, units=units, values=values)
 
 
-def _edges(looked: LayerStats) -> Iterator[Finding]:
-    if looked.edges is None or looked.depth < 0.5:
-        return  # what a first layer should see is edges
-    share = float(looked.edges.median())
-    if share > LIMITS.edges:
-        yield Finding(
-            "A deep layer that sees little but edges",
-            looked.layer,
-            share,
-            f"The edges in its window, without how they lie to each other, account for {share:.0%} "
-            "of the variance of its median unit.",
-            "It adds little to the layers below. Check that it is trained at all (learning rate, "
-            "gradients, a frozen stage); then try a larger window by pooling, or fewer layers.",
-            _chosen(looked.edges > LIMITS.edges, looked.edges),
-            "patches",
-        )
+def _edges(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
+    if stats.edges is None or stats.depth < 0.5:
+        return None  # first layers should see edges
+    share, threshold = float(stats.edges.median()), options.edges_threshold
+    if share <= threshold:
+        return None
+    return _finding("edges", stats, stats.edges > threshold, stats.edges, share)
 
 
-def _selective(looked: LayerStats) -> Iterator[Finding]:
-    selectivity, preferred = looked.units.selectivity, looked.units.preferred
-    if not looked.is_labelled or selectivity is None or preferred is None:
-        return
-    units = _chosen((selectivity > LIMITS.selective) & ~looked.units.dead, selectivity)
-    if units and looked.depth < 1:
-        name = looked.classes[int(preferred[units[0]])]
-        yield Finding(
-            "Units for one class only",
-            looked.layer,
-            len(units) / len(selectivity),
-            f"{_of(units, len(selectivity), 'answers', 'answer')} "
-            f"to one class alone (selectivity above "
-            f"{LIMITS.selective:g}), the clearest, {units[0]}, to {name}.",
-            "Below the last layers that is suspect: look whether its patches show the thing "
-            "itself, or a background, a border or a mark that gives the class away. Remove that "
-            "from the data, or vary it.",
-            units,
-            "patches",
-        )
+def _class_specific(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
+    selectivity, preferred = stats.units.selectivity, stats.units.preferred
+    if not stats.is_labelled or selectivity is None or preferred is None or stats.depth >= 1:
+        return None
+    mask = (selectivity > options.selectivity_threshold) & ~stats.units.dead
+    found = _finding("class_specific", stats, mask, selectivity)
+    if found is None:
+        return None
+    return replace(found, values={"class": stats.classes[int(preferred[found.units[0]])]})
 
 
-def table_row(looked: LayerStats) -> dict[str, float | int | str | None]:
-    """The layer's numbers, whether or not they are findings."""
-    units, kernels = looked.units, looked.kernels
-    fires, selectivity = _known(units.activation_frequency), units.selectivity
-    rms = None if kernels is None else kernels.rms
-    return {
-        "layer": looked.layer,
+def table_row(
+    stats: LayerStats, options: DiagnosisOptions | None = None
+) -> dict[str, float | int | str | None]:
+    """The layer's numbers, findings or not."""
+    chosen = options or DiagnosisOptions()
+    units, kernels, selectivity = stats.units, stats.kernels, stats.units.selectivity
+    frequency = stats.activation_frequency
+    row: dict[str, float | int | str | None] = {
+        "layer": stats.layer,
         "units": len(units),
         "dead": int(units.dead.sum()),
-        "rare": int(((fires > 0) & (fires < LIMITS.rare)).sum()),
-        "fires in, median": float(fires.median()),
-        "dominant": None if rms is None else int((rms > LIMITS.outsized * rms.median()).sum()),
-        "near Nyquist": None
-        if kernels is None
-        else float(kernels.energy_above(NYQUIST_BAND, NYQUIST_BAND).mean()),
-        "folded by stride": None
-        if kernels is None or max(kernels.stride) == 1
-        else float(kernels.folded.mean()),
-        "with a twin": None
-        if kernels is None or len(kernels) < 2
-        else int((kernels.twins[1] > LIMITS.alike).sum()),
-        "told by edges, median": None if looked.edges is None else float(looked.edges.median()),
-        "for one class": None
-        if selectivity is None or not looked.is_labelled
-        else int((selectivity > LIMITS.selective).sum()),
+        "rare": int(((frequency > 0) & (frequency < chosen.rare_threshold)).sum()),
+        "median_activation_frequency": float(frequency.median()),
+        "dominant": None,
+        "near_nyquist": None,
+        "aliased": None,
+        "duplicates": None,
+        "median_explained_by_edges": None if stats.edges is None else float(stats.edges.median()),
+        "class_specific": None,
     }
+    if kernels is not None:
+        rms, cosine = kernels.rms, kernels.nearest[1]
+        row["dominant"] = int((rms > chosen.dominance_threshold * rms.median()).sum())
+        row["near_nyquist"] = float(kernels.energy_above(NYQUIST_BAND, NYQUIST_BAND).mean())
+        if max(kernels.stride) > 1:
+            row["aliased"] = float(kernels.aliased.mean())
+        if len(kernels) > 1:
+            row["duplicates"] = int((cosine > chosen.duplicate_threshold).sum())
+    if selectivity is not None and stats.is_labelled:
+        row["class_specific"] = int((selectivity > chosen.selectivity_threshold).sum())
+    return row
 
 
 def _known(values: Tensor | None) -> Tensor:

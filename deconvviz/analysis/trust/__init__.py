@@ -1,19 +1,26 @@
 """How far a projection can be trusted: controls, each of which changes one thing."""
 
-from deconvviz.analysis.trust.attributions import Attribution, Attributions, compare
-from deconvviz.analysis.trust.checks import Control, Likeness, Stage
-from deconvviz.analysis.trust.examination import Trust, examine
-from deconvviz.analysis.trust.insertion import Curve, Curves
+from deconvviz.analysis.trust.attributions import (
+    Attribution,
+    AttributionOptions,
+    Attributions,
+    compare_attributions,
+)
+from deconvviz.analysis.trust.checks import CascadeStep, Control, Similarity
+from deconvviz.analysis.trust.examination import Trust, TrustOptions, examine
+from deconvviz.analysis.trust.insertion import InsertionDeletion, PerturbationCurve
 
 __all__ = [
     "Attribution",
+    "AttributionOptions",
     "Attributions",
+    "CascadeStep",
     "Control",
-    "Curve",
-    "Curves",
-    "Likeness",
-    "Stage",
+    "InsertionDeletion",
+    "PerturbationCurve",
+    "Similarity",
     "Trust",
-    "compare",
+    "TrustOptions",
+    "compare_attributions",
     "examine",
 ]

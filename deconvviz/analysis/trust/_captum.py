@@ -1,8 +1,7 @@
-"""The one typed door to captum, which has no types and takes a second to import.
+"""captum with types, imported when it is used: that takes a second.
 
-captum sets hooks on the module that it is given. Only a function of a unit's own comes through this
-door (`deconv.controls.UnitActivation`), never a person's model, which several threads may be
-reading.
+captum sets hooks on the module that it is given. Give it only a function made for one unit
+(`deconv.controls.UnitActivation`), never a loaded model, which other threads may be reading.
 """
 
 from torch import Tensor, nn
@@ -39,12 +38,12 @@ def occlusion(unit: nn.Module, image: Tensor, side: int, stride: int, at_once: i
     Args:
         unit: Images (N, C, H, W) -> activations (N,).
         image: (1, C, H, W).
-        side: Of the square, in pixels.
-        stride: Between its places, in pixels.
-        at_once: So many images go through the network at once.
+        side: Side of the square, in pixels.
+        stride: Step from one place to the next, in pixels.
+        at_once: Images in one forward pass.
 
     Returns:
-        (C, H, W) in units of the activation, alike in all channels.
+        (C, H, W) in units of the activation, the same in all channels.
     """
     from captum.attr import Occlusion
 
@@ -62,7 +61,7 @@ def grad_cam(unit: nn.Module, maps: nn.Module, image: Tensor) -> Tensor:
 
     Args:
         unit: Images (N, C, H, W) -> activations (N,).
-        maps: A part of it, whose output are the feature maps.
+        maps: Part of `unit` whose output is the feature maps.
         image: (1, C, H, W).
 
     Returns:

@@ -1,4 +1,4 @@
-"""The controls: each changes one thing and asks how much of the picture is left."""
+"""The controls: each changes one thing and measures how similar the projection stays."""
 
 import math
 from collections.abc import Iterator
@@ -9,85 +9,90 @@ import torch
 from torch import Tensor
 
 from deconvviz.analysis.trust.metrics import magnitudes, rank_correlation, structural_similarity
-from deconvviz.analysis.trust.starts import once_an_image, other_units, random_starts
-from deconvviz.analysis.trust.subject import Subject
+from deconvviz.analysis.trust.starts import (
+    one_per_image,
+    select_other_units,
+    select_random_starts,
+)
+from deconvviz.analysis.trust.target import Target
 from deconvviz.deconv import Deconvnet
-from deconvviz.deconv.controls import kernels_below, random_switches, shuffled
+from deconvviz.deconv.controls import kernels_below, shuffled
+from deconvviz.deconv.controls import random_switches as switches_of_noise
 
 __all__ = [
     "SMALLEST",
+    "CascadeStep",
     "Control",
-    "Likeness",
-    "Stage",
+    "Similarity",
     "cascade",
-    "edge_likeness",
-    "likeness",
-    "random_seed",
-    "random_switch",
-    "random_units",
-    "unrelated",
+    "chance_level",
+    "edge_similarity",
+    "other_units",
+    "random_starts",
+    "random_switches",
+    "similarity",
 ]
 
 SMALLEST = 64
-"""Pixels of a window; fewer cannot show whether two pictures are alike."""
+"""Pixels of a window; fewer cannot show whether two pictures are similar."""
 
-_UNITS = 8  # other units of one drawn network
+_UNITS = 8  # projected in each shuffled network
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How alike some pictures are to the one that is examined, by their magnitudes.
+class Similarity:
+    """Similarity of some pictures to the examined projection, by magnitudes.
 
     Attributes:
-        rank: Spearman's rank correlation, the mean of all draws; NaN where nothing can be ranked.
-        rank_spread: Its standard deviation over the draws; 0 for one.
-        ssim: Structural similarity, likewise; NaN in windows under three pixels.
-        ssim_spread: Its standard deviation.
-        draws: How many pictures.
+        rank: Spearman's rank correlation, mean over the pictures; NaN where nothing can be ranked.
+        rank_spread: Standard deviation of it over the pictures; 0 for one.
+        ssim: Structural similarity, mean over the pictures; NaN in windows under three pixels.
+        ssim_spread: Standard deviation of it.
+        count: Number of pictures.
     """
 
     rank: float
     rank_spread: float
     ssim: float
     ssim_spread: float
-    draws: int
+    count: int
 
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """The outcome of one control.
+    """Outcome of one control.
 
     Attributes:
-        likeness: To the projection that is examined.
-        example: (C, h, w) the first of its pictures; none where nothing was drawn.
+        similarity: Similarity of its pictures to the examined projection.
+        example: (C, h, w) first of its pictures; None where there are none.
     """
 
-    likeness: Likeness
+    similarity: Similarity
     example: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
-    """One stage of the cascade.
+class CascadeStep:
+    """One step of the cascading randomisation.
 
     Attributes:
-        modules: The modules whose kernels were shuffled at this stage, highest first; those of the
-            stages before stay shuffled.
-        control: What it gave.
+        modules: Modules whose kernels are shuffled in this step, highest first; those of earlier
+            steps stay shuffled.
+        control: Outcome of the step.
     """
 
     modules: tuple[str, ...]
     control: Control
 
 
-def likeness(pictures: Tensor, original: Tensor) -> Likeness:
-    """Compare pictures (N, C, h, w) with the original (C, h, w); empty ones do not count."""
+def similarity(pictures: Tensor, original: Tensor) -> Similarity:
+    """Compare pictures (N, C, h, w), but for empty ones, with the original (C, h, w)."""
     maps, other = magnitudes(pictures), magnitudes(original)
     maps = maps[maps.flatten(1).any(dim=1)]
     if not len(maps):
-        return Likeness(math.nan, 0.0, math.nan, 0.0, 0)
+        return Similarity(math.nan, 0.0, math.nan, 0.0, 0)
     rank, ssim = rank_correlation(maps, other), structural_similarity(maps, other)
-    return Likeness(*_mean_and_spread(rank), *_mean_and_spread(ssim), len(maps))
+    return Similarity(*_mean_and_spread(rank), *_mean_and_spread(ssim), len(maps))
 
 
 def _mean_and_spread(values: Tensor) -> tuple[float, float]:
@@ -98,57 +103,57 @@ def _mean_and_spread(values: Tensor) -> tuple[float, float]:
 
 
 def cascade(
-    subject: Subject, networks: int, stages: int, generator: torch.Generator
-) -> Iterator[Stage]:
+    target: Target, networks: int, steps: int, generator: torch.Generator
+) -> Iterator[CascadeStep]:
     """Cascading randomisation of the weights, from the units' own layer downwards.
 
-    Adebayo et al. (2018, arXiv:1810.03292), section 3. Stage by stage the kernels of one more
-    convolution, or of several in deep networks, are put in random order together with what
-    normalises them, and the picture is recorded and projected again with its new switches and
-    masks. A method that shows what the network has learned gives other pictures as soon as the
-    units' own kernels are gone. One that shows the picture itself goes on as before.
+    Adebayo et al. (2018, arXiv:1810.03292), section 3. Step by step the kernels of one more
+    convolution (or several, in deep networks) are shuffled together with their normalisation, and
+    the picture is recorded and projected again with new switches and masks. A method that shows
+    what the network has learned gives other pictures as soon as the units' own kernels are
+    shuffled; one that shows the picture itself does not change.
 
-    Order is lost but no value, so that activations keep about their size. In a shuffled layer no
-    unit has kept anything of its own, and each stands for another draw: up to eight that are active
-    at the place are projected for each network.
+    Shuffling keeps all values, so activations keep about their size. In a shuffled layer all units
+    are alike, so each is another draw: up to eight that are active at the place are projected for
+    each network.
 
     Layers above the units take no part in the projection, by construction, and are left out.
     """
-    kernels = kernels_below(subject.recording.tape, subject.layer)
+    kernels = kernels_below(target.recording.tape, target.layer)
     depths = sorted({kernel.depth for kernel in kernels})
-    models = [subject.net.model] * networks
-    for first, last in _parts(len(depths), stages):
+    models = [target.net.model] * networks
+    for first, last in _parts(len(depths), steps):
         part = [kernel for kernel in kernels if kernel.depth in depths[first:last]]
         names = [name for kernel in part for name in kernel.weights]
         models = [shuffled(model, names, generator) for model in models]
         pictures = torch.cat(
-            [_drawn(subject, subject.net.reading(m), subject.image, generator) for m in models]
+            [_drawn(target, target.net.reading(m), target.image, generator) for m in models]
         )
-        yield Stage(tuple(kernel.module for kernel in part), _control(subject, pictures))
+        yield CascadeStep(tuple(kernel.module for kernel in part), _control(target, pictures))
 
 
 def _parts(count: int, most: int) -> list[tuple[int, int]]:
-    """The first alone, then about equally many each."""
+    """At most `most` slices of `count`: the first alone, the others about equally long."""
     rest = min(most, count) - 1
     edges = [0, *(1 + place * (count - 1) // max(1, rest) for place in range(rest + 1))]
     return [(a, b) for a, b in pairwise(edges) if b > a]
 
 
-def unrelated(subject: Subject, networks: int, generator: torch.Generator) -> Control:
-    """The chance level of every likeness: projections that share nothing but the geometry.
+def chance_level(target: Target, networks: int, generator: torch.Generator) -> Control:
+    """Projections that share nothing with the examined one but the geometry of the window.
 
-    They are of networks whose weights are all shuffled, of the same picture with its pixels in
-    random order. What is alike in them still comes of the window alone: kernels overlap more in its
-    middle than at its edges.
+    They come from networks with all weights shuffled, on the picture with its pixels shuffled. They
+    are still similar to some degree, because kernels overlap more in the middle of a window than
+    at its edges.
     """
-    kernels = kernels_below(subject.recording.tape, subject.layer)
+    kernels = kernels_below(target.recording.tape, target.layer)
     names = [name for kernel in kernels for name in kernel.weights]
     drawn = []
     for _ in range(networks):
-        net = subject.net.reading(shuffled(subject.net.model, names, generator))
-        image = subject.with_patches(_scrambled(subject.patch, generator)[None])
-        drawn.append(_drawn(subject, net, image, generator))
-    return _control(subject, torch.cat(drawn))
+        net = target.net.reading(shuffled(target.net.model, names, generator))
+        image = target.with_patches(_scrambled(target.patch, generator)[None])
+        drawn.append(_drawn(target, net, image, generator))
+    return _control(target, torch.cat(drawn))
 
 
 def _scrambled(patch: Tensor, generator: torch.Generator) -> Tensor:
@@ -157,81 +162,77 @@ def _scrambled(patch: Tensor, generator: torch.Generator) -> Tensor:
     return patch.flatten(1)[:, order].view_as(patch)
 
 
-def _drawn(subject: Subject, net: Deconvnet, image: Tensor, generator: torch.Generator) -> Tensor:
-    """The projections of some active units at the place in a drawn network."""
-    recording = net.record(image, [subject.layer])
-    sign = math.copysign(1, subject.activation)
-    starts = other_units(recording, subject.selection, sign, _UNITS, generator, itself=True)
-    return subject.projected(net, recording, starts)
+def _drawn(target: Target, net: Deconvnet, image: Tensor, generator: torch.Generator) -> Tensor:
+    """Projections of some units of a shuffled network that are active at the place."""
+    recording = net.record(image, [target.layer])
+    sign = math.copysign(1, target.activation)
+    starts = select_other_units(recording, target.selection, sign, _UNITS, generator, itself=True)
+    return target.projected(net, recording, starts)
 
 
-def random_units(subject: Subject, most: int, generator: torch.Generator) -> Control | None:
-    """Other units of the same layer at the same place; of a linear layer, other classes.
+def other_units(target: Target, most: int, generator: torch.Generator) -> Control | None:
+    """Other units of the same layer at the same place; in a linear layer, other classes.
 
-    The random logit test of Sixt et al. (2020, arXiv:1912.09818), section 4, for any layer: if the
-    pictures of other units look the same, this one says nothing of its unit. Everything else is as
-    it was.
+    The random logit test of Sixt et al. (2020, arXiv:1912.09818), section 4, for any layer: if
+    other units give the same picture, it says nothing of this unit.
 
     Returns:
         None where no other unit is active at the place.
     """
-    sign = math.copysign(1, subject.activation)
-    starts = other_units(subject.recording, subject.selection, sign, most, generator)
+    sign = math.copysign(1, target.activation)
+    starts = select_other_units(target.recording, target.selection, sign, most, generator)
     if not len(starts):
         return None
-    return _control(subject, subject.projected(subject.net, subject.recording, starts))
+    return _control(target, target.projected(target.net, target.recording, starts))
 
 
-def random_seed(subject: Subject, draws: int, generator: torch.Generator) -> Control:
+def random_starts(target: Target, count: int, generator: torch.Generator) -> Control:
     """All units at the place start from random positive values; switches and masks as recorded.
 
     Mahendran & Vedaldi (2016), "Salient deconvolutional networks", section 3: what stays the same
-    comes from the switches and masks that the image has left on the way, and not from the unit.
+    comes from the switches and masks that the image has set, not from the unit.
     """
-    starts = random_starts(subject.recording, subject.selection, draws, generator)
-    projection = subject.net.project(subject.recording, starts, subject.rule, start="one")
-    return _control(subject, subject.cut(projection.full()))
+    starts = select_random_starts(target.recording, target.selection, count, generator)
+    projection = target.net.project(target.recording, starts, target.rule, start="one")
+    return _control(target, target.cut(projection.full()))
 
 
-def random_switch(subject: Subject, draws: int, generator: torch.Generator) -> Control | None:
+def random_switches(target: Target, count: int, generator: torch.Generator) -> Control | None:
     """The unit's own start goes down through max poolings whose switches noise has set.
 
-    The converse of the random seed: what is lost was put there by the switches, which are all that
-    a deconvnet keeps of the image. Masks, which the other rules use, stay as recorded.
+    The converse of random starts: what is lost came from the switches, which are all that a
+    deconvnet keeps of the image. Masks, which the other rules use, stay as recorded.
 
     Returns:
         None where there is no max pooling below.
     """
-    net = subject.net
-    recording = net.record(subject.image.repeat(draws, 1, 1, 1), [subject.layer])
-    other = random_switches(net.model, recording, subject.layer, generator)
+    net = target.net
+    recording = net.record(target.image.repeat(count, 1, 1, 1), [target.layer])
+    other = switches_of_noise(net.model, recording, target.layer, generator)
     if other is None:
         return None
-    starts = once_an_image(subject.selection, draws)
-    return _control(subject, subject.projected(net, other, starts))
+    return _control(target, target.projected(net, other, one_per_image(target.selection, count)))
 
 
-def edge_likeness(
-    subject: Subject, draws: int, generator: torch.Generator
-) -> tuple[Control, Likeness]:
-    """Whether the picture is where the image's own edges are, as an edge detector finds them.
+def edge_similarity(
+    target: Target, count: int, generator: torch.Generator
+) -> tuple[Control, Similarity]:
+    """Whether the projection lies on the image's own edges.
 
-    Adebayo et al. (2018), section 5, hold saliency to an edge detector; here it is the length of
-    the Sobel gradient of the image in the window.
+    Adebayo et al. (2018), section 5, compare saliency with an edge detector; here it is the length
+    of the Sobel gradient of the image in the window.
 
     Returns:
-        The edges' likeness to the picture; and, as its chance level, that of the same edges shifted
-        at random, with what leaves the window coming in on the other side: so they are as long and
-        as smooth, in another place.
+        The outcome for the edges; and the chance level, the same edges rolled by random shifts.
     """
-    maps = subject.edges[None]
+    maps = target.edges[None]
     height, width = maps.shape[1:]
-    shifts = torch.randint(1, max(2, height * width), (draws,), generator=generator).tolist()
+    shifts = torch.randint(1, max(2, height * width), (count,), generator=generator).tolist()
     shifted = [maps.roll((shift // width, shift % width), (1, 2)) for shift in shifts]
-    return _control(subject, maps[None]), likeness(torch.stack(shifted), subject.pixels)
+    return _control(target, maps[None]), similarity(torch.stack(shifted), target.pixels)
 
 
-def _control(subject: Subject, pictures: Tensor) -> Control:
-    """The outcome of a control that gave (N, C, h, w), perhaps of none."""
+def _control(target: Target, pictures: Tensor) -> Control:
+    """The outcome of a control that gave (N, C, h, w), N from 0."""
     example = pictures[0].clone() if len(pictures) else None
-    return Control(likeness(pictures, subject.pixels), example)
+    return Control(similarity(pictures, target.pixels), example)

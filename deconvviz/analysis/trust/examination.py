@@ -1,115 +1,138 @@
-"""The examination of one projection: every control, against its chance level, and a verdict."""
+"""How far one projection can be trusted: every control against its chance level."""
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
-from typing_extensions import override
 
+from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
-from deconvviz.analysis.trust import checks, words
-from deconvviz.analysis.trust.checks import SMALLEST, Control, Likeness, Stage
-from deconvviz.analysis.trust.insertion import Curve, Curves, insertion_and_deletion
-from deconvviz.analysis.trust.subject import look_at
+from deconvviz.analysis.trust import checks
+from deconvviz.analysis.trust.attributions import AttributionOptions
+from deconvviz.analysis.trust.checks import SMALLEST, CascadeStep, Control, Similarity
+from deconvviz.analysis.trust.insertion import InsertionDeletion, insertion_and_deletion
+from deconvviz.analysis.trust.target import find_target
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.controls import kernels_below, kernels_not_below
 from deconvviz.deconv.rules import Rule
-from deconvviz.errors import SettingError
-from deconvviz.plots.figures import NEUTRAL_INK, Box
+from deconvviz.io.preprocess import Box
 from deconvviz.progress import Progress
+from deconvviz.schema import Positive, validated
+from deconvviz.units import Unit
 
-__all__ = ["MUCH", "SOME", "SPREADS", "Trust", "examine"]
+__all__ = ["MUCH", "SOME", "SPREADS", "Trust", "TrustOptions", "examine"]
 
 MUCH = 0.4
-"""From this share of the way from chance to the same picture on, "much" is said to be kept."""
+"""A control that keeps this share of the way from chance to the same picture keeps "much"."""
 
 SOME = 0.2
-"""From this share on, "some" is."""
+"""A control that keeps this share keeps "some"."""
 
 SPREADS = 2.0
-"""What lies so many standard deviations from its chance level is taken for more than chance."""
+"""What differs from its chance level by this many standard deviations differs from chance."""
 
-_CONTROLS = 6  # besides the stages of the cascade
+_CONTROLS = 6  # besides the steps of the cascade
 
-Outcome = TypeVar("Outcome")
+Value = TypeVar("Value")
 
-Finding = Literal["untold", "image", "layers below", "partly the unit", "the unit"]
+Outcome = Literal["inconclusive", "image", "layers_below", "partly_unit", "unit"]
+
+
+@validated
+class TrustOptions(AttributionOptions):
+    """Options of an examination."""
+
+    networks: Positive = 3
+    """Shuffled networks for each step of the cascade and for the chance level."""
+    steps: Positive = 10
+    """Largest number of steps of the cascade."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trust(Result):
     """How far one projection can be trusted.
 
-    A deconvnet is a projection and no attribution: none of this says that the network decided
+    A deconvnet is a projection, not an attribution: nothing here says that the network decided
     because of what is seen. Layers above the units have no part in it, by construction.
 
     Attributes:
-        unit: What was projected, in words.
-        layer: The units' layer.
-        rule: The rule of the projection.
-        activation: The units' summed activation.
-        box: Top, left, bottom, right of their window in the picture, without what leaves it.
-        pixels: (C, h, w) the projection in the window, in normalised input units.
-        patch: (C, h, w) the picture in the window, normalised.
-        chance: How alike pictures are that share nothing but the geometry; see `checks.unrelated`.
-        stages: The cascade of shuffled kernels, from the units' own down; see `checks.cascade`.
-        above: The modules whose kernels have no part in the projection.
-        units: Other units of the layer; see `checks.random_units`. None without any.
-        seed: Random positive starts; see `checks.random_seed`.
-        switches: Random switches; see `checks.random_switch`. None without max pooling below.
-        edges: The image's own edges; see `checks.edge_likeness`.
-        edges_chance: The same edges in another place.
-        curves: Insertion and deletion by projection times image; see `insertion_and_deletion`.
-        draws: What all random draws were made from.
+        units: Projected units; several start together.
+        map_size: Height and width of their layer's feature maps.
+        rule: Rule of the projection.
+        activation: Summed activation of the units.
+        box: Window of the units in the picture, clipped to it.
+        pixels: (C, h, w) projection in the window, in normalised input units.
+        patch: (C, h, w) picture in the window, normalised.
+        chance: Pictures that share nothing but the geometry; see `checks.chance_level`.
+        cascade: Shuffled kernels, from the units' own down; see `checks.cascade`.
+        above: Modules whose kernels have no part in the projection.
+        other_units: See `checks.other_units`. None where no other unit is active.
+        random_starts: See `checks.random_starts`.
+        random_switches: See `checks.random_switches`. None without max pooling below.
+        edges: The image's own edges; see `checks.edge_similarity`.
+        edges_chance: The same edges at random shifts.
+        curves: Insertion and deletion by projection times image.
+        seed: Seed of all random choices.
     """
 
-    name: ClassVar[str] = "trust"
+    name = "trust"
+    omitted = ("pixels", "patch", "example", "random")
+    thresholds = {"much": MUCH, "some": SOME, "spreads": SPREADS, "pixels": SMALLEST}  # noqa: RUF012
+    derived = ("outcome", "thresholds", "kept_by", "is_on_edges", "beats_random_orders")
 
-    unit: str
-    layer: str
+    units: tuple[Unit, ...]
+    map_size: tuple[int, int]
     rule: Rule
     activation: float
     box: Box
     pixels: Tensor
     patch: Tensor
     chance: Control
-    stages: tuple[Stage, ...]
+    cascade: tuple[CascadeStep, ...]
     above: tuple[str, ...]
-    units: Control | None
-    seed: Control
-    switches: Control | None
+    other_units: Control | None
+    random_starts: Control
+    random_switches: Control | None
     edges: Control
-    edges_chance: Likeness
-    curves: Curves
-    draws: int
+    edges_chance: Similarity
+    curves: InsertionDeletion
+    seed: int
 
-    def kept(self, likeness: Likeness) -> float:
-        """How much of the picture a control has left: 0 as by chance, 1 the same picture.
+    def kept(self, similarity: Similarity) -> float:
+        """How much of the picture a control keeps: 0 as by chance, 1 the same picture.
 
-        (value - chance) / (1 - chance), the mean of it for rank correlation and for SSIM: so it
-        does not reward what every picture of this window has in common.
+        (value - chance) / (1 - chance), averaged over rank correlation and SSIM.
         """
-        level = self.chance.likeness
-        pairs = (likeness.rank, level.rank), (likeness.ssim, level.ssim)
+        level = self.chance.similarity
+        pairs = (similarity.rank, level.rank), (similarity.ssim, level.ssim)
         shares = [(value - chance) / (1 - chance) for value, chance in pairs if chance < 1]
         shares = [share for share in shares if math.isfinite(share)]
         return sum(shares) / len(shares) if shares else math.nan
 
+    @property
+    def kept_by(self) -> dict[str, float | list[float]]:
+        """Control -> how much of the picture it keeps; NaN where it has no pictures."""
+        controls = ("other_units", "random_starts", "random_switches")
+        found = ((name, getattr(self, name)) for name in controls)
+        return {
+            "cascade": [self.kept(step.control.similarity) for step in self.cascade],
+            **{name: self.kept(one.similarity) if one else math.nan for name, one in found},
+        }
+
     def keeps_much(self, control: Control) -> bool:
-        """Whether a control leaves `MUCH` of the picture."""
-        return self.kept(control.likeness) >= MUCH
+        """Whether a control keeps `MUCH` of the picture."""
+        return self.kept(control.similarity) >= MUCH
 
     @property
     def is_on_edges(self) -> bool:
         """Whether it lies on the image's edges, `SPREADS` standard deviations beyond chance."""
         chance = self.edges_chance
-        return self.edges.likeness.rank > chance.rank + SPREADS * chance.rank_spread
+        return self.edges.similarity.rank > chance.rank + SPREADS * chance.rank_spread
 
     @property
-    def carries(self) -> tuple[bool, bool]:
+    def beats_random_orders(self) -> tuple[bool, bool]:
         """Whether insertion and deletion each beat random orders by `SPREADS` deviations."""
         one, other = self.curves.insertion, self.curves.deletion
         return (
@@ -118,183 +141,109 @@ class Trust(Result):
         )
 
     @property
-    def finding(self) -> Finding:
+    def outcome(self) -> Outcome:
         """What the picture shows, by the cascade.
 
-        "image" if `MUCH` is kept with all kernels shuffled; else "layers below" if `MUCH` is kept
-        with the unit's own kernels shuffled, "partly the unit" if `SOME` is, and "the unit" if not.
-        "untold" in windows under `SMALLEST` pixels, or where no shuffled unit was active.
+        "image" if `MUCH` is kept with all kernels shuffled; else "layers_below" if `MUCH` is kept
+        with the unit's own kernels shuffled, "partly_unit" if `SOME` is, and "unit" if not.
+        "inconclusive" in windows under `SMALLEST` pixels, or where no shuffled unit was active.
         """
-        if not self.stages:
+        if not self.cascade:
             return "image"
-        ends = self.stages[0], self.stages[-1]
-        own, last = (self.kept(stage.control.likeness) for stage in ends)
+        ends = self.cascade[0], self.cascade[-1]
+        own, last = (self.kept(step.control.similarity) for step in ends)
         if self.patch[0].numel() < SMALLEST or not math.isfinite(own + last):
-            return "untold"
+            return "inconclusive"
         if last >= MUCH:
             return "image"
         if own >= MUCH:
-            return "layers below"
-        return "partly the unit" if own >= SOME else "the unit"
-
-    @property
-    def verdict(self) -> str:
-        """The finding in one sentence, with its numbers."""
-        return words.verdict(self)
-
-    @override
-    def summary(self) -> str:
-        return words.sentence(self)
-
-    @override
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "unit": self.unit,
-            "layer": self.layer,
-            "rule": self.rule,
-            "activation": self.activation,
-            "box": list(self.box),
-            "random_draws_from": self.draws,
-            "outcome": self.finding,
-            "thresholds": {"much": MUCH, "some": SOME, "spreads": SPREADS, "pixels": SMALLEST},
-            "chance": _likeness(self.chance.likeness),
-            "cascade": [
-                {"shuffled": list(stage.modules), **self._control(stage.control)}
-                for stage in self.stages
-            ],
-            "no_part_in_it": list(self.above),
-            "other_units": self._control(self.units),
-            "random_starts": self._control(self.seed),
-            "random_switches": self._control(self.switches),
-            "edges": _likeness(self.edges.likeness),
-            "edges_chance": _likeness(self.edges_chance),
-            "on_edges": self.is_on_edges,
-            "insertion": _curve(self.curves.insertion),
-            "deletion": _curve(self.curves.deletion),
-        }
-
-    def _control(self, control: Control | None) -> dict[str, Any]:
-        if control is None:
-            return {"pictures": 0}
-        return {**_likeness(control.likeness), "kept": _number(self.kept(control.likeness))}
-
-    @override
-    def figure(self, ink: str = NEUTRAL_INK) -> Figure:
-        from deconvviz.plots.trust import panel
-
-        return panel(self, ink)
+            return "layers_below"
+        return "partly_unit" if own >= SOME else "unit"
 
 
 def examine(
     net: Deconvnet,
-    images: Tensor,
+    image: Tensor,
     selection: Selection,
-    rule: Rule = "deconvnet",
+    options: TrustOptions | None = None,
     *,
-    draws: int = 0,
-    networks: int = 3,
-    stages: int = 10,
-    repeats: int = 8,
-    steps: int = 16,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> Trust:
     """Examine how far one projection can be trusted.
 
     Args:
-        net: The deconvnet.
-        images: (N, C, H, W) as they were recorded, or one of them, (C, H, W).
+        net: Deconvnet of the network.
+        image: (C, H, W), or (N, C, H, W) as recorded.
         selection: One unit, or several of one group, which start together.
-        rule: The rule of the projection.
-        draws: What all random draws are made from: the same number, the same result.
-        networks: How many shuffled networks are drawn, for each stage of the cascade and for the
-            chance level; of each up to eight units are projected.
-        stages: Of the cascade at most; a stage of a deeper network has several convolutions.
-        repeats: Random starts, random switches, random orders and twice as many other units.
-        steps: Points of the curves of insertion and deletion.
-        progress: Told after each control.
+        options: Rule, and how much is drawn.
+        seed: Seed of all random choices.
+        progress: Called after each control.
 
     Returns:
         Trust, with everything on the CPU.
 
     Raises:
-        SelectionError: It is not one projection, or the projection is zero.
-        SettingError: A number is too small.
+        SelectionError: The selection makes several projections, or the projection is zero.
     """
-    for name, given, least in (
-        ("networks", networks, 1),
-        ("stages", stages, 1),
-        ("repeats", repeats, 2),
-        ("steps", steps, 1),
-    ):
-        if given < least:
-            raise SettingError(f"{name} must be at least {least}, but it is {given}")
-    subject = look_at(net, images, selection, rule)
-    generator = torch.Generator().manual_seed(draws)
-    kernels = kernels_below(subject.recording.tape, selection.layer)
-    depths = len({kernel.depth for kernel in kernels})
-    step = _Steps(_CONTROLS + min(stages, depths), progress)
-    chance = step(checks.unrelated(subject, networks, generator))
-    cascade = [step(stage) for stage in checks.cascade(subject, networks, stages, generator)]
-    units = step(checks.random_units(subject, 2 * repeats, generator))
-    seed = step(checks.random_seed(subject, repeats, generator))
-    switches = step(checks.random_switch(subject, repeats, generator))
-    edges, edges_chance = step(checks.edge_likeness(subject, 2 * repeats, generator))
-    scores = [(subject.pixels * subject.patch).sum(0)]
-    (curves,) = step(insertion_and_deletion(subject, scores, steps, repeats, generator))
+    chosen = options or TrustOptions()
+    networks, repeats = chosen.networks, chosen.repeats
+    target = find_target(net, image, selection, chosen.rule)
+    generator = torch.Generator().manual_seed(seed)
+    tape = target.recording.tape
+    depths = len({kernel.depth for kernel in kernels_below(tape, selection.layer)})
+    step = _Steps(_CONTROLS + min(chosen.steps, depths), progress)
+    # The order of the controls is the order of the random draws: another one gives other numbers.
+    chance = step(checks.chance_level(target, networks, generator))
+    cascade = [step(one) for one in checks.cascade(target, networks, chosen.steps, generator)]
+    other_units = step(checks.other_units(target, 2 * repeats, generator))
+    random_starts = step(checks.random_starts(target, repeats, generator))
+    random_switches = step(checks.random_switches(target, repeats, generator))
+    edges, edges_chance = step(checks.edge_similarity(target, 2 * repeats, generator))
+    scores = [(target.pixels * target.patch).sum(0)]
+    (curves,) = step(insertion_and_deletion(target, scores, chosen.points, repeats, generator))
     return Trust(
-        unit=words.unit_of(selection, net.layers[selection.layer]),
-        layer=selection.layer,
-        rule=rule,
-        activation=subject.activation,
-        box=subject.box,
-        pixels=subject.pixels.cpu(),
-        patch=subject.patch.cpu(),
+        units=Unit.rows(selection),
+        map_size=net.layers[selection.layer].size,
+        rule=chosen.rule,
+        activation=target.activation,
+        box=target.box,
+        pixels=target.pixels.cpu(),
+        patch=target.patch.cpu(),
         chance=chance,
-        stages=tuple(cascade),
-        above=kernels_not_below(subject.recording.tape, selection.layer),
-        units=units,
-        seed=seed,
-        switches=switches,
+        cascade=tuple(cascade),
+        above=kernels_not_below(tape, selection.layer),
+        other_units=other_units,
+        random_starts=random_starts,
+        random_switches=random_switches,
         edges=edges,
         edges_chance=edges_chance,
         curves=curves,
-        draws=draws,
+        seed=seed,
     )
 
 
 class _Steps:
-    """Counts controls, and tells of each that it is done."""
+    """Counts controls and reports each one that is done."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
 
-    def __call__(self, result: Outcome) -> Outcome:
+    def __call__(self, result: Value) -> Value:
         self._done += 1
         if self._progress:
             self._progress("controls", self._done, self._total)
         return result
 
 
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return round(value, 4) if math.isfinite(value) else None
-
-
-def _likeness(likeness: Likeness) -> dict[str, Any]:
-    return {
-        "rank_correlation": _number(likeness.rank),
-        "rank_correlation_spread": _number(likeness.rank_spread),
-        "ssim": _number(likeness.ssim),
-        "ssim_spread": _number(likeness.ssim_spread),
-        "pictures": likeness.draws,
-    }
-
-
-def _curve(curve: Curve) -> dict[str, Any]:
-    return {
-        "area": _number(curve.area),
-        "random_area": _number(curve.chance),
-        "random_area_spread": _number(curve.spread),
-        "share": [_number(value) for value in curve.share.tolist()],
-        "activation": [_number(value) for value in curve.value.tolist()],
-    }
+ANALYSIS = Analysis(
+    name="trust",
+    title="Trust",
+    question="Does a unit's projection show the unit, or would any unit give this picture? Kernels "
+    "are shuffled, other units, starts and switches take its place, and the pixels that it marks "
+    "are deleted; each against its chance level.",
+    source="Adebayo et al. 2018, arXiv:1810.03292",
+    needs=("network", "picture", "unit"),
+    function=examine,
+    options=TrustOptions(),
+)

@@ -1,4 +1,4 @@
-"""Insertion and deletion: do the pixels that a picture points at carry the unit's activation?"""
+"""Insertion and deletion: do the pixels that a projection marks carry the unit's activation?"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.trust.subject import Subject
+from deconvviz.analysis.trust.target import Target
 from deconvviz.deconv.controls import UnitActivation
 
-__all__ = ["Curve", "Curves", "insertion_and_deletion"]
+__all__ = ["InsertionDeletion", "PerturbationCurve", "insertion_and_deletion"]
 
-_PIXELS = 2**17  # of the images that go through the network at once, so that maps stay small
+_PIXELS = 2**17  # in one forward pass, so that maps stay small
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class PerturbationCurve:
     """The activation while pixels are inserted, or deleted.
 
     Attributes:
-        share: (S + 1,) how much of the window was changed so far, from 0 to 1.
-        value: (S + 1,) the units' activation then, over their activation in the picture.
-        area: Under the curve. Of insertion the larger the better, of deletion the smaller.
-        random: (R, S + 1) the same for pixels in random orders.
-        chance: The mean area of the random orders.
-        spread: Their standard deviation.
+        share: (S + 1,) share of the window's pixels that are changed, from 0 to 1.
+        value: (S + 1,) activation relative to the activation in the unchanged picture.
+        area: Area under the curve; large is good for insertion, small for deletion.
+        random: (R, S + 1) values for pixels in random orders.
+        chance: Mean area of the random orders.
+        spread: Standard deviation of these areas.
     """
 
     share: Tensor
@@ -36,16 +36,21 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
-    """Both curves of one order of pixels."""
+class InsertionDeletion:
+    """Both curves of one order of pixels.
 
-    insertion: Curve
-    deletion: Curve
+    Attributes:
+        insertion: Pixels inserted into a blank, highest score first.
+        deletion: Pixels deleted in the same order.
+    """
+
+    insertion: PerturbationCurve
+    deletion: PerturbationCurve
 
 
 def insertion_and_deletion(
-    subject: Subject, scores: Sequence[Tensor], steps: int, draws: int, generator: torch.Generator
-) -> Iterator[Curves]:
+    target: Target, scores: Sequence[Tensor], steps: int, orders: int, generator: torch.Generator
+) -> Iterator[InsertionDeletion]:
     """Insert the pixels of the window from the highest score down into a blank, or delete them.
 
     Petsiuk et al. (2018), RISE, arXiv:1806.07421, section 3.3, with the unit's own activation in
@@ -57,31 +62,33 @@ def insertion_and_deletion(
     ones serve for both curves, and both have the same mean area.
 
     Args:
-        subject: What is examined.
-        scores: Of each method (h, w): how much it credits each pixel. For a projection a that is
-            a times x summed over the channels, its first-order share in the activation.
-        steps: So many points of a curve, or one a pixel where there are fewer.
-        draws: How many random orders.
-        generator: Draws them.
+        target: The examined projection.
+        scores: (h, w) score of each pixel, one map for each method. For a projection it is the
+            projection times the picture, summed over the channels: the first-order share.
+        steps: Points of a curve, at most one per pixel.
+        orders: Number of random orders.
+        generator: Source of the random orders.
 
     Yields:
-        Curves of each of the scores, in order; the random ones are the same for all.
+        InsertionDeletion for each map of scores; the random orders are the same for all.
     """
-    unit = UnitActivation(subject.net.model, subject.recording.tape, subject.selection)
-    count = subject.patch[0].numel()
+    unit = UnitActivation(target.net.model, target.recording.tape, target.selection)
+    count = target.patch[0].numel()
     counts = _counts(count, min(steps, count))
     share = counts / count
     random = torch.stack(
         [
-            _values(subject, unit, torch.randperm(count, generator=generator) < counts[:, None])
-            for _ in range(draws)
+            _values(target, unit, torch.randperm(count, generator=generator) < counts[:, None])
+            for _ in range(orders)
         ]
     )
     for score in scores:
         rank = _ranks(score, generator)
-        inserted = _values(subject, unit, rank < counts[:, None])
-        deleted = _values(subject, unit, rank >= counts[:, None])
-        yield Curves(_curve(share, inserted, random), _curve(share, deleted, random.flip(1)))
+        inserted = _values(target, unit, rank < counts[:, None])
+        deleted = _values(target, unit, rank >= counts[:, None])
+        yield InsertionDeletion(
+            _curve(share, inserted, random), _curve(share, deleted, random.flip(1))
+        )
 
 
 def _counts(pixels: int, steps: int) -> Tensor:
@@ -98,18 +105,16 @@ def _ranks(score: Tensor, generator: torch.Generator) -> Tensor:
     return order.argsort()
 
 
-def _values(subject: Subject, unit: UnitActivation, kept: Tensor) -> Tensor:
+def _values(target: Target, unit: UnitActivation, kept: Tensor) -> Tensor:
     """(N,) relative activations in pictures of which (N, P) pixels of the window are kept."""
-    masks = kept.to(subject.image.device).view(-1, 1, *subject.patch.shape[1:])
-    at_once = max(1, _PIXELS // subject.image[0, 0].numel())
+    masks = kept.to(target.image.device).view(-1, 1, *target.patch.shape[1:])
+    at_once = max(1, _PIXELS // target.image[0, 0].numel())
     with torch.no_grad():
-        values = [
-            unit(subject.with_patches(subject.patch * m)) for m in torch.split(masks, at_once)
-        ]
-    return torch.cat(values).double().cpu() / subject.activation
+        values = [unit(target.with_patches(target.patch * m)) for m in torch.split(masks, at_once)]
+    return torch.cat(values).double().cpu() / target.activation
 
 
-def _curve(share: Tensor, value: Tensor, random: Tensor) -> Curve:
+def _curve(share: Tensor, value: Tensor, random: Tensor) -> PerturbationCurve:
     areas = torch.trapezoid(random, share.double())
     area = float(torch.trapezoid(value, share.double()))
-    return Curve(share, value, area, random, float(areas.mean()), float(areas.std()))
+    return PerturbationCurve(share, value, area, random, float(areas.mean()), float(areas.std()))

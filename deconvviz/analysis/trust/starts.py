@@ -1,14 +1,14 @@
-"""Other starts than the examined one, at the same place: other units, and random values."""
+"""Other starts at the same place: other units, and random values."""
 
 import torch
 from torch import Tensor
 
 from deconvviz.deconv import Recording, Selection
 
-__all__ = ["once_an_image", "other_units", "random_starts"]
+__all__ = ["one_per_image", "select_other_units", "select_random_starts"]
 
 
-def other_units(
+def select_other_units(
     recording: Recording,
     like: Selection,
     sign: float,
@@ -17,21 +17,21 @@ def other_units(
     *,
     itself: bool = False,
 ) -> Selection:
-    """Other units of the layer at the same places, at random among those that are active there.
+    """Random other units of the layer that are active at the same places.
 
-    Of several units that start together each gives way to another.
+    Where several units start together, each is replaced by another one.
 
     Args:
-        recording: Of one image, where the others' activations are read.
-        like: The units that are examined.
-        sign: Of their activation. The others start with it too, each from the size of its own
-            activation, because what is subtracted looks unlike what is added.
-        most: So many of them; fewer where fewer are active.
-        generator: Draws them.
-        itself: Whether the very units may be among them.
+        recording: One image's recording, with the activations of the other units.
+        like: The examined units.
+        sign: Sign of the examined activation. Each other unit starts from the magnitude of its own
+            activation with this sign, because what is subtracted looks unlike what is added.
+        most: Largest number of other units.
+        generator: Source of the random order.
+        itself: Whether the examined units may be among them.
 
     Returns:
-        Selection of one group for each; of none where there is no other.
+        Selection with one group for each; empty where no other unit is active.
     """
     maps = recording[like.layer][0].double().cpu()
     order = torch.randperm(len(maps), generator=generator)
@@ -44,24 +44,24 @@ def other_units(
     return _grouped(like, channels[active], like.y, like.x, weights)
 
 
-def random_starts(
-    recording: Recording, like: Selection, draws: int, generator: torch.Generator
+def select_random_starts(
+    recording: Recording, like: Selection, count: int, generator: torch.Generator
 ) -> Selection:
-    """All units of the layer at the same places, with random values between zero and one.
+    """All units of the layer at the same places, with random weights between zero and one.
 
     Returns:
-        Selection of one group for each draw, for `project(..., start="one")`.
+        Selection of `count` groups, for `project(..., start="one")`.
     """
     places = torch.unique(torch.stack([like.y, like.x]), dim=1)
-    count = recording[like.layer].shape[1]
-    channel = torch.arange(count).repeat_interleave(places.shape[1]).expand(draws, -1)
-    y, x = places.repeat(1, count)
+    units = recording[like.layer].shape[1]
+    channel = torch.arange(units).repeat_interleave(places.shape[1]).expand(count, -1)
+    y, x = places.repeat(1, units)
     weights = torch.rand(channel.shape, generator=generator, dtype=torch.float64)
     return _grouped(like, channel, y, x, weights)
 
 
-def once_an_image(like: Selection, images: int) -> Selection:
-    """The same start in each of some images: one group an image."""
+def one_per_image(like: Selection, images: int) -> Selection:
+    """The same start in each of some images, one group per image."""
     weight = torch.ones(len(like), dtype=torch.float64) if like.weight is None else like.weight
     every = _grouped(like, like.channel.expand(images, -1), like.y, like.x, weight.repeat(images))
     assert every.group is not None

@@ -224,7 +224,7 @@ class Gradients(Result):
         )
 
     @override
-    def save(self, folder: Path) -> tuple[Path, Path]:
+    def save(self, folder: Path) -> tuple[Path, ...]:
         """As every result, and the cosines' figure as `folder/gradients-cosines.png`."""
         cosines = figure_png(self.cosine_figure())
         write_atomically(folder / f"{self.name}-cosines.png", cosines)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.diagnosis.edges import _means, edge_share, oriented_edges
+from deconvviz.analysis.diagnosis.edges import _means, explained_by_edges, oriented_edges
 from deconvviz.deconv import Deconvnet
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
@@ -45,7 +45,7 @@ def test_an_edge_detector_is_edges_and_a_colour_is_not(noise):
     hence its quarters' means say not all of the middle one."""
     bundle = colours_and_edges()
     net = Deconvnet(bundle.model, bundle.input_size)
-    (share,) = edge_share(net, bundle, noise, ["1"]).values()
+    (share,) = explained_by_edges(net, bundle, noise, ["1"]).values()
     assert share[:2].min() > 0.6
     assert share[2] < 0.05
     assert share[3] == 0
@@ -73,4 +73,4 @@ def test_units_that_see_the_whole_picture_are_left_out(noise):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     bundle = Bundle.of(model, (3, 16, 16))
     net = Deconvnet(model, bundle.input_size)
-    assert list(edge_share(net, bundle, noise, ["1", "2"])) == ["1"]
+    assert list(explained_by_edges(net, bundle, noise, ["1", "2"])) == ["1"]

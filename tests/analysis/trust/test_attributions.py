@@ -9,11 +9,13 @@ from captum.attr import GuidedGradCam, IntegratedGradients, Occlusion
 from torch import nn
 from torch.nn import functional
 
-from deconvviz.analysis.trust import compare
+from deconvviz.analysis.trust import AttributionOptions, compare_attributions
 from deconvviz.analysis.trust.attributions import Attributions
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.models import seed_cnn
+from deconvviz.units import Unit
 
+FEW = AttributionOptions(repeats=2)
 HOOKS = pytest.mark.filterwarnings("ignore:Setting backward hooks")
 
 
@@ -51,7 +53,9 @@ def logit(model, image):
 
 @pytest.fixture(scope="module")
 def found(model, image, logit):
-    return compare(Deconvnet(model), image, Selection("head.logits", 0, logit, 0, 0), repeats=2)
+    return compare_attributions(
+        Deconvnet(model), image, Selection("head.logits", 0, logit, 0, 0), FEW
+    )
 
 
 def method(found, name):
@@ -62,8 +66,8 @@ def test_all_methods_are_there_and_the_projection_is_first(found, logit):
     names = ["deconvnet", "integrated gradients", "occlusion", "guided Grad-CAM"]
     assert [one.method for one in found.methods] == names
     assert not found.missing
-    assert found.methods[0].likeness.rank == pytest.approx(1)
-    assert found.unit == f"unit {logit} of head.logits"
+    assert found.methods[0].similarity.rank == pytest.approx(1)
+    assert found.units == (Unit("head.logits", logit, 0, 0),)
 
 
 @HOOKS
@@ -80,7 +84,7 @@ def test_rectifiers_as_functions_change_nothing(found, model, image, logit):
     """captum's own guided Grad-CAM would be another picture here, without a warning."""
     other = Functional(model)
     net = Deconvnet(other)
-    again = compare(net, image, Selection("model.head.logits", 0, logit, 0, 0), repeats=2)
+    again = compare_attributions(net, image, Selection("model.head.logits", 0, logit, 0, 0), FEW)
     for one, two in zip(found.methods, again.methods, strict=True):
         torch.testing.assert_close(one.pixels, two.pixels, rtol=1e-4, atol=1e-6)
     wrong = copy.deepcopy(other)
@@ -118,7 +122,9 @@ def test_a_hidden_unit_of_a_large_picture(demo):
     net, _ = demo
     image = torch.randn(3, 120, 150, generator=torch.Generator().manual_seed(0))
     recording = net.record(image[None], ["stage2.relu2"])
-    found = compare(net, image, recording.strongest("stage2.relu2", 1), repeats=2, steps=4)
+    found = compare_attributions(
+        net, image, recording.strongest("stage2.relu2", 1), AttributionOptions(repeats=2, points=4)
+    )
     assert {one.pixels.shape for one in found.methods} == {(3, *found.patch.shape[1:])}
     assert found.patch.shape[1] <= 16
 
@@ -126,7 +132,7 @@ def test_a_hidden_unit_of_a_large_picture(demo):
 def test_the_lowest_layer_has_no_grad_cam_and_says_so(demo):
     net, cat = demo
     recording = net.record(cat[None], ["stage1.relu1"])
-    found = compare(net, cat, recording.strongest("stage1.relu1", 1), repeats=2)
+    found = compare_attributions(net, cat, recording.strongest("stage1.relu1", 1), FEW)
     assert found.missing == {"guided Grad-CAM": "there are no feature maps below stage1.relu1"}
     assert "No guided Grad-CAM: there are no feature maps below" in found.summary()
     assert len(found.methods) == 3
@@ -135,7 +141,7 @@ def test_the_lowest_layer_has_no_grad_cam_and_says_so(demo):
 def test_results_are_saved_and_drawn(found, tmp_path):
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
-    assert set(told["methods"]) == {one.method for one in found.methods}
+    assert [one["method"] for one in told["methods"]] == [one.method for one in found.methods]
     assert picture.stat().st_size > 10_000
     assert isinstance(found, Attributions)
     pictures = [axes for axes in found.figure("black").axes if axes.images]

@@ -8,7 +8,7 @@ from torch import nn
 
 from deconvviz.analysis.trust import checks
 from deconvviz.analysis.trust.metrics import magnitudes, rank_correlation
-from deconvviz.analysis.trust.subject import look_at
+from deconvviz.analysis.trust.target import find_target
 from deconvviz.deconv import Deconvnet, Selection
 from tests.analysis.trust.conftest import whole_map
 
@@ -20,7 +20,7 @@ def draws(seed=0):
 @pytest.fixture(scope="module")
 def same(identity, blob):
     """All units of the identity network together: their projection is the picture."""
-    return look_at(identity, blob, whole_map("0", 16), "deconvnet")
+    return find_target(identity, blob, whole_map("0", 16), "deconvnet")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def linear():
     torch.manual_seed(0)
     net = Deconvnet(nn.Sequential(nn.Conv2d(1, 12, 9, bias=False)), (1, 20, 20))
     image = torch.randn(1, 20, 20)
-    return look_at(net, image, Selection("0", 0, 4, 5, 6), "deconvnet")
+    return find_target(net, image, Selection("0", 0, 4, 5, 6), "deconvnet")
 
 
 def test_the_identity_projects_the_picture_itself(same, blob):
@@ -38,43 +38,43 @@ def test_the_identity_projects_the_picture_itself(same, blob):
 
 
 def test_shuffling_the_identity_changes_nothing(same):
-    (stage,) = checks.cascade(same, 2, 10, draws())
-    found = stage.control.likeness
+    (step,) = checks.cascade(same, 2, 10, draws())
+    found = step.control.similarity
     assert (found.rank, found.ssim) == (pytest.approx(1), pytest.approx(1))
-    assert torch.equal(stage.control.example, same.pixels)
+    assert torch.equal(step.control.example, same.pixels)
 
 
 def test_unrelated_pictures_share_nothing_with_the_identitys(same):
     """They are the picture with its pixels in random order."""
-    found = checks.unrelated(same, 12, draws())
-    assert abs(found.likeness.rank) < 0.1
-    assert found.likeness.rank_spread == pytest.approx(1 / math.sqrt(255), rel=0.6)
-    assert found.likeness.draws == 12
+    found = checks.chance_level(same, 12, draws())
+    assert abs(found.similarity.rank) < 0.1
+    assert found.similarity.rank_spread == pytest.approx(1 / math.sqrt(255), rel=0.6)
+    assert found.similarity.count == 12
     assert torch.equal(found.example.sort()[0].sort(1)[0].unique(), same.pixels.unique())
 
 
 def test_the_identity_has_no_others_and_no_switches(same):
-    assert checks.random_units(same, 8, draws()) is None
-    assert checks.random_switch(same, 8, draws()) is None
+    assert checks.other_units(same, 8, draws()) is None
+    assert checks.random_switches(same, 8, draws()) is None
 
 
 def test_a_random_start_of_the_identity_is_noise(same):
-    found = checks.random_seed(same, 8, draws()).likeness
+    found = checks.random_starts(same, 8, draws()).similarity
     assert abs(found.rank) < 0.1
-    assert found.draws == 8
+    assert found.count == 8
 
 
 def test_edges_of_the_identitys_picture_lie_on_its_edge(same):
     """The gradient's length, which a bright disc has on its border alone."""
-    edges, chance = checks.edge_likeness(same, 30, draws())
+    edges, chance = checks.edge_similarity(same, 30, draws())
     border = edges.example[0] > edges.example[0].max() / 2
     y, x = border.nonzero().unbind(1)
     radius = ((y - 7.0) ** 2 + (x - 9.0) ** 2).sqrt()
     assert (radius - 5).abs().max() < 2
     expected = rank_correlation(same.edges[None], magnitudes(same.pixels))
-    assert edges.likeness.rank == pytest.approx(float(expected))
-    assert chance.draws == 30
-    assert chance.rank < edges.likeness.rank
+    assert edges.similarity.rank == pytest.approx(float(expected))
+    assert chance.count == 30
+    assert chance.rank < edges.similarity.rank
 
 
 def test_a_picture_that_is_its_edges_is_found_to_be(identity):
@@ -82,10 +82,10 @@ def test_a_picture_that_is_its_edges_is_found_to_be(identity):
     image = torch.zeros(1, 16, 16)
     image[0, 4:6, :] = 1
     image[0, :, 10:12] = 1
-    subject = look_at(identity, image + 1e-3, whole_map("0", 16), "deconvnet")
-    edges, chance = checks.edge_likeness(subject, 30, draws())
-    assert edges.likeness.rank > 0.5
-    assert edges.likeness.rank > chance.rank + 3 * chance.rank_spread
+    target = find_target(identity, image + 1e-3, whole_map("0", 16), "deconvnet")
+    edges, chance = checks.edge_similarity(target, 30, draws())
+    assert edges.similarity.rank > 0.5
+    assert edges.similarity.rank > chance.rank + 3 * chance.rank_spread
 
 
 def test_one_random_kernel_is_destroyed_by_shuffling(linear):
@@ -93,17 +93,17 @@ def test_one_random_kernel_is_destroyed_by_shuffling(linear):
     torch.testing.assert_close(
         linear.pixels / linear.activation, linear.net.model[0].weight[4].detach()
     )
-    (stage,) = checks.cascade(linear, 4, 10, draws())
-    for control in (stage.control, checks.random_units(linear, 11, draws())):
-        found = control.likeness
-        assert abs(found.rank) < 4 / math.sqrt(81 * found.draws)
+    (step,) = checks.cascade(linear, 4, 10, draws())
+    for control in (step.control, checks.other_units(linear, 11, draws())):
+        found = control.similarity
+        assert abs(found.rank) < 4 / math.sqrt(81 * found.count)
         assert found.rank_spread == pytest.approx(1 / math.sqrt(80), rel=0.6)
 
 
 def test_a_picture_without_masks_or_switches_is_of_the_kernels_alone(linear):
     """The same unit in another picture: the same projection up to its scale."""
-    other = look_at(linear.net, torch.randn(1, 20, 20), linear.selection, "deconvnet")
-    found = checks.likeness(other.pixels[None], linear.pixels)
+    other = find_target(linear.net, torch.randn(1, 20, 20), linear.selection, "deconvnet")
+    found = checks.similarity(other.pixels[None], linear.pixels)
     assert found.rank == pytest.approx(1)
 
 
@@ -115,19 +115,21 @@ def brightest():
         model[0].weight.fill_(1)
     image = torch.rand(1, 16, 16) / 2
     image[0, 3, 12] = 1
-    return look_at(Deconvnet(model, (1, 16, 16)), image, Selection("1", 0, 0, 0, 0), "deconvnet")
+    return find_target(
+        Deconvnet(model, (1, 16, 16)), image, Selection("1", 0, 0, 0, 0), "deconvnet"
+    )
 
 
 def test_where_the_image_alone_decides_nothing_but_switches_matters(brightest):
     assert brightest.pixels.nonzero().tolist() == [[0, 3, 12]]
-    (stage,) = checks.cascade(brightest, 2, 10, draws())
-    others, seed = (f(brightest, 3, draws()) for f in (checks.random_units, checks.random_seed))
-    for control in (stage.control, others, seed):
-        assert control.likeness.rank == pytest.approx(1)
-        assert control.likeness.rank_spread == pytest.approx(0, abs=1e-6)
-    switched = checks.random_switch(brightest, 8, draws())
-    assert switched.likeness.rank < 0.01
-    assert switched.likeness.draws == 8
+    (step,) = checks.cascade(brightest, 2, 10, draws())
+    others, seed = (f(brightest, 3, draws()) for f in (checks.other_units, checks.random_starts))
+    for control in (step.control, others, seed):
+        assert control.similarity.rank == pytest.approx(1)
+        assert control.similarity.rank_spread == pytest.approx(0, abs=1e-6)
+    switched = checks.random_switches(brightest, 8, draws())
+    assert switched.similarity.rank < 0.01
+    assert switched.similarity.count == 8
     assert torch.count_nonzero(switched.example) == 1
 
 
@@ -135,23 +137,23 @@ def test_where_the_image_alone_decides_nothing_but_switches_matters(brightest):
 def test_the_cascade_goes_from_the_unit_to_the_pixels(demo, rule):
     net, cat = demo
     recording = net.record(cat[None], ["stage2.relu2"])
-    subject = look_at(net, cat, recording.strongest("stage2.relu2", 1), rule)
-    stages = list(checks.cascade(subject, 1, 3, draws()))
-    modules = [module for stage in stages for module in stage.modules]
+    target = find_target(net, cat, recording.strongest("stage2.relu2", 1), rule)
+    steps = list(checks.cascade(target, 1, 3, draws()))
+    modules = [module for step in steps for module in step.modules]
     assert modules == ["stage2.conv2", "stage2.conv1", "stage1.conv2", "stage1.conv1"]
-    assert stages[0].modules == ("stage2.conv2",)
-    assert len(stages) == 3
-    assert all(stage.control.likeness.draws > 0 for stage in stages)
-    again = list(checks.cascade(subject, 1, 3, draws()))
-    assert [s.control.likeness for s in again] == [s.control.likeness for s in stages]
-    other = list(checks.cascade(subject, 1, 3, draws(1)))
-    assert other[0].control.likeness != stages[0].control.likeness
+    assert steps[0].modules == ("stage2.conv2",)
+    assert len(steps) == 3
+    assert all(step.control.similarity.count > 0 for step in steps)
+    again = list(checks.cascade(target, 1, 3, draws()))
+    assert [s.control.similarity for s in again] == [s.control.similarity for s in steps]
+    other = list(checks.cascade(target, 1, 3, draws(1)))
+    assert other[0].control.similarity != steps[0].control.similarity
 
 
 def test_pictures_of_zeros_do_not_count():
     original = torch.rand(1, 4, 4)
-    found = checks.likeness(torch.stack([original, torch.zeros(1, 4, 4)]), original)
-    assert (found.rank, found.draws) == (pytest.approx(1), 1)
-    none = checks.likeness(torch.zeros(2, 1, 4, 4), original)
+    found = checks.similarity(torch.stack([original, torch.zeros(1, 4, 4)]), original)
+    assert (found.rank, found.count) == (pytest.approx(1), 1)
+    none = checks.similarity(torch.zeros(2, 1, 4, 4), original)
     assert math.isnan(none.rank)
-    assert none.draws == 0
+    assert none.count == 0

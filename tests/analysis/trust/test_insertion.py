@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from deconvviz.analysis.trust.insertion import insertion_and_deletion
-from deconvviz.analysis.trust.subject import look_at
+from deconvviz.analysis.trust.target import find_target
 from deconvviz.deconv import Deconvnet, Selection
 
 SIDE = 5
@@ -24,16 +24,16 @@ def unit(kernel):
         model[0].weight.copy_(kernel)
     net = Deconvnet(model, (1, 12, 12))
     image = torch.rand(1, 12, 12, generator=draws(1)) + 0.5
-    return look_at(net, image, Selection("0", 0, 0, 3, 4), "deconvnet")
+    return find_target(net, image, Selection("0", 0, 0, 3, 4), "deconvnet")
 
 
-def curves(subject, scores, steps=PIXELS, orders=30):
-    (found,) = insertion_and_deletion(subject, [scores], steps, orders, draws())
+def curves(target, scores, steps=PIXELS, orders=30):
+    (found,) = insertion_and_deletion(target, [scores], steps, orders, draws())
     return found
 
 
-def credit(subject):
-    return (subject.pixels * subject.patch).sum(0)
+def credit(target):
+    return (target.pixels * target.patch).sum(0)
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +76,11 @@ def test_equal_scores_are_no_order(one_pixel):
 
 
 def test_of_a_linear_unit_both_are_sums_of_its_sorted_shares():
-    subject = unit(torch.randn(2, 1, SIDE, SIDE, generator=draws(2)) + 0.3)
-    shares = (subject.net.model[0].weight[0, 0] * subject.patch[0]).detach().flatten()
+    target = unit(torch.randn(2, 1, SIDE, SIDE, generator=draws(2)) + 0.3)
+    shares = (target.net.model[0].weight[0, 0] * target.patch[0]).detach().flatten()
     expected = shares.sort(descending=True).values.cumsum(0) / shares.sum()
-    sign = 1 if subject.activation > 0 else -1
-    found = curves(subject, shares.view(SIDE, SIDE) * sign)
+    sign = 1 if target.activation > 0 else -1
+    found = curves(target, shares.view(SIDE, SIDE) * sign)
     ordered = expected if sign > 0 else shares.sort().values.cumsum(0) / shares.sum()
     torch.testing.assert_close(found.insertion.value[1:].float(), ordered, rtol=1e-4, atol=1e-4)
     whole = found.insertion.value + found.deletion.value

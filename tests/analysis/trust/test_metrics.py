@@ -1,4 +1,4 @@
-"""Likeness, against scipy and scikit-image."""
+"""Similarity, against scipy and scikit-image."""
 
 import numpy as np
 import pytest

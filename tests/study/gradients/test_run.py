@@ -46,7 +46,7 @@ def test_a_result_is_written_with_both_figures(tmp_path):
     told = json.loads(numbers.read_text(), parse_constant=pytest.fail)
     assert {len(arm["log10 of gradient norms"]) for arm in told["arms"]} == {7}
     assert told["steps_per_epoch"] == [0, 1, 2]
-    assert "Trained on both losses, the cosine" in told["finding"]
+    assert "Trained on both losses, the cosine" in told["summary"]
     for path in (picture, tmp_path / "gradients-cosines.png"):
         assert path.stat().st_size > 1000
     alone = gradients(DATA, tmp_path / "runs", **SMALL, deconv_weight=0)

@@ -1,4 +1,4 @@
-"""What is examined: one projection, with the part of the picture that it was made of."""
+"""The target of an examination: one projection, with the part of the picture that it needs."""
 
 from dataclasses import dataclass, replace
 
@@ -9,28 +9,28 @@ from deconvviz.analysis.trust.metrics import edges
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import PictureError, SelectionError
-from deconvviz.plots.figures import Box
+from deconvviz.io.preprocess import Box
 
-__all__ = ["Subject", "look_at"]
+__all__ = ["Target", "find_target"]
 
 _SAME = 1e-4  # of the largest value, by which float32 may differ between a picture and its part
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Target:
     """One projection under examination.
 
     Attributes:
-        net: The deconvnet that made it.
-        rule: The rule of the projection.
-        image: (1, C, H, W) normalised: as much of the picture as its units need.
-        selection: The units, in `image`; they start together.
-        recording: Of `image`, with the units' layer.
-        region: The units' window in `image`, without what leaves the picture.
-        box: The same in the whole picture.
-        activation: The units' summed activation.
-        pixels: (C, h, w) the projection in the region, in normalised input units.
-        edges: (h, w) the edges of the picture in the region; see `metrics.edges`.
+        net: Deconvnet that made the projection.
+        rule: Rule of the projection.
+        image: (1, C, H, W) normalised: the part of the picture that the units need.
+        selection: Units in `image`; they start together.
+        recording: Recording of `image`, with the units' layer.
+        region: Window of the units in `image`, clipped to it.
+        box: The same window in the whole picture.
+        activation: Summed activation of the units.
+        pixels: (C, h, w) projection in the region, in normalised input units.
+        edges: (h, w) edges of the picture in the region; see `metrics.edges`.
     """
 
     net: Deconvnet
@@ -67,44 +67,44 @@ class Subject:
         return images
 
     def projected(self, net: Deconvnet, recording: Recording, starts: Selection) -> Tensor:
-        """(G, C, h, w): what a net and a recording of such images give for G starts."""
+        """(G, C, h, w) projections of G starts by another net or recording of such images."""
         return self.cut(net.project(recording, starts, self.rule).full())
 
 
-def look_at(net: Deconvnet, images: Tensor, selection: Selection, rule: Rule) -> Subject:
+def find_target(net: Deconvnet, images: Tensor, selection: Selection, rule: Rule) -> Target:
     """Prepare one projection for its examination.
 
-    Only the part of the picture that the units see is kept, where it gives the same projection:
-    then a large picture takes no longer than a small one.
+    Only the part of the picture that the units see is kept, if it gives the same projection: so a
+    large picture takes no longer than a small one.
 
     Args:
-        net: The deconvnet.
-        images: (N, C, H, W) normalised; or one of them, (C, H, W).
+        net: Deconvnet of the network.
+        images: (N, C, H, W) or (C, H, W), normalised.
         selection: One unit, or several of one group, which start together.
-        rule: The rule of the projection.
+        rule: Rule of the projection.
 
     Raises:
-        SelectionError: It is not one projection, or the projection is zero.
+        SelectionError: The selection makes several projections, or the projection is zero.
     """
     images = images if images.dim() == 4 else images[None]
     image, selection = _alone(images, selection)
-    whole = _subject(net, rule, image, selection)
+    whole = _target(net, rule, image, selection)
     if not whole.activation or not bool(whole.pixels.any()):
         raise SelectionError(
-            f"nothing to examine: unit {int(selection.channel[0])} of `{selection.layer}` has the "
-            f"activation {whole.activation:.3g} here, and its projection is zero; choose a place "
-            "or a unit that is active"
+            f"unit {int(selection.channel[0])} of `{selection.layer}` has activation "
+            f"{whole.activation:.3g} here and a projection of zero; choose a place or a unit that "
+            "is active"
         )
     return _cropped(whole) or whole
 
 
 def _alone(images: Tensor, selection: Selection) -> tuple[Tensor, Selection]:
-    """The one picture of a selection that makes one projection, and the selection in it."""
+    """The picture of a selection that makes one projection, and the selection in it."""
     groups = len(selection) if selection.group is None else len(torch.unique(selection.group))
     if groups != 1:
         raise SelectionError(
-            f"one projection is examined at a time, but this selection makes {groups}; give one row"
-            " of it, or rows of one group"
+            f"the selection makes {groups} projections, expected one; give one row of it, or rows "
+            "of one group"
         )
     image = int(selection.image[0])
     if not 0 <= image < len(images):
@@ -113,13 +113,13 @@ def _alone(images: Tensor, selection: Selection) -> tuple[Tensor, Selection]:
 
 
 def _moved(selection: Selection, up: int, left: int) -> Selection:
-    """The same units in the first image, so many rows and columns nearer to its corner."""
+    """The same units in the first image, moved towards its top left corner."""
     s = selection
     group = torch.zeros_like(s.image)
     return Selection(s.layer, group, s.channel, s.y - up, s.x - left, group, s.weight)
 
 
-def _subject(net: Deconvnet, rule: Rule, image: Tensor, selection: Selection) -> Subject:
+def _target(net: Deconvnet, rule: Rule, image: Tensor, selection: Selection) -> Target:
     recording = net.record(image, [selection.layer])
     full = net.project(recording, selection, rule).full()[0]
     box = _window(net, selection, full)
@@ -127,7 +127,7 @@ def _subject(net: Deconvnet, rule: Rule, image: Tensor, selection: Selection) ->
     values = recording.values(selection)
     if selection.weight is not None:
         values = values * selection.weight.to(values)
-    return Subject(
+    return Target(
         net=net,
         rule=rule,
         image=image,
@@ -142,7 +142,7 @@ def _subject(net: Deconvnet, rule: Rule, image: Tensor, selection: Selection) ->
 
 
 def _window(net: Deconvnet, selection: Selection, full: Tensor) -> Box:
-    """What the units see of the picture; all of it where a projection (C, H, W) goes beyond."""
+    """The window of the units; the whole picture where the projection (C, H, W) leaves it."""
     layer, (height, width) = net.layers[selection.layer], full.shape[1:]
     (down, across), (offset, begin) = layer.stride, layer.offset
     if not down or not across:
@@ -159,8 +159,8 @@ def _window(net: Deconvnet, selection: Selection, full: Tensor) -> Box:
     return box if inside.count_nonzero() == full.count_nonzero() else (0, 0, height, width)
 
 
-def _cropped(whole: Subject) -> Subject | None:
-    """The subject in the part of the picture that its units see, if that gives the same."""
+def _cropped(whole: Target) -> Target | None:
+    """The target in the part of the picture that its units see, if that gives the same."""
     (down, across), (height, width) = whole.net.layers[whole.layer].stride, whole.recording.size
     if whole.box == (0, 0, height, width):
         return None
@@ -171,7 +171,7 @@ def _cropped(whole: Subject) -> Subject | None:
     right = min(width, -(-whole.box[3] // across) * across)
     part = whole.image[:, :, top:bottom, begin:right]
     try:
-        seen = _subject(whole.net, whole.rule, part, _moved(whole.selection, up, left))
+        seen = _target(whole.net, whole.rule, part, _moved(whole.selection, up, left))
     except (PictureError, SelectionError):  # a network that takes one size alone, for example
         return None
     same = seen.pixels.shape == whole.pixels.shape and _near(seen.pixels, whole.pixels)

@@ -1,0 +1,156 @@
+"""The inputs of analyses: checks, batches that fit the memory, strongest activations."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
+from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.deconv.layers import unknown_layer
+from deconvviz.errors import DataError, SettingError
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import Dataset
+from deconvviz.progress import Progress
+
+__all__ = ["Inputs", "batches", "check_dataset", "chosen_layers", "peaks", "title_of"]
+
+_PIXELS = 2**18  # in one pass: 256 pictures of 32 x 32, 5 of 224 x 224
+_MISSING: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What an analysis is run on; None is what it does not need.
+
+    An analysis is a function; each of its parameters gets the field of its name.
+
+    Attributes:
+        bundle: The network; with earlier epochs where "snapshots" are needed.
+        net: Deconvnet of the network, where there is one already.
+        dataset: Pictures at the network's size.
+        training: Pictures to fit on.
+        test: Pictures to measure on.
+        image: (C, H, W) one picture, normalised.
+        selection: One unit at one place in `image`.
+        seed: Seed of all random choices.
+        folder: Where results are written, for analyses that keep more than a result there.
+        progress: Called with how many steps are done.
+    """
+
+    bundle: Bundle = _MISSING
+    net: Deconvnet | None = None
+    dataset: Dataset | None = None
+    training: Dataset | None = None
+    test: Dataset | None = None
+    image: Tensor | None = None
+    selection: Selection | None = None
+    seed: int = 0
+    folder: Path | None = None
+    progress: Progress | None = None
+
+    def given_to(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """The arguments of a function: the fields of its parameters' names."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name in signature(function).parameters
+        }
+
+
+def batches(
+    count: int, size: Sequence[int], title: str = "", *, progress: Progress | None = None
+) -> Iterator[slice]:
+    """The rows of `count` pictures of `size`, one slice after the other.
+
+    Args:
+        count: Number of pictures.
+        size: Height and width in pixels.
+        title: What is done, for progress.
+        progress: Called after each slice.
+    """
+    at_once = max(1, _PIXELS // (size[0] * size[1]))
+    for first in range(0, count, at_once):
+        rows = slice(first, min(first + at_once, count))
+        yield rows
+        if progress:
+            progress(title, rows.stop, count)
+
+
+def check_dataset(bundle: Bundle, dataset: Dataset, least: int = 1) -> None:
+    """Check that pictures can be given to a network.
+
+    Raises:
+        DataError: There are fewer than `least` pictures, or the number of channels differs.
+    """
+    if len(dataset) < least:
+        raise DataError(f"{dataset.title}: need at least {least} pictures, got {len(dataset)}")
+    has, wants = dataset.images.shape[1], bundle.preprocessing.channels
+    if has != wants:
+        raise DataError(
+            f"{dataset.title}: pictures have {has} channels, but `{bundle.name}` takes {wants}; "
+            f"load them with channels={wants}"
+        )
+
+
+def chosen_layers(
+    net: Deconvnet, chosen: Sequence[str], default: Sequence[str], owner: str = "this model"
+) -> tuple[str, ...]:
+    """The chosen layers, each once, or the default where none is chosen.
+
+    Raises:
+        UnknownLayerError: The network has no such layer.
+        SettingError: None is chosen, and there is no default.
+    """
+    for name in chosen:
+        if name not in net.layers:
+            raise unknown_layer(name, net.layers, owner)
+    if not chosen and not default:
+        raise SettingError("no default layer; name a layer that `deconvviz layers` lists")
+    return tuple(dict.fromkeys(chosen or default))
+
+
+def title_of(dataset: Dataset) -> str:
+    """The number of pictures and the data set's title."""
+    return f"{len(dataset)} pictures ({dataset.title})"
+
+
+def peaks(
+    net: Deconvnet,
+    bundle: Bundle,
+    dataset: Dataset,
+    layers: Sequence[str],
+    *,
+    title: str = "",
+    progress: Progress | None = None,
+) -> dict[str, Accumulator]:
+    """The strongest activation of every unit over a data set, with its picture and position.
+
+    Args:
+        net: Deconvnet of the network, or of an earlier epoch of it.
+        bundle: Network whose preprocessing is used.
+        dataset: Pictures.
+        layers: Layers of `net`.
+        title: What is done, for progress.
+        progress: Called with the number of pictures done.
+
+    Returns:
+        Layer -> accumulator with k = 1; value 0 and picture -1 where a unit is never above zero.
+
+    Raises:
+        DataError: There are no pictures, or the number of channels differs.
+        UnknownLayerError: The network has no such layer.
+    """
+    check_dataset(bundle, dataset)
+    found: dict[str, Accumulator] = {}
+    spec = AccumulatorSpec(k=1, classes=0, statistics=False)
+    for rows in batches(len(dataset), dataset.images.shape[2:], title, progress=progress):
+        images = bundle.preprocessing.normalised(dataset.images[rows])
+        for layer, maps in net.stream(images, layers):
+            if layer not in found:
+                found[layer] = Accumulator(maps.shape[1], spec, maps.dtype, maps.device)
+            found[layer].add(maps, rows.start, dataset.labels[rows])
+    return {layer: found[layer] for layer in layers}

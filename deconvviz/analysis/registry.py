@@ -1,0 +1,65 @@
+"""The registry of analyses, from which commands, a page and the table in the docs are made.
+
+An analysis is a module of `deconvviz.analysis` that declares `ANALYSIS`, a module of its name in
+`deconvviz.plots` with `figure` and `summary`, and its test. Nothing else lists it.
+"""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from deconvviz.analysis.inputs import Inputs
+from deconvviz.analysis.result import Result
+
+__all__ = ["Analysis", "Need", "analyses", "table"]
+
+Need = Literal["network", "snapshots", "dataset", "training data", "picture", "unit", "folder"]
+"""What an analysis is run on: see the fields of `Inputs`."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis that commands and pages offer.
+
+    Attributes:
+        name: Name of the command, of the result and of its files.
+        title: Name for people.
+        question: What it asks and how, in one or two sentences.
+        source: The figure or table of Zeiler & Fergus (2014), or the paper, that it follows.
+        needs: What it is run on.
+        function: The analysis; its parameters are `options` and fields of `Inputs`.
+        options: A `schema.validated` dataclass of its options, at their defaults.
+        defaults: Other defaults for the command's parameters of its needs, by name.
+    """
+
+    name: str
+    title: str
+    question: str
+    source: str
+    needs: tuple[Need, ...]
+    function: Callable[..., Result]
+    options: Any
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, inputs: Inputs, options: Any = None) -> Result:
+        """The result on some inputs."""
+        return self.function(**inputs.given_to(self.function), options=options or self.options)
+
+
+@cache
+def analyses() -> Mapping[str, Analysis]:
+    """All analyses by name, found in the modules of `deconvviz.analysis`."""
+    modules = pkgutil.walk_packages([str(Path(__file__).parent)], "deconvviz.analysis.")
+    declared = (getattr(import_module(one.name), "ANALYSIS", None) for one in modules)
+    found = {one.name: one for one in declared if isinstance(one, Analysis)}
+    return dict(sorted(found.items()))
+
+
+def table() -> str:
+    """All analyses as a table in Markdown, as the docs show it."""
+    rows = [f"| `{one.name}` | {one.source} | {one.question} |" for one in analyses().values()]
+    return "\n".join(["| analysis | after | asks |", "| --- | --- | --- |", *rows])

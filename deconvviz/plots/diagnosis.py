@@ -1,0 +1,260 @@
+"""A diagnosis as a figure, in words, and as one HTML page that needs no other file."""
+
+import base64
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from deconvviz.analysis.diagnosis import Diagnosis, DiagnosisOptions, Finding
+from deconvviz.analysis.filters import NYQUIST_CHANCE
+from deconvviz.io.images import to_png
+from deconvviz.plots.atlas import grid_of
+from deconvviz.plots.display import display
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, crop, figure_png, mosaic, plot
+
+__all__ = ["TITLES", "evidence", "figure", "page", "sentence", "summary"]
+
+_TEMPLATE = Path(__file__).with_name("diagnosis.html")
+_NAMED = 24  # units of a finding
+_SIDE = 64  # pixels of a kernel or a patch
+_CURVES = {
+    "dead": ("share of dead units", "-"),
+    "near_nyquist": ("kernels' energy near Nyquist", ":"),
+    "median_explained_by_edges": ("variance explained by edges, median unit", "--"),
+}
+_COLUMNS = {
+    "layer": "layer",
+    "units": "units",
+    "dead": "dead",
+    "rare": "rare",
+    "median_activation_frequency": "activation frequency, median",
+    "dominant": "dominant",
+    "near_nyquist": "near Nyquist",
+    "aliased": "aliased by stride",
+    "duplicates": "duplicates",
+    "median_explained_by_edges": "explained by edges, median",
+    "class_specific": "class-specific",
+}
+_SHARES = ("median_activation_frequency", "near_nyquist", "aliased", "median_explained_by_edges")
+
+TITLES: Mapping[str, str] = {
+    "dead": "Dead units",
+    "rare": "Rarely active units",
+    "dominant": "Dominant kernels",
+    "loud": "Loud units",
+    "high_frequency": "Kernels of high frequencies",
+    "aliased": "A stride that aliases",
+    "duplicate": "Duplicate kernels",
+    "edges": "A deep layer that sees little but edges",
+    "class_specific": "Class-specific units",
+}
+"""Kind of a finding -> its title."""
+
+_ADVICE: Mapping[str, str] = {
+    "dead": "They cost work and give nothing, so they can be removed without any change on these "
+    "pictures. To avoid them: a lower learning rate or a longer warm-up, BatchNorm before the "
+    "rectifier, He's initial weights, or a leaky rectifier. First check whether they are active on "
+    "other pictures.",
+    "rare": "Look at their patches: a rare but real thing is fine; a single odd picture, a "
+    "watermark or a border is memorised. More varied data or stronger augmentation helps against "
+    "that.",
+    "dominant": "Zeiler and Fergus kept every kernel's root mean square at 0.1 or below while "
+    "training (--max-kernel-rms 0.1); weight decay and normalised inputs work in the same "
+    "direction.",
+    "loud": "If their patches have nothing in common they act as a bias, and drown out the others. "
+    "BatchNorm, weight decay or a limit on kernels' size evens them out.",
+    "high_frequency": "Checkerboards and noise come from too little training or regularisation, or "
+    "from subsampling below. Train longer, decay weights more, or blur before subsampling.",
+    "aliased": "Zeiler and Fergus cured it by a stride of 2 instead of 4 and kernels of 7 instead "
+    "of 11 pixels, and gained accuracy. Others blur before they subsample (Zhang 2019, "
+    "arXiv:1904.11486).",
+    "duplicate": "The layer has more units than it uses. Make it narrower, initialise it with "
+    "decorrelated kernels, or drop whole maps while training.",
+    "edges": "It adds little to the layers below. Check that it is trained at all (learning rate, "
+    "gradients, a frozen stage); then try a larger window by pooling, or fewer layers.",
+    "class_specific": "Below the last layers that is suspect: look whether its patches show the "
+    "object itself, or a background, a border or a mark that gives the class away. Remove that "
+    "from the data, or vary it.",
+}
+
+
+def summary(found: Diagnosis) -> str:
+    """How many findings there are, and where."""
+    text = f"{found.network}, {len(found.layers)} layers, on {found.data}: "
+    if not found.findings:
+        return text + "nothing is beyond its threshold."
+    count = len(found.findings)
+    first = "; ".join(f"{TITLES[one.kind].lower()} in {one.layer}" for one in found.findings[:5])
+    more = f" and {count - 5} more" if count > 5 else ""
+    return f"{text}{count} finding{'s' * (count > 1)}: {first}{more}."
+
+
+def figure(found: Diagnosis, ink: str = NEUTRAL_INK) -> Figure:
+    """What changes with depth, layer by layer."""
+    drawn, axes = plot(6.4, 3.4, ink)
+    names = [str(row["layer"]) for row in found.layers]
+    for (key, (label, style)), colour in zip(_CURVES.items(), (*ACCENTS, ink), strict=True):
+        values = [_share(row, key) for row in found.layers]
+        axes.plot(names, values, style, color=colour, marker="o", markersize=3, label=label)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_ylim(0, 1)
+    axes.tick_params(axis="x", rotation=60)
+    axes.legend(frameon=False, labelcolor=ink, fontsize=8, loc="upper right")
+    return drawn
+
+
+def _share(row: Mapping[str, Any], key: str) -> float:
+    value = row[key]
+    if value is None:
+        return float("nan")
+    return value / row["units"] if key == "dead" else float(value)
+
+
+def sentence(finding: Finding, options: DiagnosisOptions) -> str:
+    """A finding's numbers in words, beside chance or a healthy layer."""
+    values, share, total = finding.values, finding.share, finding.total
+    count = values.get("count", len(finding.units))
+    some, one = f"{count} of {total} units", count == 1
+    match finding.kind:
+        case "dead":
+            return f"{some} {'is' if one else 'are'} never above zero."
+        case "rare":
+            return (
+                f"{some} {'is' if one else 'are'} above zero in fewer than "
+                f"{options.rare_threshold:.0%} of the pictures."
+            )
+        case "dominant":
+            return (
+                f"{some} {'has' if one else 'have'} kernels more than "
+                f"{options.dominance_threshold:g} times as large as the median; they hold "
+                f"{share:.0%} of the layer's squared weights, where an equal share is "
+                f"{count / total:.0%}."
+            )
+        case "loud":
+            return (
+                f"{some} {'is' if one else 'are'} on average more than "
+                f"{options.loudness_threshold:g} times as active as the median unit; they make "
+                f"{share:.0%} of the layer's activity."
+            )
+        case "high_frequency":
+            return (
+                f"{share:.0%} of the kernels' energy lies near Nyquist; random kernels have "
+                f"{values['chance']:.0%}."
+            )
+        case "aliased":
+            down, across = values["stride"]
+            return (
+                f"{share:.0%} of the kernels' energy lies at frequencies that a stride of {down} x "
+                f"{across} aliases; random kernels have {values['chance']:.0%}."
+            )
+        case "duplicate":
+            first, second = finding.units[:2]
+            return (
+                f"{some} {'has' if one else 'have'} a duplicate: another kernel with a cosine "
+                f"above {options.duplicate_threshold:g}, as {first} and {second} "
+                f"({values['cosine']:.3f})."
+            )
+        case "edges":
+            return (
+                "The edges in its window, without their arrangement, explain "
+                f"{share:.0%} of the variance of its median unit."
+            )
+        case "class_specific":
+            return (
+                f"{some} {'answers' if one else 'answer'} to one class alone (selectivity above "
+                f"{options.selectivity_threshold:g}), the clearest, {finding.units[0]}, to "
+                f"{values['class']}."
+            )
+
+
+def evidence(finding: Finding, k: int) -> tuple[bytes, str]:
+    """A finding's picture, a PNG file, and its description."""
+    shown = finding.evidence
+    assert shown is not None
+    numbers = ", ".join(map(str, shown.numbers))
+    match shown.kind:
+        case "patches":
+            assert shown.pictures is not None
+            cut = [crop(one, box) for one, box in zip(shown.pictures, shown.boxes, strict=True)]
+            pair = [grid_of(tiles, k, _SIDE) for tiles in (np.stack(cut), display(shown.values))]
+            gap = np.zeros((pair[0].shape[0], 12, 4), np.uint8)
+            pixels = np.concatenate([pair[0], gap, pair[1]], axis=1)
+            alt = f"What excites unit {numbers} of {finding.layer} most, and its projections"
+            return to_png(pixels), alt
+        case "activation_frequency":
+            return _frequencies(finding), f"Activation frequency of each unit of {finding.layer}"
+        case "kernels":
+            tiles, alt = display(shown.values), f"Kernels of units {numbers}"
+        case "slices":
+            tiles = display(shown.values, scale="shared")
+            alt = f"The largest kernels of unit {finding.units[0]}, on maps {numbers}"
+    return to_png(mosaic(tiles, 9, gap=4, side=_SIDE)), alt
+
+
+def _frequencies(finding: Finding) -> bytes:
+    """How often each unit is active, by falling frequency."""
+    assert finding.evidence is not None
+    values = finding.evidence.values.sort(descending=True).values.tolist()
+    drawn, axes = plot(4.8, 2.2)
+    axes.bar(range(len(values)), values, width=1, color=ACCENTS[1])
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_ylabel("share of pictures")
+    axes.set_xlabel("units, by falling activation frequency")
+    return figure_png(drawn, dpi=150)
+
+
+def page(found: Diagnosis) -> str:
+    """All findings, each with its picture and advice, and all numbers, as HTML."""
+    options = found.options
+    articles = "\n".join(_article(one, found) for one in found.findings)
+    legend = (
+        "Dead: never above zero on these pictures; rare: in fewer than "
+        f"{options.rare_threshold:.0%} of them. Dominant: kernels with a root mean square above "
+        f"{options.dominance_threshold:g} times the layer's median. Near Nyquist: the share of the "
+        f"kernels' energy above 3/8 cycles a pixel, {NYQUIST_CHANCE:.0%} by chance. Explained by "
+        "edges: R squared of a unit on the mean oriented edges in the quarters of its window, on "
+        "pictures that the fit has not seen. Class-specific: selectivity above "
+        f"{options.selectivity_threshold:g} (Morcos et al. 2018). A dash: it does not apply or is "
+        "not known."
+    )
+    return Template(_TEMPLATE.read_text("utf-8")).substitute(
+        title=f"Diagnosis of {escape(found.network)}",
+        finding=escape(summary(found)),
+        findings=articles or "<p>Nothing is beyond its threshold.</p>",
+        head="".join(f"<th>{escape(title)}</th>" for title in _COLUMNS.values()),
+        rows="\n".join(map(_row, found.layers)),
+        legend=escape(legend),
+    )
+
+
+def _article(finding: Finding, found: Diagnosis) -> str:
+    png, alt = evidence(finding, found.k)
+    source = base64.b64encode(png).decode("ascii")
+    named = ", ".join(map(str, finding.units[:_NAMED]))
+    more = len(finding.units) - _NAMED
+    plural = "s" * (len(finding.units) != 1)
+    units = f"Unit{plural} {named}" + (f" and {more} more" if more > 0 else "")
+    title, text = escape(TITLES[finding.kind]), escape(sentence(finding, found.options))
+    return (
+        f"<article><div><h3>{title} in <code>{escape(finding.layer)}</code></h3>"
+        f"<p>{text}</p><p>{escape(_ADVICE[finding.kind])}</p>"
+        f'<p class="quiet units">{units}.</p></div>'
+        f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{source}">'
+        f"<figcaption>{escape(alt)}.</figcaption></figure></article>"
+    )
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    return f"<tr>{''.join(f'<td>{_cell(name, row[name])}</td>' for name in _COLUMNS)}</tr>"
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0%}" if name in _SHARES else escape(str(value))

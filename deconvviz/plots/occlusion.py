@@ -1,0 +1,138 @@
+"""The five panels of occlusion, and its summary in words."""
+
+import textwrap
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from torch import Tensor
+
+from deconvviz.analysis.occlusion import Occlusion
+from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
+
+__all__ = ["figure", "summary"]
+
+_SHOWN = 3  # other pictures
+# Of the true class, then of others by falling frequency, then of all that remain: after Okabe & Ito
+# (2008), distinct also for those who see fewer colours.
+_COLOURS = (ACCENTS[1], ACCENTS[0], "#009e73", "#cc79a7", "#e8d444", "#7a5fb5")
+_REST = "#9a9a9a"
+
+
+def summary(found: Occlusion) -> str:
+    """What the occluder does to the class and to the map, and where."""
+    name, places = found.classes[found.truth], found.decision.numel()
+    kept = found.decisions.get(name, 0.0)
+    lowest = float(found.activation.min()) / max(found.whole_activation, 1e-12)
+    text = (
+        f"A square of {found.side} pixels at {places} places: p({name}) is "
+        f"{found.whole_probability:.2f} without it, {found.probability.min():.2f} at the worst "
+        f"place, and {name} stays the most probable class at {kept:.0%} of the places. Map "
+        f"{found.channel} of {found.layer}, the strongest, falls to {lowest:.0%} of its sum."
+    )
+    if found.agreement is None:
+        return text + " It, or its projection, is the same everywhere."
+    text += (
+        " Its loss by place correlates with the energy of its projection under the square: "
+        f"{found.agreement:.2f}"
+    )
+    if found.chance_agreement is None:
+        return text + " (no other pictures to compare with)."
+    mean, deviation = found.chance_agreement
+    return text + (
+        f"; with its projections into {len(found.other_pictures)} other pictures, "
+        f"{mean:.2f} ± {deviation:.2f}."
+    )
+
+
+def figure(found: Occlusion, ink: str = NEUTRAL_INK) -> Figure:
+    """The five panels of the paper's Fig. 7, in two rows: a page need not shrink them."""
+    sheet = Figure(figsize=(8.6, 4.9), facecolor="none", layout="constrained")
+    cells = sheet.add_gridspec(2, 4)
+    first = sheet.add_subplot(cells[0, 0])
+    _titled(first, "a  covered where d is lowest", ink)
+    height, width = found.picture.shape[:2]
+    first.imshow(found.covered, extent=(0, width, height, 0))
+    _frame(first, found, ink)
+    title = f"b  sum of map {found.channel}, {found.layer}"
+    place = sheet.add_subplot(cells[0, 1])
+    _heat(place, found, found.activation, title, found.whole_activation, ink)
+    _projections(sheet.add_subplot(cells[0, 2:]), found, ink)
+    title = f"d  p({found.classes[found.truth]})"
+    _heat(sheet.add_subplot(cells[1, 0]), found, found.probability, title, 1.0, ink)
+    _classes(sheet.add_subplot(cells[1, 1]), found, ink)
+    others = f"others from {found.data}. " if found.data else ""
+    text = (
+        f"A square of {found.side} pixels moved by {found.stride}. b, d, e: by the place of its "
+        f"centre; frame: the picture. c: {others}{display_caption()}"
+    )
+    return captioned(sheet, textwrap.fill(text, 140), ink)
+
+
+def _titled(axes: Axes, title: str, ink: str) -> None:
+    quiet(axes, ink)
+    axes.set_title(title, loc="left", fontsize=8, color=ink, parse_math=False)
+
+
+def _heat(axes: Axes, found: Occlusion, values: Tensor, title: str, most: float, ink: str) -> None:
+    """A number by the occluder's place, from zero to at least `most`, the value without it."""
+    _titled(axes, title, ink)
+    low, high = min(0.0, float(values.min())), max(most, float(values.max())) or 1.0
+    image = axes.imshow(values.numpy(), extent=_extent(found), vmin=low, vmax=high)
+    _frame(axes, found, ink)
+    beside = axes.inset_axes((1.03, 0, 0.05, 1))
+    axes.figure.colorbar(image, cax=beside).outline.set_visible(False)
+    beside.tick_params(colors=ink, labelsize=7, length=2)
+
+
+def _classes(axes: Axes, found: Occlusion, ink: str) -> None:
+    """The most probable class by the occluder's place."""
+    _titled(axes, "e  most probable class", ink)
+    others = [name for name in found.decisions if name != found.classes[found.truth]]
+    named = [found.classes[found.truth], *others[: len(_COLOURS) - 1]]
+    colours = dict(zip(named, _COLOURS, strict=False))
+    shades = np.array([to_rgb(colours.get(name, _REST)) for name in found.classes])
+    axes.imshow(shades[found.decision.numpy()], extent=_extent(found))
+    _frame(axes, found, ink)
+    patches = [
+        Patch(color=colours[name], label=f"{name} {found.decisions.get(name, 0):.0%}")
+        for name in named
+    ]
+    if rest := sum(found.decisions[name] for name in others[len(_COLOURS) - 1 :]):
+        patches.append(Patch(color=_REST, label=f"others {rest:.0%}"))
+    axes.legend(
+        handles=patches, frameon=False, labelcolor=ink, fontsize=7, handlelength=1,
+        loc="upper left", bbox_to_anchor=(1, 1.03),
+    )  # fmt: skip
+
+
+def _projections(axes: Axes, found: Occlusion, ink: str) -> None:
+    """The map projected into this picture and into others, each below its picture."""
+    others = len(found.other_pictures[:_SHOWN])
+    where = ": here, and where it is strongest" if others else ""
+    _titled(axes, f"c  the map projected{where}", ink)
+    signed = torch.cat([found.projection[None], found.other_projections[:_SHOWN]])
+    tiles = [found.picture, *found.other_pictures[:_SHOWN], *display(signed)]
+    picture_on(axes, mosaic(tiles, 1 + others, gap=8, side=128), "", ink)
+
+
+def _extent(found: Occlusion) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of the maps, in pixels: a cell around each centre."""
+    edges = found.side / 2 - found.stride / 2, found.side / 2 + found.stride / 2
+    left, right = float(found.lefts[0]) + edges[0], float(found.lefts[-1]) + edges[1]
+    top, bottom = float(found.tops[0]) + edges[0], float(found.tops[-1]) + edges[1]
+    return left, right, bottom, top
+
+
+def _frame(axes: Axes, found: Occlusion, ink: str) -> None:
+    """Where the picture lies in a map, which goes half an occluder further at most."""
+    height, width = found.picture.shape[:2]
+    axes.add_patch(Rectangle((0, 0), width, height, fill=False, edgecolor=ink, linewidth=0.8))
+    left, right, bottom, top = _extent(found)
+    axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

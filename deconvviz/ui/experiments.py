@@ -1,0 +1,137 @@
+"""Analyses as the pages show them: run once for all sessions, and kept on disk.
+
+Results lie in the cache folder, by network and pictures, as the files that `Result.save` writes; a
+page shows these, and runs what is missing.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from deconvviz.analysis import evolution
+from deconvviz.analysis.evolution import Evolution
+from deconvviz.analysis.inputs import Inputs
+from deconvviz.analysis.registry import Analysis, analyses
+from deconvviz.io.data import Dataset, cache_folder
+from deconvviz.ui.explore import InputView, Network
+from deconvviz.ui.memory import Memory, bar
+from deconvviz.ui.surveys import known
+from deconvviz.units import Unit
+
+__all__ = [
+    "AnalysisInputs",
+    "SavedResult",
+    "history",
+    "run_analysis",
+    "runnable_analyses",
+    "saved_result",
+    "some_pictures",
+]
+
+_KEYS: dict[str | type, Any] = {Network: attrgetter("key"), Dataset: attrgetter("fingerprint")}
+
+
+def runnable_analyses() -> Mapping[str, Analysis]:
+    """The analyses that need no more than a network and pictures, by name."""
+    known_needs = {"network", "snapshots", "dataset", "picture", "unit"}
+    return {name: one for name, one in analyses().items() if known_needs.issuperset(one.needs)}
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisInputs:
+    """What a person chose for an analysis; None is what it does not need.
+
+    Attributes:
+        network: Network.
+        dataset: Pictures of its input size.
+        picture: One picture as it is given to the network.
+        unit: One unit at one place in the picture.
+    """
+
+    network: Network
+    dataset: Dataset | None = None
+    picture: InputView | None = None
+    unit: Unit | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where results on it are kept."""
+        keys = [self.network.key]
+        keys += [self.dataset.fingerprint] if self.dataset else []
+        keys += [self.picture.key] if self.picture else []
+        keys += [repr(self.unit)] if self.unit else []
+        digests = [hashlib.sha256(key.encode()).hexdigest()[:16] for key in keys]
+        return cache_folder() / "experiments" / "-".join(digests)
+
+
+@dataclass(frozen=True)
+class SavedResult:
+    """A result, as it was kept.
+
+    Attributes:
+        summary: Summary of the result.
+        numbers: Content of the JSON file.
+        figure: Content of the PNG file.
+    """
+
+    summary: str
+    numbers: bytes
+    figure: bytes
+
+
+def saved_result(inputs: AnalysisInputs, name: str) -> SavedResult | None:
+    """The kept result of an analysis; None if it was not run on these inputs."""
+    try:
+        numbers = (inputs.folder / f"{name}.json").read_bytes()
+        figure = (inputs.folder / f"{name}.png").read_bytes()
+        return SavedResult(str(json.loads(numbers)["summary"]), numbers, figure)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # missing or damaged: it is run again
+
+
+def run_analysis(inputs: AnalysisInputs, name: str) -> None:
+    """Run an analysis with a progress bar, and keep its result."""
+    analysis = analyses()[name]
+    with bar("Starting …") as progress:
+        given = Inputs(
+            bundle=inputs.network.bundle,
+            net=inputs.network.net,
+            dataset=inputs.dataset,
+            image=inputs.picture.pixels[0] if inputs.picture else None,
+            selection=inputs.unit.selection if inputs.unit else None,
+            progress=progress,
+        )
+        analysis.run(given).save(inputs.folder)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_KEYS)
+def some_pictures(network: Network, name: str, most: int) -> Dataset:
+    """At most `most` of the `known` pictures of a name, evenly from all."""
+    tiles = known(network)[name]
+    return tiles.subset(range(0, len(tiles), -(-len(tiles) // most)))
+
+
+@st.cache_resource(show_spinner=False)
+def _histories() -> Memory[Evolution]:
+    return Memory(8)
+
+
+def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolution:
+    """All units of one layer through all kept epochs, the first `most` of them projected.
+
+    A progress bar is shown unless it is already known.
+    """
+    key = (network.key, pictures.fingerprint, layer, str(most))
+    known = _histories().get(key)
+    if known is not None:
+        return known
+    units = {layer: range(min(most, network.net.layers[layer].channels))}
+    with bar("Going through the epochs …") as progress:
+        found = evolution(network.bundle, pictures, units=units, progress=progress)
+    return _histories().put(key, found)

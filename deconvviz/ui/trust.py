@@ -1,0 +1,68 @@
+"""How far a reconstruction can be trusted, examined once for all sessions."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from deconvviz.analysis.trust import (
+    AttributionOptions,
+    TrustOptions,
+    compare_attributions,
+    examine,
+)
+from deconvviz.deconv.rules import Rule
+from deconvviz.plots.figures import figure_png
+from deconvviz.ui.explore import InputView, Network
+from deconvviz.ui.memory import Memory, bar
+from deconvviz.units import Unit
+
+__all__ = ["TrustReport", "known_trust_report", "trust_report"]
+
+
+@dataclass(frozen=True)
+class TrustReport:
+    """An examination and other attributions of the same unit.
+
+    Attributes:
+        summary: Verdict of the examination.
+        figure: Figure of all controls, a PNG file.
+        others_summary: Summary of the other attributions.
+        others_figure: Figure of the other attributions, a PNG file.
+    """
+
+    summary: str
+    figure: bytes
+    others_summary: str
+    others_figure: bytes
+
+
+@st.cache_resource(show_spinner=False)
+def _reports() -> Memory[TrustReport]:
+    return Memory(64)
+
+
+def known_trust_report(
+    network: Network, sight: InputView, unit: Unit, rule: Rule
+) -> TrustReport | None:
+    """The report on a unit's reconstruction; None if nobody has asked for it yet."""
+    return _reports().get((network.key, sight.key, repr(unit), rule))
+
+
+def trust_report(network: Network, sight: InputView, unit: Unit, rule: Rule) -> TrustReport:
+    """Examine a unit's reconstruction, with a progress bar.
+
+    Raises:
+        SelectionError: The projection is zero.
+    """
+    net, pixels, selection = network.net, sight.pixels, unit.selection
+    with bar("Examining …") as progress:
+        trust = examine(net, pixels, selection, TrustOptions(rule=rule), progress=progress)
+        progress("other attributions", 0, 1)
+        others = compare_attributions(net, pixels, selection, AttributionOptions(rule=rule))
+    report = TrustReport(
+        trust.summary(),
+        figure_png(trust.figure()),
+        others.summary(),
+        figure_png(others.figure()),
+    )
+    return _reports().put((network.key, sight.key, repr(unit), rule), report)

@@ -1,0 +1,118 @@
+"""Results are kept on disk, separately for every network, set of pictures, picture and unit."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from deconvviz.analysis.evolution import Evolution
+from deconvviz.io.data import draw_shapes
+from deconvviz.ui import experiments, explore
+from deconvviz.ui.experiments import (
+    AnalysisInputs,
+    history,
+    run_analysis,
+    runnable_analyses,
+    saved_result,
+    some_pictures,
+)
+from deconvviz.units import Unit
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def inputs(network, noise):
+    picture = explore.look(network.bundle, noise, "trained")
+    layer = network.layers[1]
+    unit = Unit.at_peak(network.net.record(picture.pixels, [layer]), layer)
+    return AnalysisInputs(network, draw_shapes(12), picture, unit)
+
+
+def test_all_but_training_can_be_run():
+    assert {"trust", "occlusion", "evolution", "diagnosis"} <= set(runnable_analyses())
+    assert "depth" not in runnable_analyses()
+
+
+@pytest.mark.parametrize("name", ["occlusion", "trust", "diagnosis"])
+def test_an_analysis_is_run_and_kept(inputs, name, monkeypatch):
+    steps = []
+
+    @contextmanager
+    def bar(title):
+        yield lambda *step: steps.append(step)
+
+    monkeypatch.setattr(experiments, "bar", bar)
+    assert saved_result(inputs, name) is None
+    run_analysis(inputs, name)
+    assert steps
+    saved = saved_result(inputs, name)
+    assert saved.summary
+    assert saved.figure.startswith(b"\x89PNG")
+
+
+def test_all_inputs_have_a_folder_of_their_own(inputs, make_network):
+    network, dataset, picture, unit = vars(inputs).values()
+    others = [
+        AnalysisInputs(make_network("seed-cnn"), dataset, picture, unit),
+        AnalysisInputs(network, draw_shapes(21), picture, unit),
+        AnalysisInputs(network, dataset, picture, replace(unit, channel=unit.channel + 1)),
+        AnalysisInputs(network, dataset, picture),
+        AnalysisInputs(network, dataset),
+        AnalysisInputs(network),
+    ]
+    assert len({one.folder for one in (inputs, *others)}) == 7
+
+
+def test_a_damaged_result_counts_as_never_run(inputs):
+    inputs.folder.mkdir(parents=True)
+    (inputs.folder / "filters.png").write_bytes(b"")
+    for content in ("{", "[]", '{"finding": 1}'):
+        (inputs.folder / "filters.json").write_text(content)
+        assert saved_result(inputs, "filters") is None
+
+
+def test_some_pictures_are_spread_over_all(network):
+    some = some_pictures(network, "photos", 100)
+    assert 50 < len(some) <= 100
+    every = some_pictures(network, "photos", 10**6)
+    assert torch.equal(some.images[1], every.images[-(-len(every) // 100)])
+
+
+def page():
+    import streamlit as st
+
+    from deconvviz.deconv import Deconvnet
+    from deconvviz.io.data import draw_shapes
+    from deconvviz.io.zoo import load
+    from deconvviz.ui.experiments import AnalysisInputs, run_analysis, saved_result
+    from deconvviz.ui.explore import Network
+
+    bundle = load("demo")
+    inputs = AnalysisInputs(Network(bundle, Deconvnet(bundle.model)), draw_shapes(12))
+    run_analysis(inputs, "filters")
+    st.write(saved_result(inputs, "filters").summary)
+
+
+def test_a_page_runs_one_with_a_bar_that_goes_away():
+    app = AppTest.from_function(page, default_timeout=120).run()
+    assert not app.exception
+    assert "kernels of" in app.markdown[0].value
+    assert not app.get("progress")
+
+
+def test_a_history_has_the_first_units_of_one_layer():
+    from deconvviz.deconv import Deconvnet
+    from deconvviz.io.zoo import load
+
+    bundle = load("demo")
+    network = explore.Network(bundle, Deconvnet(bundle.model))
+    layer = network.layers[0]
+    found = history(network, draw_shapes(12), layer, 5)
+    assert isinstance(found, Evolution)
+    assert found.histories[0].units.tolist() == [0, 1, 2, 3, 4]

@@ -1,0 +1,53 @@
+"""A reconstruction is examined once, for all who ask."""
+
+import json
+
+from streamlit.testing.v1 import AppTest
+
+from deconvviz.ui import trust
+
+
+def page():
+    import streamlit as st
+
+    from deconvviz.io.images import photograph
+    from deconvviz.io.zoo import load
+    from deconvviz.ui import explore
+    from deconvviz.ui.trust import known_trust_report, trust_report
+    from deconvviz.units import Unit
+
+    bundle = load("demo")
+    network = explore.Network(bundle, Deconvnet(bundle.model))
+    sight = explore.look(bundle, photograph("cat"), "trained")
+    layer = network.layers[-3]
+    recording = network.net.record(sight.pixels, [layer])
+    selection = explore.strongest_units(recording, layer, 2)
+    one, other = Unit.rows(selection)
+    before = known_trust_report(network, sight, one, "deconvnet")
+    found = trust_report(network, sight, one, "deconvnet")
+    st.json(
+        {
+            "before": before is not None,
+            "same": known_trust_report(network, sight, one, "deconvnet") is found,
+            "other": known_trust_report(network, sight, other, "deconvnet") is not None,
+            "rule": known_trust_report(network, sight, one, "guided") is not None,
+            "summary": found.summary,
+            "pictures": [p[:4] == b"\x89PNG" for p in (found.figure, found.others_figure)],
+        }
+    )
+
+
+def test_it_is_kept_for_this_unit_and_rule_alone():
+    trust._reports.clear()  # other tests may have asked for the same
+    app = AppTest.from_function(page, default_timeout=240).run()
+    assert not app.exception
+    shown = json.loads(app.json[0].value)
+    assert shown.pop("summary").startswith(("This picture is", "Similarity shows"))
+    assert shown == {
+        "before": False,
+        "same": True,
+        "other": False,
+        "rule": False,
+        "pictures": [True, True],
+    }
+    assert not app.get("progress")
