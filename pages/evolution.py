@@ -2,15 +2,14 @@
 
 import streamlit as st
 
-from deconvviz.analysis import Evolution
-from deconvviz.analysis.evolution import History
+from deconvviz.analysis.evolution import Evolution, History
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
+from deconvviz.ui.experiments import history, some_pictures
 from deconvviz.ui.grid import Tile, unit_grid
 from deconvviz.ui.networks import chosen_network, pick_layer
-from deconvviz.ui.studies import history, some_pictures
 
 UNITS = 60  # in the grid
 PICTURES = 300  # of the dataset, at most

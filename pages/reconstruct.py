@@ -11,7 +11,6 @@ from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, framed, mosaic
 from deconvviz.ui import pickers, show
 from deconvviz.ui.grid import unit_grid
-from deconvviz.ui.judgements import judge, judged
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import (
     InputView,
@@ -30,6 +29,7 @@ from deconvviz.ui.reconstructions import (
     to_safetensors,
     whole_picture,
 )
+from deconvviz.ui.trust import known_trust_report, trust_report
 
 UNITS = 24  # in the grid
 SIDE = 900  # pixels that the picture is enlarged to for its frames
@@ -106,8 +106,8 @@ def trust(projector: Projector, one: Reconstruction) -> None:
     """Whether the reconstruction is specific to this unit."""
     st.subheader("How far to trust it", anchor=False)
     asked = (projector.network, projector.view, one.unit, projector.rule)
-    judgement, channel = judged(*asked), one.unit.channel
-    if judgement is None:
+    report, channel = known_trust_report(*asked), one.unit.channel
+    if report is None:
         st.markdown(
             f"Is this picture specific to unit {channel}, or would any unit give it? Controls "
             "shuffle the unit's kernels, replace the unit, the start value and the switches, and "
@@ -115,14 +115,14 @@ def trust(projector: Projector, one: Reconstruction) -> None:
         )
         if not st.button("Run the controls", icon=":material/fact_check:"):
             return
-        judgement = judge(*asked)
-    st.markdown(judgement.sentence)
+        report = trust_report(*asked)
+    st.markdown(report.summary)
     alt = f"Similarity of the reconstruction of unit {channel} to its controls"
-    st.image(judgement.panel, width="stretch", output_format="PNG", alt=alt)
+    st.image(report.figure, width="stretch", output_format="PNG", alt=alt)
     with st.expander("Other attributions of the same unit"):
-        st.markdown(judgement.others)
+        st.markdown(report.others_summary)
         alt = f"Attributions of unit {channel} side by side"
-        st.image(judgement.others_panel, width="stretch", output_format="PNG", alt=alt)
+        st.image(report.others_figure, width="stretch", output_format="PNG", alt=alt)
 
 
 def other_pictures(

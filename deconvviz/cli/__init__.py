@@ -6,17 +6,7 @@ import sys
 
 import typer
 
-from deconvviz.cli import (
-    atlas,
-    datasets,
-    diagnose,
-    engine,
-    experiment,
-    start,
-    study,
-    training,
-    trust,
-)
+from deconvviz.cli import atlas, datasets, engine, experiment, start, study, training
 from deconvviz.cli.base import app
 from deconvviz.errors import DeconvvizError
 
@@ -24,7 +14,6 @@ __all__ = [
     "app",
     "atlas",
     "datasets",
-    "diagnose",
     "engine",
     "experiment",
     "main",

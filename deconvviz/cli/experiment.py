@@ -53,7 +53,7 @@ def pictures(
 
     Args:
         bundle: The network; without one pictures have their own size.
-        data: A name of `deconvviz.io.data.LOADERS`.
+        data: A name of `deconvviz.io.data.DATASETS`.
         data_dir: Folder of the pictures, for data that are read from files.
         count: Number of pictures, of each class in proportion; 0, or more than there are: all.
         seed: Seed of the choice; pictures stay in the order of the data.
@@ -64,19 +64,16 @@ def pictures(
         DataError: The data or the split are not there.
         SettingError: The count is negative.
     """
-    from deconvviz.io.data import PUBLISHED, held_out, load_dataset
+    from deconvviz.io.data import load_dataset, load_for, train_test_split
 
     if count < 0:
         raise SettingError(f"count must be >= 0, got {count}")
-    every = load_dataset(
-        data,
-        split or ("all" if data == "photos" else "test"),
-        data_dir=data_dir,
-        size=None if bundle is None or data in PUBLISHED else bundle.preprocessing.side,
-        channels=None if bundle is None else bundle.preprocessing.channels,
-        download=download,
-    )
-    return every if not 0 < count < len(every) else held_out(every, count, seed)[1]
+    part = split or ("all" if data == "photos" else "test")
+    if bundle is None:
+        every = load_dataset(data, part, data_dir=data_dir, download=download)
+    else:
+        every = load_for(bundle.input_size, data, part, data_dir=data_dir, download=download)
+    return every if not 0 < count < len(every) else train_test_split(every, count, seed)[1]
 
 
 # One reader for each need of an analysis. Its parameters become the command's, but for `bundle`,
@@ -307,7 +304,7 @@ def ablation(
     read = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
     training, test = read("train"), read("test")
     if 0 < count < len(training):
-        _, training = held_out(training, count)
+        _, training = train_test_split(training, count)
     recipe = Recipe(epochs=epochs, batch_size=batch_size, lr=lr, precision=precision, snapshots=())
     found = run(
         training,

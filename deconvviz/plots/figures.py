@@ -21,8 +21,6 @@ from skimage.util import montage
 
 from deconvviz.io.preprocess import Box, Pixels
 
-from deconvviz.io.preprocess import Box, Pixels
-
 __all__ = [
     "ACCENTS",
     "GREY",

@@ -19,9 +19,9 @@ from deconvviz.analysis.evolution import Evolution
 from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.registry import Analysis, analyses
 from deconvviz.io.data import Dataset, cache_folder
-from deconvviz.ui.explore import InputView, Network
-from deconvviz.ui.memory import Memory, bar
-from deconvviz.ui.surveys import known
+from deconvviz.ui.atlas import datasets
+from deconvviz.ui.networks import InputView, Network
+from deconvviz.ui.progress import ResultCache, bar
 from deconvviz.units import Unit
 
 __all__ = [
@@ -112,14 +112,14 @@ def run_analysis(inputs: AnalysisInputs, name: str) -> None:
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_KEYS)
 def some_pictures(network: Network, name: str, most: int) -> Dataset:
-    """At most `most` of the `known` pictures of a name, evenly from all."""
-    tiles = known(network)[name]
+    """At most `most` of the pictures of a data set, evenly from all."""
+    tiles = datasets(network)[name]
     return tiles.subset(range(0, len(tiles), -(-len(tiles) // most)))
 
 
 @st.cache_resource(show_spinner=False)
-def _histories() -> Memory[Evolution]:
-    return Memory(8)
+def _histories() -> ResultCache[Evolution]:
+    return ResultCache(8)
 
 
 def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolution:

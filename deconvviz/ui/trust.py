@@ -12,8 +12,8 @@ from deconvviz.analysis.trust import (
 )
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.figures import figure_png
-from deconvviz.ui.explore import InputView, Network
-from deconvviz.ui.memory import Memory, bar
+from deconvviz.ui.networks import InputView, Network
+from deconvviz.ui.progress import ResultCache, bar
 from deconvviz.units import Unit
 
 __all__ = ["TrustReport", "known_trust_report", "trust_report"]
@@ -37,24 +37,24 @@ class TrustReport:
 
 
 @st.cache_resource(show_spinner=False)
-def _reports() -> Memory[TrustReport]:
-    return Memory(64)
+def _reports() -> ResultCache[TrustReport]:
+    return ResultCache(64)
 
 
 def known_trust_report(
-    network: Network, sight: InputView, unit: Unit, rule: Rule
+    network: Network, view: InputView, unit: Unit, rule: Rule
 ) -> TrustReport | None:
     """The report on a unit's reconstruction; None if nobody has asked for it yet."""
-    return _reports().get((network.key, sight.key, repr(unit), rule))
+    return _reports().get((network.key, view.key, repr(unit), rule))
 
 
-def trust_report(network: Network, sight: InputView, unit: Unit, rule: Rule) -> TrustReport:
+def trust_report(network: Network, view: InputView, unit: Unit, rule: Rule) -> TrustReport:
     """Examine a unit's reconstruction, with a progress bar.
 
     Raises:
         SelectionError: The projection is zero.
     """
-    net, pixels, selection = network.net, sight.pixels, unit.selection
+    net, pixels, selection = network.net, view.pixels, unit.selection
     with bar("Examining …") as progress:
         trust = examine(net, pixels, selection, TrustOptions(rule=rule), progress=progress)
         progress("other attributions", 0, 1)
@@ -65,4 +65,4 @@ def trust_report(network: Network, sight: InputView, unit: Unit, rule: Rule) -> 
         others.summary(),
         figure_png(others.figure()),
     )
-    return _reports().put((network.key, sight.key, repr(unit), rule), report)
+    return _reports().put((network.key, view.key, repr(unit), rule), report)

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from deconvviz.analysis.evolution import Evolution
 from deconvviz.io.data import draw_shapes
-from deconvviz.ui import experiments, explore
+from deconvviz.ui import experiments, networks
 from deconvviz.ui.experiments import (
     AnalysisInputs,
     history,
@@ -28,7 +28,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def inputs(network, noise):
-    picture = explore.look(network.bundle, noise, "trained")
+    picture = networks.input_view(network, noise, "trained")
     layer = network.layers[1]
     unit = Unit.at_peak(network.net.record(picture.pixels, [layer]), layer)
     return AnalysisInputs(network, draw_shapes(12), picture, unit)
@@ -91,7 +91,7 @@ def page():
     from deconvviz.io.data import draw_shapes
     from deconvviz.io.zoo import load
     from deconvviz.ui.experiments import AnalysisInputs, run_analysis, saved_result
-    from deconvviz.ui.explore import Network
+    from deconvviz.ui.networks import Network
 
     bundle = load("demo")
     inputs = AnalysisInputs(Network(bundle, Deconvnet(bundle.model)), draw_shapes(12))
@@ -111,7 +111,7 @@ def test_a_history_has_the_first_units_of_one_layer():
     from deconvviz.io.zoo import load
 
     bundle = load("demo")
-    network = explore.Network(bundle, Deconvnet(bundle.model))
+    network = networks.Network(bundle, Deconvnet(bundle.model))
     layer = network.layers[0]
     found = history(network, draw_shapes(12), layer, 5)
     assert isinstance(found, Evolution)

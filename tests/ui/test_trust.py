@@ -11,26 +11,22 @@ def page():
     import streamlit as st
 
     from deconvviz.io.images import photograph
-    from deconvviz.io.zoo import load
-    from deconvviz.ui import explore
+    from deconvviz.ui import networks
+    from deconvviz.ui.reconstructions import Projector, reconstruct
     from deconvviz.ui.trust import known_trust_report, trust_report
-    from deconvviz.units import Unit
 
-    bundle = load("demo")
-    network = explore.Network(bundle, Deconvnet(bundle.model))
-    sight = explore.look(bundle, photograph("cat"), "trained")
-    layer = network.layers[-3]
-    recording = network.net.record(sight.pixels, [layer])
-    selection = explore.strongest_units(recording, layer, 2)
-    one, other = Unit.rows(selection)
-    before = known_trust_report(network, sight, one, "deconvnet")
-    found = trust_report(network, sight, one, "deconvnet")
+    network = networks.network("demo")
+    view = networks.input_view(network, photograph("cat"), "trained")
+    found = reconstruct(Projector(network, view), network.layers[-3], count=2)
+    one, other = (reconstruction.unit for reconstruction in found)
+    before = known_trust_report(network, view, one, "deconvnet")
+    found = trust_report(network, view, one, "deconvnet")
     st.json(
         {
             "before": before is not None,
-            "same": known_trust_report(network, sight, one, "deconvnet") is found,
-            "other": known_trust_report(network, sight, other, "deconvnet") is not None,
-            "rule": known_trust_report(network, sight, one, "guided") is not None,
+            "same": known_trust_report(network, view, one, "deconvnet") is found,
+            "other": known_trust_report(network, view, other, "deconvnet") is not None,
+            "rule": known_trust_report(network, view, one, "guided") is not None,
             "summary": found.summary,
             "pictures": [p[:4] == b"\x89PNG" for p in (found.figure, found.others_figure)],
         }

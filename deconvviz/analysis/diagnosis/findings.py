@@ -78,7 +78,7 @@ class LayerStats:
     @property
     def activation_frequency(self) -> Tensor:
         """(C,) share of the pictures in which each unit is above zero."""
-        return _known(self.units.fires)
+        return _known(self.units.activation_frequency)
 
 
 @dataclass(frozen=True, eq=False)
