@@ -18,6 +18,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from deconvviz.deconv import Box
+
 __all__ = [
     "ACCENTS",
     "GREY",
@@ -42,9 +44,6 @@ __all__ = [
 ]
 
 Pixels = NDArray[np.uint8]
-Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
-
 GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
 ACCENTS = ("#d0753c", "#3f92b0")

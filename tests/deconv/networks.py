@@ -349,7 +349,7 @@ def images_for(family: str, count: int = 2, dtype: torch.dtype = torch.float64) 
 def deconvnet(family: str, dtype: torch.dtype = torch.float64) -> Deconvnet:
     """Its deconvnet, traced once for all tests."""
     if dtype != torch.float64:
-        return deconvnet(family).reading(network(family, dtype))
+        return deconvnet(family).with_model(network(family, dtype))
     return Deconvnet(network(family), _ALL[family][1])
 
 

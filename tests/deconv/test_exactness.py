@@ -72,9 +72,9 @@ def in_float32(recording: Recording) -> Recording:
             return tuple(map(rounded, held))
         return held.float() if held.is_floating_point() else held
 
-    residues = {name: rounded(held) for name, held in recording.residues.items()}
+    saved = {name: rounded(held) for name, held in recording.saved.items()}
     activations = {name: maps.float() for name, maps in recording.activations.items()}
-    return replace(recording, residues=residues, activations=activations)
+    return replace(recording, saved=saved, activations=activations)
 
 
 @pytest.mark.parametrize("family", ["resnet", "squeezenet", "mobilenet_v2"])
@@ -84,8 +84,8 @@ def test_a_float32_pass_has_all_but_a_few_of_the_masks_and_switches(family: str)
     double = deconvnet(family).record(images, [layer])
     single = deconvnet(family, torch.float32).record(images.float(), [layer])
     assert deviation(single[layer].double(), double[layer]) < 1e-5
-    other = [(held != single.residues[name]).sum() for name, held in double.residues.items()]
-    assert sum(other) <= 1e-5 * sum(held.numel() for held in double.residues.values())
+    other = [(held != single.saved[name]).sum() for name, held in double.saved.items()]
+    assert sum(other) <= 1e-5 * sum(held.numel() for held in double.saved.values())
 
 
 @pytest.mark.parametrize(

@@ -82,10 +82,10 @@ def test_only_what_is_needed_is_run_and_kept() -> None:
     net, images = deconvnet("average"), images_for("average")
     recording = net.record(images, ["0.5"])
     assert set(recording.activations) == {"0.5"}
-    assert {r.dtype for r in recording.residues.values()} == {torch.bool}
-    assert len(recording.residues) == 2
-    switches = set(net.record(images, ["0.6"]).residues) - set(recording.residues)
-    assert {net.record(images, ["0.6"]).residues[s].dtype for s in switches} == {torch.uint8}
+    assert {r.dtype for r in recording.saved.values()} == {torch.bool}
+    assert len(recording.saved) == 2
+    switches = set(net.record(images, ["0.6"]).saved) - set(recording.saved)
+    assert {net.record(images, ["0.6"]).saved[s].dtype for s in switches} == {torch.uint8}
 
 
 def test_other_sizes_and_batches() -> None:

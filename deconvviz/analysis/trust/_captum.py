@@ -1,7 +1,7 @@
 """The one typed door to captum, which has no types and takes a second to import.
 
 captum sets hooks on the module that it is given. Only a function of a unit's own comes through this
-door (`deconv.controls.UnitActivation`), never a person's model, which several threads may be
+door (`UnitActivation`), never a person's model, which several threads may be
 reading.
 """
 

@@ -18,8 +18,8 @@ from deconvviz.analysis.trust.insertion import Curves, insertion_and_deletion
 from deconvviz.analysis.trust.subject import Subject, look_at
 from deconvviz.analysis.trust.words import unit_of
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import UnitActivation, maps_below
 from deconvviz.deconv.rules import Rule
+from deconvviz.deconv.unit_activation import UnitActivation, layer_below
 from deconvviz.errors import UnsupportedOperationError
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, stretched
@@ -239,7 +239,7 @@ def _attributed(
     side = max(1, min(subject.patch.shape[1:]) // _OCCLUDERS)
     covered = subject.cut(_captum.occlusion(unit, subject.image, side, max(1, side // 2)))
     yield "occlusion", (covered, sign * covered.sum(0))
-    through = maps_below(tape, subject.layer, subject.net.default_layers)
+    through = layer_below(tape, subject.layer, subject.net.default_layers)
     if through is None:
         missing["guided Grad-CAM"] = f"there are no feature maps below {subject.layer}"
         return

@@ -12,7 +12,7 @@ from deconvviz.analysis.trust.metrics import magnitudes, rank_correlation, struc
 from deconvviz.analysis.trust.starts import once_an_image, other_units, random_starts
 from deconvviz.analysis.trust.subject import Subject
 from deconvviz.deconv import Deconvnet
-from deconvviz.deconv.controls import kernels_below, random_switches, shuffled
+from deconvviz.deconv.randomization import random_switches, shuffle_weights, weights_below
 
 __all__ = [
     "SMALLEST",
@@ -114,15 +114,15 @@ def cascade(
 
     Layers above the units take no part in the projection, by construction, and are left out.
     """
-    kernels = kernels_below(subject.recording.tape, subject.layer)
+    kernels = weights_below(subject.recording.tape, subject.layer)
     depths = sorted({kernel.depth for kernel in kernels})
     models = [subject.net.model] * networks
     for first, last in _parts(len(depths), stages):
         part = [kernel for kernel in kernels if kernel.depth in depths[first:last]]
-        names = [name for kernel in part for name in kernel.weights]
-        models = [shuffled(model, names, generator) for model in models]
+        names = [name for kernel in part for name in kernel.names]
+        models = [shuffle_weights(model, names, generator) for model in models]
         pictures = torch.cat(
-            [_drawn(subject, subject.net.reading(m), subject.image, generator) for m in models]
+            [_drawn(subject, subject.net.with_model(m), subject.image, generator) for m in models]
         )
         yield Stage(tuple(kernel.module for kernel in part), _control(subject, pictures))
 
@@ -141,11 +141,11 @@ def unrelated(subject: Subject, networks: int, generator: torch.Generator) -> Co
     random order. What is alike in them still comes of the window alone: kernels overlap more in its
     middle than at its edges.
     """
-    kernels = kernels_below(subject.recording.tape, subject.layer)
-    names = [name for kernel in kernels for name in kernel.weights]
+    kernels = weights_below(subject.recording.tape, subject.layer)
+    names = [name for kernel in kernels for name in kernel.names]
     drawn = []
     for _ in range(networks):
-        net = subject.net.reading(shuffled(subject.net.model, names, generator))
+        net = subject.net.with_model(shuffle_weights(subject.net.model, names, generator))
         image = subject.with_patches(_scrambled(subject.patch, generator)[None])
         drawn.append(_drawn(subject, net, image, generator))
     return _control(subject, torch.cat(drawn))

@@ -15,7 +15,7 @@ from deconvviz.analysis.trust.checks import SMALLEST, Control, Likeness, Stage
 from deconvviz.analysis.trust.insertion import Curve, Curves, insertion_and_deletion
 from deconvviz.analysis.trust.subject import look_at
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import kernels_below, kernels_not_below
+from deconvviz.deconv.randomization import modules_not_below, weights_below
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import SettingError
 from deconvviz.plots.figures import NEUTRAL_INK, Box
@@ -230,7 +230,7 @@ def examine(
             raise SettingError(f"{name} must be at least {least}, but it is {given}")
     subject = look_at(net, images, selection, rule)
     generator = torch.Generator().manual_seed(draws)
-    kernels = kernels_below(subject.recording.tape, selection.layer)
+    kernels = weights_below(subject.recording.tape, selection.layer)
     depths = len({kernel.depth for kernel in kernels})
     step = _Steps(_CONTROLS + min(stages, depths), progress)
     chance = step(checks.unrelated(subject, networks, generator))
@@ -251,7 +251,7 @@ def examine(
         patch=subject.patch.cpu(),
         chance=chance,
         stages=tuple(cascade),
-        above=kernels_not_below(subject.recording.tape, selection.layer),
+        above=modules_not_below(subject.recording.tape, selection.layer),
         units=units,
         seed=seed,
         switches=switches,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deconvviz.analysis.trust.subject import Subject
-from deconvviz.deconv.controls import UnitActivation
+from deconvviz.deconv.unit_activation import UnitActivation
 
 __all__ = ["Curve", "Curves", "insertion_and_deletion"]
 

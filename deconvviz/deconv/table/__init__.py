@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import torch
 
 from deconvviz.deconv.geometry import Step
-from deconvviz.deconv.idioms import channel_linear, channel_norm, gated
+from deconvviz.deconv.ops import channel_linear, channel_norm, gated
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.activation import ClippedReLU, ReLU, SmoothActivation
+from deconvviz.deconv.table.activation import ClippedReLU, PReLU, ReLU, SmoothActivation
 from deconvviz.deconv.table.convolution import (
     Convolution,
     Linear,
@@ -26,7 +26,16 @@ from deconvviz.deconv.table.norm import (
     InstanceNorm,
     LayerNorm,
 )
-from deconvviz.deconv.table.pointwise import Difference, Divide, Dropout, Gate, Multiply, Sum
+from deconvviz.deconv.table.pointwise import (
+    Difference,
+    Divide,
+    Dropout,
+    FeatureDropout,
+    Gate,
+    Identity,
+    Multiply,
+    Sum,
+)
 from deconvviz.deconv.table.pooling import (
     AdaptiveAveragePool,
     AdaptiveMaxPool,
@@ -72,7 +81,7 @@ TABLE: Mapping[object, Row] = {
     _aten.hardswish.default: SmoothActivation(),
     _aten.mish.default: SmoothActivation(),
     _aten.softplus.default: SmoothActivation(),
-    _aten.prelu.default: SmoothActivation(),
+    _aten.prelu.default: PReLU(),
     _aten.selu.default: SmoothActivation(),
     _aten.celu.default: SmoothActivation(),
     _aten.threshold.default: SmoothActivation(),
@@ -123,21 +132,21 @@ TABLE: Mapping[object, Row] = {
     _aten._upsample_bilinear2d_aa.vec: LinearMap(),
     _aten._upsample_bicubic2d_aa.vec: LinearMap(),
     _aten.dropout.default: Dropout(),
-    _aten.feature_dropout.default: Dropout(),
+    _aten.feature_dropout.default: FeatureDropout(),
     _aten.alpha_dropout.default: Dropout(),
-    _aten.to.dtype: Row(),
-    _aten.clone.default: Row(),
-    _aten.contiguous.default: Row(),
+    _aten.to.dtype: Identity(),
+    _aten.clone.default: Identity(),
+    _aten.contiguous.default: Identity(),
 }
 
 
 def row_of(operation: Operation) -> Row | None:
-    """The operation's row, if there is one."""
+    """The operation's row; None without one."""
     return TABLE.get(operation.target)
 
 
 def refusal(call: Call) -> str | None:
-    """Why this call cannot be undone; None if it can."""
+    """Why this call has no adjoint; None if it has one."""
     row = row_of(call.operation)
     if row is None:
         return "there is no rule to undo it"
@@ -147,10 +156,10 @@ def refusal(call: Call) -> str | None:
 
 
 def step_of(call: Call, rule: Rule) -> Step:
-    """The call's geometry under a rule; what cannot be undone counts as mixing all positions."""
+    """The call's geometry under a rule; without an adjoint, as if it read all positions."""
     row = None if refusal(call) else row_of(call.operation)
     if row is None:
         return Step(call.operation.name, call.operation.inputs, None)
     return Step(
-        call.operation.name, tuple(row.targets(call.operation, rule)), row.reach(call, rule)
+        call.operation.name, tuple(row.targets(call.operation, rule)), row.field(call, rule)
     )

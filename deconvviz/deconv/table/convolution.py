@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Interval
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row, pair
+from deconvviz.deconv.table.row import Lookup, Row, pair
 from deconvviz.deconv.tape import Call
 
 __all__ = ["Convolution", "Linear", "Pointwise", "TransposedConvolution"]
@@ -28,7 +28,7 @@ class Convolution(Row):
         return "its kernels depend on the images" if call.varies("weight") else None
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field:
+    def field(self, call: Call, rule: Rule) -> Field:
         stride, dilation = pair(call["stride"]), pair(call["dilation"])
         kernel = call["weight"].shape[2:]
         extent = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
@@ -42,7 +42,7 @@ class Convolution(Row):
         )
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         stride, dilation = pair(call["stride"]), pair(call["dilation"])
         kernels, groups = call["weight"], call["groups"]
         if stride[0] == stride[1] > 1 and kernels.shape[1] <= _FEW and groups == max(dilation) == 1:
@@ -82,11 +82,11 @@ class Pointwise(Convolution):
     """A 1x1 convolution that the network writes as a linear layer over the channels."""
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field:
+    def field(self, call: Call, rule: Rule) -> Field:
         return HERE
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         return [functional.conv2d(signal, call["weight"].T[:, :, None, None])]
 
 
@@ -100,11 +100,11 @@ class TransposedConvolution(Row):
         return "its kernels depend on the images" if call.varies("weight") else None
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
+    def field(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         stride, padding, dilation = (pair(call[k]) for k in ("stride", "padding", "dilation"))
         kernels, groups = call["weight"], call["groups"]
         sent = functional.conv2d(signal, kernels, None, stride, padding, dilation, groups)
@@ -122,9 +122,9 @@ class Linear(Row):
         return "its matrix depends on the images" if call.varies("weight") else None
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
+    def field(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         return [signal @ call["weight"]]

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.table.row import Lookup, Row
 from deconvviz.deconv.tape import Call
 
 __all__ = ["BatchNorm", "ChannelNorm", "GroupNorm", "InstanceNorm", "LayerNorm"]
@@ -26,7 +26,7 @@ class BatchNorm(Row):
         return "it uses the statistics of the batch" if call["training"] else None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         scale = (call["running_var"] + call["eps"]).rsqrt()
         if call["weight"] is not None:
             scale = scale * call["weight"]
@@ -64,8 +64,8 @@ class _OwnStatistics(Row, ABC):
         return scale
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        scale, normal = recall()
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        scale, normal = saved()
         weight = self.weight(call, signal)
         signal = signal if weight is None else signal * weight
         if rule == "gradient":
@@ -81,7 +81,7 @@ class LayerNorm(_OwnStatistics):
     """Over the last axes."""
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
+    def field(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
@@ -110,7 +110,7 @@ class GroupNorm(_OwnStatistics):
     """Over all positions and the channels of a group."""
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         return None if rule == "gradient" else HERE
 
     @override
@@ -141,7 +141,7 @@ class InstanceNorm(_OwnStatistics):
         return None if call["use_input_stats"] else "it uses statistics of other images"
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         return None if rule == "gradient" else HERE
 
     @override

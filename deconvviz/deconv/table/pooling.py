@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import Field, Interval
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row, pair
+from deconvviz.deconv.table.row import Lookup, Row, pair
 from deconvviz.deconv.tape import Call
 
 __all__ = ["AdaptiveAveragePool", "AdaptiveMaxPool", "AveragePool", "MaxPool", "Mean"]
@@ -32,7 +32,7 @@ class _Pool(Row):
         return y, x
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field:
+    def field(self, call: Call, rule: Rule) -> Field:
         return self.geometry(call)
 
     def places(self, call: Call, signal: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
@@ -86,8 +86,8 @@ class MaxPool(_Pool):
         return row.mul_(kernel[1]).add_(column).to(compact)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        switches = recall()
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        switches = saved()
         y, x = self.geometry(call)
         if (y.stride, x.stride) == (y.size, x.size) == pair(call["kernel_size"]):
             return [_unpooled(signal, switches, (y.size, x.size))]
@@ -138,8 +138,8 @@ class AveragePool(_Pool):
         return 1 / (rows[:, None] * columns)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        shared = signal * recall()
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        shared = signal * saved()
         window, places = self.places(call, signal)
         for place in places:
             place += shared
@@ -156,7 +156,7 @@ class AdaptiveMaxPool(Row):
         return _map_alone(call)
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
+    def field(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
@@ -167,10 +167,10 @@ class AdaptiveMaxPool(Row):
         return pooled, flat.to(torch.int32)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         height, width = call["self"].shape[2:]
         blank = signal.new_zeros(*signal.shape[:2], height * width)
-        spread = blank.scatter_add_(2, recall().flatten(2).long(), signal.flatten(2))
+        spread = blank.scatter_add_(2, saved().flatten(2).long(), signal.flatten(2))
         return [spread.view(*signal.shape[:2], height, width)]
 
 
@@ -180,11 +180,11 @@ class AdaptiveAveragePool(Row):
     undone: ClassVar[str] = "spread evenly over each bin, overlaps summed"
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
+    def field(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         rows, columns = (
             _bins(whole, parts).to(signal)
             for whole, parts in zip(call["self"].shape[2:], signal.shape[2:], strict=True)
@@ -208,11 +208,11 @@ class Mean(Row):
         return sorted(dim % call["self"].dim() for dim in dims)
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
+    def field(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         shape, count = call["self"].shape, 1
         for axis in self._axes(call):
             signal = signal if call["keepdim"] else signal.unsqueeze(axis)

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Interval, has_positions
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.table.row import Lookup, Row
 from deconvviz.deconv.tape import Call, Operation, Ref
 
 __all__ = [
@@ -37,16 +37,16 @@ class Reshape(Row):
         return None if same_batch else "it mixes the images of a batch"
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         # The last two axes stay: it regroups channels, as a channel shuffle does.
         before, after = call["self"].shape, call.run().shape
         stays = has_positions(before) and has_positions(after) and before[-2:] == after[-2:]
         return HERE if stays else None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         shape = call["self"].shape[1:]
-        if self.reach(call, rule) is not None:
+        if self.field(call, rule) is not None:
             shape = (*shape[:-2], *signal.shape[-2:])
         return [signal.reshape(len(signal), *shape)]
 
@@ -69,13 +69,13 @@ class Transpose(Row):
         return order
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         order = self._order(call)
         last = len(order) - 2, len(order) - 1
         return HERE if has_positions(call["self"].shape) and (*order[-2:],) == last else None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         order = self._order(call)
         return [signal.permute([order.index(axis) for axis in range(len(order))])]
 
@@ -99,7 +99,7 @@ class Slice(Row):
         return axis, length, start, step
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         axis, _, start, step = self._part(call)
         from_end = axis - call["self"].dim()
         if from_end < -2 or not has_positions(call["self"].shape):
@@ -108,7 +108,7 @@ class Slice(Row):
         return (moved, HERE[1]) if from_end == -2 else (HERE[0], moved)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         axis, length, start, step = self._part(call)
         if not axis:  # all images, as `maps[:, :8, :, :]` spells out
             return [signal]
@@ -136,11 +136,11 @@ class Expand(Row):
         return operation.inputs[:1]  # of `expand_as` the second gives its shape alone
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
+    def field(self, call: Call, rule: Rule) -> None:
         return None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         shape = call["self"].shape
         shared = [axis for axis in range(1, len(shape)) if shape[axis] != signal.shape[axis]]
         return [signal.sum(shared, keepdim=True) if shared else signal]
@@ -167,11 +167,11 @@ class LinearMap(Row):
         return None if same_batch else "it mixes the images of a batch"
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         return None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         with torch.enable_grad():
             name = self._argument(call)
             zeros = signal.new_zeros(len(signal), *call[name].shape[1:]).requires_grad_()
@@ -195,7 +195,7 @@ class ChannelShuffle(Row):
     undone: ClassVar[str] = "the former order of channels"
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         return [functional.channel_shuffle(signal, call["self"].shape[1] // call["groups"])]
 
 
@@ -210,7 +210,7 @@ class Concatenate(Row):
         return None if call["dim"] % dims == 1 else "it does not concatenate channels"
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         parts = torch.split(signal, [branch.shape[1] for branch in call["tensors"]], dim=1)
         refs: tuple[Ref, ...] = call.operation.arguments["tensors"]
         inputs = call.operation.inputs
@@ -229,14 +229,14 @@ class Pad(LinearMap):
         return None
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         if call["mode"] != "constant":
             return None
         left, _, top, _ = (*call["pad"], 0, 0)[:4]
         return Interval(1, -top, 1), Interval(1, -left, 1)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         if call["mode"] == "constant":
             return [signal]
-        return super().adjoint(call, signal, recall, rule)
+        return super().adjoint(call, signal, saved, rule)

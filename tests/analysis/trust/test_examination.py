@@ -11,7 +11,7 @@ from torch import nn
 
 from deconvviz.analysis.trust import Control, Likeness, examine
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import shuffled
+from deconvviz.deconv.randomization import shuffle_weights
 from deconvviz.errors import SelectionError, SettingError
 from tests.analysis.trust.conftest import whole_map
 
@@ -69,7 +69,7 @@ def test_layers_above_cannot_matter(demo, found):
     """Shuffling them changes nothing in the whole examination, and they are named."""
     net, cat = demo
     names = [n for n in net.model.state_dict() if n.startswith(("head", "stage3.conv2"))]
-    other = net.reading(shuffled(net.model, names, torch.Generator().manual_seed(3)))
+    other = net.with_model(shuffle_weights(net.model, names, torch.Generator().manual_seed(3)))
     recording = other.record(cat[None], ["stage3.relu1"])
     again = examine(other, cat, recording.strongest("stage3.relu1", 1), networks=2, repeats=6)
     assert again.to_dict() == found.to_dict()

@@ -4,17 +4,16 @@ import copy
 
 import pytest
 import torch
+from deconvviz.deconv.randomization import (
+    modules_not_below,
+    random_switches,
+    shuffle_weights,
+    weights_below,
+)
+from deconvviz.deconv.unit_activation import UnitActivation, layer_below
 from torch import nn
 
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import (
-    UnitActivation,
-    kernels_below,
-    kernels_not_below,
-    maps_below,
-    random_switches,
-    shuffled,
-)
 from deconvviz.errors import UnknownLayerError
 from deconvviz.models import seed_cnn, vgg
 from tests.deconv.networks import deconvnet, images_for
@@ -50,43 +49,43 @@ def recording(net):
 
 
 def test_kernels_go_from_the_unit_down_with_their_norms(recording):
-    below = kernels_below(recording.tape, "stage2.relu1")
+    below = weights_below(recording.tape, "stage2.relu1")
     assert [kernels.module for kernels in below] == ["stage2.conv1", "stage1.conv2", "stage1.conv1"]
     norm = [f"stage2.bn1.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
-    assert set(below[0].weights) == {"stage2.conv1.weight", *norm}
-    raw = kernels_below(recording.tape, "stage2.conv1")
-    assert raw[0].weights == ("stage2.conv1.weight",)
+    assert set(below[0].names) == {"stage2.conv1.weight", *norm}
+    raw = weights_below(recording.tape, "stage2.conv1")
+    assert raw[0].names == ("stage2.conv1.weight",)
 
 
 def test_every_kernel_is_below_or_not_below(net, recording):
     modules = [n for n, m in net.model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     for layer in net.layers:
-        below = [kernels.module for kernels in kernels_below(recording.tape, layer)]
-        assert [*reversed(below), *kernels_not_below(recording.tape, layer)] == modules
+        below = [kernels.module for kernels in weights_below(recording.tape, layer)]
+        assert [*reversed(below), *modules_not_below(recording.tape, layer)] == modules
 
 
 def test_the_last_kernels_of_joined_branches_are_all_the_layers_own():
     net = Deconvnet(Branches().eval(), (3, 16, 16))
     recording = net.record(torch.randn(1, 3, 16, 16), ["norm"])
-    below = {kernels.module: kernels.depth for kernels in kernels_below(recording.tape, "norm")}
+    below = {kernels.module: kernels.depth for kernels in weights_below(recording.tape, "norm")}
     assert below == {"short": 0, "second": 0, "first": 1, "stem": 2}
 
 
 def test_all_weights_of_a_network_are_below_its_logits(net, recording):
-    below = kernels_below(recording.tape, "head.logits")
+    below = weights_below(recording.tape, "head.logits")
     floating = {n for n, t in net.model.state_dict().items() if t.is_floating_point()}
-    assert sorted(n for kernels in below for n in kernels.weights) == sorted(floating)
+    assert sorted(n for kernels in below for n in kernels.names) == sorted(floating)
 
 
 def test_an_unknown_layer_is_refused_by_name(recording):
     with pytest.raises(UnknownLayerError, match="no layer `conv9`"):
-        kernels_below(recording.tape, "conv9")
+        weights_below(recording.tape, "conv9")
 
 
 def test_shuffled_weights_keep_their_values_and_others_are_shared(net):
     names = ["stage1.conv1.weight", "stage1.bn1.running_var", "stage1.bn1.num_batches_tracked"]
     before = copy.deepcopy(net.model.state_dict())
-    other = shuffled(net.model, names, draws())
+    other = shuffle_weights(net.model, names, draws())
     for name, tensor in other.state_dict().items():
         old = net.model.state_dict()[name]
         assert torch.equal(old, before[name])
@@ -102,7 +101,7 @@ def test_of_a_norm_every_map_keeps_its_four_numbers():
     for place, tensor in enumerate(norm.state_dict().values()):
         if tensor.dim():
             tensor.copy_(torch.arange(50) + 100.0 * place)
-    other = shuffled(nn.Sequential(norm), [f"0.{n}" for n in norm.state_dict()], draws())[0]
+    other = shuffle_weights(nn.Sequential(norm), [f"0.{n}" for n in norm.state_dict()], draws())[0]
     assert not torch.equal(other.weight, norm.weight)
     rows = torch.stack([other.bias, other.running_mean, other.running_var])
     torch.testing.assert_close(rows, other.weight + torch.tensor([[100.0], [200.0], [300.0]]))
@@ -115,7 +114,7 @@ def test_shuffling_layers_above_leaves_a_projection_to_the_bit(net):
     ours = net.project(recording, recording.strongest(layer, 5)).pixels
     names = [n for n in net.model.state_dict() if n.split(".")[0] in ("stage3", "head")]
     names += [n for n in net.model.state_dict() if n.startswith(("stage2.conv2", "stage2.bn2"))]
-    other = net.reading(shuffled(net.model, names, draws()))
+    other = net.with_model(shuffle_weights(net.model, names, draws()))
     again = other.record(images, [layer])
     assert torch.equal(other.project(again, again.strongest(layer, 5)).pixels, ours)
 
@@ -177,7 +176,7 @@ def test_gradients_of_a_unit_are_autograds():
 
 def test_maps_below_are_the_nearest_that_are_no_alias(net, recording):
     tape, layers = recording.tape, net.default_layers
-    assert maps_below(tape, "head.logits", layers) == "stage3.relu2"
-    assert maps_below(tape, "stage3", layers) == "stage3.relu1"
-    assert maps_below(tape, "stage2.conv2", layers) == "stage2.relu1"
-    assert maps_below(tape, "stage1.relu1", layers) is None
+    assert layer_below(tape, "head.logits", layers) == "stage3.relu2"
+    assert layer_below(tape, "stage3", layers) == "stage3.relu1"
+    assert layer_below(tape, "stage2.conv2", layers) == "stage2.relu1"
+    assert layer_below(tape, "stage1.relu1", layers) is None

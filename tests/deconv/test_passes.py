@@ -7,15 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.deconv.idioms import channel_linear, channel_norm, gated, idiomatic
+from deconvviz.deconv.export import trace
+from deconvviz.deconv.ops import channel_linear, channel_norm, gated
+from deconvviz.deconv.passes import simplify
 from deconvviz.deconv.tape import Tape
-from deconvviz.deconv.tracing import trace
 from tests.deconv.comparing import run
 from tests.deconv.networks import GRAPHS, Plain, network
 
 
 class Mixing(nn.Module):
-    """Every idiom once, and what looks like one but is none."""
+    """Everything that a pass rewrites once, and what only looks like it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +39,7 @@ class Mixing(nn.Module):
 
 def both(model: nn.Module, size: tuple[int, int, int]) -> tuple[Tape, Tape]:
     tape = trace(model, size)
-    return tape, idiomatic(tape)
+    return tape, simplify(tape)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 16, 16), (3, 3, 21, 10)])
@@ -58,7 +59,7 @@ def test_families_keep_their_values(family: str) -> None:
     torch.testing.assert_close(run(tape, model, images), model(images), rtol=1e-10, atol=1e-12)
 
 
-def test_each_idiom_is_found_and_nothing_else() -> None:
+def test_each_pattern_is_found_and_nothing_else() -> None:
     _, after = both(Mixing(), (3, 16, 16))
     kinds = [op.kind for op in after.operations]
     assert kinds.count("silu") == kinds.count("hardswish") == 1

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deconvviz.deconv.export import _line, trace
 from deconvviz.deconv.tape import Tape
-from deconvviz.deconv.tracing import _line, trace
 from deconvviz.errors import TraceError
 from tests.deconv.comparing import fingerprint
 from tests.deconv.networks import Plain, network
