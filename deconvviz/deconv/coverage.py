@@ -96,7 +96,7 @@ class Coverage:
         )
 
     def _repr_html_(self) -> str:
-        """A table for notebooks. Names of modules and files are the user's, so cells are escaped."""
+        """A table for notebooks. Module and file names are the user's, so cells are escaped."""
         heads = ("operation", "count", "status", "how it is undone", "where")
         rows = [(op.operation, op.count, op.status, op.undone, op.places) for op in self.operations]
         body = "".join(_html_row("td", row) for row in rows)

@@ -55,7 +55,7 @@ class Interval:
         return Interval(self.stride, start, end - start)
 
     def clip(self, length: int) -> "Interval":
-        """The same without what never lies in 0..length; one as long as the axis becomes the axis."""
+        """The same without what never lies in 0..length; the whole axis if it is as long."""
         if self.size >= length:
             return whole(length)
         if self.stride:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +19,6 @@ from deconvviz.deconv.tape import Call
 from deconvviz.deconv.windows import Anchors, Windows, gather, inside
 from deconvviz.errors import SelectionError, UnsupportedOperationError
 from deconvviz.views import view
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["Box", "Projection", "Start", "project"]
 
@@ -83,7 +80,7 @@ class Projection:
 
     def plot(
         self, columns: int | None = None, images: Tensor | None = None, most: int = _SHOWN
-    ) -> "Figure":
+    ) -> Any:
         """Every projection as a picture under a title, above a caption.
 
         Args:
@@ -93,14 +90,13 @@ class Projection:
             most: How many projections are shown at most, the first ones.
 
         Returns:
-            Figure, transparent and unknown to pyplot; `savefig` writes it to a file.
+            matplotlib Figure, transparent, unknown to pyplot; `savefig` writes it to a file.
 
         Raises:
             PictureError: The pixels are not finite, or the images are not those of the recording.
             ValueError: `columns` or `most` is not positive.
         """
-        figure: Figure = view("projections.figure")(self, columns, images, most)
-        return figure
+        return view("projections.figure")(self, columns, images, most)
 
 
 def project(

@@ -1,4 +1,4 @@
-"""Projections as one picture: a contact sheet at a glance, or a figure with titles and a caption."""
+"""Projections as one picture: a contact sheet, or a figure with titles and a caption."""
 
 import numpy as np
 import torch
