@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from deconvviz.deconv.layers import name_values, value_of
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.table import Saved, row_of
-from deconvviz.deconv.table.convolution import Convolution, Linear, TransposedConvolution
+from deconvviz.deconv.table.convolution import Weighted
 from deconvviz.deconv.table.pooling import AdaptiveMaxPool, MaxPool
 from deconvviz.deconv.tape import Operation, Tape, named_weights
 
@@ -60,10 +60,10 @@ def weights_below(tape: Tape, layer: str) -> tuple[ModuleWeights, ...]:
             continue
         depth = depths.get(op.name, 0)  # missing for a value that is read for its size alone
         for name in op.inputs:
-            depths[name] = max(depths.get(name, 0), depth + _has_kernels(op))
+            depths[name] = max(depths.get(name, 0), depth + _has_weights(op))
         waiting += [name for name in _weights(tape, op) if name not in done]
         done.update(waiting)
-        if _has_kernels(op) and waiting:
+        if _has_weights(op) and waiting:
             below.append(ModuleWeights(op.module, tuple(waiting), depth))
             waiting = []
     if below and waiting:  # a normalisation of the images, before any convolution
@@ -78,7 +78,7 @@ def modules_not_below(tape: Tape, layer: str) -> tuple[str, ...]:
         UnknownLayerError: The tape has no such layer.
     """
     below = {op.module for op in tape.ancestors([value_of(layer, name_values(tape))])}
-    others = (op.module for op in tape.operations if _has_kernels(op) and op.module not in below)
+    others = (op.module for op in tape.operations if _has_weights(op) and op.module not in below)
     return tuple(dict.fromkeys(others))
 
 
@@ -144,8 +144,8 @@ def random_switches(
     return replace(recording, saved={**recording.saved, **switches}) if switches else None
 
 
-def _has_kernels(op: Operation) -> bool:
-    return isinstance(row_of(op), Convolution | Linear | TransposedConvolution)
+def _has_weights(op: Operation) -> bool:
+    return isinstance(row_of(op), Weighted)
 
 
 def _weights(tape: Tape, op: Operation) -> Iterator[str]:

@@ -490,8 +490,8 @@ X = torch.zeros(2, 3, 4, 4)
         (aten.expand.default, {"self": X, "size": [5, 2, 3, 4, 4]}, ["self"], "adds axes"),
         (aten.pad.default, {"self": X, "pad": [1] * 6, "mode": "constant"}, ["self"], "two axes"),
         (aten.mean.dim, {"self": X, "dim": [0]}, ["self"], "batch"),
-        (aten.conv2d.default, {"input": X, "weight": X}, ["input", "weight"], "kernels"),
-        (aten.linear.default, {"input": X, "weight": X}, ["input", "weight"], "matrix"),
+        (aten.conv2d.default, {"input": X, "weight": X}, ["input", "weight"], "weights"),
+        (aten.linear.default, {"input": X, "weight": X}, ["input", "weight"], "weights"),
         (aten.softmax.int, {"self": X, "dim": 1}, ["self"], "no rule"),
     ],
 )

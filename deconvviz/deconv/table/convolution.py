@@ -10,22 +10,26 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Interval
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Lookup, Row, pair
+from deconvviz.deconv.table.row import Lookup, Row, WholeMaps, pair
 from deconvviz.deconv.tape import Call
 
-__all__ = ["Convolution", "Linear", "Pointwise", "TransposedConvolution"]
+__all__ = ["Convolution", "Linear", "Pointwise", "TransposedConvolution", "Weighted"]
 
 _FEW = 4  # channels of a picture
 
 
-class Convolution(Row):
-    """Filtered with the transposed kernels; strided, dilated and grouped alike."""
-
-    undone: ClassVar[str] = "transposed convolution with the same kernels, no bias"
+class Weighted(Row):
+    """A linear operation with weights of the model."""
 
     @override
     def refusal(self, call: Call) -> str | None:
-        return "its kernels depend on the images" if call.varies("weight") else None
+        return "its weights depend on the images" if call.varies("weight") else None
+
+
+class Convolution(Weighted):
+    """Filtered with the transposed kernels; strided, dilated and grouped alike."""
+
+    undone: ClassVar[str] = "transposed convolution with the same kernels, no bias"
 
     @override
     def field(self, call: Call, rule: Rule) -> Field:
@@ -90,18 +94,10 @@ class Pointwise(Convolution):
         return [functional.conv2d(signal, call["weight"].T[:, :, None, None])]
 
 
-class TransposedConvolution(Row):
+class TransposedConvolution(WholeMaps, Weighted):
     """Filtered with the same kernels, from full maps: what a unit reads depends on its phase."""
 
     undone: ClassVar[str] = "convolution with the same kernels, no bias"
-
-    @override
-    def refusal(self, call: Call) -> str | None:
-        return "its kernels depend on the images" if call.varies("weight") else None
-
-    @override
-    def field(self, call: Call, rule: Rule) -> None:
-        return None
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
@@ -112,18 +108,10 @@ class TransposedConvolution(Row):
         return [sent[:, :, :height, :width]]
 
 
-class Linear(Row):
+class Linear(WholeMaps, Weighted):
     """A linear layer, over the last axis."""
 
     undone: ClassVar[str] = "product with the transposed matrix, no bias"
-
-    @override
-    def refusal(self, call: Call) -> str | None:
-        return "its matrix depends on the images" if call.varies("weight") else None
-
-    @override
-    def field(self, call: Call, rule: Rule) -> None:
-        return None
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:

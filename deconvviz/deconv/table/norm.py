@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Lookup, Row
+from deconvviz.deconv.table.row import Lookup, Row, WholeMaps
 from deconvviz.deconv.tape import Call
 
 __all__ = ["BatchNorm", "ChannelNorm", "GroupNorm", "InstanceNorm", "LayerNorm"]
@@ -77,12 +77,8 @@ class _OwnStatistics(Row, ABC):
         return [signal * scale]
 
 
-class LayerNorm(_OwnStatistics):
+class LayerNorm(WholeMaps, _OwnStatistics):
     """Over the last axes."""
-
-    @override
-    def field(self, call: Call, rule: Rule) -> None:
-        return None
 
     @override
     def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
@@ -106,33 +102,6 @@ class ChannelNorm(_OwnStatistics):
         return None if call["weight"] is None else call["weight"][:, None, None]
 
 
-class GroupNorm(_OwnStatistics):
-    """Over all positions and the channels of a group."""
-
-    @override
-    def field(self, call: Call, rule: Rule) -> Field | None:
-        return None if rule == "gradient" else HERE
-
-    @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        parts = value.reshape(len(value), call["num_groups"], -1, *value.shape[2:])
-        return parts, tuple(range(2, parts.dim()))
-
-    @override
-    def recorded(self, call: Call, scale: Tensor) -> Tensor:
-        channels = call["input"].shape[1] // call["num_groups"]
-        return (
-            scale.flatten(1)
-            .repeat_interleave(channels, 1)
-            .view(len(scale), -1, *[1] * (call["input"].dim() - 2))
-        )
-
-    @override
-    def weight(self, call: Call, signal: Tensor) -> Tensor | None:
-        weight: Tensor | None = call["weight"]
-        return None if weight is None else weight.view(-1, *[1] * (signal.dim() - 2))
-
-
 class InstanceNorm(_OwnStatistics):
     """Over all positions of a feature map."""
 
@@ -152,3 +121,22 @@ class InstanceNorm(_OwnStatistics):
     def weight(self, call: Call, signal: Tensor) -> Tensor | None:
         weight: Tensor | None = call["weight"]
         return None if weight is None else weight.view(-1, *[1] * (signal.dim() - 2))
+
+
+class GroupNorm(InstanceNorm):
+    """Over all positions and the channels of a group."""
+
+    @override
+    def refusal(self, call: Call) -> None:
+        return None
+
+    @override
+    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        parts = value.reshape(len(value), call["num_groups"], -1, *value.shape[2:])
+        return parts, tuple(range(2, parts.dim()))
+
+    @override
+    def recorded(self, call: Call, scale: Tensor) -> Tensor:
+        channels = call["input"].shape[1] // call["num_groups"]
+        by_channel = scale.flatten(1).repeat_interleave(channels, 1)
+        return by_channel.view(len(scale), -1, *[1] * (call["input"].dim() - 2))

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import Field, Interval
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Lookup, Row, pair
+from deconvviz.deconv.table.row import Lookup, Row, WholeMaps, pair
 from deconvviz.deconv.tape import Call
 
 __all__ = ["AdaptiveAveragePool", "AdaptiveMaxPool", "AveragePool", "MaxPool", "Mean"]
@@ -61,10 +61,6 @@ class MaxPool(_Pool):
     undone: ClassVar[str] = "unpooled through the recorded switches, overlaps summed"
 
     @override
-    def value(self, call: Call) -> Tensor:
-        return _map_alone(call)
-
-    @override
     def run(self, call: Call) -> tuple[Tensor, Tensor]:
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
         arguments = {name: call[name] for name in names}
@@ -95,12 +91,6 @@ class MaxPool(_Pool):
         for element, place in enumerate(places):
             place += signal * (switches == element).view(torch.int8)  # quicker than bool
         return [window]
-
-
-def _map_alone(call: Call) -> Tensor:
-    """The pooled map without the switches that some spellings of pooling give beside it."""
-    value = call.run()
-    return value if isinstance(value, Tensor) else value[0]
 
 
 def _unpooled(signal: Tensor, switches: Tensor, kernel: tuple[int, int]) -> Tensor:
@@ -146,18 +136,10 @@ class AveragePool(_Pool):
         return [window]
 
 
-class AdaptiveMaxPool(Row):
+class AdaptiveMaxPool(WholeMaps):
     """Each output returns to the position where its bin's maximum was."""
 
     undone: ClassVar[str] = "unpooled through the recorded positions of the maxima"
-
-    @override
-    def value(self, call: Call) -> Tensor:
-        return _map_alone(call)
-
-    @override
-    def field(self, call: Call, rule: Rule) -> None:
-        return None
 
     @override
     def run(self, call: Call) -> tuple[Tensor, Tensor]:
@@ -174,14 +156,10 @@ class AdaptiveMaxPool(Row):
         return [spread.view(*signal.shape[:2], height, width)]
 
 
-class AdaptiveAveragePool(Row):
+class AdaptiveAveragePool(WholeMaps):
     """Spread evenly over each output's bin."""
 
     undone: ClassVar[str] = "spread evenly over each bin, overlaps summed"
-
-    @override
-    def field(self, call: Call, rule: Rule) -> None:
-        return None
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
@@ -192,7 +170,7 @@ class AdaptiveAveragePool(Row):
         return [rows.T @ signal @ columns]
 
 
-class Mean(Row):
+class Mean(WholeMaps):
     """Spread evenly over the axes that were averaged."""
 
     undone: ClassVar[str] = "spread evenly over the averaged positions"
@@ -206,10 +184,6 @@ class Mean(Row):
     def _axes(self, call: Call) -> list[int]:
         dims = [call["dim"]] if isinstance(call["dim"], int) else call["dim"]
         return sorted(dim % call["self"].dim() for dim in dims)
-
-    @override
-    def field(self, call: Call, rule: Rule) -> None:
-        return None
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:

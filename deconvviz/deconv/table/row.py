@@ -11,7 +11,7 @@ from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["Lookup", "Row", "Saved", "pair"]
+__all__ = ["Lookup", "Row", "Saved", "WholeMaps", "pair"]
 
 Saved = Tensor | tuple[Tensor, ...]
 """Tensors that the forward pass saves for the adjoint, as `save_for_backward` does."""
@@ -39,9 +39,10 @@ class Row:
         """Why this call has no adjoint; None if it has one."""
         return None
 
-    def value(self, call: Call) -> Any:
-        """The operation's value: a tensor, or several where an operation splits one."""
-        return call.run()
+    def value(self, call: Call) -> Tensor:
+        """The operation's value alone: where pooling returns its switches too, the map."""
+        value = call.run()
+        return value if isinstance(value, Tensor) else value[0]
 
     def run(self, call: Call) -> tuple[Tensor, Saved | None]:
         """The operation's value, and what the adjoint needs of this forward pass.
@@ -74,6 +75,14 @@ class Row:
             input if `field` is None. What falls off the input's edge is cut away by the caller.
         """
         return [signal]
+
+
+class WholeMaps(Row):
+    """An operation whose receptive field is no interval, or is all positions."""
+
+    def field(self, call: Call, rule: Rule) -> Field | None:
+        """None: signals are computed on whole maps."""
+        return None
 
 
 def pair(value: Any) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Interval, has_positions
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Lookup, Row
+from deconvviz.deconv.table.row import Lookup, Row, WholeMaps
 from deconvviz.deconv.tape import Call, Operation, Ref
 
 __all__ = [
@@ -119,7 +119,7 @@ class Slice(Row):
         return [sent.index_copy_(axis, index, signal)]
 
 
-class Expand(Row):
+class Expand(WholeMaps):
     """One number for many places."""
 
     undone: ClassVar[str] = "summed over the places that share a number"
@@ -136,17 +136,13 @@ class Expand(Row):
         return operation.inputs[:1]  # of `expand_as` the second gives its shape alone
 
     @override
-    def field(self, call: Call, rule: Rule) -> None:
-        return None
-
-    @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         shape = call["self"].shape
         shared = [axis for axis in range(1, len(shape)) if shape[axis] != signal.shape[axis]]
         return [signal.sum(shared, keepdim=True) if shared else signal]
 
 
-class LinearMap(Row):
+class LinearMap(WholeMaps):
     """Any other linear map of each image: reflected borders, interpolation, shifts, sums.
 
     Its transpose is torch's own derivative of it, on full maps.
@@ -165,10 +161,6 @@ class LinearMap(Row):
         mapped = call[self._argument(call)]
         same_batch = call.run().shape[:1] == mapped.shape[:1] and 0 not in _axes(call, mapped.dim())
         return None if same_batch else "it mixes the images of a batch"
-
-    @override
-    def field(self, call: Call, rule: Rule) -> Field | None:
-        return None
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
