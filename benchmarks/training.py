@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from report import made, markdown, write_section
+from report import environment, markdown, write_section
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import __version__ as torchvision_version
@@ -237,7 +237,8 @@ def against_usual(options: argparse.Namespace) -> str:
     assert data is not None
     head = ["network", "usual, images/s", "ours, images/s", "ratio", "our precision", "its workers"]
     return (
-        f"`python benchmarks/training.py`; {made(options.device, torchvision=torchvision_version)}."
+        "`python benchmarks/training.py`; "
+        f"{environment(options.device, torchvision=torchvision_version)}."
         "\n\nThe usual loop: a DataLoader with the quickest number of workers, PIL pictures "
         "through RandomCrop, RandomHorizontalFlip, ToTensor and Normalize, float32. Same networks, "
         "batches of 128, SGD with Nesterov momentum. Medians of "
@@ -258,7 +259,7 @@ def with_decoder(options: argparse.Namespace) -> str:
     assert data is not None
     head = ["network", "with decoder, images/s", "without, images/s", "cost of a step", "precision"]
     return (
-        f"`python benchmarks/training.py --regulariser`; {made(options.device)}.\n\nA step "
+        f"`python benchmarks/training.py --regulariser`; {environment(options.device)}.\n\nA step "
         "with the deconvolution decoder (weight 0.3) over one without, at equal pictures. Medians "
         f"of {options.rounds} rounds in turns, and the ratio's range; {data.title}."
         f"\n\n{markdown(head, rows)}"
@@ -388,7 +389,7 @@ def against_airbench(options: argparse.Namespace) -> str:
     others = ", ".join(f"{name} {rate:.0f}" for name, rate in tried.items())
     compared = f" (images/s of a few steps of 32: {others})" if others else ""
     return (
-        f"`python benchmarks/training.py --airbench PATH`; {made(device)}.\n\nIts own "
+        f"`python benchmarks/training.py --airbench PATH`; {environment(device)}.\n\nIts own "
         f"network, loop and recipe (`{AIRBENCH}`, batches of {ITS_BATCH}) in {half}{compared}, and "
         f"our `fast` (Muon, batches of {recipe.batch_size}, {precision}), one after the other on "
         f"the same {len(train_split)} pictures, {train_split.title}; accuracy on "

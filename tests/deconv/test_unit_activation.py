@@ -9,7 +9,7 @@ from deconvviz.models import seed_cnn
 from tests.deconv.networks import deconvnet, images_for
 
 
-@pytest.mark.parametrize("name", ["demo", "odd", "mobilenet_v3", "convnext"])
+@pytest.mark.parametrize("name", ["demo", "odd", "lraspp", "convnext"])
 def test_a_unit_is_a_function_that_gives_what_was_recorded(name):
     net, images = deconvnet(name), images_for(name)
     layer = list(net.layers)[-1]
