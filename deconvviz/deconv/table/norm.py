@@ -44,8 +44,8 @@ class _OwnStatistics(Row, ABC):
     extension: ClassVar[bool] = True
 
     @abstractmethod
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """A value, or a signal, in a shape in which statistics are over whole axes; these axes."""
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """A value or signal in a shape whose statistics are over whole axes, and these axes."""
 
     @abstractmethod
     def weight(self, call: Call, signal: Tensor) -> Tensor | None:
@@ -53,7 +53,7 @@ class _OwnStatistics(Row, ABC):
 
     @override
     def run(self, call: Call) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        maps, axes = self.parts(call, call["input"])
+        maps, axes = self.grouped(call, call["input"])
         variance, mean = torch.var_mean(maps, axes, correction=0, keepdim=True)
         scale = (variance + call["eps"]).rsqrt()
         normal = ((maps - mean) * scale).reshape(call["input"].shape)
@@ -69,11 +69,11 @@ class _OwnStatistics(Row, ABC):
         weight = self.weight(call, signal)
         signal = signal if weight is None else signal * weight
         if rule == "gradient":
-            parts, axes = self.parts(call, signal)
-            normal = normal.reshape(parts.shape)
-            share = (parts * normal).mean(axes, keepdim=True)
-            parts = parts - parts.mean(axes, keepdim=True) - normal * share
-            signal = parts.reshape(signal.shape)
+            values, axes = self.grouped(call, signal)
+            normal = normal.reshape(values.shape)
+            share = (values * normal).mean(axes, keepdim=True)
+            values = values - values.mean(axes, keepdim=True) - normal * share
+            signal = values.reshape(signal.shape)
         return [signal * scale]
 
 
@@ -81,7 +81,7 @@ class LayerNorm(WholeMaps, _OwnStatistics):
     """Over the last axes."""
 
     @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         return value, tuple(range(-len(call["normalized_shape"]), 0))
 
     @override
@@ -94,7 +94,7 @@ class ChannelNorm(_OwnStatistics):
     """Over the channels, at every position."""
 
     @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         return value, (1,)
 
     @override
@@ -114,7 +114,7 @@ class InstanceNorm(_OwnStatistics):
         return None if rule == "gradient" else HERE
 
     @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         return value, tuple(range(2, value.dim()))
 
     @override
@@ -131,9 +131,9 @@ class GroupNorm(InstanceNorm):
         return None
 
     @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        parts = value.reshape(len(value), call["num_groups"], -1, *value.shape[2:])
-        return parts, tuple(range(2, parts.dim()))
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        values = value.reshape(len(value), call["num_groups"], -1, *value.shape[2:])
+        return values, tuple(range(2, values.dim()))
 
     @override
     def recorded(self, call: Call, scale: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class MaxPool(_Pool):
         return pooled, self._switches(call, flat, maps.shape[3])
 
     def _switches(self, call: Call, flat: Tensor, width: int) -> Tensor:
-        """Flat positions in the map, as numbers of the kernel's elements."""
+        """Indices of the kernel's elements, from flat positions in the map."""
         kernel, dilation = pair(call["kernel_size"]), pair(call["dilation"])
         y, x = self.geometry(call)
         rows = torch.arange(flat.shape[2], device=flat.device) * y.stride + y.offset
@@ -120,8 +120,8 @@ class AveragePool(_Pool):
         if call["divisor_override"]:
             return torch.full(tuple(pooled[2:]), 1 / call["divisor_override"], dtype=torch.float64)
         rows, columns = (
-            _counted(reach, length, parts, call["count_include_pad"])
-            for reach, length, parts in zip(
+            _counted(window, length, outputs, call["count_include_pad"])
+            for window, length, outputs in zip(
                 self.geometry(call), call["self"].shape[2:], pooled[2:], strict=True
             )
         )
@@ -164,8 +164,8 @@ class AdaptiveAveragePool(WholeMaps):
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         rows, columns = (
-            _bins(whole, parts).to(signal)
-            for whole, parts in zip(call["self"].shape[2:], signal.shape[2:], strict=True)
+            _bins(whole, outputs).to(signal)
+            for whole, outputs in zip(call["self"].shape[2:], signal.shape[2:], strict=True)
         )
         return [rows.T @ signal @ columns]
 
@@ -194,9 +194,9 @@ class Mean(WholeMaps):
         return [(signal / count).expand(len(signal), *shape[1:])]
 
 
-def _counted(kernel: Interval, length: int, parts: int, include_padding: bool) -> Tensor:
-    """How many positions each of `parts` averages count along an axis."""
-    first = torch.arange(parts, dtype=torch.float64) * kernel.stride + kernel.offset
+def _counted(kernel: Interval, length: int, outputs: int, include_padding: bool) -> Tensor:
+    """(outputs,) how many positions each average counts along an axis."""
+    first = torch.arange(outputs, dtype=torch.float64) * kernel.stride + kernel.offset
     last = (first + kernel.size).clamp(
         max=length - kernel.offset
     )  # the offset is minus the padding
@@ -205,9 +205,9 @@ def _counted(kernel: Interval, length: int, parts: int, include_padding: bool) -
     return last - first
 
 
-def _bins(whole: int, parts: int) -> Tensor:
-    """Adaptive pooling along one axis as a matrix (parts, whole); every row sums to one."""
-    part, position = torch.arange(parts)[:, None], torch.arange(whole)
-    first, last = part * whole // parts, -(-(part + 1) * whole // parts)
+def _bins(whole: int, outputs: int) -> Tensor:
+    """(outputs, whole) adaptive average pooling along one axis as a matrix."""
+    output, position = torch.arange(outputs)[:, None], torch.arange(whole)
+    first, last = output * whole // outputs, -(-(output + 1) * whole // outputs)
     inside = ((position >= first) & (position < last)).double()
     return inside / inside.sum(1, keepdim=True)

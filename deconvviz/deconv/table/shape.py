@@ -1,4 +1,4 @@
-"""Rows of the operations that only move values about."""
+"""Rows of the operations that move values or change shapes, and of other linear maps."""
 
 from collections.abc import Sequence
 from sys import maxsize
@@ -91,7 +91,7 @@ class Slice(Row):
         of_batch = call["dim"] % call["self"].dim() == 0
         return "it takes a part of the batch" if of_batch and not everything else None
 
-    def _part(self, call: Call) -> tuple[int, int, int, int]:
+    def _range(self, call: Call) -> tuple[int, int, int, int]:
         """The axis, its length, the first index and the step of the part."""
         axis = call["dim"] % call["self"].dim()
         length = call["self"].shape[axis]
@@ -100,7 +100,7 @@ class Slice(Row):
 
     @override
     def field(self, call: Call, rule: Rule) -> Field | None:
-        axis, _, start, step = self._part(call)
+        axis, _, start, step = self._range(call)
         from_end = axis - call["self"].dim()
         if from_end < -2 or not has_positions(call["self"].shape):
             return HERE
@@ -109,7 +109,7 @@ class Slice(Row):
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
-        axis, length, start, step = self._part(call)
+        axis, length, start, step = self._range(call)
         if not axis:  # all images, as `maps[:, :8, :, :]` spells out
             return [signal]
         if axis >= call["self"].dim() - 2 and has_positions(call["self"].shape):
@@ -133,7 +133,7 @@ class Expand(WholeMaps):
 
     @override
     def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
-        return operation.inputs[:1]  # of `expand_as` the second gives its shape alone
+        return operation.inputs[:1]  # the second of `expand_as` is read for its shape
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
@@ -210,7 +210,7 @@ class Concatenate(Row):
 
 
 class Pad(LinearMap):
-    """A border around the map: of one number, or of what the map shows; a negative one cuts."""
+    """A border around the map: constant, or repeating the map; a negative one crops."""
 
     undone: ClassVar[str] = "its border cut away, or summed back where it repeats the map"
 
