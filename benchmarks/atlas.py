@@ -1,12 +1,12 @@
-"""What an atlas costs beside the bare forward pass over the same pictures.
+"""What an atlas costs beside the plain forward pass over the same pictures.
 
     DECONVVIZ_DATA=DIR python benchmarks/atlas.py [--pictures 60000] [--device cuda] [--write]
 
-The demo network over CIFAR-10 (drawn shapes where there is none): its plain forward pass, the sweep
-for the strongest activations with their positions, and the sweep with all statistics, every default
+The demo network over CIFAR-10 (drawn shapes where there is none): the forward pass, the sweep for
+the strongest activations with their positions, and the sweep with all statistics, every default
 layer together, over the first pictures in turns in one run; each normalises the pictures. Then all
-pictures once, in a process of its own, whose peak of memory is compared with that of one that
-sweeps the first pictures alone.
+pictures once, in a process of its own, whose peak of memory is compared with that of a process that
+sweeps the first pictures only.
 """
 
 import argparse
@@ -17,12 +17,10 @@ import time
 from functools import partial
 
 import torch
-from report import made, markdown, seconds, write_section
+from report import environment, markdown, options, seconds, write_section
 
 import deconvviz as dv
-from deconvviz.atlas import build_atlas
 from deconvviz.errors import DataError
-from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, load_dataset
 
 BLOCK = 64  # pictures a forward pass, as in the sweep of this network
@@ -40,64 +38,58 @@ def pictures(count: int) -> Dataset:
 
 
 @torch.inference_mode()
-def forward(bundle: Bundle, dataset: Dataset) -> None:
+def forward(bundle: dv.Bundle, dataset: Dataset, device: str) -> None:
     """The network's own forward pass over all pictures."""
-    device = next(bundle.model.parameters()).device
     for block in dataset.images.split(BLOCK):
         bundle.model(bundle.preprocessing.normalised(block.to(device)))
 
 
-def alone(count: int, device: str) -> tuple[float, float]:
+def in_own_process(count: int, device: str) -> tuple[float, float]:
     """Seconds and largest memory, in megabytes, of a process that builds one atlas."""
     words = [sys.executable, __file__, "--once", "--pictures", str(count), "--device", device]
-    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout  # noqa: S603
-    taken, peak = map(float, told.split())
+    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    taken, peak = map(float, printed.split())
     return taken, peak
-
-
-def once(bundle: Bundle, dataset: Dataset) -> None:
-    """Build one atlas and print its seconds, and the peak of this process's memory."""
-    net = dv.Deconvnet(bundle.model, bundle.input_size)
-    started = time.perf_counter()
-    build_atlas(bundle, dataset, net=net)
-    taken = time.perf_counter() - started
-    print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)  # noqa: T201
 
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--pictures", type=int, default=60_000)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--write", action="store_true")
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    bundle, dataset = dv.load("demo"), pictures(options.pictures)
-    bundle.model.to(options.device)
-    if options.once:
-        once(bundle, dataset)
+    given = parser.parse_args()
+    bundle, dataset = dv.load("demo"), pictures(given.pictures)
+    bundle.model.to(given.device)
+    net = dv.Deconvnet(bundle.model, bundle.input_size)
+    if given.once:
+        started = time.perf_counter()
+        dv.build_atlas(bundle, dataset, net=net)
+        taken, peak = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+        print(taken, peak.ru_maxrss / 1024)  # noqa: T201
         return
-    net, first = dv.Deconvnet(bundle.model, bundle.input_size), dataset.subset(range(FIRST))
-    sweep = partial(build_atlas, bundle, first, net=net)
-    runs = [partial(forward, bundle, first), partial(sweep, statistics=False), sweep]
-    bare, top, full = seconds(runs, options.device, spend=SECONDS)
-    taken, peak = alone(len(dataset), options.device)
-    _, before = alone(FIRST, options.device)
+    first = dataset.subset(range(FIRST))
+    sweep = partial(dv.build_atlas, bundle, first, net=net)
+    forward_pass = partial(forward, bundle, first, given.device)
+    runs = {"plain forward pass": forward_pass}
+    runs |= {"9 strongest with positions": partial(sweep, statistics=False)}
+    runs |= {"and all statistics": sweep}
+    times = seconds(list(runs.values()), given.device, spend=SECONDS)
+    taken, peak = in_own_process(len(dataset), given.device)
+    _, before = in_own_process(FIRST, given.device)
     units = sum(net.layers[layer].channels for layer in net.default_layers)
-    head = ["sweep", f"ms for {FIRST} pictures", "of the forward pass"]
     rows = [
-        ["bare forward pass", f"{1e3 * bare:.0f}", "1"],
-        ["9 strongest with positions", f"{1e3 * top:.0f}", f"**{top / bare:.2f}x**"],
-        ["and all statistics", f"{1e3 * full:.0f}", f"**{full / bare:.2f}x**"],
+        [name, f"{1e3 * time:.0f}", f"**{time / times[0]:.2f}x**"]
+        for name, time in zip(runs, times, strict=True)
     ]
     text = (
-        f"`python benchmarks/atlas.py`; {made(options.device)}.\n\nThe demo network, {units} units "
-        f"in {len(net.default_layers)} layers, {dataset.title}. All {len(dataset)} pictures, with "
-        f"statistics, took {taken:.0f} s; the process's peak of memory was {peak:.0f} MB, that of "
-        f"one that took the first {FIRST} alone {before:.0f} MB.\n\n{markdown(head, rows)}"
+        f"`python benchmarks/atlas.py`; {environment(given.device)}.\n\nThe demo network, {units} "
+        f"units in {len(net.default_layers)} layers, {dataset.title}. All {len(dataset)} pictures, "
+        f"with statistics, took {taken:.0f} s; the process's peak of memory was {peak:.0f} MB, "
+        f"{before:.0f} MB with the first {FIRST} only.\n\n"
+        + markdown(["sweep", f"ms for {FIRST} pictures", "of the forward pass"], rows)
     )
     print(text)  # noqa: T201
-    if options.write:
+    if given.write:
         write_section("The atlas", text)
 
 

@@ -1,26 +1,22 @@
-"""One sheet a network family and rule, for a person to look at after a change of the engine.
+"""Projections of one network of each family, for a person to look at after a change of the engine.
 
     python benchmarks/montage.py FOLDER [NAME ...]
 
 A NAME is what `deconvviz.load` takes; by default the demo and one network of each of torchvision's
-convolutional families, with its own weights where they are on this machine, else random ones. Each
-sheet shows the strongest units of an early, a middle and the last rectified map in one photograph:
-what the unit sees, and its projection.
+convolutional families, with pretrained weights where they are on this machine, else random ones.
+Each sheet shows the strongest units of an early, a middle or the last rectified map under one rule:
+the part of a photograph in the unit's window, and the projection.
 """
 
 import argparse
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from deconvviz import Bundle, Deconvnet, load
-from deconvviz.deconv.rules import RULES, Rule
+from deconvviz.deconv.rules import RULES
 from deconvviz.errors import CheckpointError
 from deconvviz.io.files import write_atomically
 from deconvviz.io.images import photograph
-from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import Pixels, contact_sheet, crop, figure_png
+from deconvviz.plots.figures import figure_png
 
 FAMILIES = (
     *("alexnet", "vgg16", "vgg11_bn", "resnet18", "resnext50_32x4d", "wide_resnet50_2"),
@@ -29,7 +25,6 @@ FAMILIES = (
     *("efficientnet_v2_s", "regnet_y_400mf", "convnext_tiny"),
 )
 UNITS = 6  # of each layer
-SIDE = 160  # pixels that a window is brought to
 
 
 def main() -> None:
@@ -39,12 +34,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
     for name in given.names or ["demo", *(f"torchvision/{family}" for family in FAMILIES)]:
-        bundle = _load(name)
-        net = Deconvnet(bundle.model, bundle.input_size)
-        for rule in RULES:
-            file = given.folder / f"{name.replace('/', '-')}-{rule}.png"
-            write_atomically(file, sheet(bundle, net, rule))
-            print(file)  # noqa: T201
+        draw(_load(name), given.folder / name.replace("/", "-"))
 
 
 def _load(name: str) -> Bundle:
@@ -54,28 +44,18 @@ def _load(name: str) -> Bundle:
         return load(name, weights=None)
 
 
-def sheet(bundle: Bundle, net: Deconvnet, rule: Rule) -> bytes:
-    """The strongest units of three layers, as a PNG file."""
-    picture = bundle.view(photograph("cat").image)
-    shown = np.asarray(picture)
+def draw(bundle: Bundle, stem: Path) -> None:
+    """The strongest units of three layers under each rule, a PNG file each."""
+    net = Deconvnet(bundle.model, bundle.input_size)
+    images = bundle.preprocess(photograph("cat").image)[None]
     layers = [net.default_layers[i * (len(net.default_layers) - 1) // 2] for i in range(3)]
-    recording = net.record(bundle.preprocess(picture)[None], layers)
-    cells, titles = [], []
+    recording = net.record(images, layers)
     for layer in layers:
-        projection = net.project(recording, recording.strongest(layer, UNITS), rule)
-        boxes = [(top, left, low, right) for top, left, low, right in projection.boxes.tolist()]
-        for unit, box, pixels in zip(
-            projection.selection.channel.tolist(), boxes, projection.pixels, strict=True
-        ):
-            cells.append([_sized(crop(shown, box)), _sized(display(pixels))])
-            titles.append(f"{layer}, unit {unit}")
-    told = ", ".join(bundle.summary).replace("**", "")
-    caption = f"{bundle.name}, {told}, rule {rule}. {display_caption()}"
-    return figure_png(contact_sheet(cells, titles, caption, columns=3, ink="#333333"), dpi=100)
-
-
-def _sized(pixels: Pixels) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+        for rule in RULES:
+            shown = net.project(recording, recording.strongest(layer, UNITS), rule)
+            file = stem.with_name(f"{stem.name}-{layer}-{rule}.png")
+            write_atomically(file, figure_png(shown.plot(images=images), dpi=100))
+            print(file)  # noqa: T201
 
 
 if __name__ == "__main__":

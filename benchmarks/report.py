@@ -1,5 +1,6 @@
-"""What every benchmark does with its figures: time both sides in turns, print, write a section."""
+"""What every benchmark shares: options, times of several runs in turns, a section of results."""
 
+import argparse
 import platform
 import re
 import statistics
@@ -12,19 +13,27 @@ import torch
 
 from deconvviz.training.device import device_name
 
-__all__ = ["made", "markdown", "seconds", "write_section"]
+__all__ = ["environment", "markdown", "options", "seconds", "write_section"]
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """A parser with --device and --write; the first line of `description` is its help."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
+    return parser
 
 
 def seconds(
     runs: Sequence[Callable[[], object]], device: str = "cpu", spend: float = 8.0
 ) -> list[float]:
-    """The median of each, the first of each left out; in turns, so that a busy machine slows all.
+    """The median of each run, without its first; in turns, so that a busy machine slows all.
 
     Args:
-        runs: What to time.
-        device: Of the work; the clock waits for it.
+        runs: Functions to time.
+        device: Device of the work; the clock waits for it.
         spend: About how many seconds all may take; each runs three times at least.
     """
     times: list[list[float]] = [[] for _ in runs]
@@ -39,11 +48,11 @@ def seconds(
     return [statistics.median(taken[1:]) for taken in times]
 
 
-def made(device: str = "cpu", **libraries: str) -> str:
+def environment(device: str = "cpu", **libraries: str) -> str:
     """Device, versions and date, for the line above a table."""
-    told = {"torch": str(torch.__version__), "Python": platform.python_version(), **libraries}
-    versions = ", ".join(f"{name} {version}" for name, version in told.items())
-    return f"{device_name(torch.device(device))}; {versions}; {date.today()}"
+    versions = {"torch": str(torch.__version__), "Python": platform.python_version(), **libraries}
+    text = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"{device_name(torch.device(device))}; {text}; {date.today()}"
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -53,7 +62,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_section(title: str, text: str) -> None:
-    """Put a section into RESULTS.md, in the place of the one of the same title."""
+    """Put a section into RESULTS.md, in place of the one of the same title."""
     before = RESULTS.read_text("utf-8") if RESULTS.is_file() else ""
     sections = dict(re.findall(r"^# (.+)\n\n((?:(?!^# ).*\n)*)", before, re.MULTILINE))
     sections[title] = f"{text.strip()}\n"

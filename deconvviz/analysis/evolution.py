@@ -167,7 +167,7 @@ def _networks(bundle: Bundle) -> dict[int, Deconvnet]:
         )
     first, *others = (bundle.at_epoch(epoch).model for epoch in kept)
     net = Deconvnet(first, bundle.input_size)
-    later = [net.reading(model) for model in (*others, bundle.model)]
+    later = [net.with_model(model) for model in (*others, bundle.model)]
     return dict(zip((*kept, last), (net, *later), strict=True))
 
 

@@ -3,11 +3,12 @@
 from deconvviz.deconv.coverage import Coverage, CoveredOperation
 from deconvviz.deconv.deconvnet import Deconvnet
 from deconvviz.deconv.layers import Layer
-from deconvviz.deconv.projection import Projection
+from deconvviz.deconv.projection import Box, Projection
 from deconvviz.deconv.recording import Peaks, Recording
 from deconvviz.deconv.selection import Selection
 
 __all__ = [
+    "Box",
     "Coverage",
     "CoveredOperation",
     "Deconvnet",

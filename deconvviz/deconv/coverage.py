@@ -1,4 +1,4 @@
-"""What a network is made of, and how each operation is undone: said before any picture."""
+"""Coverage: every operation of a network, and how it is undone."""
 
 import json
 from collections.abc import Iterable
@@ -19,13 +19,12 @@ class CoveredOperation:
     """One kind of operation in a network.
 
     Attributes:
-        operation: Its name, for example `conv2d`.
+        operation: Name, for example `conv2d`.
         status: `exact` as in the paper, an `extension` of it, or `unsupported`.
-        undone: How it is undone, or why it cannot be.
-        modules: The paths of the modules that use it, in order, once for each use; empty for a use
-            in the model itself.
-        lines: Where each use is written in the model's code, for example `nets.py:12`; empty where
-            that is unknown.
+        undone: How the operation is undone, or why it is not.
+        modules: Path of the calling module, once for each use; empty for the model itself.
+        lines: Line of the model's code, once for each use, for example `nets.py:12`; empty where
+            unknown.
     """
 
     operation: str
@@ -36,12 +35,12 @@ class CoveredOperation:
 
     @property
     def count(self) -> int:
-        """How often the network uses it."""
+        """Number of uses in the network."""
         return len(self.modules)
 
     @property
     def places(self) -> str:
-        """Where it is used, in words: the first three places, and how many more there are."""
+        """The first three places of use, and how many more there are, as text."""
         uses = zip(self.modules, self.lines, strict=True)
         named = [
             (f"`{module}`" if module else "the model itself") + (f" at {line}" if line else "")
@@ -54,21 +53,23 @@ class CoveredOperation:
 class Coverage:
     """Every operation of a network between the images and its outputs.
 
-    `str()` is for people, and a notebook shows it as a table; `table()` and `json()` are for
-    programs.
+    `str()` and the table of a notebook are for people, `table()` and `json()` for programs.
+
+    Attributes:
+        operations: Each kind once, in the order of first use.
     """
 
     operations: tuple[CoveredOperation, ...]
 
     @property
     def unsupported(self) -> tuple[CoveredOperation, ...]:
-        """What cannot be undone: layers above it can be recorded, but not projected."""
+        """Operations without an adjoint: layers above them can be recorded, but not projected."""
         return tuple(op for op in self.operations if op.status == "unsupported")
 
     def table(self) -> list[dict[str, str | int | list[str]]]:
-        """A row an operation: its `count` and the fields of `CoveredOperation`, by name.
+        """One dict an operation: `count` and the fields of `CoveredOperation`, by name.
 
-        `pandas.DataFrame` and `st.dataframe` take it as it is.
+        `pandas.DataFrame` and `st.dataframe` take the list as it is.
         """
         return [
             {
@@ -83,7 +84,7 @@ class Coverage:
         ]
 
     def json(self) -> str:
-        """The rows of `table()`, as a list of objects."""
+        """The rows of `table()` as JSON."""
         return json.dumps(self.table(), indent=1)
 
     def __str__(self) -> str:
@@ -95,7 +96,7 @@ class Coverage:
         )
 
     def _repr_html_(self) -> str:
-        """A table for notebooks. Names of modules and files are the user's, so all is escaped."""
+        """A table for notebooks. Module and file names are the user's, so cells are escaped."""
         heads = ("operation", "count", "status", "how it is undone", "where")
         rows = [(op.operation, op.count, op.status, op.undone, op.places) for op in self.operations]
         body = "".join(_html_row("td", row) for row in rows)
@@ -103,10 +104,10 @@ class Coverage:
 
 
 def cover(calls: Iterable[Call]) -> Coverage:
-    """Report on the calls of a network, each kind once, in the order of first use."""
+    """The coverage of a network, from its calls in the order of execution."""
     uses: dict[tuple[str, Status, str], list[Operation]] = {}
     for call in calls:
-        uses.setdefault(_verdict(call), []).append(call.operation)
+        uses.setdefault(_coverage_of(call), []).append(call.operation)
     return Coverage(
         tuple(
             CoveredOperation(*kind, tuple(op.module for op in ops), tuple(op.line for op in ops))
@@ -115,7 +116,7 @@ def cover(calls: Iterable[Call]) -> Coverage:
     )
 
 
-def _verdict(call: Call) -> tuple[str, Status, str]:
+def _coverage_of(call: Call) -> tuple[str, Status, str]:
     kind, row, reason = call.operation.kind, row_of(call.operation), refusal(call)
     if row is None or reason:
         return kind, "unsupported", reason or ""

@@ -8,23 +8,23 @@ from torch import Tensor, nn
 
 from deconvviz.deconv import projection, recording
 from deconvviz.deconv.coverage import Coverage, cover
+from deconvviz.deconv.export import trace
 from deconvviz.deconv.geometry import receptive_fields
-from deconvviz.deconv.idioms import idiomatic
 from deconvviz.deconv.layers import (
     Convolved,
     Layer,
     default_layers,
     describe,
     name_values,
-    unknown_layer,
+    value_of,
 )
+from deconvviz.deconv.passes import simplify
 from deconvviz.deconv.projection import Projection, Start
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import step_of
 from deconvviz.deconv.tape import named_weights
-from deconvviz.deconv.tracing import trace
 from deconvviz.errors import SelectionError, TraceError
 
 __all__ = ["Deconvnet"]
@@ -33,21 +33,20 @@ __all__ = ["Deconvnet"]
 class Deconvnet:
     """Projects a network's activations back to pixels (Zeiler & Fergus 2014, arXiv:1311.2901).
 
-    The model is traced once and then only read: always in evaluation form, whatever its mode, with
-    the weights that it has at that time. `record` and `project` change nothing and may run in
-    several threads at once.
+    The model is traced once and then only read, always in evaluation form and with its current
+    weights. `record` and `project` change nothing and may run in several threads at once.
 
     Attributes:
         model: The model that is read.
         layers: Layer name -> `Layer`, in the order of execution.
         default_layers: The names of the rectified maps after each convolution.
-        convolutions: Each of these -> the convolution that it rectifies.
-        coverage: Every operation met, and how it is undone.
+        convolutions: Default layer -> the convolution that it rectifies.
+        coverage: Every operation of the model, and how it is undone.
 
     Args:
         model: Any module that maps images (N, C, H, W) to something.
-        input_size: Channels, height and width of the images that it is traced at. Others may be
-            recorded, as far as the network takes them.
+        input_size: Channels, height and width of images for tracing. Other sizes may be recorded,
+            as far as the network takes them.
 
     Raises:
         TraceError: The model cannot be traced.
@@ -62,7 +61,7 @@ class Deconvnet:
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int, int] = (3, 32, 32)) -> None:
         self.model = model
-        self._tape = idiomatic(trace(model, input_size))
+        self._tape = simplify(trace(model, input_size))
         self._names = name_values(self._tape)
         shapes = self._tape.shapes()
         calls = self._tape.calls(self._tape.operations, model, shapes)
@@ -78,11 +77,14 @@ class Deconvnet:
             {name: describe(shapes[value], fields[value]) for name, value in self._names.items()}
         )
 
-    def reading(self, model: nn.Module) -> "Deconvnet":
-        """This deconvnet on another model of the same structure, without tracing that: a snapshot.
+    def with_model(self, model: nn.Module) -> "Deconvnet":
+        """A deconvnet of another model of the same structure, such as a snapshot, without tracing.
+
+        Args:
+            model: The other model; it needs the same code, which is not checked.
 
         Raises:
-            TraceError: The model has other weights by name or shape.
+            TraceError: A weight is missing or has another shape.
         """
         ours, theirs = _weight_shapes(self.model), _weight_shapes(model)
         for name in self._tape.weights.values():
@@ -96,8 +98,8 @@ class Deconvnet:
     def record(self, images: Tensor, layers: Sequence[str] | None = None) -> Recording:
         """Run the model forward and keep what projections need.
 
-        The pass stops after the highest layer asked for. Only the activations of those layers are
-        kept, and of the operations below them what reversing takes: switches and masks, a byte a
+        The pass stops after the highest layer asked for. Kept are the activations of those layers
+        and, of the operations below them, what projections need: switches and masks, one byte a
         unit.
 
         Args:
@@ -110,8 +112,8 @@ class Deconvnet:
 
         Raises:
             UnknownLayerError: The model has no such layer.
-            PictureError: The images have a wrong shape, dtype or device, hold NaN or infinity, or
-                have a size that the network does not take up to the highest of the layers.
+            PictureError: The images have a wrong shape, dtype or device, contain NaN or inf, or
+                have a size that the network does not take, up to the highest layer.
         """
         chosen = _chosen(self.default_layers, layers)
         return recording.record(self._tape, self.model, self._names, images, chosen)
@@ -119,22 +121,22 @@ class Deconvnet:
     def stream(
         self, images: Tensor, layers: Sequence[str] | None = None
     ) -> Iterator[tuple[str, Tensor]]:
-        """Run the model forward and give each layer's activations as soon as they are known.
+        """Run the model forward and yield each layer's activations as soon as they are known.
 
-        For what needs no projection: as fast as the model itself, and no map is held for longer
-        than the pass takes to go on from it, so that many images fit.
+        For what needs no projection: as fast as the model itself, and each map is freed once the
+        pass has read it, so that many images fit.
 
         Args:
-            images: As in `record`.
-            layers: Likewise.
+            images: (N, C, H, W), as in `record`.
+            layers: Names of layers; by default `default_layers`.
 
         Yields:
             A layer's name and its activations, (N, C, H, W), (N, C, 1, 1) for a linear layer, in
             the order of execution.
 
         Raises:
-            UnknownLayerError: As in `record`, when the first layer is asked for.
-            PictureError: Likewise.
+            UnknownLayerError: The model has no such layer; raised at the first `next`.
+            PictureError: As in `record`; raised at the first `next`, or when a size does not fit.
         """
         chosen = _chosen(self.default_layers, layers)
         return recording.stream(self._tape, self.model, self._names, images, chosen)
@@ -158,13 +160,13 @@ class Deconvnet:
             selection: K activations of one layer.
             rule: "deconvnet", "guided" (Springenberg et al. 2015) or "gradient".
             start: Start from each unit's own "activation", as in the paper, or from "one".
-            max_bytes: About how much memory the signals may take at once; more of them are
-                projected one part after another.
+            max_bytes: About how much memory the signals may take at once; more signals are
+                projected in chunks.
 
         Returns:
             Projection of G windows, signed, in normalised input units, in the model's dtype; one a
             row, or one a group by rising group number. All windows have one size, the largest
-            needed, and none if nothing is selected.
+            needed. An empty selection gives no windows.
 
         Raises:
             UnknownLayerError: `selection.layer` is not in `recording`.
@@ -175,11 +177,9 @@ class Deconvnet:
         """
         if recording.tape is not self._tape:
             raise SelectionError(
-                "this recording was made by another Deconvnet; record it with this"
+                "this recording was made by another Deconvnet; record the images with this one"
             )
-        if selection.layer not in self._names:
-            raise unknown_layer(selection.layer, self._names, "this model")
-        value = self._names[selection.layer]
+        value = value_of(selection.layer, self._names)
         return projection.project(self.model, value, recording, selection, rule, start, max_bytes)
 
 

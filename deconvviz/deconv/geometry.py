@@ -1,8 +1,8 @@
-"""Interval arithmetic: which positions a unit reaches, along each axis.
+"""Interval arithmetic: receptive fields, and the windows that a projection has to compute.
 
-One small class serves three purposes. A `Interval` from an operation's output to its input says what
-the operation reads; composed from a layer down to the picture it is the receptive field; composed
-from a chosen unit down to a value it is the window in which that value has to be computed.
+One small class serves three purposes. An `Interval` from an operation's output to its input is what
+the operation reads; composed from the image up to a layer it is the layer's receptive field;
+composed from a chosen unit down to a value it is the window in which that value is computed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ __all__ = [
     "Interval",
     "Shape",
     "Step",
+    "everywhere",
     "has_positions",
     "receptive_fields",
     "then",
@@ -25,9 +26,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Interval:
-    """Position i reaches the `size` positions from `stride * i + offset` on.
+    """Position i of one axis reads the positions stride * i + offset, ..., + size - 1 of another.
 
-    A stride of zero is a fixed interval, the same for every i.
+    Attributes:
+        stride: Positions between the first ones of neighbours; 0: the same interval for every i.
+        offset: First position for i = 0; negative with padding.
+        size: How many positions.
     """
 
     stride: int
@@ -35,7 +39,7 @@ class Interval:
     size: int
 
     def then(self, below: "Interval") -> "Interval":
-        """From i to what `below` reaches from anywhere within this."""
+        """From i to all that `below` reads from within this interval."""
         return Interval(
             self.stride * below.stride,
             self.offset * below.stride + below.offset,
@@ -43,7 +47,7 @@ class Interval:
         )
 
     def join(self, other: "Interval", length: int) -> "Interval":
-        """The smallest interval over both; all of `length` if they do not move in step."""
+        """The smallest interval over both; the whole axis where their strides differ."""
         if self.stride != other.stride:
             return whole(length)
         start = min(self.offset, other.offset)
@@ -51,7 +55,7 @@ class Interval:
         return Interval(self.stride, start, end - start)
 
     def clip(self, length: int) -> "Interval":
-        """The same without what never lies in 0..length; a long window becomes the whole."""
+        """The same without what never lies in 0..length; the whole axis if it is as long."""
         if self.size >= length:
             return whole(length)
         if self.stride:
@@ -61,12 +65,14 @@ class Interval:
         return Interval(0, start, end - start)
 
     def at(self, position: int) -> "Interval":
-        """What one position reaches, as a fixed interval."""
+        """The interval of one position, with stride 0."""
         return Interval(0, self.stride * position + self.offset, self.size)
 
 
-# Along y and x. None stands for a value without positions, or for an operation that mixes them all.
 Field = tuple[Interval, Interval]
+"""Along y and x. `Field | None`: None for a value without positions, or where an operation reads
+more than an interval."""
+
 HERE: Field = (Interval(1, 0, 1), Interval(1, 0, 1))
 
 
@@ -97,31 +103,40 @@ def hull(a: Field, b: Field, shape: Shape) -> Field:
 
 @dataclass(frozen=True)
 class Step:
-    """What the arithmetic needs to know of one operation.
+    """The geometry of one operation.
 
     Attributes:
-        output: The name of its value.
-        inputs: The names of the values that it sends a signal to.
-        reach: What one position of its output reads of each input; None if that is no interval.
+        output: Name of the operation's value.
+        inputs: Names of the values that get a signal from it.
+        field: What one output position reads of each input; None if that is no interval.
     """
 
     output: str
     inputs: tuple[str, ...]
-    reach: Field | None
+    field: Field | None
 
 
 def receptive_fields(
     steps: Sequence[Step], image: str, shapes: Mapping[str, Shape]
 ) -> dict[str, Field]:
-    """What one unit of each value sees of the images, over all paths."""
+    """The receptive field of each value's units, over all paths.
+
+    Args:
+        steps: The operations of a network, in the order of execution.
+        image: Name of the images' value.
+        shapes: Value name -> shape.
+
+    Returns:
+        Value name -> field from a position of the value to pixels.
+    """
     picture = shapes[image]
     all_of_it = (whole(picture[2]), whole(picture[3]))
     fields = {image: HERE}
     for step in steps:
-        if step.reach is None or not has_positions(shapes[step.output]):
+        if step.field is None or not has_positions(shapes[step.output]):
             fields[step.output] = all_of_it
             continue
-        paths = [then(step.reach, fields[name]) for name in step.inputs]
+        paths = [then(step.field, fields[name]) for name in step.inputs]
         joined = paths[0]
         for path in paths[1:]:
             joined = hull(joined, path, picture)
@@ -130,34 +145,38 @@ def receptive_fields(
 
 
 def windows_below(
-    steps: Sequence[Step], starts: Mapping[str, Field | None], shapes: Mapping[str, Shape]
+    steps: Sequence[Step], top: Mapping[str, Field | None], shapes: Mapping[str, Shape]
 ) -> dict[str, Field | None]:
-    """The window in each value, from where signals start downwards.
+    """The window in each value that a signal covers on its way down.
+
+    Each operation maps its output's window to what it reads of its inputs: windows grow, and where
+    branches of the network part, the windows of all paths are joined. An operation whose receptive
+    field is no interval takes and gives whole maps.
 
     Args:
-        steps: The operations that the starts are made by, in the order of their execution.
-        starts: Value name -> the window in which a signal stands there; None without positions.
-        shapes: The shape of every value.
+        steps: The operations below the signals, in the order of execution.
+        top: Name of a value with a signal -> the signal's window; None without positions.
+        shapes: Value name -> shape.
 
     Returns:
-        Value name -> its window, as a field from the same positions as the starts.
+        Value name -> its window, counted from the same positions as those of `top`.
     """
-    mixing = {step.output for step in steps if step.reach is None}
+    needs_all = {step.output for step in steps if step.field is None}
     windows: dict[str, Field | None] = {}
 
     def widen(name: str, window: Field | None) -> None:
         shape = shapes[name]
-        if window is None or not has_positions(shape) or name in mixing:
+        if window is None or not has_positions(shape) or name in needs_all:
             windows[name] = everywhere(shape)
             return
         window = window[0].clip(shape[-2]), window[1].clip(shape[-1])
         held = windows.get(name)
         windows[name] = window if held is None else hull(held, window, shape)
 
-    for name, window in starts.items():
+    for name, window in top.items():
         widen(name, window)
     for step in reversed(steps):
         above = windows[step.output]
         for name in step.inputs:
-            widen(name, then(above, step.reach) if above and step.reach else None)
+            widen(name, then(above, step.field) if above and step.field else None)
     return windows

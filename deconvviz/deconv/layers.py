@@ -1,4 +1,4 @@
-"""The names that people know a network's feature maps by, and what is known of each."""
+"""Layers: the names of a network's feature maps, and the geometry of each."""
 
 import difflib
 from collections import Counter
@@ -13,23 +13,32 @@ from deconvviz.deconv.table.pooling import AveragePool, MaxPool
 from deconvviz.deconv.tape import Operation, Tape
 from deconvviz.errors import UnknownLayerError
 
-__all__ = ["Convolved", "Layer", "default_layers", "describe", "name_values", "unknown_layer"]
+__all__ = [
+    "Convolved",
+    "Layer",
+    "default_layers",
+    "describe",
+    "name_values",
+    "unknown_layer",
+    "value_of",
+]
 
-_SHOWN = 12  # so many names fit into a sentence
+_SHOWN = 12  # names in an error message
 
 
 @dataclass(frozen=True)
 class Layer:
     """One layer of a network, at the `input_size` that it was traced at.
 
-    Unit (y, x) sees the rows from `y * stride[0] + offset[0]` on, `receptive_field[0]` of them, and
-    likewise the columns. A stride of (0, 0) means that every unit sees the whole picture.
+    Unit (y, x) sees `receptive_field[0]` rows from `y * stride[0] + offset[0]` on, and so for the
+    columns with index 1. With stride (0, 0) every unit sees the whole picture.
 
     Attributes:
         channels: The number of feature maps; of units in a linear layer.
         size: Height and width of a feature map, in units; (1, 1) in a linear layer.
         stride: Input pixels between neighbouring units, down and across.
-        receptive_field: Height and width of what a unit sees, in input pixels.
+        receptive_field: Height and width of what a unit sees, in input pixels: the smallest
+            rectangle over all paths under the deconvnet rule.
         offset: Top and left of what unit (0, 0) sees, in input pixels; negative with padding.
     """
 
@@ -61,12 +70,12 @@ def _by(size: tuple[int, int]) -> str:
 
 @dataclass(frozen=True)
 class Convolved:
-    """What a default layer rectifies.
+    """The convolution that a default layer rectifies.
 
     Attributes:
-        convolution: Path of the module whose convolution it is; of several, whose sum is rectified,
-            the first. Empty for the model itself.
-        norm: Path of the BatchNorm between the two, at once or after a pooling; None without one.
+        convolution: Path of the convolution's module; the first of several whose sum is rectified.
+            Empty for the model itself.
+        norm: Path of the BatchNorm between the two, directly or after a pooling; None without one.
     """
 
     convolution: str
@@ -74,7 +83,12 @@ class Convolved:
 
 
 def describe(shape: Shape, field: Field) -> Layer:
-    """The layer of a value (N, C, H, W) or (N, C) whose units see `field`."""
+    """The layer of a value.
+
+    Args:
+        shape: (N, C, H, W), or (N, C) for a linear layer.
+        field: The receptive field of the value's units.
+    """
     y, x = field
     return Layer(
         channels=shape[1],
@@ -86,11 +100,11 @@ def describe(shape: Shape, field: Field) -> Layer:
 
 
 def name_values(tape: Tape) -> dict[str, str]:
-    """Layer name -> the value that it names, in the order of execution.
+    """Layer name -> value name, in the order of execution.
 
-    A module names its output: `path`, and `path@n` for the n-th call of a shared one. An activation
-    that is no module of its own is `PARENT.relu@n`, counted on from the calls of a module that is
-    called so. A container names its last operation's value.
+    A module's path names its output; `path@n` is the n-th call of a shared module. An activation
+    that is no module is `PARENT.relu@n`, where n continues the calls of a module of that path. A
+    container is another name of its last operation's value.
     """
     operations = [op for op in tape.operations if op.shape is not None]
     inside = Counter(key for op in operations for key, _ in op.calls)
@@ -126,10 +140,15 @@ def _name_calls(operations: Sequence[Operation]) -> dict[str, str]:
 def default_layers(tape: Tape, names: Mapping[str, str]) -> dict[str, Convolved]:
     """The rectified map after each convolution, by its first name, in the order of execution.
 
-    What a gate is made of is left out: gates are held as recorded, no signal comes from them.
+    Layers that only a gate is computed from are left out: gates are held as recorded, so that no
+    signal passes them.
+
+    Args:
+        tape: A model's tape.
+        names: Layer name -> value name.
 
     Returns:
-        Layer name -> what it rectifies.
+        Layer name -> the convolution that it rectifies.
     """
     first_names: dict[str, str] = {}
     for name, value in names.items():
@@ -148,7 +167,7 @@ def default_layers(tape: Tape, names: Mapping[str, str]) -> dict[str, Convolved]
 
 
 def _reached(tape: Tape) -> set[str]:
-    """The values that a deconvnet's signal can come to from the network's ends."""
+    """The values that a signal from the network's outputs reaches under the deconvnet rule."""
     read = {name for op in tape.operations for name in op.reads}
     reached = {op.name for op in tape.operations if op.name not in read}
     for op in reversed(tape.operations):
@@ -161,7 +180,7 @@ def _reached(tape: Tape) -> set[str]:
 def _first_rectified(
     convolution: Operation, consumers: Mapping[str, Sequence[Operation]]
 ) -> Iterator[str]:
-    """The first activation above a convolution, before any other kernel, if it is still a map."""
+    """The first activation above a convolution and below the next one, if it is still a map."""
     above = list(consumers.get(convolution.name, ()))
     for op in above:
         row = row_of(op)
@@ -174,7 +193,7 @@ def _first_rectified(
 
 
 def _norm_after(op: Operation, consumers: Mapping[str, Sequence[Operation]]) -> str | None:
-    """The BatchNorm that alone reads a convolution, or what pooling leaves of it."""
+    """The BatchNorm that is the only reader of a convolution, or of its pooled map."""
     match consumers.get(op.name, ()):
         case [after] if isinstance(row_of(after), BatchNorm):
             return after.module
@@ -183,13 +202,30 @@ def _norm_after(op: Operation, consumers: Mapping[str, Sequence[Operation]]) -> 
     return None
 
 
+def value_of(layer: str, names: Mapping[str, str]) -> str:
+    """The name of a layer's value.
+
+    Raises:
+        UnknownLayerError: `names` has no such layer.
+    """
+    if layer not in names:
+        raise unknown_layer(layer, names, "this model")
+    return names[layer]
+
+
 def unknown_layer(name: str, known: Collection[str], owner: str) -> UnknownLayerError:
-    """The error for a layer that is not among the `known` ones of `owner`."""
+    """The error for a layer that does not exist, with the closest names that do.
+
+    Args:
+        name: The layer that was asked for.
+        known: Names of the layers that there are.
+        owner: What has them, as the sentence's subject: "this model".
+    """
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if len(known) <= _SHOWN:
-        told = ", ".join(known) or "no layers"
+        there = ", ".join(known) or "no layers"
     elif close:
-        told = f"{len(known)} layers, the closest {', '.join(close)}"
+        there = f"{len(known)} layers, the closest {', '.join(close)}"
     else:
-        told = f"{len(known)} layers, the first {', '.join(list(known)[:_SHOWN])}"
-    return UnknownLayerError(f"no layer `{name}`; {owner} has {told}")
+        there = f"{len(known)} layers, the first {', '.join(list(known)[:_SHOWN])}"
+    return UnknownLayerError(f"no layer `{name}`; {owner} has {there}")

@@ -1,4 +1,4 @@
-"""One forward pass, kept: the activations that were asked for, and what reversing them needs."""
+"""One forward pass: the activations that were asked for, and what their projection needs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deconvviz.deconv.layers import unknown_layer
+from deconvviz.deconv.layers import unknown_layer, value_of
 from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import Saved, row_of
 from deconvviz.deconv.tape import Call, Operation, Tape, weight_of
@@ -17,7 +17,7 @@ from deconvviz.errors import PictureError, SelectionError
 
 __all__ = ["Peaks", "Recording", "record", "stream"]
 
-_SHOWN = 6  # layers that a printed recording names
+_SHOWN = 6  # layers that the repr of a recording names
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,20 @@ class Recording:
     """One forward pass of N images, made by `Deconvnet.record`.
 
     Attributes:
-        tape: The tape that it was made with.
-        shapes: The shape of every value on the way to the kept layers, by its name on the tape; the
-            images' own is among them.
-        residues: What reversing each operation needs, by its value's name.
+        tape: The model's tape.
+        shapes: Value name -> shape, of the images and of all values up to the kept layers.
+        saved: Value name -> what the operation's adjoint needs: switches, masks, statistics.
         activations: Layer name -> (N, C, H, W); (N, C, 1, 1) for a linear layer.
     """
 
     tape: Tape
     shapes: Mapping[str, tuple[int, ...]]
-    residues: Mapping[str, Saved]
+    saved: Mapping[str, Saved]
     activations: Mapping[str, Tensor]
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The names of the layers whose activations are kept."""
+        """Names of the kept layers, in the order in which they were asked for."""
         return tuple(self.activations)
 
     @property
@@ -65,7 +64,7 @@ class Recording:
 
     @property
     def device(self) -> torch.device:
-        """Where the recording lies."""
+        """The device of model and images."""
         return next(iter(self.activations.values())).device
 
     @property
@@ -146,35 +145,40 @@ class Recording:
 def record(
     tape: Tape, model: nn.Module, names: Mapping[str, str], images: Tensor, layers: Sequence[str]
 ) -> Recording:
-    """Run the tape up to the highest of `layers`, whose values `names` has.
+    """Run the tape up to the highest of `layers`. See `Deconvnet.record` for the rest.
 
-    See `Deconvnet.record` for the rest.
+    Args:
+        tape: The model's tape.
+        model: The model whose weights are read.
+        names: Layer name -> value name, of all layers.
+        images: (N, C, H, W).
+        layers: Names of the layers that are kept.
     """
     values = _values_of(names, layers)
     kept = set(values)
     run = _Run(tape, model, images, tape.ancestors(kept), kept)
     shapes: dict[str, tuple[int, ...]] = {tape.input: tuple(images.shape)}
-    residues: dict[str, Saved] = {}
+    saved: dict[str, Saved] = {}
     with torch.no_grad():
         for op, call in run:
             row = row_of(op) if op.shape is not None else None
             with _fitting(op, images):
-                value, residue = row.run(call) if row else (call.run(), None)
+                value, needed = row.run(call) if row else (call.run(), None)
             run.keep(op, value)
             if op.shape is not None:
                 shapes[op.name] = tuple(run.first(op).shape)
-            if residue is not None:
-                residues[op.name] = residue
+            if needed is not None:
+                saved[op.name] = needed
     activations = {layer: _as_maps(run.values[names[layer]]) for layer in layers}
-    return Recording(tape, shapes, residues, activations)
+    return Recording(tape, shapes, saved, activations)
 
 
 def stream(
     tape: Tape, model: nn.Module, names: Mapping[str, str], images: Tensor, layers: Sequence[str]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Run the tape up to the highest of `layers` and give each as soon as it is known.
+    """Run the tape up to the highest of `layers` and yield each as soon as it is known.
 
-    See `Deconvnet.stream` for the rest.
+    See `Deconvnet.stream` and `record` for the rest.
     """
     values = _values_of(names, layers)
     run = _Run(tape, model, images, tape.ancestors(values), set())
@@ -188,12 +192,10 @@ def stream(
 
 
 def _values_of(names: Mapping[str, str], layers: Sequence[str]) -> dict[str, list[str]]:
-    """Value name -> the layers that are called so."""
+    """Value name -> the layers of that value, of which one may be asked for by several names."""
     values: dict[str, list[str]] = {}
     for layer in layers:
-        if layer not in names:
-            raise unknown_layer(layer, names, "this model")
-        values.setdefault(names[layer], []).append(layer)
+        values.setdefault(value_of(layer, names), []).append(layer)
     return values
 
 
@@ -202,9 +204,9 @@ def _as_maps(value: Tensor) -> Tensor:
 
 
 class _Run:
-    """One pass over the tape: gives each call in turn, and takes its value back by `keep`.
+    """A forward pass over the tape: yields each call, whose value is then handed to `keep`.
 
-    A value is let go when its last reader has run, unless it is among `kept`.
+    A value is freed when its last reader has run, unless it is among `kept`.
     """
 
     def __init__(
@@ -215,7 +217,7 @@ class _Run:
         operations: Sequence[Operation],
         kept: set[str],
     ) -> None:
-        _check(tape, model, images)
+        _check_images(tape, model, images)
         # Channels last: convolutions are as fast or faster, and windows are cut in runs of bytes.
         images = images.detach().contiguous(memory_format=torch.channels_last)
         self.values: dict[str, Any] = {**tape.state(model), tape.input: images}
@@ -245,7 +247,7 @@ class _Run:
 
 @contextmanager
 def _fitting(op: Operation, images: Tensor) -> Iterator[None]:
-    """What torch says of sizes that do not fit, as an error of ours."""
+    """Torch's errors on sizes that do not fit, as PictureError."""
     try:
         yield
     except (RuntimeError, ValueError, IndexError) as error:
@@ -260,18 +262,18 @@ def _misfit(op: Operation, images: Tensor, reason: str) -> PictureError:
     return PictureError(f"images of {height} x {width} pixels do not fit {op}: {reason}")
 
 
-def _check(tape: Tape, model: nn.Module, images: Tensor) -> None:
-    """Refuse images that the model cannot take, before it stumbles over them."""
+def _check_images(tape: Tape, model: nn.Module, images: Tensor) -> None:
+    """Refuse images that the model does not take, before torch fails somewhere inside."""
     channels = tape.input_shape[0]
     if not isinstance(images, Tensor):
         kind = type(images).__name__
-        raise PictureError(f"images must be a tensor of shape (N, {channels}, H, W), not a {kind}")
+        raise PictureError(f"images must be a tensor of shape (N, {channels}, H, W), got {kind}")
     if images.dim() != 4 or images.shape[1] != channels:
         raise PictureError(
-            f"images must be of shape (N, {channels}, H, W), but they are {tuple(images.shape)}"
+            f"images must be of shape (N, {channels}, H, W), got {tuple(images.shape)}"
         )
     if not images.is_floating_point():
-        raise PictureError(f"images must be floating point, normalised, not {images.dtype}")
+        raise PictureError(f"images must be floating point, normalised, got {images.dtype}")
     _check_size(tape, tuple(images.shape))
     weight = weight_of(model)
     if images.dtype != weight.dtype:
@@ -279,22 +281,21 @@ def _check(tape: Tape, model: nn.Module, images: Tensor) -> None:
     if images.device != weight.device:
         raise PictureError(f"images are on {images.device}, but the model is on {weight.device}")
     if not torch.isfinite(images).all():
-        raise PictureError("images hold NaN or infinity; nothing can be recorded of them")
+        raise PictureError("images contain NaN or inf")
 
 
 def _check_size(tape: Tape, shape: tuple[int, ...]) -> None:
-    """Refuse images of a size for which the tape is not what the model computes."""
+    """Refuse images of a size that the tape is not valid for."""
     (_, channels, h, w), (_, height, width) = shape, tape.input_shape
     advice = f"make a Deconvnet of it with input_size=({channels}, {h}, {w})"
-    if tape.one_size and (h, w) != (height, width):
+    if tape.fixed_size and (h, w) != (height, width):
         raise PictureError(
-            f"images are {h} x {w} pixels, but this network could be traced for {height} x {width}"
-            f" alone; {advice}"
+            f"images are {h} x {w} pixels, but this network was traced for {height} x {width}"
+            f" only; {advice}"
         )
-    for condition in tape.conditions:
-        if not condition.holds(shape):
+    for guard in tape.guards:
+        if not guard.holds(shape):
             raise PictureError(
-                f"{shape[0]} images of {h} x {w} pixels take another way through this network, at"
-                f" {condition.line}, than those of {height} x {width} that it was traced at;"
-                f" {advice}"
+                f"{shape[0]} images of {h} x {w} pixels take another branch at {guard.line} than"
+                f" those of {height} x {width} that this network was traced at; {advice}"
             )

@@ -1,6 +1,6 @@
-"""The three rules for sending a signal back through an activation.
+"""The three rules for the backward pass through an activation.
 
-They differ in this one place and agree on every linear operation. For ReLU they are, in turn,
+They agree on every linear operation. For ReLU they are, in turn,
 Zeiler & Fergus (2014, arXiv:1311.2901), Springenberg et al. (2015, arXiv:1412.6806) and the plain
 gradient (Simonyan et al. 2014, arXiv:1312.6034).
 """
@@ -17,7 +17,7 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 def undo_activation(rule: Rule, signal: Tensor, derivative: Callable[[], Tensor]) -> Tensor:
-    """Send a signal back through an activation f that was recorded at a.
+    """The signal below an activation f with the recorded input a.
 
     Args:
         rule: `deconvnet` gives relu(s), `guided` relu(f'(a) s), `gradient` f'(a) s.

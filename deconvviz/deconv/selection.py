@@ -11,31 +11,31 @@ from deconvviz.errors import SelectionError
 __all__ = ["Selection"]
 
 Indices = int | Sequence[int] | Tensor
-_SHOWN = 10  # rows of a printed selection; more would push a person's own lines off the screen
+_SHOWN = 10  # rows in the repr
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """K units of one layer, and where each is looked at.
+    """K units of one layer, each at one position in one image.
 
-    Rows are projected alone. Rows that share a `group` number start together and give one picture:
-    a region, a feature map, a whole layer.
+    Rows are projected alone. Rows that share a `group` number are projected together and give one
+    picture: of a region, a feature map, a whole layer.
 
     Attributes:
-        layer: The layer's name.
-        image: (K,) which image of the recording.
-        channel: (K,) which feature map; the unit itself in a linear layer.
+        layer: Name of the layer.
+        image: (K,) image of the recording.
+        channel: (K,) feature map; the unit in a linear layer.
         y: (K,) row in the feature map; 0 in a linear layer.
         x: (K,) column in the feature map; 0 in a linear layer.
-        group: (K,) which picture each row belongs to, or None: each has its own.
-        weight: (K,) what each row's start is multiplied by, or None: one. Two rows of one group
-            with weights 1 and -1 start from the difference of two classes.
+        group: (K,) picture that each row belongs to; None: each row is a picture.
+        weight: (K,) factor of each row's activation; None: 1. Two rows of one group with weights 1
+            and -1 give the difference of two classes.
 
-    Each may be given as a sequence or a tensor of integers, or as one integer for every row;
-    weights are any numbers. They are held as tensors on the CPU, int64 and float64.
+    Each column may be given as a sequence or a tensor of integers, or as one integer for all rows;
+    weights are any finite numbers. They are held as tensors on the CPU, int64 and float64.
 
     Raises:
-        SelectionError: The lengths differ, or something is no integer or no finite weight.
+        SelectionError: The lengths differ, or a value is no integer or no finite weight.
 
     Example:
         >>> len(Selection("conv1", image=0, channel=[3, 5], y=4, x=4))
@@ -68,8 +68,8 @@ class Selection:
             columns["weight"] = _weights(weight)
         lengths = {name: len(column) for name, column in columns.items() if column.dim()}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{length} of {name}" for name, length in lengths.items())
-            raise SelectionError(f"a selection needs equally many of each, but there are {told}")
+            found = ", ".join(f"{length} of {name}" for name, length in lengths.items())
+            raise SelectionError(f"columns must have equal lengths, got {found}")
         rows = next(iter(lengths.values()), 1)
         object.__setattr__(self, "layer", layer)
         object.__setattr__(self, "group", None)
@@ -93,7 +93,7 @@ class Selection:
         return "\n".join([f"Selection({units} of `{self.layer}`{groups})", *self._first_rows()])
 
     def _first_rows(self) -> Iterator[str]:
-        """The first rows, as lines of a table under the names of its columns."""
+        """The lines of a table: the names of the columns, and the first rows."""
         if not len(self):
             return
         columns = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
@@ -113,9 +113,9 @@ def _weights(value: float | Sequence[float] | Tensor) -> Tensor:
     try:
         column = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise SelectionError(f"`weight` must hold numbers, but it is {value!r:.60}") from error
+        raise SelectionError(f"`weight` must hold numbers, got {value!r:.60}") from error
     if column.dim() > 1 or not column.isfinite().all():
-        raise SelectionError("`weight` must be one row of finite numbers")
+        raise SelectionError("`weight` must be one-dimensional and finite")
     return column
 
 
@@ -123,11 +123,11 @@ def _indices(name: str, value: Indices) -> Tensor:
     try:
         column = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise SelectionError(f"`{name}` must hold integers, but it is {value!r:.60}") from error
+        raise SelectionError(f"`{name}` must hold integers, got {value!r:.60}") from error
     if column.numel() == 0:
         column = column.long()
     if column.is_floating_point() or column.is_complex() or column.dtype == torch.bool:
-        raise SelectionError(f"`{name}` must hold integers, but it holds {column.dtype}")
+        raise SelectionError(f"`{name}` must hold integers, got {column.dtype}")
     if column.dim() > 1:
-        raise SelectionError(f"`{name}` must be one row of integers, not {tuple(column.shape)}")
+        raise SelectionError(f"`{name}` must be one-dimensional, got {tuple(column.shape)}")
     return column.detach().to("cpu", torch.int64)

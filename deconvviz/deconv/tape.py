@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deconvviz.deconv.sizes import Condition
+from deconvviz.deconv.guards import Guard
 
 __all__ = ["Call", "Operation", "Ref", "Tape", "kind_of", "named_weights", "refs", "weight_of"]
 
@@ -27,17 +27,18 @@ class Operation:
     """One operation of a tape.
 
     Attributes:
-        name: Its own name on the tape, and its value's.
-        target: The function that it calls, in its out-of-place form.
+        name: Name on the tape, of the operation and of its value.
+        target: The function that is called, out of place.
         arguments: All arguments by their names in the operation's schema; values are `Ref`s.
         inputs: The values among the arguments that depend on the images, in order. Empty for an
             operation on weights or sizes alone.
-        calls: The module calls around it, outermost first: (a key of this very call, module path).
-        shape: The shape of its value when traced, without the batch axis; None if it is no tensor
+        calls: The module calls around the operation, outermost first: (key of the call, module
+            path).
+        shape: The value's shape when traced, without the batch axis; None if the value is no tensor
             that depends on the images.
-        line: Where it is written in the model's code, for example `nets.py:12`: the line of a
-            `forward` that calls it, itself or through torch's modules. Empty where that is unknown.
-        batched: Whether the images lie along the first axis of its value and of what it reads.
+        line: The line of the model's code, for example `nets.py:12`: that of a `forward` which
+            calls the operation, itself or through torch's modules. Empty where that is unknown.
+        batched: Whether the images lie along the first axis of the value and of all inputs.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Operation:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Every value among the arguments, weights included."""
+        """Names of all values among the arguments, weights included."""
         return frozenset(refs(self.arguments.values()))
 
     @property
@@ -75,7 +76,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Call:
-    """An operation with its arguments: tensors when it runs, shapes (meta tensors) when undone."""
+    """An operation with its arguments: tensors in the forward pass, meta tensors in the backward.
+
+    Attributes:
+        operation: The operation on the tape.
+        arguments: All arguments by name.
+    """
 
     operation: Operation
     arguments: Mapping[str, Any]
@@ -84,7 +90,7 @@ class Call:
         return self.arguments[name]
 
     def run(self) -> Any:
-        """The operation's plain result."""
+        """The operation's value, as its function returns it."""
         if isinstance(self.operation.target, torch._ops.OpOverload):
             return self.operation.target(**self.arguments)
         return self.operation.target(*self.arguments.values())
@@ -105,8 +111,8 @@ class Tape:
         input_shape: The images' shape when traced, without the batch axis.
         weights: Value name -> name of the parameter or buffer in the model.
         constants: Value name -> a tensor that the model holds outside parameters and buffers.
-        one_size: Whether it is for images of the traced size alone.
-        conditions: What other images must fulfil.
+        fixed_size: Whether it is for images of the traced size alone.
+        guards: Conditions on the shape of other images.
     """
 
     operations: tuple[Operation, ...]
@@ -114,8 +120,8 @@ class Tape:
     input_shape: tuple[int, int, int]
     weights: Mapping[str, str]
     constants: Mapping[str, Tensor]
-    one_size: bool
-    conditions: tuple[Condition, ...]
+    fixed_size: bool
+    guards: tuple[Guard, ...]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The traced shape of every value that depends on the images, for a batch of one."""
@@ -123,7 +129,7 @@ class Tape:
         return {self.input: (1, *self.input_shape), **traced}
 
     def ancestors(self, values: Iterable[str]) -> tuple[Operation, ...]:
-        """The operations that `values` are made by, in the order of their execution."""
+        """The operations that `values` depend on, in the order of execution."""
         wanted, needed = set(values), []
         for op in reversed(self.operations):
             if op.name in wanted:
@@ -143,10 +149,10 @@ class Tape:
         model: nn.Module,
         shapes: Mapping[str, tuple[int, ...]],
     ) -> list[Call]:
-        """The calls among `operations` that depend on the images, which are known by shape alone.
+        """The calls among `operations` that depend on the images, their inputs as meta tensors.
 
         Args:
-            operations: A part of the tape that is closed downwards, from `ancestors`.
+            operations: Operations with everything that they depend on, from `ancestors`.
             model: The model whose weights are read.
             shapes: Value name -> shape, for every value that depends on the images.
         """

@@ -1,4 +1,4 @@
-"""Windows as tensors: reading maps at them, and carrying a signal from one to another.
+"""Windows as tensors: reading maps at them, and moving a signal from one to another.
 
 A signal outside its map is zero, everywhere and always; what is recorded of a map may therefore be
 read there as anything. Maps and signals lie channels last in memory, where convolutions are
@@ -11,14 +11,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from deconvviz.deconv.geometry import Field, Interval, Shape, then
+from deconvviz.deconv.geometry import Field, Interval, Shape, everywhere, then
 
-__all__ = ["Starts", "Windows", "gather", "inside"]
+__all__ = ["Anchors", "Windows", "gather", "inside"]
 
 
 @dataclass(frozen=True)
-class Starts:
-    """Where K signals start: image, and first position, each of shape (K,)."""
+class Anchors:
+    """The position in the projected layer from which each of G windows is counted.
+
+    Attributes:
+        image: (G,) the image of the recording.
+        y: (G,) row in the layer's maps.
+        x: (G,) column in the layer's maps.
+    """
 
     image: Tensor
     y: Tensor
@@ -27,15 +33,25 @@ class Starts:
     def __len__(self) -> int:
         return len(self.image)
 
-    def __getitem__(self, rows: slice) -> "Starts":
-        return Starts(self.image[rows], self.y[rows], self.x[rows])
+    def __getitem__(self, rows: slice) -> "Anchors":
+        return Anchors(self.image[rows], self.y[rows], self.x[rows])
+
+    def to(self, device: torch.device) -> "Anchors":
+        """The same on a device."""
+        return Anchors(self.image.to(device), self.y.to(device), self.x.to(device))
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of K signals in one value; without a field, each is that image's whole value."""
+    """The windows of G signals in one value, all of one size.
 
-    starts: Starts
+    Attributes:
+        anchors: What the windows are counted from.
+        field: From an anchor to its window, along y and x; None: that image's whole value, which
+            has no positions.
+    """
+
+    anchors: Anchors
     field: Field | None
 
     @property
@@ -46,50 +62,60 @@ class Windows:
 
     @property
     def top(self) -> Tensor:
-        """The first row of each window, of shape (K,)."""
+        """(G,) the first row of each window."""
         assert self.field is not None
-        return self.starts.y * self.field[0].stride + self.field[0].offset
+        return self.anchors.y * self.field[0].stride + self.field[0].offset
 
     @property
     def left(self) -> Tensor:
-        """The first column of each window, of shape (K,)."""
+        """(G,) the first column of each window."""
         assert self.field is not None
-        return self.starts.x * self.field[1].stride + self.field[1].offset
+        return self.anchors.x * self.field[1].stride + self.field[1].offset
+
+    def boxes(self) -> Tensor:
+        """(G, 4) top, left, bottom and right of each window."""
+        top, left = self.top, self.left
+        return torch.stack([top, left, top + self.size[0], left + self.size[1]], dim=1)
 
     def read(self, maps: Tensor) -> Tensor:
-        """The windows of recorded maps (N, ..., H, W), or whole rows of values (N, ...).
+        """The windows of recorded maps.
 
-        What is one for all positions of a map, (N, ..., 1, 1), stays so.
+        Args:
+            maps: (N, ..., H, W); (N, ..., 1, 1), one number for all positions, which stays so; or
+                (N, ...) without positions.
+
+        Returns:
+            (G, ..., h, w), (G, ..., 1, 1) or (G, ...).
         """
-        height, width = maps.shape[-2:]
-        whole = (Interval(0, 0, height), Interval(0, 0, width))
-        if self.field is None or self.field == whole or (height, width) == (1, 1):
-            one_image = len(maps) == 1
-            return maps.expand(len(self.starts), *maps.shape[1:]) if one_image else self._of(maps)
-        return gather(maps, self.starts.image, self.top, self.left, self.size)
+        if self.field in (None, everywhere(maps.shape)) or maps.shape[-2:] == (1, 1):
+            one_image = len(maps) == 1  # expanded, which copies nothing
+            return maps.expand(len(self.anchors), *maps.shape[1:]) if one_image else self._of(maps)
+        return gather(maps, self.anchors.image, self.top, self.left, self.size)
 
     def _of(self, maps: Tensor) -> Tensor:
         """Each signal's image of the maps, whole."""
         if maps.dim() != 4:
-            return maps[self.starts.image]
-        return maps.permute(0, 2, 3, 1)[self.starts.image].permute(0, 3, 1, 2)
+            return maps[self.anchors.image]
+        return maps.permute(0, 2, 3, 1)[self.anchors.image].permute(0, 3, 1, 2)
 
-    def reaching(self, reach: Field | None, whole: "Windows") -> "Windows":
-        """What these windows reach below; the `whole` windows there if that is no interval."""
-        if self.field is None or reach is None:
+    def below(self, field: Field | None, whole: "Windows") -> "Windows":
+        """What an operation of this receptive field reads for these windows.
+
+        Args:
+            field: The operation's receptive field; None where that is no interval.
+            whole: The windows in the operation's input, which then are the whole map.
+        """
+        if self.field is None or field is None:
             return whole
-        return Windows(self.starts, then(self.field, reach))
+        return Windows(self.anchors, then(self.field, field))
 
-    def boxes(self) -> Tensor:
-        """Top, left, bottom and right of each window: (K, 4)."""
-        top, left = self.top, self.left
-        return torch.stack([top, left, top + self.size[0], left + self.size[1]], dim=1)
+    def move(self, signal: Tensor, to: "Windows", shape: Shape) -> Tensor:
+        """Crop or pad a signal in these windows to other windows of the same value.
 
-    def carry(self, signal: Tensor, to: "Windows", shape: Shape) -> Tensor:
-        """A signal (K, ..., h, w) in these windows, as it is in other windows of the same value.
-
-        It comes out zero outside the map, whose shape is given; a value without positions is
-        passed as it is.
+        Args:
+            signal: (G, ..., h, w), or (G, ...) without positions, which is passed as it is.
+            to: The other windows.
+            shape: The shape of the value; beyond its last two axes the result is zero.
         """
         source, target, map_size = self.field, to.field, (shape[-2], shape[-1])
         if source is None or target is None:
@@ -99,7 +125,7 @@ class Windows:
                 signal = functional.pad(
                     signal, (*_margins(source[1], target[1]), *_margins(source[0], target[0]))
                 )
-            else:
+            else:  # one window is the whole map, so that each signal moves by another distance
                 rows = torch.arange(len(signal), device=signal.device)
                 top, left = to.top - self.top, to.left - self.left
                 within = inside(top, left, to.size, self.size)
@@ -109,22 +135,33 @@ class Windows:
         return _masked(signal, inside(to.top, to.left, to.size, map_size))
 
     def are_inside(self, map_size: tuple[int, int]) -> bool:
-        """Whether no window leaves the map, as far as that can be told without a wait."""
+        """Whether no window leaves the map; False where only a wait for a GPU could show it."""
         assert self.field is not None
         if all(map(_always_inside, self.field, map_size)):
             return True
-        if self.starts.image.is_cuda or not len(self.starts):
+        if self.anchors.image.is_cuda or not len(self.anchors):
             return False
         return all(
-            first.min() >= 0 and first.max() + reach.size <= length
-            for first, reach, length in zip(
+            first.min() >= 0 and first.max() + window.size <= length
+            for first, window, length in zip(
                 (self.top, self.left), self.field, map_size, strict=True
             )
         )
 
 
 def gather(maps: Tensor, rows: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut K windows of one size out of maps (N, ..., H, W); beyond an edge the edge is repeated."""
+    """Cut G windows of one size out of maps; beyond an edge the edge is repeated.
+
+    Args:
+        maps: (N, ..., H, W), of any dtype.
+        rows: (G,) which of the N each window is cut from.
+        top: (G,) first row.
+        left: (G,) first column.
+        size: Height and width.
+
+    Returns:
+        (G, ..., height, width).
+    """
     ys = _positions(top, size[0]).clamp(0, maps.shape[-2] - 1)
     xs = _positions(left, size[1]).clamp(0, maps.shape[-1] - 1)
     planes = maps.flatten(1, -3).permute(0, 2, 3, 1)
@@ -132,21 +169,21 @@ def gather(maps: Tensor, rows: Tensor, top: Tensor, left: Tensor, size: tuple[in
     return cut.reshape(len(rows), *maps.shape[1:-2], *size)
 
 
+def inside(top: Tensor, left: Tensor, size: tuple[int, int], bounds: tuple[int, int]) -> Tensor:
+    """(G, 1, height, width) which positions of G windows of one size lie within the bounds."""
+    ys, xs = _positions(top, size[0]), _positions(left, size[1])
+    ys, xs = (ys >= 0) & (ys < bounds[0]), (xs >= 0) & (xs < bounds[1])
+    return ys[:, None, :, None] & xs[:, None, None]
+
+
 def _masked(signal: Tensor, mask: Tensor) -> Tensor:
-    """A signal (K, ..., h, w) times a mask (K, 1, h, w)."""
+    """A signal (G, ..., h, w) times a mask (G, 1, h, w)."""
     between = [1] * (signal.dim() - 3)
     return signal * mask.view(len(mask), *between, *mask.shape[2:]).to(signal.dtype)
 
 
 def _positions(first: Tensor, count: int) -> Tensor:
     return first[:, None] + torch.arange(count, device=first.device)
-
-
-def inside(top: Tensor, left: Tensor, size: tuple[int, int], bounds: tuple[int, int]) -> Tensor:
-    """Which positions of K windows of one size lie within the bounds: (K, 1, height, width)."""
-    ys, xs = _positions(top, size[0]), _positions(left, size[1])
-    ys, xs = (ys >= 0) & (ys < bounds[0]), (xs >= 0) & (xs < bounds[1])
-    return ys[:, None, :, None] & xs[:, None, None]
 
 
 def _margins(source: Interval, target: Interval) -> tuple[int, int]:

@@ -21,6 +21,8 @@ from skimage.util import montage
 
 from deconvviz.io.preprocess import Box, Pixels
 
+from deconvviz.deconv import Box
+
 __all__ = [
     "ACCENTS",
     "GREY",

@@ -1,4 +1,4 @@
-"""Projections as one picture: a sheet of them at a glance, or a figure that says what each is."""
+"""Projections as one picture: a contact sheet, or a figure with titles and a caption."""
 
 import numpy as np
 import torch
@@ -6,22 +6,22 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from deconvviz.deconv.projection import Projection
+from deconvviz.deconv import Projection
 from deconvviz.errors import PictureError
 from deconvviz.io.images import limit_side, to_png
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import Pixels, contact_sheet, crop, mosaic, stretched
 
-__all__ = ["captioned", "thumbnails", "titles"]
+__all__ = ["figure", "thumbnails", "titles"]
 
 _COLUMNS = 8
-_SMALL, _LARGE = 96, 128  # pixels: windows are enlarged to about the first, and shrunk to the other
+_SMALL, _LARGE = 96, 128  # pixels: smaller windows are enlarged, larger ones shrunk
 
 
 def thumbnails(projection: Projection, most: int) -> bytes:
     """The first `most` projections side by side, each at its own contrast, as a PNG file.
 
-    Without any, the sheet is empty: one transparent tile.
+    Without any, the sheet is one transparent tile.
     """
     if not len(projection):
         return to_png(Image.new("RGBA", (_SMALL, _SMALL)))
@@ -33,48 +33,46 @@ def thumbnails(projection: Projection, most: int) -> bytes:
     return to_png(mosaic(tiles, _COLUMNS, gap=2, side=_SMALL))
 
 
-def captioned(
-    projection: Projection, columns: int | None, images: Tensor | None, most: int
-) -> Figure:
+def figure(projection: Projection, columns: int | None, images: Tensor | None, most: int) -> Figure:
     """The first `most` projections under their titles; see `Projection.plot` for the rest."""
     columns = (6 if images is None else 3) if columns is None else columns
     if columns < 1 or most < 1:
-        raise ValueError(f"columns and most must be positive, but they are {columns} and {most}")
+        raise ValueError(f"columns and most must be >= 1, got {columns} and {most}")
     shown = [display(window) for window in projection.pixels[:most]]
-    told, caption = titles(projection)[:most], _caption(projection, most)
+    names, caption = titles(projection)[:most], _caption(projection, most)
     if images is None:
-        return contact_sheet([[window] for window in shown], told, caption, columns)
-    pairs = list(zip(_seen(projection, images, most), shown, strict=True))
+        return contact_sheet([[window] for window in shown], names, caption, columns)
+    pairs = list(zip(_image_parts(projection, images, most), shown, strict=True))
     caption += (
-        " Left of each, what its window holds of the image, from the image's smallest value (black)"
-        " to its largest (white)."
+        " Left of each, the part of the image in its window, from the image's smallest value "
+        "(black) to its largest (white)."
     )
-    return contact_sheet(pairs, told, caption, columns)
+    return contact_sheet(pairs, names, caption, columns)
 
 
 def titles(projection: Projection) -> list[str]:
-    """What each of G projections started from, for example "unit 12, row 3, column 4".
+    """The unit or group of each of G projections, for example "unit 12, row 3, column 4".
 
-    A unit that sees the whole picture from (0, 0), as those of linear layers, has no place to tell;
-    the image is told where there are several.
+    A unit at (0, 0) that sees the whole picture, as in linear layers, has no row and column; the
+    image is named where there are several.
     """
     selection, images = projection.selection, projection.image.tolist()
     if selection.group is not None:
         numbers, counts = torch.unique(selection.group, return_counts=True)
-        started = [
+        names = [
             f"group {number} of {count} unit{'s' * (count != 1)}"
             for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
         ]
     else:
         columns = (selection.channel, selection.y, selection.x, projection.boxes)
         whole = [0, 0, *projection.size]
-        started = [
+        names = [
             f"unit {channel}" + (f", row {y}, column {x}" if y or x or box != whole else "")
             for channel, y, x, box in zip(*(column.tolist() for column in columns), strict=True)
         ]
     if len(set(images)) < 2:
-        return started
-    return [f"{told}, image {image}" for told, image in zip(started, images, strict=True)]
+        return names
+    return [f"{name}, image {image}" for name, image in zip(names, images, strict=True)]
 
 
 def _caption(projection: Projection, most: int) -> str:
@@ -87,14 +85,14 @@ def _caption(projection: Projection, most: int) -> str:
     )
 
 
-def _seen(projection: Projection, images: Tensor, most: int) -> list[Pixels]:
-    """What each of the first windows holds of its image."""
+def _image_parts(projection: Projection, images: Tensor, most: int) -> list[Pixels]:
+    """The part of its image in each of the first windows."""
     first = projection.image[:most].to(images.device)
     fits = images.dim() == 4 and images.shape[2:] == projection.size
     if not fits or bool((first >= len(images)).any()):
         height, width = projection.size
         raise PictureError(
-            f"images must be those that were recorded, (N, C, {height}, {width}), but they are "
+            f"images must be those that were recorded, (N, C, {height}, {width}), got "
             f"{tuple(images.shape)}"
         )
     shown = stretched(images[first].detach().float().cpu().numpy())

@@ -118,7 +118,7 @@ def test_reading_another_model_of_the_same_structure() -> None:
     net, images = deconvnet("average"), images_for("average")
     snapshot = copy.deepcopy(network("average"))
     nn.init.normal_(snapshot[5].weight)
-    other = net.reading(snapshot)
+    other = net.with_model(snapshot)
     units = Selection("5", 0, 1, 0, 0)
     ours = other.project(other.record(images, ["5"]), units, "guided").pixels
     fresh = Deconvnet(snapshot, (3, 24, 40))
@@ -126,7 +126,7 @@ def test_reading_another_model_of_the_same_structure() -> None:
     assert torch.equal(ours, truth)
     assert other.layers == net.layers
     with pytest.raises(TraceError, match=r"`0.0.weight` is \(16, 3, 3, 3\) here, but the other"):
-        net.reading(network("demo"))
+        net.with_model(network("demo"))
 
 
 def test_a_network_of_one_channel() -> None:

@@ -158,7 +158,7 @@ def smooth(module: nn.Module) -> nn.Module:
     return module
 
 
-def test_unknown_layers_are_told_what_there_is() -> None:
+def test_the_error_for_an_unknown_layer_has_the_names_that_exist() -> None:
     few, many = ["conv1", "conv2"], [f"stage{i}.conv" for i in range(40)]
     assert str(unknown_layer("conv6", few, "this model")) == (
         "no layer `conv6`; this model has conv1, conv2"

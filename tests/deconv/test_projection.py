@@ -16,10 +16,15 @@ from tests.deconv.comparing import RULES, by_oracle, deviation, some_units
 from tests.deconv.networks import Plain, deconvnet, images_for
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("count", [0, 1, 5])
 @pytest.mark.parametrize(
-    ("layer", "size"), [("0.0", (3, 3)), ("0.5", (5, 5)), ("1.5", (14, 14)), ("5", (24, 40))]
+    ("layer", "size", "count", "dtype"),
+    [
+        ("0.0", (3, 3), 5, torch.float32),
+        ("0.5", (5, 5), 0, torch.float64),
+        ("1.5", (14, 14), 1, torch.float32),
+        ("5", (24, 40), 5, torch.float64),
+        ("5", (24, 40), 0, torch.float32),
+    ],
 )
 def test_shapes(layer: str, size: tuple[int, int], count: int, dtype: torch.dtype) -> None:
     net = deconvnet("average", dtype)
@@ -75,22 +80,20 @@ def test_a_difference_of_two_classes_is_one_start(start: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "told"),
+    ("column", "value", "reason"),
     [
-        ("image", 2, "no image 2 in `0.5`; it has 2, counted from 0"),
-        ("channel", 999, "no channel 999 in `0.5`; it has 16"),
-        ("channel", -1, "no channel -1 in `0.5`; it has 16"),
-        ("y", 24, "no y 24 in `0.5`; it has 24, counted from 0"),
-        ("x", 40, "no x 40 in `0.5`; it has 40, counted from 0"),
+        ("image", 2, "no image 2 .* 2, counted from 0"),
+        ("channel", -1, "no channel -1 .* 16$"),
+        ("y", 24, "no y 24 .* 24, counted from 0"),
+        ("x", 99, "no x 99 .* 40$"),
     ],
 )
-def test_units_that_are_not_there(column: str, value: int, told: str) -> None:
+def test_units_that_do_not_exist(column: str, value: int, reason: str) -> None:
     net = deconvnet("average")
     recording = net.record(images_for("average"), ["0.5"])
     place = {"image": 0, "channel": 0, "y": 0, "x": 0, column: value}
-    with pytest.raises(SelectionError) as refused:
+    with pytest.raises(SelectionError, match=reason):
         net.project(recording, Selection("0.5", **place))
-    assert str(refused.value) == told
 
 
 def test_other_refusals() -> None:
@@ -130,7 +133,7 @@ def test_an_operation_without_a_row_is_refused_by_name(rule: str) -> None:
     net = Deconvnet(Weighed(), (3, 8, 8))
     recording = net.record(torch.randn(1, 3, 8, 8), ["conv", "share", "after"])
     assert len(net.project(recording, recording.strongest("conv", 1), rule)) == 1
-    for layer in ("share", "after"):  # it tells more than the product, which is refused too
+    for layer in ("share", "after"):  # and not the product, which is refused too
         with pytest.raises(UnsupportedOperationError, match=r"softmax in `share`.*: there is no r"):
             net.project(recording, recording.strongest(layer, 1), rule)
 
@@ -190,7 +193,7 @@ def vision_transformer() -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("make", "below", "above", "told"),
+    ("make", "below", "above", "reason"),
     [
         (lambda: Tokens(OfTorch()), "relu", "head", "scaled_dot_product_.* in `attention.heads`"),
         (lambda: Tokens(ByHand()), "relu", "head", "matmul in `attention`"),
@@ -204,7 +207,7 @@ def vision_transformer() -> nn.Module:
     ids=["torch", "by hand", "vision transformer"],
 )
 def test_attention_is_refused_by_name_and_what_is_below_it_is_projected(
-    make: Callable[[], nn.Module], below: str, above: str, told: str
+    make: Callable[[], nn.Module], below: str, above: str, reason: str
 ) -> None:
     torch.manual_seed(0)
     model, images = make().double().eval(), torch.randn(3, 3, 16, 16, dtype=torch.float64)
@@ -215,12 +218,13 @@ def test_attention_is_refused_by_name_and_what_is_below_it_is_projected(
     for rule in RULES:
         ours = net.project(recording, units, rule).full()
         assert deviation(ours, by_oracle(oracle.autograd, model, images, units, rule)) < 1e-10
-        with pytest.raises(UnsupportedOperationError, match=f"cannot undo {told}.*no rule"):
+        with pytest.raises(UnsupportedOperationError, match=f"cannot undo {reason}.*no rule"):
             net.project(recording, Selection(above, 0, 0, 0, 0), rule)
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("layer", ["0.5", "5"])
+@pytest.mark.parametrize(
+    ("layer", "rule"), [("0.5", "deconvnet"), ("2.3", "guided"), ("5", "gradient")]
+)
 def test_memory_bound_changes_nothing_but_memory(layer: str, rule: str) -> None:
     net = deconvnet("average")
     recording = net.record(images_for("average"), [layer])

@@ -85,7 +85,7 @@ SHIFTED = [
     *(("maximum", layer) for layer in ("0.5", "1.2", "1.6", "2.5")),
     *(("odd", layer) for layer in ("2", "3", "5", "7")),
     *(("resnet", layer) for layer in ("layer1.0.bn1", "layer2.0")),
-    ("shufflenet_v2", "stage2.0"),
+    ("densenet", "features.denseblock1.denselayer2.conv2"),
 ]
 
 

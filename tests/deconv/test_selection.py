@@ -75,16 +75,16 @@ def test_weights_are_numbers_of_their_own_and_follow_their_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "reason"),
     [
-        (([0, 1], [1, 2, 3], 0, 0), "equally many of each, but there are 2 of image, 3 of channel"),
-        ((0, 1.5, 0, 0), "`channel` must hold integers, but it holds torch.float32"),
-        ((0, 1, True, 0), "`y` must hold integers, but it holds torch.bool"),
-        ((0, 1, 0, [[1, 2]]), r"`x` must be one row of integers, not \(1, 2\)"),
-        (("a", 1, 0, 0), "`image` must hold integers, but it is 'a'"),
-        ((0, 1, 0, None), "`x` must hold integers, but it is None"),
+        (([0, 1], [1, 2, 3], 0, 0), "2 of image, 3 of channel"),
+        ((0, 1.5, 0, 0), "`channel` .* torch.float32"),
+        ((0, 1, True, 0), "`y` .* torch.bool"),
+        ((0, 1, 0, [[1, 2]]), r"`x` .* \(1, 2\)"),
+        (("a", 1, 0, 0), "`image` .* 'a'"),
+        ((0, 1, 0, None), "`x` .* None"),
     ],
 )
-def test_refusals(columns: tuple[object, ...], told: str) -> None:
-    with pytest.raises(SelectionError, match=told):
+def test_refusals(columns: tuple[object, ...], reason: str) -> None:
+    with pytest.raises(SelectionError, match=reason):
         Selection("conv", *columns)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from deconvviz.deconv import idioms
+from deconvviz.deconv import ops
 from deconvviz.deconv.table import TABLE, refusal, row_of
 from deconvviz.deconv.tape import Call, Operation, Ref
 
@@ -46,7 +46,7 @@ def inputs_of(call: Call, varying: list[str]) -> list[Tensor]:
 
 def cut_to_map(call: Call, sent: Tensor, x: Tensor) -> Tensor:
     """What an adjoint sends from the whole output, as far as it lies on the input's map."""
-    reach = row_of(call.operation).reach(call, "gradient")
+    reach = row_of(call.operation).field(call, "gradient")
     if reach is None or x.dim() < 4:
         assert sent.shape == x.shape
         return sent
@@ -331,13 +331,13 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.conv2d.padding: conv_padding,
     aten.conv_transpose2d.input: conv_transposed,
     aten.conv1d.default: conv_of_rows,
-    idioms.channel_linear: at_positions,
+    ops.channel_linear: at_positions,
     aten.linear.default: linear,
     aten.batch_norm.default: batch_norm,
     aten.layer_norm.default: layer_norm,
     aten.group_norm.default: group_norm,
     aten.instance_norm.default: instance_norm,
-    idioms.channel_norm: channel_norm,
+    ops.channel_norm: channel_norm,
     aten.relu.default: activation,
     aten.relu6.default: activation,
     aten.hardtanh.default: activation,
@@ -367,7 +367,7 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.sub.Tensor: two_branches,
     aten.mul.Tensor: factor,
     aten.div.Tensor: factor,
-    idioms.gated: gate,
+    ops.gated: gate,
     aten.cat.default: branches,
     aten.channel_shuffle.default: dealt_out,
     aten.pad.default: border,
@@ -425,10 +425,10 @@ def test_adjoint(target: Any, data: st.DataObject, seed: int) -> None:
     assert refusal(call) is None
     xs = inputs_of(call, varying)
     row = TABLE[target]
-    value, residue = row.run(call)
+    value, saved = row.run(call)
     torch.testing.assert_close(value, _plain_run(call))
     y = torch.randn_like(value)
-    sent = row.adjoint(call, y, lambda: residue, "gradient")
+    sent = row.adjoint(call, y, lambda: saved, "gradient")
     ours = [cut_to_map(call, s, x) for s, x in zip(sent, xs, strict=True)]
     directions = [torch.randn_like(x) for x in xs]
     forward = _derivative_along(call, varying, xs, directions)
@@ -490,8 +490,8 @@ X = torch.zeros(2, 3, 4, 4)
         (aten.expand.default, {"self": X, "size": [5, 2, 3, 4, 4]}, ["self"], "adds axes"),
         (aten.pad.default, {"self": X, "pad": [1] * 6, "mode": "constant"}, ["self"], "two axes"),
         (aten.mean.dim, {"self": X, "dim": [0]}, ["self"], "batch"),
-        (aten.conv2d.default, {"input": X, "weight": X}, ["input", "weight"], "kernels"),
-        (aten.linear.default, {"input": X, "weight": X}, ["input", "weight"], "matrix"),
+        (aten.conv2d.default, {"input": X, "weight": X}, ["input", "weight"], "weights"),
+        (aten.linear.default, {"input": X, "weight": X}, ["input", "weight"], "weights"),
         (aten.softmax.int, {"self": X, "dim": 1}, ["self"], "no rule"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from deconvviz.deconv.tracing import trace
+from deconvviz.deconv.export import trace
 from tests.deconv.comparing import run
 from tests.deconv.networks import FAMILIES, Branches, Functional, Plain, Residual, network
 

@@ -47,8 +47,8 @@ def pictures(figure: Figure) -> list[NDArray[np.uint8]]:
 
 def names(figure: Figure) -> list[str]:
     """The titles, as if on one line."""
-    told = [axes.get_title("left") for axes in figure.axes]
-    return [" ".join(title.split()) for title in told if title]
+    texts = [axes.get_title("left") for axes in figure.axes]
+    return [" ".join(text.split()) for text in texts if text]
 
 
 def test_a_projection_says_what_it_was_made_from() -> None:
@@ -61,8 +61,7 @@ def test_a_projection_says_what_it_was_made_from() -> None:
     assert [len(axes.images) for axes in shown.plot().axes] == [1, 1]
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("count", [1, 9])
+@pytest.mark.parametrize(("count", "channels"), [(1, 3), (9, 1), (9, 4)])
 def test_the_sheet_shows_each_projection_as_display_does(count: int, channels: int) -> None:
     shown = projection(count, channels)
     tiles, side = display(shown.pixels), 96
@@ -89,8 +88,9 @@ def test_the_plot_shows_each_under_its_title_and_says_how() -> None:
     assert np.array_equal(pictures(figure), display(shown.pixels))
     assert names(figure) == [f"unit {i}, row {i + 1}, column 3" for i in range(7)]
     (caption,) = [" ".join(text.get_text().split()) for text in figure.texts]
-    told = "7 projections from conv, rule deconvnet, start activation."
-    assert caption == f"{told} {display_caption()}"
+    assert caption == (
+        f"7 projections from conv, rule deconvnet, start activation. {display_caption()}"
+    )
     assert len({round(axes.get_position().y0, 6) for axes in figure.axes}) == 2
 
 
@@ -122,13 +122,13 @@ def test_beside_each_projection_is_what_its_window_holds(channels: int) -> None:
 
 def test_other_images_than_the_recorded_ones_are_refused() -> None:
     for wrong in ((1, 3, 16, 20), (3, 3, 20, 16), (3, 16, 20)):
-        with pytest.raises(PictureError, match=r"recorded, \(N, C, 16, 20\), but they are"):
+        with pytest.raises(PictureError, match=r"recorded, \(N, C, 16, 20\), got"):
             projection(4, image=2).plot(images=torch.rand(wrong))
 
 
 @pytest.mark.parametrize("setting", ["columns", "most"])
 def test_no_columns_and_no_pictures_are_refused(setting: str) -> None:
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="must be >= 1"):
         projection(4).plot(**{setting: 0})
 
 
@@ -137,7 +137,7 @@ def test_titles_of_groups_count_their_units() -> None:
     assert titles(shown) == ["group 1 of 1 unit", "group 3 of 5 units"]
 
 
-def test_titles_tell_the_image_only_where_there_are_several() -> None:
+def test_titles_name_the_image_only_where_there_are_several() -> None:
     net, images = deconvnet("seed-cnn", torch.float32), images_for("seed-cnn", 2, torch.float32)
     recording = net.record(images, ["stage1.relu", "head.logits"])
     classes = Selection("head.logits", [0, 1], 5, 0, 0)

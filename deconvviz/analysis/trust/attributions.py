@@ -16,8 +16,8 @@ from deconvviz.analysis.trust.checks import Similarity, similarity
 from deconvviz.analysis.trust.insertion import InsertionDeletion, insertion_and_deletion
 from deconvviz.analysis.trust.target import Target, find_target
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import UnitActivation, maps_below
 from deconvviz.deconv.rules import Rule
+from deconvviz.deconv.unit_activation import UnitActivation, layer_below
 from deconvviz.errors import UnsupportedOperationError
 from deconvviz.schema import Positive, validated
 from deconvviz.units import Unit

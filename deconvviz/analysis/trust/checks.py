@@ -124,8 +124,8 @@ def cascade(
     models = [target.net.model] * networks
     for first, last in _parts(len(depths), steps):
         part = [kernel for kernel in kernels if kernel.depth in depths[first:last]]
-        names = [name for kernel in part for name in kernel.weights]
-        models = [shuffled(model, names, generator) for model in models]
+        names = [name for kernel in part for name in kernel.names]
+        models = [shuffle_weights(model, names, generator) for model in models]
         pictures = torch.cat(
             [_drawn(target, target.net.reading(m), target.image, generator) for m in models]
         )

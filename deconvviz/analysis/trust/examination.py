@@ -15,7 +15,7 @@ from deconvviz.analysis.trust.checks import SMALLEST, CascadeStep, Control, Simi
 from deconvviz.analysis.trust.insertion import InsertionDeletion, insertion_and_deletion
 from deconvviz.analysis.trust.target import find_target
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import kernels_below, kernels_not_below
+from deconvviz.deconv.randomization import modules_not_below, weights_below
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.preprocess import Box
 from deconvviz.progress import Progress

@@ -10,41 +10,10 @@ from collections.abc import Mapping
 import torch
 
 from deconvviz.deconv.geometry import Step
-from deconvviz.deconv.idioms import channel_linear, channel_norm, gated
+from deconvviz.deconv.ops import channel_linear, channel_norm, gated
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.activation import ClippedReLU, ReLU, SmoothActivation
-from deconvviz.deconv.table.convolution import (
-    Convolution,
-    Linear,
-    Pointwise,
-    TransposedConvolution,
-)
-from deconvviz.deconv.table.norm import (
-    BatchNorm,
-    ChannelNorm,
-    GroupNorm,
-    InstanceNorm,
-    LayerNorm,
-)
-from deconvviz.deconv.table.pointwise import Difference, Divide, Dropout, Gate, Multiply, Sum
-from deconvviz.deconv.table.pooling import (
-    AdaptiveAveragePool,
-    AdaptiveMaxPool,
-    AveragePool,
-    MaxPool,
-    Mean,
-)
+from deconvviz.deconv.table import activation, convolution, norm, pointwise, pooling, shape
 from deconvviz.deconv.table.row import Row, Saved
-from deconvviz.deconv.table.shape import (
-    ChannelShuffle,
-    Concatenate,
-    Expand,
-    LinearMap,
-    Pad,
-    Reshape,
-    Slice,
-    Transpose,
-)
 from deconvviz.deconv.tape import Call, Operation
 
 __all__ = ["TABLE", "Row", "Saved", "refusal", "row_of", "step_of"]
@@ -52,92 +21,92 @@ __all__ = ["TABLE", "Row", "Saved", "refusal", "row_of", "step_of"]
 _aten = torch.ops.aten
 
 TABLE: Mapping[object, Row] = {
-    _aten.conv2d.default: Convolution(),
-    _aten.conv2d.padding: Convolution(),
-    _aten.conv_transpose2d.input: TransposedConvolution(),
-    _aten.linear.default: Linear(),
-    channel_linear: Pointwise(),
-    _aten.batch_norm.default: BatchNorm(),
-    _aten.layer_norm.default: LayerNorm(),
-    _aten.group_norm.default: GroupNorm(),
-    _aten.instance_norm.default: InstanceNorm(),
-    channel_norm: ChannelNorm(),
-    _aten.relu.default: ReLU(),
-    _aten.relu6.default: ClippedReLU(),
-    _aten.hardtanh.default: ClippedReLU(),
-    _aten.leaky_relu.default: SmoothActivation(),
-    _aten.elu.default: SmoothActivation(),
-    _aten.gelu.default: SmoothActivation(),
-    _aten.silu.default: SmoothActivation(),
-    _aten.hardswish.default: SmoothActivation(),
-    _aten.mish.default: SmoothActivation(),
-    _aten.softplus.default: SmoothActivation(),
-    _aten.prelu.default: SmoothActivation(),
-    _aten.selu.default: SmoothActivation(),
-    _aten.celu.default: SmoothActivation(),
-    _aten.threshold.default: SmoothActivation(),
-    _aten.clamp.default: SmoothActivation(),
-    _aten.clamp_min.default: SmoothActivation(),
-    _aten.tanh.default: SmoothActivation(),
-    _aten.sigmoid.default: SmoothActivation(),
-    _aten.hardsigmoid.default: SmoothActivation(),
-    _aten.max_pool2d.default: MaxPool(),
-    _aten.max_pool2d_with_indices.default: MaxPool(),
-    _aten.avg_pool2d.default: AveragePool(),
-    _aten.adaptive_max_pool2d.default: AdaptiveMaxPool(),
-    _aten.adaptive_avg_pool2d.default: AdaptiveAveragePool(),
-    _aten.mean.dim: Mean(),
-    _aten.add.Tensor: Sum(),
-    _aten.sub.Tensor: Difference(),
-    _aten.mul.Tensor: Multiply(),
-    _aten.div.Tensor: Divide(),
-    gated: Gate(),
-    _aten.cat.default: Concatenate(),
-    _aten.slice.Tensor: Slice(),
-    _aten.select.int: LinearMap(),
-    _aten.pad.default: Pad(),
-    _aten.flatten.using_ints: Reshape(),
-    _aten.reshape.default: Reshape(),
-    _aten.unflatten.int: Reshape(),
-    _aten.squeeze.dims: Reshape(),
-    _aten.squeeze.dim: Reshape(),
-    _aten.unsqueeze.default: Reshape(),
-    _aten.permute.default: Transpose(),
-    _aten.transpose.int: Transpose(),
-    _aten.expand.default: Expand(),
-    _aten.expand_as.default: Expand(),
-    _aten.channel_shuffle.default: ChannelShuffle(),
-    _aten.conv1d.default: LinearMap(),
-    _aten.neg.default: LinearMap(),
-    _aten.rsub.Scalar: LinearMap(),
-    _aten.repeat.default: LinearMap(),
-    _aten.sum.dim_IntList: LinearMap(),
-    _aten.roll.default: LinearMap(),
-    _aten.flip.default: LinearMap(),
-    _aten.pixel_shuffle.default: LinearMap(),
-    _aten.pixel_unshuffle.default: LinearMap(),
-    _aten.upsample_nearest2d.vec: LinearMap(),
-    _aten.upsample_bilinear2d.vec: LinearMap(),
-    _aten.upsample_bicubic2d.vec: LinearMap(),
-    _aten._upsample_nearest_exact2d.vec: LinearMap(),
-    _aten._upsample_bilinear2d_aa.vec: LinearMap(),
-    _aten._upsample_bicubic2d_aa.vec: LinearMap(),
-    _aten.dropout.default: Dropout(),
-    _aten.feature_dropout.default: Dropout(),
-    _aten.alpha_dropout.default: Dropout(),
-    _aten.to.dtype: Row(),
-    _aten.clone.default: Row(),
-    _aten.contiguous.default: Row(),
+    _aten.conv2d.default: convolution.Convolution(),
+    _aten.conv2d.padding: convolution.Convolution(),
+    _aten.conv_transpose2d.input: convolution.TransposedConvolution(),
+    _aten.linear.default: convolution.Linear(),
+    channel_linear: convolution.Pointwise(),
+    _aten.batch_norm.default: norm.BatchNorm(),
+    _aten.layer_norm.default: norm.LayerNorm(),
+    _aten.group_norm.default: norm.GroupNorm(),
+    _aten.instance_norm.default: norm.InstanceNorm(),
+    channel_norm: norm.ChannelNorm(),
+    _aten.relu.default: activation.ReLU(),
+    _aten.relu6.default: activation.ClippedReLU(),
+    _aten.hardtanh.default: activation.ClippedReLU(),
+    _aten.leaky_relu.default: activation.SmoothActivation(),
+    _aten.elu.default: activation.SmoothActivation(),
+    _aten.gelu.default: activation.SmoothActivation(),
+    _aten.silu.default: activation.SmoothActivation(),
+    _aten.hardswish.default: activation.SmoothActivation(),
+    _aten.mish.default: activation.SmoothActivation(),
+    _aten.softplus.default: activation.SmoothActivation(),
+    _aten.prelu.default: activation.PReLU(),
+    _aten.selu.default: activation.SmoothActivation(),
+    _aten.celu.default: activation.SmoothActivation(),
+    _aten.threshold.default: activation.SmoothActivation(),
+    _aten.clamp.default: activation.SmoothActivation(),
+    _aten.clamp_min.default: activation.SmoothActivation(),
+    _aten.tanh.default: activation.SmoothActivation(),
+    _aten.sigmoid.default: activation.SmoothActivation(),
+    _aten.hardsigmoid.default: activation.SmoothActivation(),
+    _aten.max_pool2d.default: pooling.MaxPool(),
+    _aten.max_pool2d_with_indices.default: pooling.MaxPool(),
+    _aten.avg_pool2d.default: pooling.AveragePool(),
+    _aten.adaptive_max_pool2d.default: pooling.AdaptiveMaxPool(),
+    _aten.adaptive_avg_pool2d.default: pooling.AdaptiveAveragePool(),
+    _aten.mean.dim: pooling.Mean(),
+    _aten.add.Tensor: pointwise.Sum(),
+    _aten.sub.Tensor: pointwise.Difference(),
+    _aten.mul.Tensor: pointwise.Multiply(),
+    _aten.div.Tensor: pointwise.Divide(),
+    gated: pointwise.Gate(),
+    _aten.cat.default: shape.Concatenate(),
+    _aten.slice.Tensor: shape.Slice(),
+    _aten.select.int: shape.LinearMap(),
+    _aten.pad.default: shape.Pad(),
+    _aten.flatten.using_ints: shape.Reshape(),
+    _aten.reshape.default: shape.Reshape(),
+    _aten.unflatten.int: shape.Reshape(),
+    _aten.squeeze.dims: shape.Reshape(),
+    _aten.squeeze.dim: shape.Reshape(),
+    _aten.unsqueeze.default: shape.Reshape(),
+    _aten.permute.default: shape.Transpose(),
+    _aten.transpose.int: shape.Transpose(),
+    _aten.expand.default: shape.Expand(),
+    _aten.expand_as.default: shape.Expand(),
+    _aten.channel_shuffle.default: shape.ChannelShuffle(),
+    _aten.conv1d.default: shape.LinearMap(),
+    _aten.neg.default: shape.LinearMap(),
+    _aten.rsub.Scalar: shape.LinearMap(),
+    _aten.repeat.default: shape.LinearMap(),
+    _aten.sum.dim_IntList: shape.LinearMap(),
+    _aten.roll.default: shape.LinearMap(),
+    _aten.flip.default: shape.LinearMap(),
+    _aten.pixel_shuffle.default: shape.LinearMap(),
+    _aten.pixel_unshuffle.default: shape.LinearMap(),
+    _aten.upsample_nearest2d.vec: shape.LinearMap(),
+    _aten.upsample_bilinear2d.vec: shape.LinearMap(),
+    _aten.upsample_bicubic2d.vec: shape.LinearMap(),
+    _aten._upsample_nearest_exact2d.vec: shape.LinearMap(),
+    _aten._upsample_bilinear2d_aa.vec: shape.LinearMap(),
+    _aten._upsample_bicubic2d_aa.vec: shape.LinearMap(),
+    _aten.dropout.default: pointwise.Dropout(),
+    _aten.feature_dropout.default: pointwise.FeatureDropout(),
+    _aten.alpha_dropout.default: pointwise.Dropout(),
+    _aten.to.dtype: pointwise.Identity(),
+    _aten.clone.default: pointwise.Identity(),
+    _aten.contiguous.default: pointwise.Identity(),
 }
 
 
 def row_of(operation: Operation) -> Row | None:
-    """The operation's row, if there is one."""
+    """The operation's row; None without one."""
     return TABLE.get(operation.target)
 
 
 def refusal(call: Call) -> str | None:
-    """Why this call cannot be undone; None if it can."""
+    """Why this call has no adjoint; None if it has one."""
     row = row_of(call.operation)
     if row is None:
         return "there is no rule to undo it"
@@ -147,10 +116,10 @@ def refusal(call: Call) -> str | None:
 
 
 def step_of(call: Call, rule: Rule) -> Step:
-    """The call's geometry under a rule; what cannot be undone counts as mixing all positions."""
+    """The call's geometry under a rule; without an adjoint, as if it read all positions."""
     row = None if refusal(call) else row_of(call.operation)
     if row is None:
         return Step(call.operation.name, call.operation.inputs, None)
     return Step(
-        call.operation.name, tuple(row.targets(call.operation, rule)), row.reach(call, rule)
+        call.operation.name, tuple(row.targets(call.operation, rule)), row.field(call, rule)
     )

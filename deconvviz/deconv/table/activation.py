@@ -9,17 +9,18 @@ from torch import Tensor
 from typing_extensions import override
 
 from deconvviz.deconv.rules import Rule, undo_activation
-from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.table.row import Lookup, Row
 from deconvviz.deconv.tape import Call
 
-__all__ = ["Activation", "ClippedReLU", "ReLU", "SmoothActivation"]
+__all__ = ["Activation", "ClippedReLU", "PReLU", "ReLU", "SmoothActivation"]
 
 
 class Activation(Row, ABC):
-    """An activation f that acts on each unit alone and remembers f'(a)."""
+    """An activation f of each unit alone; saved is f'(a), in bool where it is 0 or 1."""
 
     undone: ClassVar[str] = "deconvnet relu(s), guided relu(f'(a) s), gradient f'(a) s"
     rectifies: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
 
     @abstractmethod
     def derivative(self, call: Call) -> Tensor:
@@ -30,8 +31,8 @@ class Activation(Row, ABC):
         return call.run(), self.derivative(call)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        return [undo_activation(rule, signal, recall)]
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        return [undo_activation(rule, signal, saved)]
 
 
 class ReLU(Activation):
@@ -65,3 +66,9 @@ class SmoothActivation(Activation):
             value = Call(call.operation, {**call.arguments, "self": activation}).run()
             derivative: Tensor = torch.autograd.grad(value.sum(), activation)[0]
         return derivative
+
+
+class PReLU(SmoothActivation):
+    """Leaky ReLU with a learned slope, or one for each index of axis 1."""
+
+    elementwise: ClassVar[bool] = False

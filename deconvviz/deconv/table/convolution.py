@@ -10,25 +10,29 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Interval
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row, pair
+from deconvviz.deconv.table.row import Lookup, Row, WholeMaps, pair
 from deconvviz.deconv.tape import Call
 
-__all__ = ["Convolution", "Linear", "Pointwise", "TransposedConvolution"]
+__all__ = ["Convolution", "Linear", "Pointwise", "TransposedConvolution", "Weighted"]
 
 _FEW = 4  # channels of a picture
 
 
-class Convolution(Row):
+class Weighted(Row):
+    """A linear operation with weights of the model."""
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        return "its weights depend on the images" if call.varies("weight") else None
+
+
+class Convolution(Weighted):
     """Filtered with the transposed kernels; strided, dilated and grouped alike."""
 
     undone: ClassVar[str] = "transposed convolution with the same kernels, no bias"
 
     @override
-    def refusal(self, call: Call) -> str | None:
-        return "its kernels depend on the images" if call.varies("weight") else None
-
-    @override
-    def reach(self, call: Call, rule: Rule) -> Field:
+    def field(self, call: Call, rule: Rule) -> Field:
         stride, dilation = pair(call["stride"]), pair(call["dilation"])
         kernel = call["weight"].shape[2:]
         extent = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
@@ -42,7 +46,7 @@ class Convolution(Row):
         )
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         stride, dilation = pair(call["stride"]), pair(call["dilation"])
         kernels, groups = call["weight"], call["groups"]
         if stride[0] == stride[1] > 1 and kernels.shape[1] <= _FEW and groups == max(dilation) == 1:
@@ -82,29 +86,21 @@ class Pointwise(Convolution):
     """A 1x1 convolution that the network writes as a linear layer over the channels."""
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field:
+    def field(self, call: Call, rule: Rule) -> Field:
         return HERE
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         return [functional.conv2d(signal, call["weight"].T[:, :, None, None])]
 
 
-class TransposedConvolution(Row):
+class TransposedConvolution(WholeMaps, Weighted):
     """Filtered with the same kernels, from full maps: what a unit reads depends on its phase."""
 
     undone: ClassVar[str] = "convolution with the same kernels, no bias"
 
     @override
-    def refusal(self, call: Call) -> str | None:
-        return "its kernels depend on the images" if call.varies("weight") else None
-
-    @override
-    def reach(self, call: Call, rule: Rule) -> None:
-        return None
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         stride, padding, dilation = (pair(call[k]) for k in ("stride", "padding", "dilation"))
         kernels, groups = call["weight"], call["groups"]
         sent = functional.conv2d(signal, kernels, None, stride, padding, dilation, groups)
@@ -112,19 +108,11 @@ class TransposedConvolution(Row):
         return [sent[:, :, :height, :width]]
 
 
-class Linear(Row):
+class Linear(WholeMaps, Weighted):
     """A linear layer, over the last axis."""
 
     undone: ClassVar[str] = "product with the transposed matrix, no bias"
 
     @override
-    def refusal(self, call: Call) -> str | None:
-        return "its matrix depends on the images" if call.varies("weight") else None
-
-    @override
-    def reach(self, call: Call, rule: Rule) -> None:
-        return None
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         return [signal @ call["weight"]]

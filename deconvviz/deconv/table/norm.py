@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.table.row import Lookup, Row, WholeMaps
 from deconvviz.deconv.tape import Call
 
 __all__ = ["BatchNorm", "ChannelNorm", "GroupNorm", "InstanceNorm", "LayerNorm"]
@@ -26,7 +26,7 @@ class BatchNorm(Row):
         return "it uses the statistics of the batch" if call["training"] else None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         scale = (call["running_var"] + call["eps"]).rsqrt()
         if call["weight"] is not None:
             scale = scale * call["weight"]
@@ -44,8 +44,8 @@ class _OwnStatistics(Row, ABC):
     extension: ClassVar[bool] = True
 
     @abstractmethod
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """A value, or a signal, in a shape in which statistics are over whole axes; these axes."""
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """A value or signal in a shape whose statistics are over whole axes, and these axes."""
 
     @abstractmethod
     def weight(self, call: Call, signal: Tensor) -> Tensor | None:
@@ -53,7 +53,7 @@ class _OwnStatistics(Row, ABC):
 
     @override
     def run(self, call: Call) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        maps, axes = self.parts(call, call["input"])
+        maps, axes = self.grouped(call, call["input"])
         variance, mean = torch.var_mean(maps, axes, correction=0, keepdim=True)
         scale = (variance + call["eps"]).rsqrt()
         normal = ((maps - mean) * scale).reshape(call["input"].shape)
@@ -64,28 +64,24 @@ class _OwnStatistics(Row, ABC):
         return scale
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        scale, normal = recall()
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        scale, normal = saved()
         weight = self.weight(call, signal)
         signal = signal if weight is None else signal * weight
         if rule == "gradient":
-            parts, axes = self.parts(call, signal)
-            normal = normal.reshape(parts.shape)
-            share = (parts * normal).mean(axes, keepdim=True)
-            parts = parts - parts.mean(axes, keepdim=True) - normal * share
-            signal = parts.reshape(signal.shape)
+            values, axes = self.grouped(call, signal)
+            normal = normal.reshape(values.shape)
+            share = (values * normal).mean(axes, keepdim=True)
+            values = values - values.mean(axes, keepdim=True) - normal * share
+            signal = values.reshape(signal.shape)
         return [signal * scale]
 
 
-class LayerNorm(_OwnStatistics):
+class LayerNorm(WholeMaps, _OwnStatistics):
     """Over the last axes."""
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
-        return None
-
-    @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         return value, tuple(range(-len(call["normalized_shape"]), 0))
 
     @override
@@ -98,39 +94,12 @@ class ChannelNorm(_OwnStatistics):
     """Over the channels, at every position."""
 
     @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         return value, (1,)
 
     @override
     def weight(self, call: Call, signal: Tensor) -> Tensor | None:
         return None if call["weight"] is None else call["weight"][:, None, None]
-
-
-class GroupNorm(_OwnStatistics):
-    """Over all positions and the channels of a group."""
-
-    @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
-        return None if rule == "gradient" else HERE
-
-    @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        parts = value.reshape(len(value), call["num_groups"], -1, *value.shape[2:])
-        return parts, tuple(range(2, parts.dim()))
-
-    @override
-    def recorded(self, call: Call, scale: Tensor) -> Tensor:
-        channels = call["input"].shape[1] // call["num_groups"]
-        return (
-            scale.flatten(1)
-            .repeat_interleave(channels, 1)
-            .view(len(scale), -1, *[1] * (call["input"].dim() - 2))
-        )
-
-    @override
-    def weight(self, call: Call, signal: Tensor) -> Tensor | None:
-        weight: Tensor | None = call["weight"]
-        return None if weight is None else weight.view(-1, *[1] * (signal.dim() - 2))
 
 
 class InstanceNorm(_OwnStatistics):
@@ -141,14 +110,33 @@ class InstanceNorm(_OwnStatistics):
         return None if call["use_input_stats"] else "it uses statistics of other images"
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         return None if rule == "gradient" else HERE
 
     @override
-    def parts(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         return value, tuple(range(2, value.dim()))
 
     @override
     def weight(self, call: Call, signal: Tensor) -> Tensor | None:
         weight: Tensor | None = call["weight"]
         return None if weight is None else weight.view(-1, *[1] * (signal.dim() - 2))
+
+
+class GroupNorm(InstanceNorm):
+    """Over all positions and the channels of a group."""
+
+    @override
+    def refusal(self, call: Call) -> None:
+        return None
+
+    @override
+    def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        values = value.reshape(len(value), call["num_groups"], -1, *value.shape[2:])
+        return values, tuple(range(2, values.dim()))
+
+    @override
+    def recorded(self, call: Call, scale: Tensor) -> Tensor:
+        channels = call["input"].shape[1] // call["num_groups"]
+        by_channel = scale.flatten(1).repeat_interleave(channels, 1)
+        return by_channel.view(len(scale), -1, *[1] * (call["input"].dim() - 2))

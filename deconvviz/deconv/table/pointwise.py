@@ -8,18 +8,39 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.table.row import Lookup, Row
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["Difference", "Divide", "Dropout", "Gate", "Multiply", "Sum"]
+__all__ = [
+    "Difference",
+    "Divide",
+    "Dropout",
+    "FeatureDropout",
+    "Gate",
+    "Identity",
+    "Multiply",
+    "Sum",
+]
 
 
-class Dropout(Row):
-    """Nothing, in evaluation form."""
+class Identity(Row):
+    """The same numbers, copied or in another dtype."""
+
+    elementwise: ClassVar[bool] = True
+
+
+class Dropout(Identity):
+    """The identity in evaluation form."""
 
     @override
     def refusal(self, call: Call) -> str | None:
         return "it drops units even in evaluation mode" if call["train"] else None
+
+
+class FeatureDropout(Dropout):
+    """Dropout of whole feature maps, along axis 1; the identity in evaluation form."""
+
+    elementwise: ClassVar[bool] = False
 
 
 class Sum(Row):
@@ -33,7 +54,7 @@ class Sum(Row):
         return _broadcast(call)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         signals = [signal] if call.varies("self") else []
         if call.varies("other"):
             factor = self.sign * call["alpha"]
@@ -63,7 +84,7 @@ class Multiply(Row):
         return call["other"] if call.varies("self") else call["self"]
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         factor = self.factor(call)
         # A factor of its own for every position would have to be cut to the windows.
         return (
@@ -71,7 +92,7 @@ class Multiply(Row):
         )
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         return [signal * self.factor(call)]
 
 
@@ -94,13 +115,13 @@ class Gate(Row):
         return operation.inputs if rule == "gradient" else operation.inputs[:1]
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         one_for_all = call["gate"].shape[-2:] != call["maps"].shape[-2:]
         return None if rule == "gradient" and one_for_all else HERE
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        gate, maps = recall()
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        gate, maps = saved()
         passed = signal * gate
         if rule != "gradient":
             return [passed]

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import Field, Interval
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row, pair
+from deconvviz.deconv.table.row import Lookup, Row, WholeMaps, pair
 from deconvviz.deconv.tape import Call
 
 __all__ = ["AdaptiveAveragePool", "AdaptiveMaxPool", "AveragePool", "MaxPool", "Mean"]
@@ -32,7 +32,7 @@ class _Pool(Row):
         return y, x
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field:
+    def field(self, call: Call, rule: Rule) -> Field:
         return self.geometry(call)
 
     def places(self, call: Call, signal: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
@@ -61,10 +61,6 @@ class MaxPool(_Pool):
     undone: ClassVar[str] = "unpooled through the recorded switches, overlaps summed"
 
     @override
-    def value(self, call: Call) -> Tensor:
-        return _map_alone(call)
-
-    @override
     def run(self, call: Call) -> tuple[Tensor, Tensor]:
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
         arguments = {name: call[name] for name in names}
@@ -75,7 +71,7 @@ class MaxPool(_Pool):
         return pooled, self._switches(call, flat, maps.shape[3])
 
     def _switches(self, call: Call, flat: Tensor, width: int) -> Tensor:
-        """Flat positions in the map, as numbers of the kernel's elements."""
+        """Indices of the kernel's elements, from flat positions in the map."""
         kernel, dilation = pair(call["kernel_size"]), pair(call["dilation"])
         y, x = self.geometry(call)
         rows = torch.arange(flat.shape[2], device=flat.device) * y.stride + y.offset
@@ -86,8 +82,8 @@ class MaxPool(_Pool):
         return row.mul_(kernel[1]).add_(column).to(compact)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        switches = recall()
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        switches = saved()
         y, x = self.geometry(call)
         if (y.stride, x.stride) == (y.size, x.size) == pair(call["kernel_size"]):
             return [_unpooled(signal, switches, (y.size, x.size))]
@@ -95,12 +91,6 @@ class MaxPool(_Pool):
         for element, place in enumerate(places):
             place += signal * (switches == element).view(torch.int8)  # quicker than bool
         return [window]
-
-
-def _map_alone(call: Call) -> Tensor:
-    """The pooled map without the switches that some spellings of pooling give beside it."""
-    value = call.run()
-    return value if isinstance(value, Tensor) else value[0]
 
 
 def _unpooled(signal: Tensor, switches: Tensor, kernel: tuple[int, int]) -> Tensor:
@@ -130,34 +120,26 @@ class AveragePool(_Pool):
         if call["divisor_override"]:
             return torch.full(tuple(pooled[2:]), 1 / call["divisor_override"], dtype=torch.float64)
         rows, columns = (
-            _counted(reach, length, parts, call["count_include_pad"])
-            for reach, length, parts in zip(
+            _counted(window, length, outputs, call["count_include_pad"])
+            for window, length, outputs in zip(
                 self.geometry(call), call["self"].shape[2:], pooled[2:], strict=True
             )
         )
         return 1 / (rows[:, None] * columns)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        shared = signal * recall()
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        shared = signal * saved()
         window, places = self.places(call, signal)
         for place in places:
             place += shared
         return [window]
 
 
-class AdaptiveMaxPool(Row):
+class AdaptiveMaxPool(WholeMaps):
     """Each output returns to the position where its bin's maximum was."""
 
     undone: ClassVar[str] = "unpooled through the recorded positions of the maxima"
-
-    @override
-    def value(self, call: Call) -> Tensor:
-        return _map_alone(call)
-
-    @override
-    def reach(self, call: Call, rule: Rule) -> None:
-        return None
 
     @override
     def run(self, call: Call) -> tuple[Tensor, Tensor]:
@@ -167,32 +149,28 @@ class AdaptiveMaxPool(Row):
         return pooled, flat.to(torch.int32)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         height, width = call["self"].shape[2:]
         blank = signal.new_zeros(*signal.shape[:2], height * width)
-        spread = blank.scatter_add_(2, recall().flatten(2).long(), signal.flatten(2))
+        spread = blank.scatter_add_(2, saved().flatten(2).long(), signal.flatten(2))
         return [spread.view(*signal.shape[:2], height, width)]
 
 
-class AdaptiveAveragePool(Row):
+class AdaptiveAveragePool(WholeMaps):
     """Spread evenly over each output's bin."""
 
     undone: ClassVar[str] = "spread evenly over each bin, overlaps summed"
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
-        return None
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         rows, columns = (
-            _bins(whole, parts).to(signal)
-            for whole, parts in zip(call["self"].shape[2:], signal.shape[2:], strict=True)
+            _bins(whole, outputs).to(signal)
+            for whole, outputs in zip(call["self"].shape[2:], signal.shape[2:], strict=True)
         )
         return [rows.T @ signal @ columns]
 
 
-class Mean(Row):
+class Mean(WholeMaps):
     """Spread evenly over the axes that were averaged."""
 
     undone: ClassVar[str] = "spread evenly over the averaged positions"
@@ -208,11 +186,7 @@ class Mean(Row):
         return sorted(dim % call["self"].dim() for dim in dims)
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
-        return None
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         shape, count = call["self"].shape, 1
         for axis in self._axes(call):
             signal = signal if call["keepdim"] else signal.unsqueeze(axis)
@@ -220,9 +194,9 @@ class Mean(Row):
         return [(signal / count).expand(len(signal), *shape[1:])]
 
 
-def _counted(kernel: Interval, length: int, parts: int, include_padding: bool) -> Tensor:
-    """How many positions each of `parts` averages count along an axis."""
-    first = torch.arange(parts, dtype=torch.float64) * kernel.stride + kernel.offset
+def _counted(kernel: Interval, length: int, outputs: int, include_padding: bool) -> Tensor:
+    """(outputs,) how many positions each average counts along an axis."""
+    first = torch.arange(outputs, dtype=torch.float64) * kernel.stride + kernel.offset
     last = (first + kernel.size).clamp(
         max=length - kernel.offset
     )  # the offset is minus the padding
@@ -231,9 +205,9 @@ def _counted(kernel: Interval, length: int, parts: int, include_padding: bool) -
     return last - first
 
 
-def _bins(whole: int, parts: int) -> Tensor:
-    """Adaptive pooling along one axis as a matrix (parts, whole); every row sums to one."""
-    part, position = torch.arange(parts)[:, None], torch.arange(whole)
-    first, last = part * whole // parts, -(-(part + 1) * whole // parts)
+def _bins(whole: int, outputs: int) -> Tensor:
+    """(outputs, whole) adaptive average pooling along one axis as a matrix."""
+    output, position = torch.arange(outputs)[:, None], torch.arange(whole)
+    first, last = output * whole // outputs, -(-(output + 1) * whole // outputs)
     inside = ((position >= first) & (position < last)).double()
     return inside / inside.sum(1, keepdim=True)

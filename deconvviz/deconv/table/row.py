@@ -1,4 +1,4 @@
-"""What one row of the table holds: how an operation is run, measured and undone."""
+"""What one row of the table holds: how an operation is run, its geometry, and its adjoint."""
 
 # ruff: noqa: ARG002 - the base row has no use for most of what other rows need
 
@@ -11,63 +11,78 @@ from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["Recall", "Row", "Saved", "pair"]
+__all__ = ["Lookup", "Row", "Saved", "WholeMaps", "pair"]
 
 Saved = Tensor | tuple[Tensor, ...]
-Recall = Callable[[], Any]
+"""Tensors that the forward pass saves for the adjoint, as `save_for_backward` does."""
+
+Lookup = Callable[[], Any]
 
 
 class Row:
-    """One row: a kind of operation. This base is the identity in all but its forward pass.
+    """A kind of operation. This base passes signals through, position by position.
 
     Attributes:
         undone: How the operation is undone, in words, for the coverage report.
-        extension: Whether the paper's deconvnet says nothing of it, so that ours goes further.
+        extension: Whether the paper's deconvnet does not have it.
         rectifies: Whether it is an activation, where the rules differ.
+        elementwise: Whether each number of the value depends on that number of the one input alone,
+            wherever it stands, so that the operation may run in any order of axes.
     """
 
     undone: ClassVar[str] = "passed through"
     extension: ClassVar[bool] = False
     rectifies: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
 
     def refusal(self, call: Call) -> str | None:
-        """Why this very call cannot be undone; None if it can."""
+        """Why this call has no adjoint; None if it has one."""
         return None
 
-    def value(self, call: Call) -> Any:
-        """The operation's value alone: a tensor, or several where an operation splits one."""
-        return call.run()
+    def value(self, call: Call) -> Tensor:
+        """The operation's value alone: where pooling returns its switches too, the map."""
+        value = call.run()
+        return value if isinstance(value, Tensor) else value[0]
 
     def run(self, call: Call) -> tuple[Tensor, Saved | None]:
-        """The operation's value, and what must be remembered to undo it.
+        """The operation's value, and what the adjoint needs of this forward pass.
 
-        What is remembered, one tensor or several, lies over the value: (N, ..., H, W), or (N, ...)
-        where that has no positions, in a compact dtype. An axis of size one stands for all of it.
+        Saved tensors have the value's positions: (N, ..., H, W), or (N, ...) for a value without
+        positions; in a compact dtype. An axis of size one stands for all of it.
         """
         return call.run(), None
 
     def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
-        """The names of the inputs that get a signal, among `operation.inputs`, in order."""
+        """Names of the inputs that get a signal, among `operation.inputs`, in order."""
         return operation.inputs
 
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         """What one output position reads of each target; None if that is no interval."""
         return HERE
 
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         """The signal sent to each of the `targets`, in their order.
 
         Args:
             call: The operation with its weights; the inputs are known by shape alone.
             signal: (K, ..., h, w) in K windows of the value, or (K, ...) without positions.
-            recall: Looks up what `run` remembered, at the same windows.
-            rule: Matters to activations alone.
+            saved: Looks up what `run` saved, at the same windows.
+            rule: Activations differ by it; gates and normalisations hold statistics unless
+                "gradient".
 
         Returns:
-            Per target (K, ..., h', w') in the windows that `reach` leads to, or on the whole input
-            if that is None. What falls off the input's edge is cut away by the caller.
+            For each target (K, ..., h', w') in the windows that `field` leads to, or on the whole
+            input if `field` is None. What falls off the input's edge is cut away by the caller.
         """
         return [signal]
+
+
+class WholeMaps(Row):
+    """An operation whose receptive field is no interval, or is all positions."""
+
+    def field(self, call: Call, rule: Rule) -> Field | None:
+        """None: signals are computed on whole maps."""
+        return None
 
 
 def pair(value: Any) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Rows of the operations that only move values about."""
+"""Rows of the operations that move values or change shapes, and of other linear maps."""
 
 from collections.abc import Sequence
 from sys import maxsize
@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Interval, has_positions
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Recall, Row
+from deconvviz.deconv.table.row import Lookup, Row, WholeMaps
 from deconvviz.deconv.tape import Call, Operation, Ref
 
 __all__ = [
@@ -37,16 +37,16 @@ class Reshape(Row):
         return None if same_batch else "it mixes the images of a batch"
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         # The last two axes stay: it regroups channels, as a channel shuffle does.
         before, after = call["self"].shape, call.run().shape
         stays = has_positions(before) and has_positions(after) and before[-2:] == after[-2:]
         return HERE if stays else None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         shape = call["self"].shape[1:]
-        if self.reach(call, rule) is not None:
+        if self.field(call, rule) is not None:
             shape = (*shape[:-2], *signal.shape[-2:])
         return [signal.reshape(len(signal), *shape)]
 
@@ -69,13 +69,13 @@ class Transpose(Row):
         return order
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         order = self._order(call)
         last = len(order) - 2, len(order) - 1
         return HERE if has_positions(call["self"].shape) and (*order[-2:],) == last else None
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         order = self._order(call)
         return [signal.permute([order.index(axis) for axis in range(len(order))])]
 
@@ -91,7 +91,7 @@ class Slice(Row):
         of_batch = call["dim"] % call["self"].dim() == 0
         return "it takes a part of the batch" if of_batch and not everything else None
 
-    def _part(self, call: Call) -> tuple[int, int, int, int]:
+    def _range(self, call: Call) -> tuple[int, int, int, int]:
         """The axis, its length, the first index and the step of the part."""
         axis = call["dim"] % call["self"].dim()
         length = call["self"].shape[axis]
@@ -99,8 +99,8 @@ class Slice(Row):
         return axis, length, start, step
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
-        axis, _, start, step = self._part(call)
+    def field(self, call: Call, rule: Rule) -> Field | None:
+        axis, _, start, step = self._range(call)
         from_end = axis - call["self"].dim()
         if from_end < -2 or not has_positions(call["self"].shape):
             return HERE
@@ -108,8 +108,8 @@ class Slice(Row):
         return (moved, HERE[1]) if from_end == -2 else (HERE[0], moved)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
-        axis, length, start, step = self._part(call)
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        axis, length, start, step = self._range(call)
         if not axis:  # all images, as `maps[:, :8, :, :]` spells out
             return [signal]
         if axis >= call["self"].dim() - 2 and has_positions(call["self"].shape):
@@ -119,7 +119,7 @@ class Slice(Row):
         return [sent.index_copy_(axis, index, signal)]
 
 
-class Expand(Row):
+class Expand(WholeMaps):
     """One number for many places."""
 
     undone: ClassVar[str] = "summed over the places that share a number"
@@ -133,20 +133,16 @@ class Expand(Row):
 
     @override
     def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
-        return operation.inputs[:1]  # of `expand_as` the second gives its shape alone
+        return operation.inputs[:1]  # the second of `expand_as` is read for its shape
 
     @override
-    def reach(self, call: Call, rule: Rule) -> None:
-        return None
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         shape = call["self"].shape
         shared = [axis for axis in range(1, len(shape)) if shape[axis] != signal.shape[axis]]
         return [signal.sum(shared, keepdim=True) if shared else signal]
 
 
-class LinearMap(Row):
+class LinearMap(WholeMaps):
     """Any other linear map of each image: reflected borders, interpolation, shifts, sums.
 
     Its transpose is torch's own derivative of it, on full maps.
@@ -167,11 +163,7 @@ class LinearMap(Row):
         return None if same_batch else "it mixes the images of a batch"
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
-        return None
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         with torch.enable_grad():
             name = self._argument(call)
             zeros = signal.new_zeros(len(signal), *call[name].shape[1:]).requires_grad_()
@@ -195,7 +187,7 @@ class ChannelShuffle(Row):
     undone: ClassVar[str] = "the former order of channels"
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         return [functional.channel_shuffle(signal, call["self"].shape[1] // call["groups"])]
 
 
@@ -210,7 +202,7 @@ class Concatenate(Row):
         return None if call["dim"] % dims == 1 else "it does not concatenate channels"
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         parts = torch.split(signal, [branch.shape[1] for branch in call["tensors"]], dim=1)
         refs: tuple[Ref, ...] = call.operation.arguments["tensors"]
         inputs = call.operation.inputs
@@ -218,7 +210,7 @@ class Concatenate(Row):
 
 
 class Pad(LinearMap):
-    """A border around the map: of one number, or of what the map shows; a negative one cuts."""
+    """A border around the map: constant, or repeating the map; a negative one crops."""
 
     undone: ClassVar[str] = "its border cut away, or summed back where it repeats the map"
 
@@ -229,14 +221,14 @@ class Pad(LinearMap):
         return None
 
     @override
-    def reach(self, call: Call, rule: Rule) -> Field | None:
+    def field(self, call: Call, rule: Rule) -> Field | None:
         if call["mode"] != "constant":
             return None
         left, _, top, _ = (*call["pad"], 0, 0)[:4]
         return Interval(1, -top, 1), Interval(1, -left, 1)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, recall: Recall, rule: Rule) -> Sequence[Tensor]:
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         if call["mode"] == "constant":
             return [signal]
-        return super().adjoint(call, signal, recall, rule)
+        return super().adjoint(call, signal, saved, rule)

@@ -72,7 +72,7 @@ def test_layers_above_cannot_matter(demo, found):
     """Shuffling them changes nothing in the whole examination, and they are named."""
     net, cat = demo
     names = [n for n in net.model.state_dict() if n.startswith(("head", "stage3.conv2"))]
-    other = net.reading(shuffled(net.model, names, torch.Generator().manual_seed(3)))
+    other = net.with_model(shuffle_weights(net.model, names, torch.Generator().manual_seed(3)))
     recording = other.record(cat[None], ["stage3.relu1"])
     again = examine(
         other, cat, recording.strongest("stage3.relu1", 1), TrustOptions(networks=2, repeats=6)

@@ -1,7 +1,6 @@
-"""Tracing: a model -> its tape.
+"""A model as a tape, by `torch.export`.
 
-`torch.export` turns modules, functions, methods and in-place spellings into the same ATen
-operations.
+Export turns modules, functions, methods and in-place spellings into the same ATen operations.
 """
 
 import copy
@@ -22,25 +21,27 @@ from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from deconvviz.deconv.sizes import ShortFormulas, conditions, is_models_own
+from deconvviz.deconv.guards import FormulaLimit, guards_of, is_model_code
 from deconvviz.deconv.tape import Operation, Ref, Tape, kind_of, refs, weight_of
 from deconvviz.errors import TraceError
 
 __all__ = ["trace"]
 
-# Exporting is not thread-safe, so one model is traced at a time in the whole process.
-_TRACING = threading.Lock()
+# Export patches torch in the whole process: two at once corrupt each other. A forward pass of the
+# same model meanwhile would too, which is why a copy is exported.
+_LOCK = threading.Lock()
 
-# Export's own checks on sizes and types; the interpreter makes its own.
+# Export's own checks on sizes and types. They would pin the batch and the size; torch checks
+# shapes anew when an operation runs, and the tape's guards hold the rest.
 _CHECKS = ("_assert", "sym_constrain_range")
 _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
-_LOUD = ("torch.fx.experimental.symbolic_shapes", "torch._subclasses.fake_tensor")
+_LOGGERS = ("torch.fx.experimental.symbolic_shapes", "torch._subclasses.fake_tensor")
 
-# How many images a model is traced with: not one, which export takes for a constant, and a number
-# that no network has heads or parts, so that an axis of this length is the batch's.
+# Images in the traced batch: not one, which export takes for a constant, and no number of heads or
+# groups that a network might have, so that an axis of this length is the batch.
 _BATCH = 13
 
-# What export wraps a part of a model in -> what the model calls it.
+# The wrapper that export puts around a part of a model -> the model's own name for it.
 _CONTEXTS = {
     "wrap_with_autocast": "torch.autocast",
     "wrap_with_set_grad_enabled": "torch.enable_grad",
@@ -51,49 +52,53 @@ _FRAME = re.compile(r'^ *File "(.+)", line (\d+), in ', re.MULTILINE)
 
 
 def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
-    """Trace a model, in evaluation form, at images of `input_size` (channels, height, width).
+    """Export a model in evaluation form.
 
-    The model is left alone: a copy is traced that shares its parameters and has no hooks. It is
-    traced for images of any size, or, where export cannot reason about its sizes, as with
+    The model is left alone: a copy is exported that shares the parameters and has no hooks. The
+    tape is for images of any size, or, where export cannot reason about sizes, as with
     TensorFlow's padding, for this size alone.
 
+    Args:
+        model: Any module that maps images (N, C, H, W) to tensors.
+        input_size: Channels, height and width of images.
+
     Raises:
-        TraceError: The size is none, `torch.export` cannot follow the model, or the model writes in
-            place into a part of another tensor.
+        TraceError: `input_size` is no size, `torch.export` cannot follow the model, or the model
+            writes in place into a part of another tensor.
     """
     if len(input_size) != 3 or not all(isinstance(n, int) and n > 0 for n in input_size):
         raise TraceError(
-            f"input_size must be the channels, height and width of images, but it is {input_size}"
+            f"input_size must be the channels, height and width of images, got {input_size}"
         )
     images = weight_of(model).new_zeros(_BATCH, *input_size)
-    with _TRACING, _quiet(), torch.no_grad():
+    with _LOCK, _silenced(), torch.no_grad():
         try:
-            program, one_size = _export(model, images)
+            program, fixed_size = _export(model, images)
         except Exception as error:  # export raises whatever the model's own forward raises
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise TraceError(
                 f"cannot trace {type(model).__name__} at images of {input_size}: {reason}"
             ) from error
-    return _read(program, input_size, one_size)
+    return _as_tape(program, input_size, fixed_size)
 
 
 def _export(model: nn.Module, images: Tensor) -> tuple[ExportedProgram, bool]:
-    """The exported model, and whether it is so for images of this one size."""
+    """The exported model, and whether it is for images of this size alone."""
     batch = {0: Dim.AUTO}
     free = batch | {2: Dim.AUTO, 3: Dim.AUTO}
-    shadow = _shadow(model)
-    shadow.forward = _telling(shadow.forward)
+    copied = _evaluation_copy(model)
+    copied.forward = _with_branch_errors(copied.forward)
     try:
-        with ShortFormulas():
-            return export(shadow, (images,), dynamic_shapes=(free,), strict=False), False
+        with FormulaLimit():
+            return export(copied, (images,), dynamic_shapes=(free,), strict=False), False
     except TraceError:
         raise
-    except Exception:  # noqa: BLE001  what is wrong at this size too is raised once more
-        return export(shadow, (images,), dynamic_shapes=(batch,), strict=False), True
+    except Exception:  # noqa: BLE001  what fails at a fixed size too is raised by this one
+        return export(copied, (images,), dynamic_shapes=(batch,), strict=False), True
 
 
-def _telling(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A forward pass that says where it goes by the images, and not in torch's words."""
+def _with_branch_errors(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward pass that names the line where it branches on the images' values."""
 
     @functools.wraps(forward)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -109,9 +114,9 @@ def _telling(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep from a person's screen what export says; what matters of it comes as an exception."""
-    loggers = [logging.getLogger(name) for name in _LOUD]
+def _silenced() -> Iterator[None]:
+    """Silence export's loggers: what matters is raised as an exception."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:
         logger.disabled = True
@@ -122,8 +127,8 @@ def _quiet() -> Iterator[None]:
             logger.disabled = disabled
 
 
-def _shadow(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that shares every tensor and is deaf to the user's hooks."""
+def _evaluation_copy(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that shares every tensor and has none of the user's hooks."""
     memo: dict[int, Any] = {}
     for module in model.modules():
         for name, held in vars(module).items():
@@ -138,7 +143,7 @@ def _shadow(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo).eval()
 
 
-def _read(program: ExportedProgram, input_size: tuple[int, int, int], one_size: bool) -> Tape:
+def _as_tape(program: ExportedProgram, input_size: tuple[int, int, int], fixed_size: bool) -> Tape:
     specs = program.graph_signature.input_specs
     images = next(s.arg.name for s in specs if s.kind is InputKind.USER_INPUT)
     given = next(node for node in program.graph.nodes if node.name == images)
@@ -149,7 +154,7 @@ def _read(program: ExportedProgram, input_size: tuple[int, int, int], one_size: 
     nodes = [node for node in nodes if node.users]
     varying, mixed, aliases, operations = {images}, set[str](), dict[str, str](), []
     for node in nodes:
-        if _is_part_of_pool(node):  # switches are residue, so that pooling's value is its map alone
+        if _is_part_of_pool(node):  # pooling's value is the map alone: its row saves the switches
             aliases[node.name] = node.all_input_nodes[0].name
             continue
         op = _operation(node, aliases, varying, mixed)
@@ -171,8 +176,8 @@ def _read(program: ExportedProgram, input_size: tuple[int, int, int], one_size: 
             for s in specs
             if s.kind is InputKind.CONSTANT_TENSOR
         },
-        one_size=one_size,
-        conditions=conditions(given.meta["val"].shape),
+        fixed_size=fixed_size,
+        guards=guards_of(given.meta["val"].shape),
     )
 
 
@@ -203,7 +208,7 @@ def _line(stack: str) -> str:
 
     Export keeps the frames of `forward` alone, so that a helper's line is its caller's.
     """
-    frames = [frame for frame in _FRAME.findall(stack) if is_models_own(frame[0])]
+    frames = [frame for frame in _FRAME.findall(stack) if is_model_code(frame[0])]
     return f"{Path(frames[-1][0]).name}:{frames[-1][1]}" if frames else ""
 
 
@@ -270,7 +275,8 @@ def _refuse_contexts(nodes: Iterable[fx.Node]) -> None:
 def _refuse_written_views(nodes: list[fx.Node]) -> None:
     """Refuse in-place writes that other tensors on the same memory would see.
 
-    The tape runs everything out of place, which is the same only where nothing shares the memory.
+    The tape runs everything out of place. That is the same only while no value from before a write
+    is read after it, by the tensor itself or by a view on its memory.
     """
     memory: dict[fx.Node, fx.Node] = {}  # a view -> the tensor that owns its memory
     stale: dict[fx.Node, set[fx.Node]] = {}  # owner -> values on its memory, from before a write

@@ -1,4 +1,4 @@
-"""Other weights, other switches, a unit as a function: each against a plain way to the same."""
+"""Other weights and other switches, each against a plain way to the same."""
 
 import copy
 
@@ -7,17 +7,14 @@ import torch
 from torch import nn
 
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import (
-    UnitActivation,
-    kernels_below,
-    kernels_not_below,
-    maps_below,
+from deconvviz.deconv.randomization import (
+    modules_not_below,
     random_switches,
-    shuffled,
+    shuffle_weights,
+    weights_below,
 )
 from deconvviz.errors import UnknownLayerError
-from deconvviz.models import seed_cnn, vgg
-from tests.deconv.networks import deconvnet, images_for
+from deconvviz.models import vgg
 
 
 class Branches(nn.Module):
@@ -50,43 +47,43 @@ def recording(net):
 
 
 def test_kernels_go_from_the_unit_down_with_their_norms(recording):
-    below = kernels_below(recording.tape, "stage2.relu1")
+    below = weights_below(recording.tape, "stage2.relu1")
     assert [kernels.module for kernels in below] == ["stage2.conv1", "stage1.conv2", "stage1.conv1"]
     norm = [f"stage2.bn1.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
-    assert set(below[0].weights) == {"stage2.conv1.weight", *norm}
-    raw = kernels_below(recording.tape, "stage2.conv1")
-    assert raw[0].weights == ("stage2.conv1.weight",)
+    assert set(below[0].names) == {"stage2.conv1.weight", *norm}
+    raw = weights_below(recording.tape, "stage2.conv1")
+    assert raw[0].names == ("stage2.conv1.weight",)
 
 
 def test_every_kernel_is_below_or_not_below(net, recording):
     modules = [n for n, m in net.model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     for layer in net.layers:
-        below = [kernels.module for kernels in kernels_below(recording.tape, layer)]
-        assert [*reversed(below), *kernels_not_below(recording.tape, layer)] == modules
+        below = [kernels.module for kernels in weights_below(recording.tape, layer)]
+        assert [*reversed(below), *modules_not_below(recording.tape, layer)] == modules
 
 
 def test_the_last_kernels_of_joined_branches_are_all_the_layers_own():
     net = Deconvnet(Branches().eval(), (3, 16, 16))
     recording = net.record(torch.randn(1, 3, 16, 16), ["norm"])
-    below = {kernels.module: kernels.depth for kernels in kernels_below(recording.tape, "norm")}
+    below = {kernels.module: kernels.depth for kernels in weights_below(recording.tape, "norm")}
     assert below == {"short": 0, "second": 0, "first": 1, "stem": 2}
 
 
 def test_all_weights_of_a_network_are_below_its_logits(net, recording):
-    below = kernels_below(recording.tape, "head.logits")
+    below = weights_below(recording.tape, "head.logits")
     floating = {n for n, t in net.model.state_dict().items() if t.is_floating_point()}
-    assert sorted(n for kernels in below for n in kernels.weights) == sorted(floating)
+    assert sorted(n for kernels in below for n in kernels.names) == sorted(floating)
 
 
 def test_an_unknown_layer_is_refused_by_name(recording):
     with pytest.raises(UnknownLayerError, match="no layer `conv9`"):
-        kernels_below(recording.tape, "conv9")
+        weights_below(recording.tape, "conv9")
 
 
 def test_shuffled_weights_keep_their_values_and_others_are_shared(net):
     names = ["stage1.conv1.weight", "stage1.bn1.running_var", "stage1.bn1.num_batches_tracked"]
     before = copy.deepcopy(net.model.state_dict())
-    other = shuffled(net.model, names, draws())
+    other = shuffle_weights(net.model, names, draws())
     for name, tensor in other.state_dict().items():
         old = net.model.state_dict()[name]
         assert torch.equal(old, before[name])
@@ -102,7 +99,7 @@ def test_of_a_norm_every_map_keeps_its_four_numbers():
     for place, tensor in enumerate(norm.state_dict().values()):
         if tensor.dim():
             tensor.copy_(torch.arange(50) + 100.0 * place)
-    other = shuffled(nn.Sequential(norm), [f"0.{n}" for n in norm.state_dict()], draws())[0]
+    other = shuffle_weights(nn.Sequential(norm), [f"0.{n}" for n in norm.state_dict()], draws())[0]
     assert not torch.equal(other.weight, norm.weight)
     rows = torch.stack([other.bias, other.running_mean, other.running_var])
     torch.testing.assert_close(rows, other.weight + torch.tensor([[100.0], [200.0], [300.0]]))
@@ -115,7 +112,7 @@ def test_shuffling_layers_above_leaves_a_projection_to_the_bit(net):
     ours = net.project(recording, recording.strongest(layer, 5)).pixels
     names = [n for n in net.model.state_dict() if n.split(".")[0] in ("stage3", "head")]
     names += [n for n in net.model.state_dict() if n.startswith(("stage2.conv2", "stage2.bn2"))]
-    other = net.reading(shuffled(net.model, names, draws()))
+    other = net.with_model(shuffle_weights(net.model, names, draws()))
     again = other.record(images, [layer])
     assert torch.equal(other.project(again, again.strongest(layer, 5)).pixels, ours)
 
@@ -146,38 +143,3 @@ def test_padding_is_never_a_switch():
 def test_without_pooling_there_are_no_switches(recording, net):
     assert random_switches(net.model, recording, "stage1.relu1", draws()) is None
     assert random_switches(net.model, recording, "stage1.relu2", draws()) is not None
-
-
-@pytest.mark.parametrize("name", ["demo", "odd", "squeezenet", "convnext"])
-def test_a_unit_is_a_function_that_gives_what_was_recorded(name):
-    net, images = deconvnet(name), images_for(name)
-    layer = list(net.layers)[-1]
-    recording = net.record(images, [layer])
-    maps = recording[layer]
-    channels, y, x = [0, 1], maps.shape[2] - 1, maps.shape[3] - 1
-    selection = Selection(layer, 0, channels, y, x, group=0, weight=[1, -2])
-    ours = UnitActivation(net.model, recording.tape, selection)(images)
-    expected = maps[:, 0, y, x] - 2 * maps[:, 1, y, x]
-    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_gradients_of_a_unit_are_autograds():
-    torch.manual_seed(1)
-    model = seed_cnn().double().eval()
-    net = Deconvnet(model)
-    images = torch.randn(2, 3, 32, 32, dtype=torch.float64, requires_grad=True)
-    recording = net.record(images, ["head.logits"])
-    selection = Selection("head.logits", 0, 3, 0, 0)
-    unit = UnitActivation(model, recording.tape, selection, through="stage2.relu")
-    (ours,) = torch.autograd.grad(unit(images).sum(), images)
-    (expected,) = torch.autograd.grad(model(images)[:, 3].sum(), images)
-    torch.testing.assert_close(ours, expected)
-    assert not list(unit.parameters())
-
-
-def test_maps_below_are_the_nearest_that_are_no_alias(net, recording):
-    tape, layers = recording.tape, net.default_layers
-    assert maps_below(tape, "head.logits", layers) == "stage3.relu2"
-    assert maps_below(tape, "stage3", layers) == "stage3.relu1"
-    assert maps_below(tape, "stage2.conv2", layers) == "stage2.relu1"
-    assert maps_below(tape, "stage1.relu1", layers) is None

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deconvviz.deconv.export import _line, trace
 from deconvviz.deconv.tape import Tape
-from deconvviz.deconv.tracing import _line, trace
 from deconvviz.errors import TraceError
 from tests.deconv.comparing import fingerprint
 from tests.deconv.networks import Plain, network
@@ -37,13 +37,13 @@ def test_operations_know_the_line_of_the_forward_that_they_are_written_in() -> N
     tape = trace(nn.Sequential(Written(), nn.ReLU()), (3, 8, 8))
     written = {op.kind: op.line for op in tape.operations}
     lines = {
-        kind: f"test_tracing.py:{first + i}" for i, kind in enumerate(("conv2d", "div", "softmax"))
+        kind: f"test_export.py:{first + i}" for i, kind in enumerate(("conv2d", "div", "softmax"))
     }
     assert written == {**lines, "relu": ""}  # which is written in no forward but torch's own
     assert [str(op) for op in tape.operations] == [
-        f"conv2d in `0.conv.0` (test_tracing.py:{first})",
-        f"div in `0` (test_tracing.py:{first + 1})",
-        f"softmax in `0` (test_tracing.py:{first + 2})",
+        f"conv2d in `0.conv.0` (test_export.py:{first})",
+        f"div in `0` (test_export.py:{first + 1})",
+        f"softmax in `0` (test_export.py:{first + 2})",
         "relu in `1`",
     ]
 
@@ -86,41 +86,41 @@ def in_other_precision(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("forward", "told"),
+    ("forward", "reason"),
     [
         (lambda x: nn.functional.max_pool2d(x, 2, return_indices=True)[1] * 1, "switches"),
         (base_after_write_to_view, "written into in place"),
         (view_after_write_to_base, "written into in place"),
         (data_dependent, r"cannot trace Plain at images of .* it reads numbers out of the images "),
-        (data_dependent, r"to decide what to do, at test_tracing.py:\d+$"),
-        (lambda x: x * float(x.max()), r"to decide what to do, at test_tracing.py:\d+$"),
+        (data_dependent, r"to decide what to do, at test_export.py:\d+$"),
+        (lambda x: x * float(x.max()), r"to decide what to do, at test_export.py:\d+$"),
         (in_other_precision, "under torch.autocast"),
         (lambda x: nn.functional.conv2d(x, torch.ones(1, 4, 3, 3)), "cannot trace Plain"),
         (lambda x: x.flatten(1)[:, x[0].flatten() > 0] * 1, "depends on what the images show"),
     ],
 )
 def test_what_cannot_be_traced(
-    forward: Callable[[Tensor], Tensor], told: str, capfd: pytest.CaptureFixture[str]
+    forward: Callable[[Tensor], Tensor], reason: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(TraceError, match=told):
+    with pytest.raises(TraceError, match=reason):
         trace(Plain(forward), (3, 8, 8))
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
-    ("size", "told"),
+    ("size", "reason"),
     [
-        ((32, 32), r"channels, height and width of images, but it is \(32, 32\)"),
-        ((3, 0, 8), "channels, height and width of images"),
-        ((3, 8.0, 8), "channels, height and width of images"),
-        ((4, 24, 24), "cannot trace Sequential at images of .* to have 3 channels, but got 4"),
-        ((3, 4, 4), "cannot trace Sequential at images of .* Output size is too small"),
+        ((32, 32), r"channels, height and width of images, got \(32, 32\)"),
+        ((3, 0, 8), "channels, height and width"),
+        ((3, 8.0, 8), "channels, height and width"),
+        ((4, 24, 24), "cannot trace Sequential .* 3 channels, but got 4"),
+        ((3, 4, 4), "cannot trace Sequential .* too small"),
     ],
 )
 def test_sizes_that_a_model_does_not_take(
-    size: tuple[int, ...], told: str, capfd: pytest.CaptureFixture[str]
+    size: tuple[int, ...], reason: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(TraceError, match=told):
+    with pytest.raises(TraceError, match=reason):
         trace(network("average"), size)
     assert capfd.readouterr() == ("", "")
 

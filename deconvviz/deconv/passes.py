@@ -1,8 +1,8 @@
-"""Idioms: what networks write in several operations, put on the tape as the one that it is.
+"""Passes over the tape: what networks write in several operations becomes one.
 
-A clamp at zero is a ReLU; splitting channels and taking a part is a slice; a product with a
-squashed branch is a gate, or a SiLU where the branch is the value's own; what runs between two
-transpositions to channels-last and back (ConvNeXt) runs channels first, so that every map on the
+A clamp at zero is a ReLU; splitting channels and taking a part is a slice; a product with a sigmoid
+or hardsigmoid is a gate, or SiLU or hardswish where that is of the same value; what runs between a
+transposition to channels-last and one back (ConvNeXt) runs channels first, so that every map on the
 tape is (N, C, H, W).
 """
 
@@ -11,66 +11,37 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
+from deconvviz.deconv.ops import channel_linear, channel_norm, gated
+from deconvviz.deconv.table import row_of
 from deconvviz.deconv.tape import Operation, Ref, Tape
 
-__all__ = ["channel_linear", "channel_norm", "gated", "idiomatic"]
+__all__ = ["simplify"]
 
 _aten = torch.ops.aten
 
-# A squashing function f -> the activation that x f(x) is.
-_SQUASHES: Mapping[object, Callable[..., Any]] = {
+# A gate's function f -> the activation x f(x).
+_GATES: Mapping[object, Callable[..., Any]] = {
     _aten.sigmoid.default: _aten.silu.default,
     _aten.hardsigmoid.default: _aten.hardswish.default,
 }
 
-# What a gate may pass between the squashing and the product: shapes change, numbers do not.
-_SAME_NUMBERS = (
-    "reshape",
-    "expand",
-    "expand_as",
-    "unsqueeze",
-    "squeeze",
-    "clone",
-    "contiguous",
-)
+# Operations between a gate's function and the product that change shapes alone.
+_SHAPES = ("reshape", "expand", "expand_as", "unsqueeze", "squeeze", "clone", "contiguous")
 
+# Orders of axes: (N, C, H, W) to channels-last, and back.
 _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
-_MOVES_NOTHING = (
-    *("clone", "contiguous", "dropout", "elu", "gelu", "hardsigmoid", "hardswish", "hardtanh"),
-    *("leaky_relu", "mish", "relu", "relu6", "sigmoid", "silu", "softplus", "tanh"),
-)
 
 
-def gated(maps: Tensor, gate: Tensor) -> Tensor:
-    """Maps times a gate, which broadcasts over them."""
-    return maps * gate
-
-
-def channel_linear(maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear layer at every position of maps (N, C, H, W): a 1x1 convolution."""
-    return functional.linear(maps.movedim(1, -1), weight, bias).movedim(-1, 1)
-
-
-def channel_norm(
-    maps: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float = 1e-5
-) -> Tensor:
-    """Layer normalisation over the channels at every position of maps (N, C, H, W)."""
-    last = maps.movedim(1, -1)
-    return functional.layer_norm(last, last.shape[-1:], weight, bias, eps).movedim(-1, 1)
-
-
-def idiomatic(tape: Tape) -> Tape:
+def simplify(tape: Tape) -> Tape:
     """The same tape in fewer and plainer operations; it computes the same values."""
-    for rewrite in (_relus, _slices, _gates, _channels_first):
-        tape = replace(tape, operations=tuple(rewrite(tape)))
+    for run_pass in (_relus, _slices, _gates, _channels_first):
+        tape = replace(tape, operations=tuple(run_pass(tape)))
     return tape
 
 
-def _needed(operations: list[Operation], before: Tape) -> list[Operation]:
-    """Without what a rewrite has left without a reader."""
+def _without_dead(operations: list[Operation], before: Tape) -> list[Operation]:
+    """The operations whose value is read, or was not read before the pass: the network's ends."""
     once_read = {name for op in before.operations for name in op.reads}
     read = {name for op in operations for name in op.reads}
     return [op for op in operations if op.name in read or op.name not in once_read]
@@ -102,13 +73,13 @@ def _as_relu(op: Operation) -> Operation:
 def _slices(tape: Tape) -> list[Operation]:
     by_name = {op.name: op for op in tape.operations}
     shapes = tape.shapes()
-    return _needed([_as_slice(op, by_name, shapes) or op for op in tape.operations], tape)
+    return _without_dead([_as_slice(op, by_name, shapes) or op for op in tape.operations], tape)
 
 
 def _as_slice(
     op: Operation, by_name: Mapping[str, Operation], shapes: Mapping[str, tuple[int, ...]]
 ) -> Operation | None:
-    """A part that is taken of split channels, or one channel that stays an axis of its own."""
+    """One part of split channels, or one channel with its axis kept, as a slice."""
     if not op.inputs or op.inputs[0] not in by_name:
         return None
     if op.kind == "unsqueeze":
@@ -134,7 +105,7 @@ def _as_channel(op: Operation, select: Operation) -> Operation | None:
 
 
 def _slice(op: Operation, source: str, start: int, end: int) -> Operation:
-    """What `op` gives, as some channels of `source`."""
+    """`op` as the channels from `start` to `end` of `source`."""
     arguments = {"self": Ref(source), "dim": 1, "start": start, "end": end, "step": 1}
     return replace(op, target=_aten.slice.Tensor, arguments=arguments, inputs=(source,))
 
@@ -157,31 +128,30 @@ def _bounds(split: Operation, channels: int, place: int) -> tuple[int, int]:
 
 def _gates(tape: Tape) -> list[Operation]:
     by_name = {op.name: op for op in tape.operations}
-    return _needed([_as_gate(op, by_name) or op for op in tape.operations], tape)
+    return _without_dead([_as_gate(op, by_name) or op for op in tape.operations], tape)
 
 
 def _as_gate(op: Operation, by_name: Mapping[str, Operation]) -> Operation | None:
-    """A product of a map with a squashed branch."""
+    """A product of a map with a gate's function of a branch."""
     if op.target is not _aten.mul.Tensor or len(op.inputs) != 2:
         return None
     for gate, maps in (op.inputs[::-1], op.inputs):
-        squash = _squash(gate, by_name)
-        if squash is None:
+        function = _gate_function(gate, by_name)
+        if function is None:
             continue
-        own = squash.name == gate and squash.inputs == (maps,)
-        if own:
-            activation = _SQUASHES[squash.target]
+        if function.name == gate and function.inputs == (maps,):  # x f(x)
+            activation = _GATES[function.target]
             return replace(op, target=activation, arguments={"self": Ref(maps)}, inputs=(maps,))
         arguments = {"maps": Ref(maps), "gate": Ref(gate)}
         return replace(op, target=gated, arguments=arguments, inputs=(maps, gate))
     return None
 
 
-def _squash(name: str, by_name: Mapping[str, Operation]) -> Operation | None:
-    """The squashing function that a value is, but for its shape."""
+def _gate_function(name: str, by_name: Mapping[str, Operation]) -> Operation | None:
+    """The sigmoid or hardsigmoid that a value is, but for its shape."""
     op = by_name.get(name)
-    while op is not None and op.target not in _SQUASHES:
-        follow = op.kind in _SAME_NUMBERS and op.inputs
+    while op is not None and op.target not in _GATES:
+        follow = op.kind in _SHAPES and op.inputs
         op = by_name.get(op.inputs[0]) if follow else None
     return op
 
@@ -194,13 +164,18 @@ def _channels_first(tape: Tape) -> list[Operation]:
 
 
 class _ChannelsFirst:
-    """One walk over the tape that takes out transpositions to channels-last and back."""
+    """One walk over the tape that takes out transpositions to channels-last and back.
+
+    A transposition to channels-last is held back: operations on its value run on the channels-first
+    source instead, as long as they can. The transposition back is then no operation at all. Where
+    an operation needs channels-last after all, the transposition is put in before it.
+    """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.shapes = shapes
-        self.held: dict[str, str] = {}  # a channels-last value -> what holds it channels first
-        self.renamed: dict[str, str] = {}  # a value transposed back -> what it is
-        self.transposed: set[str] = set()  # held values that were transposed after all
+        self.sources: dict[str, str] = {}  # a channels-last value -> the same, channels first
+        self.renamed: dict[str, str] = {}  # a value transposed back -> the same, channels first
+        self.transposed: set[str] = set()  # channels-last values that were needed after all
         self.done: list[Operation] = []
 
     def rewrite(self, operations: Iterable[Operation]) -> list[Operation]:
@@ -208,48 +183,48 @@ class _ChannelsFirst:
         read = {name for op in operations for name in op.reads}
         for op in operations:
             self._take(_renaming(op, self.renamed))
-            if op.name in self.held and op.name not in read:  # the network ends so
+            if op.name in self.sources and op.name not in read:  # the network's output
                 self._transpose(op.name)
         return self.done
 
     def _take(self, op: Operation) -> None:
         source = op.inputs[0] if op.inputs else ""
-        if _permutes(op, _TO_LAST) and source not in self.held and len(self.shapes[source]) == 4:
-            self.held[op.name] = source
-        elif _permutes(op, _TO_FIRST) and source in self.held:
-            self.renamed[op.name] = self.held[source]
-        elif not any(name in self.held for name in op.reads):
+        if _permutes(op, _TO_LAST) and source not in self.sources and len(self.shapes[source]) == 4:
+            self.sources[op.name] = source
+        elif _permutes(op, _TO_FIRST) and source in self.sources:
+            self.renamed[op.name] = self.sources[source]
+        elif not any(name in self.sources for name in op.reads):
             self.done.append(op)
         elif (moved := self._moved(op)) is not None:
             self.done.append(moved)
-            self.held[op.name] = moved.name
+            self.sources[op.name] = moved.name
         else:
-            last = {name: self._transpose(name) for name in op.reads if name in self.held}
+            last = {name: self._transpose(name) for name in op.reads if name in self.sources}
             self.done.append(_renaming(op, last))
 
     def _moved(self, op: Operation) -> Operation | None:
-        """An operation on channels-last values as the same on what holds them, if it has one."""
-        if op.shape is None or len(op.shape) != 3 or not all(n in self.held for n in op.inputs):
+        """An operation on channels-last values as the same on channels-first ones, if there is."""
+        if op.shape is None or len(op.shape) != 3 or not all(n in self.sources for n in op.inputs):
             return None
-        target, arguments = op.target, dict(op.arguments)
+        row, target, arguments = row_of(op), op.target, dict(op.arguments)
         if op.kind == "layer_norm" and len(arguments["normalized_shape"]) == 1:
             target = channel_norm
             names = ("input", "weight", "bias", "eps")
             arguments = {name: arguments[name] for name in names}
         elif op.kind == "linear" and len(op.inputs) == 1:
             target = channel_linear
-        elif op.kind not in _MOVES_NOTHING and not (op.kind == "add" and len(op.inputs) == 2):
+        elif not (row and row.elementwise) and not (op.kind == "add" and len(op.inputs) == 2):
             return None
         height, width, channels = op.shape
-        moved = _renaming(replace(op, target=target, arguments=arguments), self.held)
+        moved = _renaming(replace(op, target=target, arguments=arguments), self.sources)
         return replace(moved, name=f"{op.name}_first", shape=(channels, height, width))
 
     def _transpose(self, name: str) -> str:
-        """A channels-last value for an operation that wants it so; its name."""
+        """Put the transposition of a channels-last value on the tape, once; its name."""
         last = f"{name}_last"
         if name not in self.transposed:
             self.transposed.add(name)
-            source = self.held[name]
+            source = self.sources[name]
             arguments = {"self": Ref(source), "dims": _TO_LAST}
             shape = self.shapes[name][1:]
             target = _aten.permute.default

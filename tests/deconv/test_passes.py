@@ -7,15 +7,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.deconv.idioms import channel_linear, channel_norm, gated, idiomatic
-from deconvviz.deconv.tape import Tape
-from deconvviz.deconv.tracing import trace
+from deconvviz.deconv.export import trace
+from deconvviz.deconv.ops import channel_linear, channel_norm, gated
+from deconvviz.deconv.passes import simplify
+from deconvviz.deconv.table import TABLE
+from deconvviz.deconv.tape import Operation, Ref, Tape
 from tests.deconv.comparing import run
-from tests.deconv.networks import GRAPHS, Plain, network
+from tests.deconv.networks import Plain, deconvnet, images_for, network
+
+aten = torch.ops.aten
 
 
 class Mixing(nn.Module):
-    """Every idiom once, and what looks like one but is none."""
+    """Everything that a pass rewrites once, and what only looks like it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +42,7 @@ class Mixing(nn.Module):
 
 def both(model: nn.Module, size: tuple[int, int, int]) -> tuple[Tape, Tape]:
     tape = trace(model, size)
-    return tape, idiomatic(tape)
+    return tape, simplify(tape)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 16, 16), (3, 3, 21, 10)])
@@ -50,15 +54,20 @@ def test_the_values_are_the_models(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(run(tape, model, images), model(images), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("family", ["mobilenet_v3", "shufflenet_v2", "convnext"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "convnext",
+        pytest.param("mobilenet_v3", marks=pytest.mark.slow),
+        pytest.param("shufflenet_v2", marks=pytest.mark.slow),
+    ],
+)
 def test_families_keep_their_values(family: str) -> None:
-    model, size = network(family), GRAPHS[family][1]
-    _, tape = both(model, size)
-    images = torch.randn(2, *size, dtype=torch.float64)
+    tape, model, images = deconvnet(family)._tape, network(family), images_for(family)
     torch.testing.assert_close(run(tape, model, images), model(images), rtol=1e-10, atol=1e-12)
 
 
-def test_each_idiom_is_found_and_nothing_else() -> None:
+def test_each_pattern_is_found_and_nothing_else() -> None:
     _, after = both(Mixing(), (3, 16, 16))
     kinds = [op.kind for op in after.operations]
     assert kinds.count("silu") == kinds.count("hardswish") == 1
@@ -97,6 +106,47 @@ def test_what_becomes_of_a_function(function: Callable[[Tensor], Tensor], kinds:
     _, tape = both(model, (4, 6, 6))
     assert [op.kind for op in tape.operations] == kinds
     images = torch.randn(2, 4, 6, 6)
+    torch.testing.assert_close(run(tape, model, images), model(images))
+
+
+def permuted(target: object, arguments: dict[str, object]) -> Tape:
+    """An operation between a transposition to channels-last and one back."""
+    permute, last, first = aten.permute.default, (5, 6, 4), (4, 5, 6)
+    to_last = {"self": Ref("x"), "dims": (0, 2, 3, 1)}
+    to_first = {"self": Ref("op"), "dims": (0, 3, 1, 2)}
+    operations = (
+        Operation("last", permute, to_last, ("x",), (), last),
+        Operation("op", target, arguments, ("last",), (), last),
+        Operation("first", permute, to_first, ("op",), (), first),
+        Operation("end", aten.neg.default, {"self": Ref("first")}, ("first",), (), first),
+    )
+    return Tape(operations, "x", first, {}, {}, fixed_size=False, guards=())
+
+
+@pytest.mark.parametrize(
+    "target", [target for target, row in TABLE.items() if row.elementwise], ids=str
+)
+def test_every_elementwise_row_runs_channels_first(target: torch._ops.OpOverload) -> None:
+    required = {"threshold": 0.3, "value": -1.0, "p": 0.5, "train": False, "min": 0.1}
+    required |= {"dtype": torch.float64}
+    first, *rest = target._schema.arguments
+    arguments = {a.name: required.get(a.name, a.default_value) for a in rest}
+    before = permuted(target, {first.name: Ref("last"), **arguments})
+    after = simplify(before)
+    assert [op.target for op in after.operations] == [target, aten.neg.default]
+    images = torch.randn(2, 4, 5, 6, dtype=torch.float64)
+    model = nn.Identity()
+    torch.testing.assert_close(
+        run(after, model, images), run(before, model, images), rtol=0, atol=0
+    )
+
+
+def test_slopes_along_an_axis_stay_on_that_axis() -> None:
+    model = Plain(lambda x: slopes(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) * 2)
+    model.slopes = slopes = nn.PReLU(5)  # of the rows, which are axis 1 of channels-last maps
+    nn.init.normal_(slopes.weight)
+    _, tape = both(model, (4, 5, 6))
+    images = torch.randn(2, 4, 5, 6)
     torch.testing.assert_close(run(tape, model, images), model(images))
 
 
