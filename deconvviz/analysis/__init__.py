@@ -1,6 +1,5 @@
 """The experiments of Zeiler & Fergus (2014), arXiv:1311.2901, each a function with a `Result`."""
 
-from deconvviz.analysis.ablation import Ablation, ablation
 from deconvviz.analysis.correspondence import Correspondence, correspondence
 from deconvviz.analysis.depth import Depth, depth
 from deconvviz.analysis.evolution import Evolution, evolution
@@ -11,7 +10,6 @@ from deconvviz.analysis.parts import MarkedPictures, draw_faces, read_parts
 from deconvviz.analysis.result import Result
 
 __all__ = [
-    "Ablation",
     "Correspondence",
     "Depth",
     "Evolution",
@@ -20,7 +18,6 @@ __all__ = [
     "MarkedPictures",
     "Occlusion",
     "Result",
-    "ablation",
     "correspondence",
     "depth",
     "draw_faces",

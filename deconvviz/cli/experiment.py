@@ -10,7 +10,6 @@ from deconvviz.cli.base import (
     Checkpoint,
     Data,
     DataDir,
-    Device,
     InputSize,
     Model,
     Weights,
@@ -29,7 +28,6 @@ __all__ = [
     "Count",
     "Out",
     "Seed",
-    "ablation",
     "correspondence",
     "depth",
     "evolution",
@@ -269,64 +267,6 @@ def correspondence(
         marked = read_parts(Path(parts), bundle.preprocessing)
     with TerminalBars() as bars:
         found = run(bundle, marked, layer, draws=draws, seed=seed, progress=bars)
-    tell(found, out)
-
-
-@experiments.command()
-def ablation(
-    out: Annotated[Path, typer.Option(help="Folder of the result and of all runs.")],
-    variant: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only this one of the declared variants, or a network like plain:32/64+256; again "
-            "for another. The first is compared with."
-        ),
-    ] = None,
-    data: Data = "cifar10",
-    data_dir: DataDir = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
-    count: Annotated[int, typer.Option(help="Training pictures; 0: all.")] = 0,
-    epochs: int = 10,
-    batch_size: int = 128,
-    lr: Annotated[float, typer.Option(help="Of SGD.")] = 0.03,
-    seed: Annotated[list[int] | None, typer.Option(help="Again for one more run of each.")] = None,
-    precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
-    download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
-    device: Device = "auto",
-) -> None:
-    """Train networks with layers removed or resized (Table 3).
-
-    What is trained stays in the folder, and the same command goes on where it was stopped.
-    """
-    from functools import partial
-
-    from deconvviz.analysis import ablation as run
-    from deconvviz.analysis.ablation import VARIANTS
-    from deconvviz.io.data import held_out, load_dataset
-    from deconvviz.training import Recipe
-    from deconvviz.training.device import find_device
-
-    read = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
-    training, test = read("train"), read("test")
-    if 0 < count < len(training):
-        _, training = held_out(training, count)
-    recipe = Recipe(
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        precision=precision,
-        snapshots=(),
-    )
-    found = run(
-        training,
-        test,
-        out,
-        variants={name: VARIANTS.get(name, name) for name in variant or VARIANTS},
-        recipe=recipe,
-        seeds=tuple(seed or (0,)),
-        device=find_device(device),
-        progress=True,
-    )
     tell(found, out)
 
 

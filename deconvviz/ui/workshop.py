@@ -13,7 +13,7 @@ from deconvviz.training import read_metrics
 from deconvviz.ui.loaders import bundle
 from deconvviz.ui.pickers import named_checkpoints, pick_job, pick_run
 from deconvviz.ui.refusals import sentence
-from deconvviz.ui.runner import KEPT, Runner, Status, kept_runs
+from deconvviz.ui.runner import KEPT, JobStatus, Runner, kept_runs
 from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
 from deconvviz.ui.show import ink, show_figure
 
@@ -113,7 +113,7 @@ def _stamp(path: Path) -> int:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _demo(name: str) -> OwnRun:
-    return OwnRun.of(bundle(name), "comes along")
+    return OwnRun.of(bundle(name), "built in")
 
 
 @st.cache_resource(max_entries=2 * KEPT, show_spinner=False)
@@ -197,9 +197,9 @@ def _one_run(shown_as_going: bool) -> None:
     if status.running:
         _under_way(status)
     elif status.failed:
-        st.error(status.told, icon=":material/info:")
+        st.error(status.message, icon=":material/info:")
     else:
-        st.success(status.told, icon=":material/check:")
+        st.success(status.message, icon=":material/check:")
         _way_to_own_runs(status.folder)
     metrics = read_metrics(status.folder)
     if metrics:
@@ -209,7 +209,7 @@ def _one_run(shown_as_going: bool) -> None:
         st.caption("Solid on test pictures, dotted on (augmented) training pictures.")
 
 
-def _under_way(status: Status) -> None:
+def _under_way(status: JobStatus) -> None:
     """The bar, and the way to end it."""
     steps = f"{status.doing}: {status.done} of {status.total} steps …"
     st.progress(status.done / status.total, steps if status.done else f"{status.doing} …")

@@ -1,0 +1,87 @@
+"""All tables and figures of a study, made anew from its records."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from deconvviz.io.files import write_atomically
+from deconvviz.plots import ablation as ablations
+from deconvviz.plots import gradients as heatmaps
+from deconvviz.plots.figures import NEUTRAL_INK, figure_png
+from deconvviz.plots.study import comparison, factors
+from deconvviz.plots.study.text import markdown_report
+from deconvviz.study import Ablation, Report, analyse, find_plan, read_records
+from deconvviz.study.gradients import Gradients, read_gradients
+from deconvviz.study.metrics import RECONSTRUCTION
+
+__all__ = ["figures", "publish", "save"]
+
+
+def figures(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping[str, Figure]:
+    """All figures of a study, by name."""
+    if not report.plan.contrasts:
+        drawn = {
+            "curves": factors.factor_curves(report, columns, ink),
+            "differences": factors.sweep_differences(report, ink),
+        }
+        if report.factors_with(RECONSTRUCTION):
+            drawn["reconstruction"] = factors.reconstruction_curves(report, columns, ink)
+        return drawn
+    primary = report.plan.primary or report.budgets[0]
+    return {
+        "differences": comparison.paired_differences(report, columns, ink),
+        "labels": comparison.accuracy_by_labels(report, ink),
+        "epochs": comparison.accuracy_by_epoch(report, primary, ink=ink),
+        "overfitting": comparison.overfitting(report, columns, ink),
+        "robustness": comparison.robustness(report, primary, columns, ink),
+        "calibration": comparison.calibration(report, primary, columns, ink),
+    }
+
+
+def publish(name: str, results: Path, folder: Path | None = None) -> Path:
+    """Write `results/NAME.md`, and the figures into a folder, if one is given.
+
+    Args:
+        name: A plan, or "gradients".
+        results: Folder with the records, NAME.jsonl.
+        folder: Folder for the figures, NAME-FIGURE.png.
+
+    Raises:
+        StudyError: There is no such study, a record is damaged, or two cannot be compared.
+    """
+    records = results / f"{name}.jsonl"
+    drawn: dict[str, Figure] = {}
+    if name == "gradients":
+        found = read_gradients(records)
+        text = heatmaps.markdown_report(found)
+        for number, one in enumerate(found, 1) if folder else ():
+            drawn[f"norms-{number}"] = heatmaps.norm_maps(one)
+            drawn[f"cosines-{number}"] = heatmaps.cosine_maps(one)
+    else:
+        report = analyse(find_plan(name), read_records(records))
+        text = markdown_report(report)
+        drawn |= figures(report) if folder else {}
+    path = results / f"{name}.md"
+    write_atomically(path, text)
+    for what, figure in drawn.items():
+        assert folder is not None
+        write_atomically(folder / f"{name}-{what}.png", figure_png(figure))
+    return path
+
+
+def save(result: Ablation | Gradients, folder: Path) -> tuple[Path, ...]:
+    """Write a result's numbers, `folder/NAME.json`, and its figures."""
+    if isinstance(result, Ablation):
+        finding, drawn = ablations.summary(result), {"": ablations.errors(result)}
+    else:
+        finding = heatmaps.summary(result)
+        drawn = {"": heatmaps.norm_maps(result), "-cosines": heatmaps.cosine_maps(result)}
+    paths = [folder / f"{result.name}.json"]
+    numbers = {"experiment": result.name, "finding": finding, **result.to_dict()}
+    write_atomically(paths[0], json.dumps(numbers, indent=1) + "\n")
+    for what, figure in drawn.items():
+        paths.append(folder / f"{result.name}{what}.png")
+        write_atomically(paths[-1], figure_png(figure))
+    return tuple(paths)
