@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from deconvviz.study.corruptions import CORRUPTIONS
 from deconvviz.study.record import Record
 
 __all__ = [
@@ -87,5 +88,6 @@ def corruption_metrics(records: Sequence[Record]) -> dict[str, Metric]:
 
         return Metric(f"accuracy under {name}", mean, "%", 100, 2)
 
-    names = dict.fromkeys(name for record in records for name in record.robustness)
-    return {name: metric(name) for name in names}
+    measured = dict.fromkeys(name for record in records for name in record.robustness)
+    known = [name for name in CORRUPTIONS if name in measured]
+    return {name: metric(name) for name in dict.fromkeys([*known, *measured])}

@@ -28,7 +28,7 @@ def test_one_run_during_which_the_machine_stood_still_does_not_spoil_the_time():
 def test_what_is_missing_is_told_apart_from_zero():
     bare = record(robustness={"blur": ()})
     metrics = corruption_metrics([bare, record()])
-    assert list(metrics) == ["blur", "noise"]
+    assert list(metrics) == ["noise", "blur"]
     assert cell(ACCURACY, ()) == "not run"
     assert cell(metrics["noise"], (bare,)) == "not measured"
     assert cell(metrics["blur"], (bare,)) == "not measured"
