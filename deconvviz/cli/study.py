@@ -39,7 +39,12 @@ def _interruptible(train: Callable[[TerminalBars], Made]) -> Made:
 
 @studies.command()
 def run(
-    name: Annotated[str, typer.Argument(help="helps, levers, recipe, search or search-longer.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="ablation, helps, levers, recipe, search, search-longer, or a plan in a file NAME.toml."
+        ),
+    ],
     arm: Annotated[list[str] | None, typer.Option(help="Only this arm; repeatable.")] = None,
     labels: Annotated[list[int] | None, typer.Option(help="Only this budget; repeatable.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeatable.")] = None,
@@ -59,7 +64,7 @@ def run(
         load_dataset(plan.dataset, split, data_dir=data_dir, download=download)
         for split in ("train", "test")
     )
-    path = results / f"{name}.jsonl"
+    path = results / f"{plan.name}.jsonl"
     records = _interruptible(
         lambda bars: run_plan(
             plan,
@@ -78,9 +83,7 @@ def run(
 
 @studies.command()
 def report(
-    name: Annotated[
-        str, typer.Argument(help="helps, levers, recipe, search, search-longer or gradients.")
-    ],
+    name: Annotated[str, typer.Argument(help="A study as for `run`, or gradients.")],
     results: Results = Path("results"),
     figures: Figures = None,
 ) -> None:
@@ -168,8 +171,7 @@ def ablation(
     from functools import partial
 
     from deconvviz.io.data import held_out, load_dataset
-    from deconvviz.plots.ablation import summary
-    from deconvviz.plots.study import save
+    from deconvviz.plots.study import save, summary
     from deconvviz.study.ablation import RECIPE, VARIANTS
     from deconvviz.study.ablation import ablation as compare
     from deconvviz.training import changed

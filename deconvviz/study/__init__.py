@@ -1,6 +1,6 @@
 """The study: declared plans of paired training runs, their records, and what follows from them."""
 
-from deconvviz.study.ablation import Ablation, ablation
+from deconvviz.study.ablation import ablation
 from deconvviz.study.paired import Difference, compare, holm
 from deconvviz.study.plan import Arm, Contrast, Plan, RunSpec
 from deconvviz.study.plans import PLANS, find_plan
@@ -10,7 +10,6 @@ from deconvviz.study.run import run_plan
 
 __all__ = [
     "PLANS",
-    "Ablation",
     "Arm",
     "Contrast",
     "Difference",

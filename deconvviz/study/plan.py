@@ -12,49 +12,59 @@ from deconvviz.errors import StudyError
 from deconvviz.schema import Count, Fraction, Positive, validated
 from deconvviz.training import Recipe, changed
 
-__all__ = ["Arm", "Contrast", "Plan", "RunSpec"]
+__all__ = ["Arm", "Contrast", "Plan", "RunSpec", "dotted"]
 
 
 @validated
 class Arm:
-    """One way to train."""
+    """One way to train.
+
+    Attributes:
+        name: Name in records, tables and figures; `FACTOR=VALUE` for a value of a swept factor.
+        description: What is done, for people.
+        changes: Changes of the plan's recipe, as `schema.changed` takes them, or nested.
+        label_noise: Share of the labels that are made wrong.
+        epoch_scale: Factor on the number of epochs.
+    """
 
     name: str
-    """Name in records, tables and figures; `FACTOR=VALUE` for a value of a swept factor."""
-
     description: str
-    """What is done, for people."""
-
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Changes of the plan's recipe, as `schema.changed` takes them."""
-
     label_noise: Fraction = 0.0
-    """Share of the labels that are made wrong."""
-
     epoch_scale: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on the number of epochs."""
 
 
 @validated
 class Contrast:
-    """Two arms that are compared at every budget."""
+    """Two arms that are compared at every budget.
+
+    Attributes:
+        arm: Name of the arm.
+        base: Name of the arm that it is compared with.
+        aim: Difference of accuracy hoped for at the primary budget; contrasts with one decide.
+        description: What the contrast is about, for people; by default the names of both arms.
+    """
 
     arm: str
-    """Name of the arm."""
-
     base: str
-    """Name of the arm that it is compared with."""
-
     aim: float | None = None
-    """Difference of accuracy hoped for at the primary budget; only contrasts with one decide."""
-
     description: str = ""
-    """What the contrast is about, for people; by default the names of both arms."""
 
     @property
     def name(self) -> str:
         """Arm minus base."""
         return f"{self.arm} − {self.base}"
+
+
+def dotted(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested changes, as a TOML file has them, under names as `decoder.kernel`."""
+    flat: dict[str, Any] = {}
+    for name, value in changes.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{part}": one for part, one in dotted(value).items()}
+        else:
+            flat[name] = tuple(value) if isinstance(value, list) else value
+    return flat
 
 
 class RunSpec(NamedTuple):
@@ -81,49 +91,41 @@ class Plan:
     Runs of one seed are pairs: they have the same labels, initial weights, order and augmentation
     of the labelled pictures. A plan with `contrasts` is judged by these; any other is a sweep,
     whose arms are each compared with the first one.
+
+    Attributes:
+        name: Name on the command line and of the file of records.
+        question: What the study asks, for people.
+        recipe: Recipe that all arms share.
+        arms: All arms.
+        budgets: Labels -> changes of the recipe that all arms have there; mostly the number of
+            steps.
+        seeds: Seeds of the pairs.
+        dataset: A name of `deconvviz.io.data.LOADERS`.
+        hold_out: Training pictures held out to measure on, for plans that choose something; 0
+            measures on the test data, which must never choose.
+        robustness: Measure accuracy on corrupted pictures too.
+        swept: Arms that are run at every budget; the others at the first one only. Empty: all.
+        contrasts: Comparisons that answer the question; empty for a sweep.
+        primary: Budget at which the contrasts with an aim decide.
     """
 
     name: str
-    """Name on the command line and of the file of records."""
-
     question: str
-    """What the study asks, for people."""
-
     recipe: Recipe
-    """Recipe that all arms share."""
-
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
-    """All arms."""
-
-    budgets: Mapping[int, Mapping[str, Any]]
-    """Labels -> changes of the recipe that all arms have there; mostly the number of steps."""
-
+    budgets: Annotated[Mapping[Positive, Mapping[str, Any]], Field(min_length=1)]
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
-    """Seeds of the pairs."""
-
     dataset: str = "cifar10"
-    """A name of `deconvviz.io.data.LOADERS`."""
-
     hold_out: Count = 0
-    """Training pictures held out to measure on, for plans that choose something; 0 measures on the
-    test data, which must never choose."""
-
     robustness: bool = False
-    """Measure accuracy on corrupted pictures too."""
-
     swept: tuple[str, ...] = ()
-    """Arms that are run at every budget; the others at the first one only. Empty: all at all."""
-
     contrasts: tuple[Contrast, ...] = ()
-    """Comparisons that answer the question; empty for a sweep."""
-
     primary: Positive | None = None
-    """Budget at which the contrasts with an aim decide."""
 
     def recipe_of(self, spec: RunSpec) -> Recipe:
         """How one run is trained; an arm's changes override those of a budget."""
-        changes = {**self.budgets[spec.labels], **spec.arm.changes, "seed": spec.seed}
-        recipe = changed(self.recipe, changes)
+        changes = {**dotted(self.budgets[spec.labels]), **dotted(spec.arm.changes)}
+        recipe = changed(self.recipe, {**changes, "seed": spec.seed})
         return replace(recipe, epochs=math.ceil(recipe.epochs * spec.arm.epoch_scale))
 
     def specs(

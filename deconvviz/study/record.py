@@ -21,67 +21,52 @@ Whole = Annotated[Count, Field(lt=2**63)]
 
 @validated
 class Record:
-    """What one run of a study left; everything that is reported follows from such records."""
+    """What one run of a study left; everything that is reported follows from such records.
+
+    Attributes:
+        study: Name of the plan.
+        arm: Name of the arm.
+        labels: Number of labels; all arms of one budget and seed have the same ones.
+        seed: Seed of the labelled pictures, the initial weights, the order and the augmentation.
+        test_accuracy: Share of the test pictures that got their class after the last epoch.
+        train_accuracy: The same of the labelled pictures, not augmented and with right labels.
+        nll: Mean cross-entropy on the test pictures, in nats.
+        ece: Expected calibration error on the test pictures.
+        robustness: Corruption -> test accuracy at each severity; empty if not measured.
+        parameters: Number of parameters of the classifier.
+        multiply_adds: Multiply-adds of the classifier's forward pass on one picture.
+        training_parameters: Number of parameters in training, a decoder's included.
+        training_multiply_adds: Multiply-adds of a training step's forward passes, for each labelled
+            picture.
+        seconds: Time of training, without measurements.
+        configuration: `recipe`, `label_noise` and `held_out`, from which all of this follows.
+        data: Titles and fingerprints of the pictures: `title`, `test` and the like.
+        subset: Fingerprint of the labelled pictures, with their right labels.
+        epochs: Line of metrics of every epoch.
+        versions: Versions of Python and the libraries.
+        device: Name of the device.
+    """
 
     study: str
-    """Name of the plan."""
-
     arm: str
-    """Name of the arm."""
-
     labels: Whole
-    """Number of labels; all arms of one budget and seed have the same ones."""
-
     seed: Whole
-    """Seed of the labelled pictures, the initial weights, the order and the augmentation."""
-
     test_accuracy: Share
-    """Share of the test pictures that got their class after the last epoch."""
-
     train_accuracy: Share
-    """The same of the labelled pictures, neither augmented nor with wrong labels."""
-
     nll: NonNegative
-    """Mean cross-entropy on the test pictures, in nats."""
-
     ece: Share
-    """Expected calibration error on the test pictures."""
-
     robustness: Mapping[str, tuple[Share, ...]]
-    """Corruption -> test accuracy at each severity, weakest first; empty if not measured."""
-
     parameters: Whole
-    """Number of parameters of the classifier."""
-
     multiply_adds: Whole
-    """Multiply-adds of the classifier's forward pass on one picture."""
-
     training_parameters: Whole
-    """Number of parameters in training, a decoder's included."""
-
     training_multiply_adds: Whole
-    """Multiply-adds of a training step's forward passes, for each labelled picture."""
-
     seconds: NonNegative
-    """Time of training, without measurements."""
-
     configuration: Mapping[str, Any]
-    """`recipe`, `label_noise` and `held_out`, from which all of this follows."""
-
     data: Mapping[str, Any]
-    """Titles and fingerprints of the pictures: `title`, `test` and the like."""
-
     subset: str
-    """Fingerprint of the labelled pictures, with their right labels."""
-
     epochs: tuple[Mapping[str, int | float], ...] = ()
-    """Line of metrics of every epoch."""
-
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of Python and the libraries."""
-
     device: str = ""
-    """Name of the device."""
 
     @property
     def key(self) -> tuple[str, int, int]:

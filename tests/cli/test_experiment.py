@@ -61,9 +61,8 @@ def test_ablation_of_chosen_variants_and_seeds(tmp_path):
     said = invoke("ablation", "--variant", "plain:4/4/4", "--variant", "plain:4//4", *words)
     numbers = told(tmp_path, "ablation")
     assert numbers["finding"] in said
-    assert list(numbers["variants"]) == ["plain:4/4/4", "plain:4//4"]
-    assert [trial["seed"] for trial in numbers["trials"]] == [0, 1, 0, 1]
-    assert numbers["training pictures"] == 60
+    assert list(numbers["arms"]) == ["plain:4/4/4", "plain:4//4"]
+    assert [(point["labels"], point["seeds"]) for point in numbers["points"]] == [(60, [0, 1])] * 2
 
 
 def test_depth_of_chosen_layers(tmp_path):

@@ -12,14 +12,13 @@ from deconvviz.errors import DeconvvizError, SettingError, StudyError, UnknownMo
 from deconvviz.io.data import draw_shapes
 from deconvviz.io.zoo import load
 from deconvviz.models import build
-from deconvviz.plots.ablation import summary
-from deconvviz.plots.study import save
-from deconvviz.study import Ablation, run
+from deconvviz.plots.study import save, summary
+from deconvviz.study import run
 from deconvviz.study.ablation import VARIANTS, ablation
 from deconvviz.study.record import read_records
 from deconvviz.training import Recipe
 from deconvviz.training.cost import multiply_adds
-from tests.study.samples import record
+from tests.study.samples import record, sweep
 
 TWO = {"full": "plain:8/8+16", "no hidden layer": "plain:8/8"}
 RECIPE = Recipe(epochs=2, batch_size=32, precision="float32", snapshots=())
@@ -41,15 +40,15 @@ def test_every_variant_is_trained_with_every_seed_and_measured_as_it_is_stored(d
     assert [(r.arm, r.seed) for r in found.records] == [
         ("full", 0), ("full", 3), ("no hidden layer", 0), ("no hidden layer", 3)
     ]  # fmt: skip
-    for trial, one in zip(found.to_dict()["trials"], found.records, strict=True):
+    for one in found.records:
         stem = f"{one.arm.replace(' ', '-')}-{one.seed}"
         bundle = load(folder / stem / "model.safetensors")
-        assert bundle.architecture == TWO[one.arm] == trial["model"]
-        errors = trial["training_error"], trial["test_error"]
-        for pictures, error in zip(data, errors, strict=True):
+        assert bundle.architecture == TWO[one.arm] == one.configuration["recipe"]["model"]
+        shares = one.train_accuracy, one.test_accuracy
+        for pictures, share in zip(data, shares, strict=True):
             logits = bundle.model(bundle.preprocessing.normalised(pictures.images))
-            wrong = (logits.argmax(1) != pictures.labels).float().mean()
-            assert error == pytest.approx(float(wrong), abs=1e-6)
+            right = (logits.argmax(1) == pictures.labels).float().mean()
+            assert share == pytest.approx(float(right), abs=1e-6)
 
 
 def test_sizes_are_those_of_the_layers_written_out(done):
@@ -126,34 +125,21 @@ def test_runs_of_older_versions_are_measured_and_not_trained_again(data, done, t
     assert {path: path.read_bytes() for path in weights} == weights
 
 
-def of(*errors):
-    """Runs of a few variants with these test errors, a seed each."""
-    runs = [
-        record(variant, 100, seed, 1 - error, data={"training_pictures": 100, "test_pictures": 400},
-               configuration={"recipe": {"model": "plain:8"}})
-        for variant, both in errors
-        for seed, error in enumerate(both)
-    ]  # fmt: skip
-    return Ablation(tuple(runs), RECIPE, "drawn")
-
-
-def test_changes_are_paired_by_seed():
-    found = of(("full", (0.2, 0.3)), ("less", (0.25, 0.37)))
-    mean, deviation = found.change("less")
-    assert mean == pytest.approx(0.06)
-    assert deviation == pytest.approx(0.02 / 2**0.5)
-    assert "less +6.0 ± 1.4" in summary(found)
-    assert "standard error of 2.2" in summary(found)  # sqrt(0.25 * 0.75 / 400)
-    assert found.change("full") == (0.0, 0.0)
-
-
-def test_one_seed_has_no_deviation_and_all_is_written(tmp_path):
-    found = of(("full", (0.5,)), ("less", (0.4,)))
-    assert found.change("less") == (pytest.approx(-0.1), None)
-    assert "less -10.0" in summary(found)
+def test_the_finding_has_paired_changes_and_is_saved(tmp_path):
+    accuracies = {"base": (0.8, 0.7), "less": (0.75, 0.63)}
+    found = sweep(
+        [
+            record(arm, seed=seed, accuracy=share, data={"test_pictures": 400, "title": "drawn"})
+            for arm, shares in accuracies.items()
+            for seed, share in enumerate(shares)
+        ]
+    )
+    text = summary(found)
+    assert "less -6.00 (-18.71 to +6.71)" in text  # 12.7062 * 0.01, t of one degree of freedom
+    assert "75.00 ± 7.07 (2)" in text
+    assert "standard error of 2.0" in text  # sqrt(0.2 * 0.8 / 400)
     numbers, picture = save(found, tmp_path)
-    content = json.loads(numbers.read_text())
-    assert content["variants"]["less"]["change of test error"] == pytest.approx(-0.1)
+    assert json.loads(numbers.read_text())["finding"] == text
     assert picture.stat().st_size > 1000
 
 

@@ -90,7 +90,7 @@ def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
 
 def test_a_name_that_is_no_plan_lists_them():
     with pytest.raises(
-        StudyError, match="no study `help`; there are helps, levers, recipe, search, search-longer"
+        StudyError, match="no study `help`; there are ablation, helps, levers, recipe, search"
     ):
         find_plan("help")
 
@@ -100,3 +100,55 @@ def test_what_chooses_never_sees_the_test_pictures_nor_the_seeds_that_count(name
     search = find_plan(name)
     assert search.hold_out > 0
     assert not set(search.seeds) & set(find_plan("helps").seeds)
+
+
+SMALL = """
+name = "small"
+question = "Is it small?"
+seeds = [0, 1]
+recipe = { epochs = 2, augmentation.cutout = 4, precision = "float32" }
+budgets.24 = {}
+budgets.48 = { steps_per_epoch = 3 }
+arms = [
+  { name = "A", description = "as it is" },
+  { name = "B", description = "a decoder", changes.decoder.stages = [0.5, 0.5] },
+]
+contrasts = [{ arm = "B", base = "A", aim = 0.01 }]
+primary = 24
+"""
+
+
+def test_a_plan_of_ones_own_is_a_file(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(SMALL)
+    plan = find_plan(str(path))
+    assert (plan.name, plan.recipe.augmentation.cutout, list(plan.budgets)) == (
+        "small",
+        4,
+        [24, 48],
+    )
+    *_, last = plan.specs()
+    recipe = plan.recipe_of(last)
+    assert (recipe.steps_per_epoch, recipe.decoder.stages) == (3, (0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("name =", "name", "is not a plan"),
+        ("seeds = [0, 1]", "seeds = [-1]", "seeds"),
+        ("seeds = [0, 1]", "", "seeds"),
+        ("epochs = 2", "epoch = 2", "no option `epoch`"),
+        ("aim = 0.01", "aim = nan", "aim"),
+        ('name = "A", ', "", "arms"),
+        ("primary = 24", "primary = 24\nmore = 1", "more"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_one_sentence(tmp_path, before, after, says):
+    path = tmp_path / "own.toml"
+    path.write_text(SMALL.replace(before, after, 1))
+    with pytest.raises(StudyError, match=r"own\.toml is not a plan: .+") as refusal:
+        find_plan(str(path))
+    assert says in str(refusal.value)
+    with pytest.raises(StudyError, match="is not a plan"):
+        find_plan(str(tmp_path / "none.toml"))

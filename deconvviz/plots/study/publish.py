@@ -7,12 +7,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from deconvviz.io.files import write_atomically
-from deconvviz.plots import ablation as ablations
 from deconvviz.plots import gradients as heatmaps
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.plots.study import comparison, factors
-from deconvviz.plots.study.text import markdown_report
-from deconvviz.study import Ablation, Report, analyse, find_plan, read_records
+from deconvviz.plots.study.text import markdown_report, summary
+from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
 from deconvviz.study.metrics import RECONSTRUCTION
 
@@ -22,10 +21,9 @@ __all__ = ["figures", "publish", "save"]
 def figures(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping[str, Figure]:
     """All figures of a study, by name."""
     if not report.plan.contrasts:
-        drawn = {
-            "curves": factors.factor_curves(report, columns, ink),
-            "differences": factors.sweep_differences(report, ink),
-        }
+        drawn = {"differences": factors.sweep_differences(report, ink)}
+        if report.factors:
+            drawn["curves"] = factors.factor_curves(report, columns, ink)
         if report.factors_with(RECONSTRUCTION):
             drawn["reconstruction"] = factors.reconstruction_curves(report, columns, ink)
         return drawn
@@ -44,23 +42,24 @@ def publish(name: str, results: Path, folder: Path | None = None) -> Path:
     """Write `results/NAME.md`, and the figures into a folder, if one is given.
 
     Args:
-        name: A plan, or "gradients".
+        name: A plan as for `find_plan`, or "gradients".
         results: Folder with the records, NAME.jsonl.
         folder: Folder for the figures, NAME-FIGURE.png.
 
     Raises:
         StudyError: There is no such study, a record is damaged, or two cannot be compared.
     """
-    records = results / f"{name}.jsonl"
     drawn: dict[str, Figure] = {}
     if name == "gradients":
-        found = read_gradients(records)
+        found = read_gradients(results / "gradients.jsonl")
         text = heatmaps.markdown_report(found)
         for number, one in enumerate(found, 1) if folder else ():
             drawn[f"norms-{number}"] = heatmaps.norm_maps(one)
             drawn[f"cosines-{number}"] = heatmaps.cosine_maps(one)
     else:
-        report = analyse(find_plan(name), read_records(records))
+        plan = find_plan(name)
+        name = plan.name
+        report = analyse(plan, read_records(results / f"{name}.jsonl"))
         text = markdown_report(report)
         drawn |= figures(report) if folder else {}
     path = results / f"{name}.md"
@@ -71,17 +70,20 @@ def publish(name: str, results: Path, folder: Path | None = None) -> Path:
     return path
 
 
-def save(result: Ablation | Gradients, folder: Path) -> tuple[Path, ...]:
-    """Write a result's numbers, `folder/NAME.json`, and its figures."""
-    if isinstance(result, Ablation):
-        finding, drawn = ablations.summary(result), {"": ablations.errors(result)}
+def save(result: Report | Gradients, folder: Path) -> tuple[Path, ...]:
+    """Write a result's numbers, `folder/NAME.json`, and its figures.
+
+    The first figure is `folder/NAME.png`, others are `folder/NAME-FIGURE.png`.
+    """
+    if isinstance(result, Report):
+        name, finding, drawn = result.plan.name, summary(result), figures(result)
     else:
-        finding = heatmaps.summary(result)
-        drawn = {"": heatmaps.norm_maps(result), "-cosines": heatmaps.cosine_maps(result)}
-    paths = [folder / f"{result.name}.json"]
-    numbers = {"experiment": result.name, "finding": finding, **result.to_dict()}
+        name, finding = "gradients", heatmaps.summary(result)
+        drawn = {"norms": heatmaps.norm_maps(result), "cosines": heatmaps.cosine_maps(result)}
+    paths = [folder / f"{name}.json"]
+    numbers = {"experiment": name, "finding": finding, **result.to_dict()}
     write_atomically(paths[0], json.dumps(numbers, indent=1) + "\n")
     for what, figure in drawn.items():
-        paths.append(folder / f"{result.name}{what}.png")
+        paths.append(folder / f"{name}{f'-{what}' * (len(paths) > 1)}.png")
         write_atomically(paths[-1], figure_png(figure))
     return tuple(paths)

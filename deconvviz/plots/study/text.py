@@ -1,8 +1,10 @@
 """A study's results in sentences, and its report in Markdown."""
 
+import math
 from collections.abc import Sequence
 
 from deconvviz.plots.study.tables import (
+    cell,
     cost_table,
     effect_table,
     interval,
@@ -11,7 +13,7 @@ from deconvviz.plots.study.tables import (
     points,
     sweep_table,
 )
-from deconvviz.study.metrics import QUALITIES, corruption_metrics
+from deconvviz.study.metrics import ACCURACY, GAP, QUALITIES, corruption_metrics
 from deconvviz.study.paired import MARGIN
 from deconvviz.study.report import (
     HARMS,
@@ -37,9 +39,28 @@ _METHOD = (
 
 
 def summary(report: Report) -> str:
-    """The answer, from the contrasts that decide; then theirs at other budgets."""
-    short, rest = answer(report)
-    return f"{short}, {rest[:1].lower()}{rest[1:]}"
+    """What the runs show: the answer, or of a sweep every difference from the first arm."""
+    if report.plan.contrasts:
+        short, rest = answer(report)
+        return f"{short}, {rest[:1].lower()}{rest[1:]}"
+    first = next(iter(report.plan.budgets))
+    base = report.runs(report.base, first)
+    if not base:
+        return f"“{report.base}” was not run."
+    changes = [
+        f"{effect.contrast.arm} {points(effect.difference.mean)}"
+        + (f" ({interval(effect.difference)})" if len(effect.difference.pairs) > 1 else "")
+        for effect in report.effects
+        if effect.difference is not None and effect.labels == first
+    ]
+    error, pictures = 1 - ACCURACY.of(base)[0], base[0].data.get("test_pictures", 1)
+    noise = 100 * math.sqrt(error * (1 - error) / pictures)
+    return (
+        f"“{report.base}” has a test accuracy of {cell(ACCURACY, base)} % and a train-test gap of "
+        f"{cell(GAP, base)} points with {first} labels of {base[0].data.get('title', '')}. "
+        f"Difference of test accuracy, in points: {', '.join(changes) or 'no other arm'}. "
+        f"{pictures} test pictures alone give each a standard error of {noise:.1f}."
+    )
 
 
 def answer(report: Report) -> tuple[str, str]:

@@ -49,19 +49,19 @@ _MOMENTUM = 0.9
 
 @validated
 class Condition:
-    """What is compared: a network, and what it is trained on."""
+    """What is compared: a network, and what it is trained on.
+
+    Attributes:
+        architecture: Plain CNN or deep deconvolution network.
+        depth: Layers with weights between the picture and the head.
+        norm: Whether BatchNorm follows each of them but the one that gives `ddnet`'s picture.
+        deconv_weight: Weight of the reconstruction error beside the cross-entropy.
+    """
 
     architecture: Literal["plain", "ddnet"]
-    """Plain CNN or deep deconvolution network."""
-
     depth: Literal[6, 12, 20]
-    """Layers with weights between the picture and the head."""
-
     norm: bool
-    """Whether BatchNorm follows each of them but the one that gives `ddnet`'s picture."""
-
     deconv_weight: NonNegative = 0.0
-    """Weight of the reconstruction error beside the cross-entropy."""
 
     def __str__(self) -> str:
         weight = f", reconstruction weight {self.deconv_weight:g}" if self.deconv_weight else ""
@@ -71,87 +71,77 @@ class Condition:
 
 @validated
 class Setting:
-    """What all runs share."""
+    """What all runs share.
+
+    Attributes:
+        dataset: Title of the pictures.
+        fingerprint: Fingerprint of pictures and labels.
+        pictures: Number of pictures.
+        mean: Mean of each channel, subtracted from pixels in [0, 1].
+        std: Standard deviation of each channel, the divisor after it.
+        width: Maps of the first stage; the widest has four times as many.
+        init: Initial weights: PyTorch's own, which lose five sixths of a rectified signal's power
+            in each layer, or He's, which keep it.
+        lr: Learning rate of SGD with momentum 0.9, constant.
+        batch_size: Pictures in a step, drawn anew from all.
+        steps: Updates after which gradients are measured, rising; the last one ends the run.
+    """
 
     dataset: str
-    """Title of the pictures."""
-
     fingerprint: str
-    """Fingerprint of pictures and labels."""
-
     pictures: Count
-    """Number of pictures."""
-
     mean: tuple[float, ...]
-    """Mean of each channel, subtracted from pixels in [0, 1]."""
-
     std: tuple[float, ...]
-    """Standard deviation of each channel, the divisor after it."""
-
-    width: Positive = 8
-    """Maps of the first stage; the widest has four times as many."""
-
-    init: Literal["pytorch", "he"] = "pytorch"
-    """Initial weights: PyTorch's own, which lose five sixths of a rectified signal's power in each
-    layer, or He's, which keep it."""
-
-    lr: Annotated[float, Field(gt=0)] = 0.01
-    """Learning rate of SGD with momentum 0.9, constant."""
-
-    batch_size: Annotated[int, Field(ge=2)] = 64
-    """Pictures in a step, drawn anew from all."""
-
-    steps: Annotated[tuple[Count, ...], Field(min_length=2)] = (0, 1, 2, 5, 10, 20, 50, 100, 200)
-    """Updates after which gradients are measured, rising; the last one ends the run."""
+    width: Positive
+    init: Literal["pytorch", "he"]
+    lr: Annotated[float, Field(gt=0)]
+    batch_size: Annotated[int, Field(ge=2)]
+    steps: Annotated[tuple[Count, ...], Field(min_length=2)]
 
 
 @validated
 class GradientStats:
-    """A network's gradients at one step: of L layers, from the picture to the logits."""
+    """A network's gradients at one step: of L layers, from the picture to the logits.
+
+    Attributes:
+        entropy: Cross-entropy, in nats.
+        error: Reconstruction error, in normalised units; None without a reconstruction.
+        gradients: (L) Frobenius norms of the cross-entropy's gradient by each layer's weights.
+        weights: (L) Frobenius norms of the weights.
+        cosines: (L) cosines between the gradients of cross-entropy and error; None where one has
+            none.
+    """
 
     entropy: float | None
-    """Cross-entropy, in nats."""
-
     error: float | None
-    """Reconstruction error, in normalised units; None without a reconstruction."""
-
     gradients: tuple[float | None, ...]
-    """(L) Frobenius norms of the cross-entropy's gradient by each layer's weights."""
-
     weights: tuple[float | None, ...]
-    """(L) Frobenius norms of the weights."""
-
     cosines: tuple[float | None, ...]
-    """(L) cosines between the gradients of cross-entropy and error; None where one has none."""
 
 
 @validated
 class Trace:
-    """One training run: a condition and a seed, and what was measured on the way."""
+    """One training run: a condition and a seed, and what was measured on the way.
+
+    Attributes:
+        condition: Network, and what it is trained on.
+        seed: Seed of the initial weights and of the batches.
+        layers: Names of the L layers; the last one is the head.
+        stats: Step -> what was measured then; none from a divergence on.
+        diverged: Number of updates after which the loss was NaN or infinite, or None.
+        setting: What it shares with the other runs.
+        versions: Versions of Python and the libraries.
+        device: Name of the device.
+    """
 
     condition: Condition
-    """Network, and what it is trained on."""
-
     seed: Count
-    """Seed of the initial weights and of the batches."""
-
     layers: tuple[str, ...]
-    """Names of the L layers; the last one is the head."""
-
     stats: Annotated[Mapping[int, GradientStats], Field(min_length=1)]
-    """Step -> what was measured then; none from a divergence on."""
-
     diverged: int | None
-    """Number of updates after which the loss was NaN or infinite for the first time, or None."""
-
     setting: Setting
-    """What it shares with the other runs."""
-
     versions: Mapping[str, str]
-    """Versions of Python and the libraries."""
-
     device: str
-    """Name of the device."""
 
     @property
     def key(self) -> tuple[Setting, Condition, int]:
