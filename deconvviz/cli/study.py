@@ -39,12 +39,7 @@ def _interruptible(train: Callable[[TerminalBars], Made]) -> Made:
 
 @studies.command()
 def run(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="ablation, helps, levers, recipe, search, search-longer, or a plan in a file NAME.toml."
-        ),
-    ],
+    name: Annotated[str, typer.Argument(help="A declared study, or a plan in a file NAME.toml.")],
     arm: Annotated[list[str] | None, typer.Option(help="Only this arm; repeatable.")] = None,
     labels: Annotated[list[int] | None, typer.Option(help="Only this budget; repeatable.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeatable.")] = None,

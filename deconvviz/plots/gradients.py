@@ -161,7 +161,7 @@ def norm_maps(found: Gradients, ink: str = NEUTRAL_INK) -> Figure:
         "Norm of the cross-entropy's gradient by each layer's weights, from the first layer "
         "(top) to the head, by steps of training: mean over\nseeds of log10, one scale for all "
         "panels. First/last: the norm of the first layer over that of the last below the "
-        "head, at the start, then at the end;\nloss: cross-entropy, likewise. White line: "
+        "head, at the start, then at the end;\nloss: cross-entropy at the same steps. White line: "
         "there ddnet turns back."
     )
     scale = _Scale(low, high, "viridis", "log10 of gradient norm", "white")

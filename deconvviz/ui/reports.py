@@ -169,7 +169,7 @@ def show_study_figure(
     forms = {"slide": columns} if columns == 1 else {"wide": columns, "narrow": 1}
     with st.container(gap=None):  # one form of two is always hidden, and leaves no gap
         for form, count in forms.items():
-            with st.container(key=f"{form}-{name}"):
+            with st.container(key=f"{form}-{view.study}-{name}"):
                 picture = _png(key, ink(), draw, count)
                 st.image(picture, width=_width(picture), output_format="PNG", alt=alt)
     below_figure(

@@ -17,7 +17,8 @@ from deconvviz.plots.study.factors import (
     reconstruction_curves,
     sweep_differences,
 )
-from deconvviz.plots.study.publish import figures, publish, save
+from deconvviz.plots.study.publish import publish, save
+from deconvviz.plots.study.registry import figures
 from deconvviz.plots.study.tables import effect_table, metric_table, sweep_table
 from deconvviz.plots.study.text import answer, arms, cautions, markdown_report, summary
 

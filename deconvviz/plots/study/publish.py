@@ -1,41 +1,19 @@
 """All tables and figures of a study, made anew from its records."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from deconvviz.io.files import write_atomically
 from deconvviz.plots import gradients as heatmaps
-from deconvviz.plots.figures import NEUTRAL_INK, figure_png
-from deconvviz.plots.study import comparison, factors
+from deconvviz.plots.figures import figure_png
+from deconvviz.plots.study.registry import figures
 from deconvviz.plots.study.text import markdown_report, summary
 from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
-from deconvviz.study.metrics import RECONSTRUCTION
 
-__all__ = ["figures", "publish", "save"]
-
-
-def figures(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping[str, Figure]:
-    """All figures of a study, by name."""
-    if not report.plan.contrasts:
-        drawn = {"differences": factors.sweep_differences(report, ink)}
-        if report.factors:
-            drawn["curves"] = factors.factor_curves(report, columns, ink)
-        if report.factors_with(RECONSTRUCTION):
-            drawn["reconstruction"] = factors.reconstruction_curves(report, columns, ink)
-        return drawn
-    primary = report.plan.primary or report.budgets[0]
-    return {
-        "differences": comparison.paired_differences(report, columns, ink),
-        "labels": comparison.accuracy_by_labels(report, ink),
-        "epochs": comparison.accuracy_by_epoch(report, primary, ink=ink),
-        "overfitting": comparison.overfitting(report, columns, ink),
-        "robustness": comparison.robustness(report, primary, columns, ink),
-        "calibration": comparison.calibration(report, primary, columns, ink),
-    }
+__all__ = ["publish", "save"]
 
 
 def publish(name: str, results: Path, folder: Path | None = None) -> Path:
