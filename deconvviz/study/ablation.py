@@ -55,7 +55,7 @@ def ablation(
             be "auto", which may differ from one network to the next.
         seeds: One run of every variant for each.
         device: Where to train.
-        progress: Called with the multiply-adds that are done, and all of them.
+        progress: Called with the work that is done, and all of it.
 
     Raises:
         SettingError: No variants or seeds, or a seed twice.

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ def run_plan(
         runs: Folder in which a run's checkpoint is kept. By default nothing but its record is kept;
             until then it is in the folder `NAME/unfinished`.
         device: Where to train.
-        progress: Called with the multiply-adds that are done, and all of them. Each run then shows
-            a bar of its own too.
+        progress: Called with the work that is done, and all of it. Each run then shows a bar of its
+            own too.
 
     Raises:
         StudyError: The plan has no such arm, budget or seed, leaves its precision open, or the file
@@ -82,6 +83,9 @@ def run_plan(
         record = trainer.same(spec) or trainer.record(spec, folder, report)
         if not runs:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # another run is unfinished too
+                unfinished.rmdir()
+                unfinished.parent.rmdir()
         return record
 
     return complete(

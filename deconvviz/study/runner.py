@@ -40,13 +40,13 @@ def complete(
         check: Refuses a record that was made in another way than its spec says.
         work: How long each takes, in any unit; by default all the same.
         title: What progress is called.
-        progress: Called with the work that is done, and all of it.
+        progress: Called with the work that is done, of 1000 for each spec.
 
     Raises:
         StudyError: A record is damaged, or `check` refuses it.
     """
-    work = work or [1000] * len(specs)
-    total, done = sum(work), 0
+    work = work or [1] * len(specs)
+    total, done = 1000 * len(specs), 0
     known = {record.key: record for record in file.read()}
     for spec in specs:  # a wrong record is refused before anything is made
         if spec.key in known:
@@ -54,7 +54,7 @@ def complete(
 
     def report(share: float) -> None:
         if progress:
-            progress(title, round(done + share * own), total)
+            progress(title, round(total * (done + share * own) / sum(work)), total)
 
     for spec, own in zip(specs, work, strict=True):
         report(0)

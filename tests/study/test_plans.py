@@ -22,8 +22,11 @@ _MAY_DIFFER = {
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-def test_every_arm_at_every_budget_can_be_built(plan):
-    for spec in plan.specs(seeds=plan.seeds[:1]):
+def test_every_arm_and_every_budget_can_be_built(plan):
+    first = next(iter(plan.budgets))
+    specs = [*plan.specs(labels=[first], seeds=plan.seeds[:1])]
+    specs += plan.specs([plan.arms[0].name], seeds=plan.seeds[:1])
+    for spec in specs:
         learnt, cost = step_cost(plan.recipe_of(spec), (3, 32, 32), 10)
         assert learnt > 0
         assert cost > 0

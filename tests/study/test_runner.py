@@ -66,7 +66,7 @@ def test_progress_is_the_work_that_is_done_of_all(file):
         title="x",
         progress=lambda *w: heard.append(w),
     )
-    assert heard == [("x", done, 40) for done in (0, 10, 10, 25, 40)]
+    assert heard == [("x", done, 2000) for done in (0, 500, 500, 1250, 2000)]
 
 
 def test_a_wrong_record_is_refused_before_anything_is_made(file):

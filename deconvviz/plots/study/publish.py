@@ -36,9 +36,8 @@ def publish(name: str, results: Path, folder: Path | None = None) -> Path:
             drawn[f"cosines-{number}"] = heatmaps.cosine_maps(one)
     else:
         plan = find_plan(name)
-        name = plan.name
-        report = analyse(plan, read_records(results / f"{name}.jsonl"))
-        text = markdown_report(report)
+        report = analyse(plan, read_records(results / f"{plan.name}.jsonl"))
+        text, name = markdown_report(report, name), plan.name
         drawn |= figures(report) if folder else {}
     path = results / f"{name}.md"
     write_atomically(path, text)

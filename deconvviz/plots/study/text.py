@@ -120,9 +120,9 @@ def arms(report: Report) -> str:
     return "".join(f"- **{arm.name}**: {arm.description}.\n" for arm in report.plan.arms)
 
 
-def markdown_report(report: Report) -> str:
-    """All words and tables."""
-    plan, name = report.plan, report.plan.name
+def markdown_report(report: Report, source: str = "") -> str:
+    """All words and tables; `source` is what the study is run by, by default its name."""
+    plan, name = report.plan, source or report.plan.name
     head = (
         f"# {plan.question}\n\nMade by `deconvviz study report {name}` from the records of all "
         f"runs, which `deconvviz study run {name}` makes.\n\n"
