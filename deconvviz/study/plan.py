@@ -6,13 +6,27 @@ from dataclasses import field, replace
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from deconvviz.errors import StudyError
 from deconvviz.schema import Count, Fraction, Positive, validated
 from deconvviz.training import Recipe, changed
 
 __all__ = ["Arm", "Contrast", "Plan", "RunSpec", "dotted"]
+
+
+def dotted(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested changes, as a TOML file has them, under names as `decoder.kernel`."""
+    flat: dict[str, Any] = {}
+    for name, value in changes.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{part}": one for part, one in dotted(value).items()}
+        else:
+            flat[name] = tuple(value) if isinstance(value, list) else value
+    return flat
+
+
+Changes = Annotated[Mapping[str, Any], AfterValidator(dotted)]
 
 
 @validated
@@ -29,7 +43,7 @@ class Arm:
 
     name: str
     description: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
     label_noise: Fraction = 0.0
     epoch_scale: Annotated[float, Field(gt=0)] = 1.0
 
@@ -54,17 +68,6 @@ class Contrast:
     def name(self) -> str:
         """Arm minus base."""
         return f"{self.arm} − {self.base}"
-
-
-def dotted(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested changes, as a TOML file has them, under names as `decoder.kernel`."""
-    flat: dict[str, Any] = {}
-    for name, value in changes.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{part}": one for part, one in dotted(value).items()}
-        else:
-            flat[name] = tuple(value) if isinstance(value, list) else value
-    return flat
 
 
 class RunSpec(NamedTuple):
@@ -113,7 +116,7 @@ class Plan:
     question: str
     recipe: Recipe
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
-    budgets: Annotated[Mapping[Positive, Mapping[str, Any]], Field(min_length=1)]
+    budgets: Annotated[Mapping[Positive, Changes], Field(min_length=1)]
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
     dataset: str = "cifar10"
     hold_out: Count = 0
@@ -124,8 +127,8 @@ class Plan:
 
     def recipe_of(self, spec: RunSpec) -> Recipe:
         """How one run is trained; an arm's changes override those of a budget."""
-        changes = {**dotted(self.budgets[spec.labels]), **dotted(spec.arm.changes)}
-        recipe = changed(self.recipe, {**changes, "seed": spec.seed})
+        changes = {**self.budgets[spec.labels], **spec.arm.changes, "seed": spec.seed}
+        recipe = changed(self.recipe, changes)
         return replace(recipe, epochs=math.ceil(recipe.epochs * spec.arm.epoch_scale))
 
     def specs(
