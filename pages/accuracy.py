@@ -4,273 +4,173 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 from matplotlib.figure import Figure
+from pandas import DataFrame
 
 from deconvviz.io.zoo import DEMOS
-from deconvviz.plots import study as figures
+from deconvviz.plots import gradients as heatmaps
+from deconvviz.plots import study as plots
 from deconvviz.plots.figures import confusion_matrix, learning_curves, per_class_accuracy
-from deconvviz.study import Report, Sweep
-from deconvviz.study.cells import ACCURACY, GAP, RECONSTRUCTION, Measure
+from deconvviz.plots.study import registry
+from deconvviz.plots.study.registry import StudyFigure
+from deconvviz.study import Report
 from deconvviz.study.gradients import Gradients
-from deconvviz.study.report import ARMS, PRIMARY
-from deconvviz.ui import pickers, show, verdicts
-from deconvviz.ui.networks import bundle
-from deconvviz.ui.own_runs import OWN_RUNS, own_runs, train_now
-from deconvviz.ui.records import Record, conclusion, record
+from deconvviz.study.metrics import ACCURACY, GAP
+from deconvviz.ui import reports
+from deconvviz.ui.runs import OwnRun, conclusion
 
-POINTS = st.column_config.NumberColumn(format="%+.2f")
-SMALL = st.column_config.NumberColumn(format="%.2g")
+POINTS = dict.fromkeys(
+    ("difference, points", "95 % from", "to"), st.column_config.NumberColumn(format="%+.2f")
+)
+P_VALUES = dict.fromkeys(
+    ("p", "p, adjusted", "p, equivalence"), st.column_config.NumberColumn(format="%.2g")
+)
+
+
+def show(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> None:
+    """A figure below its heading."""
+    st.subheader(shown.heading, anchor=False)
+    st.markdown(shown.text)
+    reports.show_study_figure(
+        view,
+        f"{shown.name}{key}",
+        lambda columns, ink: shown.draw(view.result, columns, ink),
+        shown.alt,
+        columns=shown.columns,
+    )
+
+
+def has_runs(view: reports.StudyView[Report]) -> bool:
+    """Whether there is anything to show; if not, how the study is run."""
+    if not view.runs:
+        st.info(reports.command(view.study), icon=":material/info:")
+    return bool(view.runs)
+
+
+def as_table(table: DataFrame, caption: str) -> None:
+    """Numbers of the figure above."""
+    with st.expander("As a table"):
+        st.dataframe(table, hide_index=True, column_config={**POINTS, **P_VALUES})
+        st.caption(caption)
 
 
 def the_answer() -> None:
     """The answer, every pair that it rests on, and what it does not prove."""
-    findings = verdicts.helps()
-    report = findings.found
-    short, rest = verdicts.answer(report)
+    view = reports.study("helps")
+    short, rest = plots.answer(view.result)
     st.header(short, anchor=False)
     st.markdown(rest)
-    if findings.runs:
-        differences(findings)
-    else:
-        st.info(verdicts.command("helps"), icon=":material/info:")
+    if has_runs(view):
+        show(view, registry.DIFFERENCES)
+        as_table(
+            plots.effect_table(view.result),
+            "Means and 95 % t intervals in percentage points. p: exact, over all choices of signs "
+            "of the pairs; adjusted: Holm, over the budgets of a contrast.",
+        )
+        ui.download(lambda: reports.numbers(view), "helps.json", "All numbers")
     st.header("What may not be concluded", anchor=False)
-    st.markdown("\n".join(f"- {caution}" for caution in verdicts.cautions(report)))
+    st.markdown("\n".join(f"- {caution}" for caution in plots.cautions(view.result)))
     with st.expander("What the arms are"):
-        st.markdown("\n".join(f"- **{arm}**: {told}." for arm, told in ARMS.items()))
-
-
-def differences(findings: verdicts.Findings[Report]) -> None:
-    """The paired differences, drawn and as a table."""
-    report = findings.found
-    st.header("Every pair of runs", anchor=False)
-    st.markdown(
-        "A dot is one pair: two runs from one seed, which had the same labels, initial weights, "
-        "order and augmentation. Below the dots their mean and its 95 % interval. Shaded is what "
-        "counts as no difference; dashed what was aimed at."
-    )
-    verdicts.exhibit(
-        findings,
-        "differences",
-        lambda columns, ink: figures.paired_differences(report, columns, ink),
-        "Differences of test accuracy between arms, every pair, by labels",
-        columns=3,
-    )
-    with st.expander("All differences as a table"):
-        columns = dict.fromkeys(("mean", "from", "to"), POINTS)
-        p_values = dict.fromkeys(("p", "p, adjusted", "p, equivalence"), SMALL)
-        st.dataframe(
-            verdicts.difference_rows(report), hide_index=True, column_config={**columns, **p_values}
-        )
-        st.caption(
-            "Means, 95 % t intervals and pairs in percentage points. p: exact, over all choices of "
-            "signs of the pairs; adjusted: Holm, over the budgets of a contrast."
-        )
-        show.download(lambda: verdicts.numbers(findings), "helps.json", "All numbers")
+        st.markdown(plots.arms(view.result))
 
 
 def curves() -> None:
     """How accurate the arms are: by labels, by epoch, beyond the training pictures."""
-    findings = verdicts.helps()
-    report = findings.found
-    if not findings.runs:
-        st.info(verdicts.command("helps"), icon=":material/info:")
+    view = reports.study("helps")
+    if not has_runs(view):
         return
-    st.header("Accuracy by labels", anchor=False)
-    st.markdown("Every run is a dot; beside the dots an arm's mean and one standard deviation.")
-    verdicts.exhibit(
-        findings,
-        "labels",
-        lambda _, ink: figures.accuracy_by_labels(report, ink),
-        "Test accuracy of every run, by arm and labels",
-    )
-    cells_as_table(report, ACCURACY)
-    st.header("Overfitting", anchor=False)
-    st.markdown(
-        "Accuracy on the labelled training pictures less that on the test pictures: the claim is "
-        "that a decoder makes it smaller. A small gap alone is no gain."
-    )
-    verdicts.exhibit(
-        findings,
-        "overfitting",
-        lambda columns, ink: figures.overfitting(report, columns, ink),
-        "Train-test gap of every run, by arm and labels",
-        columns=3,
-    )
-    cells_as_table(report, GAP)
-    at_one_budget(findings)
-
-
-def cells_as_table(report: Report, measure: Measure) -> None:
-    """One measure of every arm at every budget."""
-    with st.expander("As a table"):
-        st.dataframe(verdicts.cell_rows(report, measure), hide_index=True)
-        st.caption(f"{measure.title}: mean ± standard deviation, and in brackets how many runs.")
-
-
-def at_one_budget(findings: verdicts.Findings[Report]) -> None:
-    """What is looked at with one number of labels."""
-    report = findings.found
+    report = view.result
+    for shown, metric in ((registry.BY_LABELS, ACCURACY), (registry.OVERFITTING, GAP)):
+        show(view, shown)
+        caption = f"{metric.title}: mean ± standard deviation, and in brackets how many runs."
+        as_table(plots.metric_table(report, metric), caption)
     st.header("With one number of labels", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        budget = pickers.budget(sorted({record.labels for record in report.records}), str(PRIMARY))
-        cells = report.at(budget)
-        metric = pickers.metric({name.replace("_", " "): name for name in verdicts.metrics(cells)})
-    st.subheader("While they learn", anchor=False)
-    st.markdown("The mean of an arm's runs, shaded from the least of them to the greatest.")
-    verdicts.exhibit(
-        findings,
-        f"epochs-{budget}-{metric}",
-        lambda _, ink: figures.accuracy_by_epoch(cells, metric, ink),
-        f"{metric.replace('_', ' ')} by epoch of every arm at {budget} labels",
-    )
-    st.subheader("Calibration", anchor=False)
-    st.markdown("Whether a network is as often right as it is sure; in both, less is better.")
-    verdicts.exhibit(
-        findings,
-        f"calibration-{budget}",
-        lambda columns, ink: figures.calibration(cells, columns, ink),
-        f"Negative log-likelihood and calibration error of every run at {budget} labels",
-        columns=2,
-    )
-    st.subheader("Robustness", anchor=False)
-    st.markdown("Accuracy on test pictures that are made worse, in five degrees of each way.")
-    verdicts.exhibit(
-        findings,
-        f"robustness-{budget}",
-        lambda columns, ink: figures.robustness(cells, columns, ink),
-        f"Test accuracy on noisy, blurred and otherwise worse pictures at {budget} labels",
-        columns=2,
-    )
+        run = sorted({record.labels for record in report.records})
+        labels = ui.pick_budget(run, report.plan.primary or run[0])
+        key = ui.pick_metric(reports.metrics(report, labels))
+    for shown in registry.at_one_budget(labels, key):
+        show(view, shown, f"-{labels}-{key}")
 
 
 def levers_and_recipe() -> None:
-    """What else moves accuracy."""
-    st.header("Levers", anchor=False)
-    st.markdown("One thing changed at a time: what accuracy it brings, and what it costs.")
-    with show.errors():
-        one_sweep("levers", "curves", figures.sweep_curves, "Test accuracy by each lever", 3)
-        what_decoders_leave()
-    st.header("The recipe", anchor=False)
-    st.markdown(
-        "The same recipe with one ingredient removed or replaced: every pair with the whole "
-        "recipe, and below the pairs their mean and its 95 % interval."
-    )
-    with show.errors():
-        one_sweep(
-            "recipe",
-            "differences",
-            lambda found, _, ink: figures.recipe_differences(found, ink),
-            "Differences of test accuracy to the whole recipe, every pair",
-        )
-    with show.errors():
-        gradients()
+    """What else changes accuracy."""
+    for name in ("levers", "recipe"):
+        with ui.refusals():
+            view = reports.study(name)
+            st.header(view.result.plan.question, anchor=False)
+            if not has_runs(view):
+                continue
+            for shown in registry.of_sweep(view.result):
+                show(view, shown)
+            as_table(
+                plots.sweep_table(view.result),
+                f"Differences from “{view.result.base}” are paired by seed; they are many, and not "
+                "corrected for it.",
+            )
+    with ui.refusals():
+        for number, gradients in enumerate(reports.gradients(), 1):
+            show_gradients(gradients, number)
 
 
-def one_sweep(
-    study: str, name: str, draw: Callable[[Sweep, int, str], Figure], alt: str, columns: int = 1
-) -> None:
-    """One figure of a sweep, and its table."""
-    findings = verdicts.swept(study)
-    if not findings.runs:
-        st.info(verdicts.command(study), icon=":material/info:")
-        return
-    verdicts.exhibit(
-        findings, name, lambda count, ink: draw(findings.found, count, ink), alt, columns=columns
-    )
-    with st.expander("As a table"):
-        st.dataframe(
-            verdicts.point_rows(findings.found),
-            hide_index=True,
-            column_config={"difference, points": POINTS},
-        )
-        st.caption(
-            f"Differences to “{findings.found.base}” are paired by seed; they are many, and not "
-            "corrected for it."
+def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
+    """Whether ddnet keeps gradients from vanishing."""
+
+    def heat_map(name: str, draw: Callable[[Gradients, str], Figure], what: str) -> None:
+        alt = f"{what} by layer and step, ddnet beside a plain network"
+        reports.show_study_figure(
+            view, f"{name}-{number}", lambda _, ink: draw(view.result, ink), alt
         )
 
-
-def what_decoders_leave() -> None:
-    """The same levers, by what comes back; nothing until a run with a decoder was made."""
-    findings = verdicts.swept("levers")
-    if not findings.runs or not findings.found.factors_with(RECONSTRUCTION):
-        return
-    st.markdown("What the decoder leaves of the training pictures: the lower, the better.")
-    verdicts.exhibit(
-        findings,
-        "reconstruction",
-        lambda count, ink: figures.reconstruction_curves(findings.found, count, ink),
-        "Reconstruction error by each lever",
-        columns=3,
-    )
-
-
-def gradients() -> None:
-    """Whether ddnet keeps gradients from vanishing; nothing until somebody has looked."""
-    for number, findings in enumerate(verdicts.gradients(), 1):
-        st.header("Gradients", anchor=False)
-        st.markdown(findings.found.verdict())
-        one_heat_map(findings, f"gradients-{number}", Gradients.figure, "Gradient norms")
-        with st.expander("All ratios, and how they were measured"):
-            st.markdown(findings.found.details())
-        with st.expander("Do both losses want the same?"):
-            one_heat_map(findings, f"cosines-{number}", Gradients.cosine_figure, "Cosines")
-
-
-def one_heat_map(
-    findings: verdicts.Findings[Gradients],
-    name: str,
-    draw: Callable[[Gradients, str], Figure],
-    what: str,
-) -> None:
-    """What was measured of gradients, by layer and step."""
-    alt = f"{what} by layer and step, ddnet beside a plain network"
-    verdicts.exhibit(findings, name, lambda _, ink: draw(findings.found, ink), alt)
+    st.header("Gradients", anchor=False)
+    st.markdown(heatmaps.verdict(view.result))
+    heat_map("norms", heatmaps.norm_maps, "Gradient norms")
+    with st.expander("All ratios, and how they were measured"):
+        st.markdown(heatmaps.details(view.result))
+    with st.expander("Do the gradients of both losses point the same way?"):
+        heat_map("cosines", heatmaps.cosine_maps, "Cosines")
 
 
 def two_networks() -> None:
-    """The demo and its twin: one pair, looked at closely."""
+    """The demo and its twin: one pair in detail."""
     st.markdown(
         "The two networks that come with the app: the same recipe, and the same two networks that "
-        "they learned from beside the labels, but the twin also had to give the picture back "
+        "they learned from beside the labels, but the twin also had to reconstruct the picture "
         "from its features, through a deconvolution decoder."
     )
-    records: dict[str, Record] = {name: record(bundle(name)) for name in DEMOS}
-    ink = show.ink()
+    runs = {name: OwnRun.of(ui.bundle(name), "built in") for name in DEMOS}
+    evaluations = {name: run.evaluation for name, run in runs.items()}
+    ink = ui.ink()
     st.dataframe(
-        [one.row for one in records.values()],
+        [run.row for run in runs.values()],
         hide_index=True,
         column_config={"test accuracy": st.column_config.NumberColumn(format="%.2f %%")},
     )
     st.header("What may be concluded", anchor=False)
-    st.markdown(conclusion(*records.values()))
+    st.markdown(conclusion(*runs.values()))
     shown, classes = st.columns(2, gap="large")
     with shown:
         st.header("Learning curves", anchor=False)
-        runs = {name: one.metrics for name, one in records.items()}
-        show.figure(
-            learning_curves(runs, ink),
+        ui.show_figure(
+            learning_curves({name: run.metrics for name, run in runs.items()}, ink),
             "Accuracy by epoch of both networks",
             "curves",
-            "As `deconvviz train` told it. Test accuracy during training is measured with the "
-            "trainer's precision; training accuracy on augmented pictures, hence it may lie below.",
+            "As `deconvviz train` measured it: test accuracy with the trainer's precision; "
+            "training accuracy on augmented pictures, hence it may lie below.",
         )
     with classes:
         st.header("Class by class", anchor=False)
-        per_class = {name: one.evaluation.per_class for name, one in records.items()}
-        show.figure(
-            per_class_accuracy(per_class, ink),
+        ui.show_figure(
+            per_class_accuracy({name: one.per_class for name, one in evaluations.items()}, ink),
             "Test accuracy of each class",
             "classes",
             "After the last epoch; `deconvviz evaluate demo` measures it again.",
         )
-    st.header("What is taken for what", anchor=False)
-    for column, (name, one) in zip(st.columns(2, gap="large"), records.items(), strict=True):
+    st.header("Confusion matrices", anchor=False)
+    for column, (name, one) in zip(st.columns(2, gap="large"), evaluations.items(), strict=True):
         with column:
             st.markdown(f"**{name}**")
-            figure = confusion_matrix(
-                one.evaluation.confusion.tolist(), one.evaluation.classes, ink
-            )
-            show.figure(
-                figure,
+            ui.show_figure(
+                confusion_matrix(one.confusion.tolist(), one.classes, ink),
                 f"Confusion matrix of {name}",
                 f"confusion-{name}",
                 "As `deconvviz train` stored it in the checkpoint.",
@@ -291,6 +191,6 @@ show.title(
     "Does a deconvolution decoder beside a classifier raise its accuracy? What the records of all "
     "runs say, and what they do not.",
 )
-verdicts.fit_figures()
-with show.errors():
-    SECTIONS[pickers.section(list(SECTIONS))]()
+reports.fit_figures()
+with ui.refusals():
+    SECTIONS[ui.pick_section(list(SECTIONS))]()

@@ -17,7 +17,6 @@ from deconvviz.analysis.result import Result
 __all__ = [
     "Ablation",
     "Result",
-    "ablation",
     "correspondence",
     "depth",
     "draw_faces",

@@ -13,7 +13,6 @@ from deconvviz.cli.base import (
     Checkpoint,
     Data,
     DataDir,
-    Device,
     InputSize,
     Model,
     Weights,

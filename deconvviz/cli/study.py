@@ -1,78 +1,91 @@
 """`deconvviz study`: paired training runs, what follows from them, and gradients in depth."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from deconvviz.cli.base import Data, DataDir, Device, app
+from deconvviz.cli.experiment import experiments
 from deconvviz.progress import TerminalBars
 
-__all__ = ["gradients", "report", "run", "studies"]
+__all__ = ["ablation", "gradients", "report", "run", "studies"]
 
 studies = typer.Typer(no_args_is_help=True)
 app.add_typer(studies, name="study")
 
-Results = Annotated[
-    Path, typer.Option("--results", help="Folder of all studies; each has one of its own in it.")
-]
+Results = Annotated[Path, typer.Option("--results", help="Folder of the records, NAME.jsonl.")]
+Figures = Annotated[Path | None, typer.Option(help="Folder for the figures.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")]
+
+Made = TypeVar("Made")
 
 
 @studies.callback()
 def study() -> None:
-    """Ask whether deconvolution raises accuracy, by runs that differ in one thing."""
+    """Train pairs of networks that differ in one thing, and compare them."""
+
+
+def _interruptible(train: Callable[[TerminalBars], Made]) -> Made:
+    """Train with progress bars; Ctrl-C ends the command with the way to go on."""
+    try:
+        with TerminalBars() as bars:
+            return train(bars)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from the last whole epoch", err=True)
+        raise typer.Exit(130) from None
 
 
 @studies.command()
 def run(
-    name: Annotated[str, typer.Argument(help="helps, levers, recipe, search or search-longer.")],
-    arm: Annotated[list[str] | None, typer.Option(help="Only this one; again for more.")] = None,
-    labels: Annotated[list[int] | None, typer.Option(help="Only this budget; again.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Only this seed; again.")] = None,
+    name: Annotated[str, typer.Argument(help="A declared study, or a plan in a file NAME.toml.")],
+    arm: Annotated[list[str] | None, typer.Option(help="Only this arm; repeatable.")] = None,
+    labels: Annotated[list[int] | None, typer.Option(help="Only this budget; repeatable.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeatable.")] = None,
     results: Results = Path("results"),
     data_dir: DataDir = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
+    download: Download = False,
     device: Device = "auto",
 ) -> None:
-    """Train what a study lacks; each finished run is one small file, an unfinished one goes on."""
+    """Train what a study lacks; each finished run is one record, an unfinished one goes on."""
     from deconvviz.io.data import load_dataset
-    from deconvviz.study import find_plan, run_study
+    from deconvviz.study import find_plan, run_plan
     from deconvviz.training.device import find_device
 
     plan = find_plan(name)
-    list(plan.cells(arm, labels, seed))  # a wrong name is told before data are read
+    list(plan.specs(arm, labels, seed))  # a wrong name is refused before data are read
     training, test = (
-        load_dataset(plan.data, split, data_dir=data_dir, download=download)
+        load_dataset(plan.dataset, split, data_dir=data_dir, download=download)
         for split in ("train", "test")
     )
-    try:
-        records = run_study(
+    path = results / f"{plan.name}.jsonl"
+    records = _interruptible(
+        lambda bars: run_plan(
             plan,
             training,
             test,
-            results / name,
+            path,
             arms=arm,
             labels=labels,
             seeds=seed,
             device=find_device(device),
-            progress=True,
+            progress=bars,
         )
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from the last whole epoch", err=True)
-        raise typer.Exit(130) from None
-    typer.echo(f"{len(records)} runs in {results / name}")
+    )
+    typer.echo(f"{len(records)} runs in {path}")
 
 
 @studies.command()
 def report(
-    name: Annotated[str, typer.Argument(help="helps, levers, recipe, search or search-longer.")],
+    name: Annotated[str, typer.Argument(help="A study as for `run`, or gradients.")],
     results: Results = Path("results"),
-    figures: Annotated[Path | None, typer.Option(help="Folder for the figures.")] = None,
+    figures: Figures = None,
 ) -> None:
-    """Compute everything anew from the files of all runs: tables, and figures where asked for."""
-    from deconvviz.study import find_plan, publish
+    """Remake a study's tables, and its figures where asked for, from its records."""
+    from deconvviz.plots.study import publish
 
-    path = publish(find_plan(name), results, figures)
+    path = publish(name, results, figures)
     typer.echo(path.read_text("utf-8"))
     typer.echo(path)
 
@@ -80,43 +93,102 @@ def report(
 @studies.command()
 def gradients(
     results: Results = Path("results"),
-    depth: Annotated[list[int] | None, typer.Option(help="6, 12 or 20; again for more.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Again for more.")] = None,
+    depth: Annotated[list[int] | None, typer.Option(help="6, 12 or 20; repeatable.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Seed of the runs; repeatable.")] = None,
     width: Annotated[int, typer.Option(help="Maps of the first stage.")] = 8,
-    start: Annotated[str, typer.Option(help="Initial weights: pytorch or he.")] = "pytorch",
-    rate: Annotated[float, typer.Option(help="Of SGD, the same for all.")] = 0.01,
+    init: Annotated[str, typer.Option(help="Initial weights: pytorch or he.")] = "pytorch",
+    lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.01,
     deconv_weight: Annotated[
-        float, typer.Option(help="Of the reconstruction error, beside the classification alone.")
+        float, typer.Option(help="Weight of the reconstruction error in the runs on both losses.")
     ] = 0.3,
-    figures: Annotated[Path | None, typer.Option(help="Folder for the figures.")] = None,
+    figures: Figures = None,
     data: Data = "cifar10",
     data_dir: DataDir = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
+    download: Download = False,
     device: Device = "auto",
 ) -> None:
     """Follow the gradients of deep deconvolution networks, and of plain ones of equal depth.
 
-    What has a file in the results is not made again.
+    A run that has a record is not made again.
     """
     from deconvviz.io.data import load_dataset
+    from deconvviz.plots.gradients import summary
+    from deconvviz.plots.study import save
     from deconvviz.study.gradients import gradients as follow
     from deconvviz.training.device import find_device
 
     training = load_dataset(data, "train", data_dir=data_dir, download=download)
-    with TerminalBars() as bars:
-        found = follow(
+    found = _interruptible(
+        lambda bars: follow(
             training,
-            results / "gradients",
+            results / "gradients.jsonl",
             depths=tuple(depth or (6, 12, 20)),
             seeds=tuple(seed or (0, 1, 2)),
             width=width,
-            start=start,
-            rate=rate,
+            init=init,
+            lr=lr,
             deconv_weight=deconv_weight,
             device=find_device(device),
             progress=bars,
         )
-    typer.echo(found.summary())
-    if figures is not None:
-        for path in found.save(figures):
-            typer.echo(path)
+    )
+    typer.echo(summary(found))
+    for path in save(found, figures) if figures else ():
+        typer.echo(path)
+
+
+@experiments.command()
+def ablation(
+    out: Annotated[Path, typer.Option(help="Folder of the result and of all runs.")],
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this declared variant, or a network like plain:32/64+256; repeatable. The "
+            "first is compared with."
+        ),
+    ] = None,
+    data: Data = "cifar10",
+    data_dir: DataDir = None,
+    size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
+    count: Annotated[int, typer.Option(help="Training pictures; 0: all.")] = 0,
+    epochs: int = 10,
+    batch_size: int = 128,
+    lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.03,
+    seed: Annotated[list[int] | None, typer.Option(help="Seed of the runs; repeatable.")] = None,
+    precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
+    download: Download = False,
+    device: Device = "auto",
+) -> None:
+    """Train networks with layers removed or resized (Table 3).
+
+    What is trained stays in the folder, and the same command goes on where it was stopped.
+    """
+    from functools import partial
+
+    from deconvviz.io.data import held_out, load_dataset
+    from deconvviz.plots.study import save, summary
+    from deconvviz.study.ablation import RECIPE, VARIANTS
+    from deconvviz.study.ablation import ablation as compare
+    from deconvviz.training import changed
+    from deconvviz.training.device import find_device
+
+    read = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
+    training, test = read("train"), read("test")
+    if 0 < count < len(training):
+        _, training = held_out(training, count)
+    options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "precision": precision}
+    found = _interruptible(
+        lambda bars: compare(
+            training,
+            test,
+            out,
+            variants={name: VARIANTS.get(name, name) for name in variant or VARIANTS},
+            recipe=changed(RECIPE, options),
+            seeds=tuple(seed or (0,)),
+            device=find_device(device),
+            progress=bars,
+        )
+    )
+    typer.echo(summary(found))
+    for path in save(found, out):
+        typer.echo(path)

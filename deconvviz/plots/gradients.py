@@ -1,10 +1,7 @@
-"""Heat maps of gradients, by layer and step, one for each network that was followed."""
+"""Gradients by layer and step: heat maps, one for each network that was followed, and words."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from matplotlib.axes import Axes
@@ -13,12 +10,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from deconvviz.study.gradients.traces import Arm
+from deconvviz.plots.figures import NEUTRAL_INK
+from deconvviz.study.gradients import EXPLODES, VANISHES, Condition, Gradients, Ratio
 
-if TYPE_CHECKING:
-    from deconvviz.study.gradients.result import Gradients
-
-__all__ = ["cosine_maps", "norm_maps"]
+__all__ = ["cosine_maps", "details", "markdown_report", "norm_maps", "summary", "verdict"]
 
 _NAMES = {"plain": "plain CNN", "ddnet": "ddnet"}
 _CELL = 0.085  # inches of a layer in a figure, and the least height of a panel
@@ -36,33 +31,152 @@ class _Scale:
     line: str
 
 
-def norm_maps(found: Gradients, ink: str) -> Figure:
-    """Of gradient norms: a row a depth, a column an architecture and norm."""
-    tables = {arm: found.log_norms(arm) for arm in found.classifiers}
+def summary(found: Gradients) -> str:
+    """Whether ddnet cures what the plain network has, what BatchNorm does, and the ratios."""
+    return f"{verdict(found)} {details(found)}"
+
+
+def markdown_report(results: Sequence[Gradients]) -> str:
+    """All results in words."""
+    title = "# Do deep deconvolution networks cure vanishing and exploding gradients?"
+    command = (
+        "Made by `deconvviz study report gradients` from the records of all runs, which "
+        "`deconvviz study gradients` makes."
+    )
+    found = [f"**{verdict(one)}** {details(one)}" for one in results] or ["Not run."]
+    return "\n\n".join([title, command, *found]) + "\n"
+
+
+def verdict(found: Gradients) -> str:
+    """What follows for the claim, from the networks as training begins."""
+    plain = [one for one in found.classifiers if one.architecture == "plain"]
+    ours = [one for one in found.classifiers if one.architecture == "ddnet"]
+    bad = [one for one in plain if found.trouble(one)]
+    ill = [one for one in ours if found.trouble(one)]
+    freed = [one for one in bad if replace(one, architecture="ddnet") not in ill]
+    if not bad:
+        does = "cannot be seen to cure vanishing or exploding gradients"
+    elif len(freed) == len(bad):
+        does = "cures vanishing and exploding gradients"
+    elif freed:
+        does = "cures only a part of vanishing and exploding gradients"
+    else:
+        does = "does not cure vanishing or exploding gradients"
+    return (
+        f"The deep deconvolution network {does}: at the start of training {len(bad)} of "
+        f"{len(plain)} plain networks have them{_which(bad)}, and of as many deconvolution "
+        f"networks of the same depths {len(ill)}{_which(ill)}."
+    )
+
+
+def details(found: Gradients) -> str:
+    """The ratios of every network, how they were measured, and whether both losses agree."""
+    counts = []
+    for architecture, name in (("plain", "plain"), ("ddnet", "deconvolution")):
+        own = [one for one in found.classifiers if one.architecture == architecture]
+        bad = [one for one in own if found.trouble(one, end=True)]
+        counts.append(f"{len(bad)} {name} networks{_which(bad)}")
+    sentences = [f"When training ends, {' and '.join(counts)} have them."]
+    for norm in (False, True):
+        rows = [_row(found, one) for one in found.classifiers if one.norm == norm]
+        sentences.append(f"With{'' if norm else 'out'} BatchNorm: {'; '.join(rows)}.")
+    setting = found.setting
+    sentences.append(
+        "These are norms of the cross-entropy's gradient, by the first layer's weights over "
+        "by the last ones' below the head, at the start and at the end: geometric mean (lowest "
+        f"to highest) of {_seeds(found)}, {setting.steps[-1]} steps of {_optimiser(found)}, "
+        f"{setting.pictures} pictures ({setting.dataset}). Below {VANISHES:g} a gradient counts "
+        f"as vanishing, above {EXPLODES:g} as exploding."
+    )
+    return " ".join([*sentences, _agreement(found)]).strip()
+
+
+def _agreement(found: Gradients) -> str:
+    """The cosines of the two losses, if networks were trained on both."""
+    both = [one for one in found.conditions if one.deconv_weight]
+    means = [float(found.cosines(one).nanmean()) for one in both]
+    known = sorted(
+        (mean, f"{one.architecture}, {_depth(one)}")
+        for mean, one in zip(means, both, strict=True)
+        if mean == mean
+    )
+    if not known:
+        return ""
+    (low, lowest), (high, highest) = known[0], known[-1]
+    return (
+        "Trained on both losses, the cosine between the gradients of cross-entropy and "
+        "reconstruction (1: same direction, 0: orthogonal), mean over layers "
+        f"and steps, lies between {low:+.2f} ({lowest}) and {high:+.2f} ({highest})."
+    )
+
+
+def _row(found: Gradients, condition: Condition) -> str:
+    """A condition's ratios, and whether it diverged."""
+    diverged = f", {gone}" if (gone := _diverged(found, condition)) else ""
+    end = found.ratio(condition, end=True).mean
+    start = _ratio(found.ratio(condition))
+    return f"{condition.architecture} {condition.depth} layers {start}, then {end:.2g}{diverged}"
+
+
+def _ratio(ratio: Ratio) -> str:
+    zero = f", {ratio.zero} zero" if ratio.zero else ""
+    return f"{ratio.mean:.2g} ({ratio.low:.2g} to {ratio.high:.2g}{zero})"
+
+
+def _which(conditions: Sequence[Condition]) -> str:
+    """The conditions in brackets; nothing if there are none."""
+    return f" ({'; '.join(map(_depth, conditions))})" if conditions else ""
+
+
+def _depth(condition: Condition) -> str:
+    return f"{condition.depth} layers {'with' if condition.norm else 'without'} BatchNorm"
+
+
+def _seeds(found: Gradients) -> str:
+    count = len({run.seed for run in found.traces})
+    return f"{count} seed{'s' * (count != 1)}"
+
+
+def _optimiser(found: Gradients) -> str:
+    setting, names = found.setting, {"pytorch": "PyTorch's", "he": "He's"}
+    return (
+        f"SGD (learning rate {setting.lr:g}, momentum 0.9, batches of {setting.batch_size}) from "
+        f"{names[setting.init]} initial weights"
+    )
+
+
+def _diverged(found: Gradients, condition: Condition) -> str:
+    gone = [run.diverged for run in found.of(condition) if run.diverged is not None]
+    return f"{len(gone)} diverged, the first at step {min(gone)}" if gone else ""
+
+
+def norm_maps(found: Gradients, ink: str = NEUTRAL_INK) -> Figure:
+    """Gradient norms by layer and step: a row a depth, a column an architecture and norm."""
+    tables = {condition: found.log_norms(condition) for condition in found.classifiers}
     values = torch.cat([table.flatten() for table in tables.values()])
     values = values[values.isfinite()]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    titles = {arm: _title(found, arm) for arm in tables}
+    titles = {condition: _title(found, condition) for condition in tables}
     caption = (
         "Norm of the cross-entropy's gradient by each layer's weights, from the first layer "
         "(top) to the head, by steps of training: mean over\nseeds of log10, one scale for all "
         "panels. First/last: the norm of the first layer over that of the last below the "
-        "head, at the start, then at the end;\nloss: cross-entropy, likewise. White line: "
+        "head, at the start, then at the end;\nloss: cross-entropy at the same steps. White line: "
         "there ddnet turns back."
     )
     scale = _Scale(low, high, "viridis", "log10 of gradient norm", "white")
     return _panels(found, tables, titles, scale, caption, ink)
 
 
-def cosine_maps(found: Gradients, ink: str) -> Figure:
-    """Likewise of cosines between the gradients of the two losses.
+def cosine_maps(found: Gradients, ink: str = NEUTRAL_INK) -> Figure:
+    """Cosines between the gradients of the two losses, by layer and step.
 
-    Of the networks trained on both losses; without any, of those that give a picture anyhow.
+    Shown for the networks trained on both losses; without any, for those that reconstruct anyhow.
     """
-    both = [arm for arm in found.arms if arm.deconv_weight]
-    alone = [arm for arm in found.classifiers if arm.architecture == "ddnet"]
-    tables = {arm: found.cosines(arm)[:-1] for arm in both or alone}
-    titles = {arm: f"mean {table.nanmean():+.2f}" for arm, table in tables.items()}
+    both = [condition for condition in found.conditions if condition.deconv_weight]
+    alone = [condition for condition in found.classifiers if condition.architecture == "ddnet"]
+    tables = {condition: found.cosines(condition)[:-1] for condition in both or alone}
+    titles = {condition: f"mean {table.nanmean():+.2f}" for condition, table in tables.items()}
     trained = "both losses" if both else "cross-entropy alone"
     caption = (
         "Cosine between the gradients of cross-entropy and reconstruction error by each "
@@ -76,28 +190,29 @@ def cosine_maps(found: Gradients, ink: str) -> Figure:
 
 def _panels(
     found: Gradients,
-    tables: Mapping[Arm, Tensor],
-    titles: Mapping[Arm, str],
+    tables: Mapping[Condition, Tensor],
+    titles: Mapping[Condition, str],
     scale: _Scale,
     caption: str,
     ink: str,
 ) -> Figure:
-    """One heat map an arm, on one scale."""
-    depths = sorted({arm.depth for arm in tables})
-    columns = list(dict.fromkeys((arm.norm, arm.architecture) for arm in tables))
+    """One heat map a condition, on one scale."""
+    depths = sorted({condition.depth for condition in tables})
+    columns = list(dict.fromkeys((condition.norm, condition.architecture) for condition in tables))
     heights = [max(_LEAST_HIGH, _CELL * (depth + 1)) for depth in depths]
     size = (max(8.6, 1.2 + 2.0 * len(columns)), 1.2 + sum(heights) + 0.5 * len(depths))
     figure = Figure(figsize=size, facecolor="none", layout="constrained")
     grid = figure.subplots(len(depths), len(columns), squeeze=False, height_ratios=heights)
-    for arm, table in tables.items():
-        row, column = depths.index(arm.depth), columns.index((arm.norm, arm.architecture))
+    for condition, table in tables.items():
+        row = depths.index(condition.depth)
+        column = columns.index((condition.norm, condition.architecture))
         axes = grid[row, column]
-        _heat(axes, arm, table, found.setting.steps, scale, ink)
-        head = f"{_name(arm)}\n" if row == 0 else ""
-        axes.set_title(f"{head}{titles[arm]}", loc="left", fontsize=7, color=ink, pad=3)
+        _heat(axes, condition, table, found.setting.steps, scale, ink)
+        head = f"{_name(condition)}\n" if row == 0 else ""
+        axes.set_title(f"{head}{titles[condition]}", loc="left", fontsize=7, color=ink, pad=3)
         if column == 0:
-            axes.set_ylabel(f"{arm.depth} layers", fontsize=8, color=ink)
-        below = [_failures(found, arm), "step" if row == len(depths) - 1 else ""]
+            axes.set_ylabel(f"{condition.depth} layers", fontsize=8, color=ink)
+        below = [_failures(found, condition), "step" if row == len(depths) - 1 else ""]
         axes.set_xlabel("\n".join(filter(None, below)), fontsize=7, color=ink)
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.colours)
     bar = figure.colorbar(colours, ax=grid, shrink=0.6, aspect=30, pad=0.02)
@@ -106,8 +221,8 @@ def _panels(
     bar.set_label(scale.label, color=ink, fontsize=7)
     setting = found.setting
     conditions = (
-        f"{setting.data}, {setting.pictures} pictures; {found.optimiser}; "
-        f"{setting.width} maps in the first stage; {found.seeds}."
+        f"{setting.dataset}, {setting.pictures} pictures; {_optimiser(found)}; "
+        f"{setting.width} maps in the first stage; {_seeds(found)}."
     )
     text = f"{caption}\n{conditions}"
     figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left")
@@ -115,9 +230,9 @@ def _panels(
 
 
 def _heat(
-    axes: Axes, arm: Arm, table: Tensor, steps: tuple[int, ...], scale: _Scale, ink: str
+    axes: Axes, condition: Condition, table: Tensor, steps: tuple[int, ...], scale: _Scale, ink: str
 ) -> None:
-    """One arm's table; what is not known, as after a divergence, is left free."""
+    """One condition's table; what is not known, as after a divergence, is left free."""
     axes.imshow(
         table.numpy(),
         cmap=scale.colours,
@@ -127,22 +242,22 @@ def _heat(
         interpolation="nearest",
     )
     axes.set_xticks(range(len(steps)), [str(step) for step in steps])
-    rows = [0, arm.depth - 1, *([arm.depth] if len(table) > arm.depth else [])]
-    axes.set_yticks(rows, [str(row + 1) if row < arm.depth else "head" for row in rows])
+    rows = [0, condition.depth - 1, *([condition.depth] if len(table) > condition.depth else [])]
+    axes.set_yticks(rows, [str(row + 1) if row < condition.depth else "head" for row in rows])
     axes.tick_params(colors=ink, labelsize=6, length=0, pad=2)
     axes.set_facecolor("none")
     for spine in axes.spines.values():
         spine.set_visible(False)
-    if arm.architecture == "ddnet":
-        axes.axhline(arm.depth / 2 - 0.5, color=scale.line, linewidth=0.8)
+    if condition.architecture == "ddnet":
+        axes.axhline(condition.depth / 2 - 0.5, color=scale.line, linewidth=0.8)
 
 
-def _title(found: Gradients, arm: Arm) -> str:
-    start, end = (found.spread(arm, end=end).mean for end in (False, True))
-    before, after = found.entropies(arm)
+def _title(found: Gradients, condition: Condition) -> str:
+    start, end = (found.ratio(condition, end=end).mean for end in (False, True))
+    before, after = found.entropies(condition)
     losses = [sum(side) / len(side) for side in (before, after)]
-    told = f"first/last {_rough(start)}, then {_rough(end)}"
-    return f"{told}\nloss {losses[0]:.2f}, then {losses[1]:.2f}"
+    text = f"first/last {_rough(start)}, then {_rough(end)}"
+    return f"{text}\nloss {losses[0]:.2f}, then {losses[1]:.2f}"
 
 
 def _rough(ratio: float) -> str:
@@ -150,15 +265,14 @@ def _rough(ratio: float) -> str:
     return f"{ratio:.1g}" if ratio < 1 else f"{ratio:.0f}"
 
 
-def _failures(found: Gradients, arm: Arm) -> str:
-    """How many runs diverged or are dead, where there are any."""
-    runs = found.of(arm)
-    gone = [run.diverged for run in runs if run.diverged is not None]
-    told = [f"{len(gone)} diverged, the first at step {min(gone)}"] if gone else []
-    if dead := found.spread(arm).dead:
-        told.append(f"{dead} let no gradient through")
-    return f"of {len(runs)}: {', '.join(told)}" if told else ""
+def _failures(found: Gradients, condition: Condition) -> str:
+    """How many runs diverged or let no gradient through, if any."""
+    failures = [text] if (text := _diverged(found, condition)) else []
+    if zero := found.ratio(condition).zero:
+        failures.append(f"{zero} let no gradient through")
+    return f"of {len(found.of(condition))}: {', '.join(failures)}" if failures else ""
 
 
-def _name(arm: Arm) -> str:
-    return f"{_NAMES[arm.architecture]}, {'BatchNorm' if arm.norm else 'no BatchNorm'}"
+def _name(condition: Condition) -> str:
+    norm = "BatchNorm" if condition.norm else "no BatchNorm"
+    return f"{_NAMES[condition.architecture]}, {norm}"

@@ -1,6 +1,6 @@
-"""Pictures made worse in five degrees, to see how much of its accuracy a network keeps.
+"""Corruptions of pictures at five severities, to see how much of its accuracy a network keeps.
 
-In the spirit of Hendrycks & Dietterich (2019, arXiv:1903.12261). The figures are our own, chosen
+In the spirit of Hendrycks & Dietterich (2019, arXiv:1903.12261). The levels are our own, chosen
 for pictures of 32 pixels, so an accuracy compares only with others that were measured here.
 """
 
@@ -23,7 +23,7 @@ __all__ = [
     "CORRUPTIONS",
     "JPEG",
     "NOISE",
-    "STRENGTHS",
+    "SEVERITIES",
     "Corruption",
     "blurred",
     "brighter",
@@ -32,11 +32,11 @@ __all__ = [
     "noisy",
 ]
 
-STRENGTHS = (1, 2, 3, 4, 5)
+SEVERITIES = (1, 2, 3, 4, 5)
 """From hardly visible to hard for a person too."""
 
 NOISE = (0.02, 0.04, 0.06, 0.09, 0.12)
-"""Standard deviation of Gaussian noise, of pixels in [0, 1], at each strength."""
+"""Standard deviation of Gaussian noise, of pixels in [0, 1], at each severity."""
 
 BLUR = (0.4, 0.6, 0.8, 1.0, 1.3)
 """Standard deviation of the Gaussian, in pixels."""
@@ -45,30 +45,30 @@ BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)
 """What is added to pixels in [0, 1]."""
 
 JPEG = (80, 60, 40, 20, 10)
-"""Pillow's quality, chroma at half the resolution. What was JPEG before is rounded twice, and how
+"""JPEG quality, chroma at half the resolution. What was JPEG before is rounded twice, and how
 much that takes does not always grow with the second rounding: see accuracies on it with that in
 mind."""
 
 _BLOCK_NUMBERS = 2**22  # pixels times channels that are worked on at a time
 
 Corruption = Callable[[Tensor, int, torch.Generator], Tensor]
-"""(uint8 pictures (N, C, H, W), strength 1 to 5, generator) -> new pictures of the same form."""
+"""(uint8 pictures (N, C, H, W), severity 1 to 5, generator) -> new pictures of the same form."""
 
 
-def noisy(images: Tensor, strength: int, generator: torch.Generator) -> Tensor:
+def noisy(images: Tensor, severity: int, generator: torch.Generator) -> Tensor:
     """Add Gaussian noise to each channel of each pixel; what leaves the range is clipped."""
-    deviation = 255 * _level(NOISE, strength)
+    deviation = 255 * _level(NOISE, severity)
     noise = torch.randn(images.shape, generator=generator, device=generator.device)
     return _pixels(images + deviation * noise.to(images.device))
 
 
-def blurred(images: Tensor, strength: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
+def blurred(images: Tensor, severity: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """Convolve with a Gaussian, cut off at four deviations; the border row is mirrored about.
 
     Raises:
-        DataError: the pictures are too small to be mirrored.
+        DataError: The pictures are too small to be mirrored.
     """
-    deviation = _level(BLUR, strength)
+    deviation = _level(BLUR, severity)
     radius = math.ceil(4 * deviation)
     height, width = images.shape[-2:]
     if radius >= min(height, width):
@@ -85,23 +85,23 @@ def blurred(images: Tensor, strength: int, generator: torch.Generator) -> Tensor
     return _pixels(functional.conv2d(across, kernel.view(1, 1, -1, 1)).view(images.shape))
 
 
-def brighter(images: Tensor, strength: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
+def brighter(images: Tensor, severity: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """Add the same to every channel of every pixel; what leaves the range is clipped."""
-    return _pixels(images + 255 * _level(BRIGHTNESS, strength))
+    return _pixels(images + 255 * _level(BRIGHTNESS, severity))
 
 
-def compressed(images: Tensor, strength: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
+def compressed(images: Tensor, severity: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
     """Encode each picture as JPEG and decode it again; its blocks are of 8 or 16 pixels.
 
     Raises:
-        DataError: the pictures have neither one channel nor three.
+        DataError: The pictures have neither one channel nor three.
     """
     if images.shape[1] not in (1, 3):
         raise DataError(
             f"JPEG holds pictures of 1 or 3 channels, not {images.shape[1]}; leave this corruption "
             "out"
         )
-    quality = int(_level(JPEG, strength))
+    quality = int(_level(JPEG, severity))
     arrays = images.permute(0, 2, 3, 1).cpu().numpy()
     decoded = np.stack([_through_jpeg(array, quality) for array in arrays])
     return torch.from_numpy(decoded.transpose(0, 3, 1, 2)).contiguous().to(images.device)
@@ -113,25 +113,25 @@ CORRUPTIONS: dict[str, Corruption] = {
     "brightness": brighter,
     "jpeg": compressed,
 }
-"""Every corruption by its name. A further one joins by its line here."""
+"""Every corruption by name."""
 
 
-def corrupted(images: Tensor, name: str, strength: int, seed: int = 0) -> Tensor:
+def corrupted(images: Tensor, name: str, severity: int, seed: int = 0) -> Tensor:
     """Corrupt pictures, whatever their number, in blocks that fit the memory.
 
     Args:
         images: (N, C, H, W) uint8.
-        name: of `CORRUPTIONS`.
-        strength: 1 to 5.
-        seed: of what is random; the same seed gives the same pictures to every network, and the
-            same noise, only stronger, at every strength.
+        name: One of `CORRUPTIONS`.
+        severity: 1 to 5.
+        seed: Seed of what is random; every network is given the same pictures, and the noise of
+            all severities differs in scale alone.
 
     Returns:
         New pictures of the same form, on the CPU.
 
     Raises:
-        SettingError: there is no such corruption or strength.
-        DataError: the corruption cannot be done to such pictures.
+        SettingError: There is no such corruption or severity.
+        DataError: The corruption cannot be done to such pictures.
     """
     if name not in CORRUPTIONS:
         raise SettingError(f"no corruption `{name}`; there are {', '.join(CORRUPTIONS)}")
@@ -139,14 +139,14 @@ def corrupted(images: Tensor, name: str, strength: int, seed: int = 0) -> Tensor
     rows = max(1, _BLOCK_NUMBERS // max(1, images[:1].numel()))
     result = torch.empty(images.shape, dtype=torch.uint8)
     for source, target in zip(torch.split(images, rows), torch.split(result, rows), strict=True):
-        target.copy_(CORRUPTIONS[name](source.cpu(), strength, generator))
+        target.copy_(CORRUPTIONS[name](source.cpu(), severity, generator))
     return result
 
 
-def _level(levels: tuple[float, ...], strength: int) -> float:
-    if strength not in STRENGTHS:
-        raise SettingError(f"no strength {strength}; there are {', '.join(map(str, STRENGTHS))}")
-    return levels[STRENGTHS.index(strength)]
+def _level(levels: tuple[float, ...], severity: int) -> float:
+    if severity not in SEVERITIES:
+        raise SettingError(f"no severity {severity}; there are {', '.join(map(str, SEVERITIES))}")
+    return levels[SEVERITIES.index(severity)]
 
 
 def _pixels(values: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def _pixels(values: Tensor) -> Tensor:
 
 
 def _through_jpeg(array: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """(H, W, C) there and back."""
+    """(H, W, C), encoded and decoded; torchvision's own codec is deprecated."""
     file = io.BytesIO()
     Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(
         file, "JPEG", quality=quality, subsampling="4:2:0"

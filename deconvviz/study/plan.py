@@ -2,93 +2,141 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, Field
 
 from deconvviz.errors import StudyError
-from deconvviz.schema import changed
-from deconvviz.training import Recipe
+from deconvviz.schema import Count, Fraction, Positive, validated
+from deconvviz.training import Recipe, changed
 
-__all__ = ["Arm", "Cell", "Plan"]
+__all__ = ["Arm", "Contrast", "Plan", "RunSpec", "dotted"]
 
 
-@dataclass(frozen=True)
+def dotted(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested changes, as a TOML file has them, under names as `decoder.kernel`."""
+    flat: dict[str, Any] = {}
+    for name, value in changes.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{part}": one for part, one in dotted(value).items()}
+        else:
+            flat[name] = tuple(value) if isinstance(value, list) else value
+    return flat
+
+
+Changes = Annotated[Mapping[str, Any], AfterValidator(dotted)]
+
+
+@validated
 class Arm:
     """One way to train.
 
     Attributes:
-        name: Of its records.
-        about: What it is, for people.
-        changes: Of the plan's recipe, by name; see `schema.changed`.
-        label_noise: The share of the labels that are made wrong.
-        longer: It has so many times the epochs that its budget says.
+        name: Name in records, tables and figures; `FACTOR=VALUE` for a value of a swept factor.
+        description: What is done, for people.
+        changes: Changes of the plan's recipe, as `schema.changed` takes them, or nested.
+        label_noise: Share of the labels that are made wrong.
+        epoch_scale: Factor on the number of epochs.
     """
 
     name: str
-    about: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    label_noise: float = 0.0
-    longer: float = 1.0
+    description: str
+    changes: Changes = field(default_factory=dict)
+    label_noise: Fraction = 0.0
+    epoch_scale: Annotated[float, Field(gt=0)] = 1.0
 
 
-class Cell(NamedTuple):
+@validated
+class Contrast:
+    """Two arms that are compared at every budget.
+
+    Attributes:
+        arm: Name of the arm.
+        base: Name of the arm that it is compared with.
+        aim: Difference of accuracy hoped for at the primary budget; contrasts with one decide.
+        description: What the contrast is about, for people; by default the names of both arms.
+    """
+
+    arm: str
+    base: str
+    aim: float | None = None
+    description: str = ""
+
+    @property
+    def name(self) -> str:
+        """Arm minus base."""
+        return f"{self.arm} − {self.base}"
+
+
+class RunSpec(NamedTuple):
     """One run of a plan."""
 
     arm: Arm
     labels: int
     seed: int
 
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Arm, labels and seed, which also name its record."""
+        return self.arm.name, self.labels, self.seed
+
     def __str__(self) -> str:
         """For people."""
         return f"{self.arm.name}, {self.labels} labels, seed {self.seed}"
 
 
-@dataclass(frozen=True)
+@validated
 class Plan:
     """A study that can be run: every arm at every budget of labels, from every seed.
 
     Runs of one seed are pairs: they have the same labels, initial weights, order and augmentation
-    of the labelled pictures.
+    of the labelled pictures. A plan with `contrasts` is judged by these; any other is a sweep,
+    whose arms are each compared with the first one.
 
     Attributes:
-        name: On the command line, and of the folder of its records.
-        asks: The question, for people.
-        recipe: What all arms share.
-        arms: What they differ in.
-        budgets: Labels -> changes of the recipe that all arms have there; the steps, mostly.
-        seeds: Of pairs.
-        data: A key of `deconvviz.io.data.DATASETS`.
-        hold_out: Measure on so many pictures held out of the training data, for a plan that is to
-            choose something; 0 measures on the test data, which must never choose.
-        robust: Whether accuracy on pictures made worse is measured too.
-        varies: The arms that are run at every budget; the others are at the first one only. By
-            default all are run at all.
+        name: Name on the command line and of the file of records.
+        question: What the study asks, for people.
+        recipe: Recipe that all arms share.
+        arms: All arms.
+        budgets: Labels -> changes of the recipe that all arms have there; mostly the number of
+            steps.
+        seeds: Seeds of the pairs.
+        dataset: A name of `deconvviz.io.data.LOADERS`.
+        hold_out: Training pictures held out to measure on, for plans that choose something; 0
+            measures on the test data, which must never choose.
+        robustness: Measure accuracy on corrupted pictures too.
+        swept: Arms that are run at every budget; the others at the first one only. Empty: all.
+        contrasts: Comparisons that answer the question; empty for a sweep.
+        primary: Budget at which the contrasts with an aim decide.
     """
 
     name: str
-    asks: str
+    question: str
     recipe: Recipe
-    arms: tuple[Arm, ...]
-    budgets: Mapping[int, Mapping[str, Any]]
-    seeds: tuple[int, ...]
-    data: str = "cifar10"
-    hold_out: int = 0
-    robust: bool = False
-    varies: tuple[str, ...] = ()
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    budgets: Annotated[Mapping[Positive, Changes], Field(min_length=1)]
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
+    dataset: str = "cifar10"
+    hold_out: Count = 0
+    robustness: bool = False
+    swept: tuple[str, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
+    primary: Positive | None = None
 
-    def recipe_of(self, cell: Cell) -> Recipe:
-        """How one run is trained; what an arm changes goes before what a budget does."""
-        changes = {**self.budgets[cell.labels], **cell.arm.changes, "seed": cell.seed}
+    def recipe_of(self, spec: RunSpec) -> Recipe:
+        """How one run is trained; an arm's changes override those of a budget."""
+        changes = {**self.budgets[spec.labels], **spec.arm.changes, "seed": spec.seed}
         recipe = changed(self.recipe, changes)
-        return replace(recipe, epochs=math.ceil(recipe.epochs * cell.arm.longer))
+        return replace(recipe, epochs=math.ceil(recipe.epochs * spec.arm.epoch_scale))
 
-    def cells(
+    def specs(
         self,
         arms: Sequence[str] | None = None,
         labels: Sequence[int] | None = None,
         seeds: Sequence[int] | None = None,
-    ) -> Iterator[Cell]:
+    ) -> Iterator[RunSpec]:
         """All runs, or those of some arms, budgets and seeds.
 
         Seed by seed, so that an early end leaves whole comparisons.
@@ -97,16 +145,13 @@ class Plan:
             StudyError: The plan has no such arm, budget or seed.
         """
         named = {arm.name: arm for arm in self.arms}
-        wanted = (
-            self._some("arm", named, arms),
-            self._some("budget", self.budgets, labels),
-            self._some("seed", self.seeds, seeds),
-        )
-        for seed in wanted[2]:
-            for budget in wanted[1]:
-                for name in wanted[0]:
+        some_arms = self._some("arm", named, arms)
+        some_budgets = self._some("budget", self.budgets, labels)
+        for seed in self._some("seed", self.seeds, seeds):
+            for budget in some_budgets:
+                for name in some_arms:
                     if (name, budget) in self.points:
-                        yield Cell(named[name], budget, seed)
+                        yield RunSpec(named[name], budget, seed)
 
     @property
     def points(self) -> tuple[tuple[str, int], ...]:
@@ -116,16 +161,16 @@ class Plan:
             (arm.name, budget)
             for budget in self.budgets
             for arm in self.arms
-            if budget == first or not self.varies or arm.name in self.varies
+            if budget == first or not self.swept or arm.name in self.swept
         )
 
-    def _some(self, what: str, there: Any, wanted: Sequence[Any] | None) -> list[Any]:
-        unknown = [one for one in wanted or () if one not in there]
+    def _some(self, kind: str, known: Any, wanted: Sequence[Any] | None) -> list[Any]:
+        unknown = [one for one in wanted or () if one not in known]
         if unknown:
-            near = get_close_matches(str(unknown[0]), map(str, there), n=1)
+            near = get_close_matches(str(unknown[0]), map(str, known), n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             raise StudyError(
-                f"the study {self.name} has no {what} {unknown[0]}{hint}; there are "
-                f"{', '.join(map(str, there))}"
+                f"the study {self.name} has no {kind} {unknown[0]}{hint}; there are "
+                f"{', '.join(map(str, known))}"
             )
-        return list(there if wanted is None else wanted)
+        return list(known if wanted is None else wanted)

@@ -23,8 +23,8 @@ __all__ = [
     "NETWORKS",
     "STEPS",
     "Job",
+    "JobStatus",
     "Runner",
-    "Status",
     "kept_runs",
     "runs_folder",
     "sources",
@@ -39,9 +39,9 @@ STEPS = (100, 300, 1000)
 KEPT = 20
 """Runs that stay on disk; the oldest go first."""
 
-_PARTS = 10  # of a run: after each it is measured, and what is done so far can be kept
+_PARTS = 10  # epochs of a run: after each it is measured and can be kept
 _TRAINING, _TEST = 2000, 1000  # drawn pictures; as many test pictures of another set are taken
-_PATIENCE = 10  # seconds that a server which ends waits for it
+_PATIENCE = 10  # seconds that the server waits for it when it ends
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Job:
         network: One of `NETWORKS`.
         data: One of `sources()`.
         decoder: Whether a deconvolution decoder reconstructs all training pictures beside it.
-        labels: Pictures whose class it is told.
-        steps: Of the optimiser.
-        seed: Of the labels, the initial weights, the order and the augmentation.
+        labels: Labelled pictures.
+        steps: Optimiser steps.
+        seed: Seed of the labels, the initial weights, the order and the augmentation.
     """
 
     network: str = NETWORKS[0]
@@ -73,7 +73,7 @@ class Job:
 
     @property
     def recipe(self) -> Recipe:
-        """That of the study's arm, on a smaller network and shorter."""
+        """Recipe of the study's arm, for a smaller network and fewer steps."""
         plan = find_plan("helps")
         arm = next(arm for arm in plan.arms if arm.name == ("R-all" if self.decoder else "A"))
         small = {
@@ -86,19 +86,19 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Status:
+class JobStatus:
     """How far a run is, or how it ended.
 
     Attributes:
         job: What was asked for.
-        folder: Of the run.
-        running: Whether it goes on.
-        stopping: Whether it was told to stop.
+        folder: Folder of the run.
+        running: Whether it runs.
+        stopping: Whether it was asked to stop.
         doing: What is being done.
-        done: Steps of that.
-        total: Of so many.
-        told: How it ended, a sentence; empty while it goes on.
-        failed: Whether it ended in another way than it should.
+        done: Steps of that which are done.
+        total: All steps of that.
+        message: How it ended, a sentence; empty while it runs.
+        failed: Whether it ended with an error.
     """
 
     job: Job
@@ -108,7 +108,7 @@ class Status:
     doing: str = "reading pictures"
     done: int = 0
     total: int = 1
-    told: str = ""
+    message: str = ""
     failed: bool = False
 
 
@@ -118,13 +118,13 @@ class Runner:
     def __init__(self) -> None:
         self._lock = Lock()
         self._stop = Event()
-        self._status: Status | None = None
+        self._status: JobStatus | None = None
         self._thread: Thread | None = None
-        atexit.register(self._leave)
+        atexit.register(self._stop_and_wait)
 
     @property
-    def status(self) -> Status | None:
-        """Of the last run; None before the first."""
+    def status(self) -> JobStatus | None:
+        """Status of the last run; None before the first."""
         return self._status
 
     def start(self, job: Job) -> bool:
@@ -133,9 +133,9 @@ class Runner:
             if self._status is not None and self._status.running:
                 return False
             self._stop = Event()
-            self._status = Status(job, _free_folder())
-            told = (self._status, self._stop)
-            self._thread = Thread(target=self._work, args=told, daemon=True)
+            self._status = JobStatus(job, _free_folder())
+            args = (self._status, self._stop)
+            self._thread = Thread(target=self._work, args=args, daemon=True)
             self._thread.start()
         return True
 
@@ -146,29 +146,29 @@ class Runner:
             if self._status is not None and self._status.running:
                 self._status = replace(self._status, stopping=True)
 
-    def _leave(self) -> None:
-        """Let a run end when the server does, which would else break it off within a step."""
+    def _stop_and_wait(self) -> None:
+        """End a run with the server, which would else break it off within a step."""
         self.stop()
         if self._thread is not None:
             self._thread.join(_PATIENCE)
 
-    def _work(self, begun: Status, stop: Event) -> None:
-        told, failed = "The run broke off by a fault of ours; the server's log says more.", True
+    def _work(self, begun: JobStatus, stop: Event) -> None:
+        message, failed = "The run broke off by a fault of ours; the server's log says more.", True
         try:
-            told, failed = self._train(begun.job, begun.folder, stop), False
+            message, failed = self._train(begun.job, begun.folder, stop), False
         except DivergedError as error:
             # The rest names a file that the run may not leave, and what to do in a terminal.
-            told = f"{as_sentence(error).partition(';')[0]}; what was learnt before is kept."
+            message = f"{sentence(error).partition(';')[0]}; the epochs before are kept."
         except DeconvvizError as error:
-            told = as_sentence(error)
+            message = sentence(error)
         except (OSError, MemoryError) as error:
-            told = f"The machine could not go on: {error or 'its memory is full'}."
+            message = f"The machine could not go on: {error or 'its memory is full'}."
         finally:
             _tidy(begun.folder)
-            self._set(running=False, stopping=False, told=told, failed=failed)
+            self._set(running=False, stopping=False, message=message, failed=failed)
 
     def _train(self, job: Job, folder: Path, stop: Event) -> str:
-        """Train, and say what came of it."""
+        """Train, and say how it went."""
 
         def watch(title: str, done: int, total: int, /) -> None:
             self._set(doing=title, done=done, total=total)
@@ -219,7 +219,7 @@ def _free_folder() -> Path:
 
 
 def _tidy(folder: Path) -> None:
-    """Let go what only a resume needs, a run of which nothing was learnt, and the oldest runs."""
+    """Delete what only a resume needs, a run without an epoch, and the oldest runs."""
     (folder / "state.pt").unlink(missing_ok=True)
     if not read_metrics(folder):
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,73 +7,154 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
+import torch
 from matplotlib.figure import Figure
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
 
 from deconvviz.errors import CheckpointError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet
-from deconvviz.training import Recipe
-from deconvviz.training.recipe import to_dict
+from deconvviz.schema import Count, NonNegative, read
+from deconvviz.training import Evaluation
+from deconvviz.training.recipe import completed
 
-__all__ = ["OwnRun", "different", "progress_curves", "read_run", "read_upload"]
+__all__ = [
+    "OwnRun",
+    "conclusion",
+    "different",
+    "progress_curves",
+    "read_run",
+    "read_upload",
+    "summary",
+]
 
 _NAME = 80  # letters of a file's name that are shown
+# Standard deviation of a CIFAR-10 CNN's test accuracy from run to run, in percentage points:
+# 0.56 at 4 epochs, 0.19 at 16, 0.15 at 64 (Jordan 2024, arXiv:2304.01910).
+_DEVIATION = "0.2 to 0.5"
+_NO_EVIDENCE = 1.0  # percentage points between two single runs
+
+
+class _Recipe(TypedDict):
+    deconv_weight: NonNegative
+
+
+class _Epoch(TypedDict):
+    epoch: float
+    test_accuracy: float
+    train_accuracy: float
+
+
+class _Test(TypedDict):
+    title: str
+    pictures: Count
+    accuracy: Annotated[float, Field(ge=0, le=1)]
+    confusion: NotRequired[list[list[int]]]
+
+
+class _Training(TypedDict):
+    """What is needed of a checkpoint's training record."""
+
+    __pydantic_config__ = ConfigDict(allow_inf_nan=False)  # type: ignore[misc]
+
+    recipe: _Recipe
+    epochs: Count
+    pictures: Count
+    metrics: Annotated[list[_Epoch], Field(min_length=1)]
+    test: _Test
 
 
 @dataclass(frozen=True)
 class OwnRun:
-    """What a checkpoint says of the run that made it; its weights are let go.
+    """What a checkpoint says of the run that made it, without its weights.
 
     Attributes:
-        name: For people; no two of a table have the same.
+        name: For people; unique in a table.
         origin: Where it comes from, for people.
-        model: The architecture's name.
+        model: Name of the architecture.
         data: Title of the training pictures.
-        pictures: Labelled pictures that it learnt from.
-        epochs: Done.
-        accuracy: On the test pictures, in [0, 1].
-        test: How many of them, and their title.
-        recipe: As it was stored.
-        metrics: A line an epoch.
+        classes: Names of the classes.
+        training: The training record: recipe, epochs, labelled pictures, metrics and test.
     """
 
     name: str
     origin: str
     model: str
     data: str
-    pictures: int
-    epochs: int
-    accuracy: float
-    test: str
-    recipe: Mapping[str, Any]
-    metrics: Sequence[Mapping[str, float]]
+    classes: tuple[str, ...]
+    training: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        try:
+            read(_Training, self.training, "training", CheckpointError)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"`{self.name}` has no complete test in its training record ({error}); give the "
+                "model.safetensors of a run of `deconvviz train`, not one of its snapshots"
+            ) from None
 
     @classmethod
     def of(cls, bundle: Bundle, origin: str) -> "OwnRun":
-        """That which made a loaded network.
+        """The run that made a loaded network.
 
         Raises:
-            CheckpointError: It was never tested.
+            CheckpointError: It was never tested, or its record is damaged.
         """
-        title = str(bundle.training.get("test", {}).get("title", ""))
-        return _run(bundle.name, origin, bundle.architecture, bundle.training, title)
+        test = bundle.training.get("test")
+        title = str(test.get("title", "")) if isinstance(test, Mapping) else ""
+        architecture = bundle.architecture
+        return cls(bundle.name, origin, architecture, title, bundle.classes, bundle.training)
+
+    @property
+    def metrics(self) -> Sequence[Mapping[str, float]]:
+        """A line an epoch."""
+        metrics: Sequence[Mapping[str, float]] = self.training["metrics"]
+        return metrics
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy on the test pictures, in [0, 1]."""
+        return float(self.training["test"]["accuracy"])
+
+    @property
+    def title(self) -> str:
+        """Title of the test pictures."""
+        return str(self.training["test"]["title"])
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The decisions on the test pictures.
+
+        Raises:
+            CheckpointError: They were not kept.
+        """
+        try:
+            confusion = torch.tensor(self.training["test"]["confusion"], dtype=torch.int64)
+            return Evaluation(confusion, self.classes, float(self.metrics[-1]["test_loss"]))
+        except (KeyError, TypeError, ValueError):
+            raise CheckpointError(
+                f"`{self.name}` has no complete test in its training record; train it again with "
+                "`deconvviz train`"
+            ) from None
 
     @property
     def row(self) -> dict[str, str | int | float]:
         """The run as a row of a table."""
+        test = self.training["test"]
         return {
             "run": self.name,
             "from": self.origin,
             "network": self.model,
             "test accuracy": 100 * self.accuracy,
-            "decoder's weight": self.recipe["deconv_weight"],
-            "labels": self.pictures,
-            "epochs": self.epochs,
-            "measured on": self.test,
-            "learnt from": self.data,
+            "decoder's weight": self.training["recipe"]["deconv_weight"],
+            "labels": self.training["pictures"],
+            "epochs": self.training["epochs"],
+            "measured on": f"{test['pictures']} pictures of {test['title']}",
+            "trained on": self.data,
         }
 
 
@@ -84,14 +165,15 @@ def read_run(path: Path, name: str, origin: str) -> OwnRun:
         CheckpointError: It cannot be used, or was never tested.
     """
     described = load_checkpoint(path).description
-    return _run(name, origin, described.model, described.training, str(described.data["title"]))
+    data = str(described.data["title"])
+    return OwnRun(name, origin, described.model, data, described.classes, described.training)
 
 
 def read_upload(content: bytes, name: str) -> OwnRun:
     """The run that made an uploaded checkpoint.
 
     Args:
-        content: Of the file.
+        content: Bytes of the file.
         name: Whatever the person's machine calls it.
 
     Raises:
@@ -107,39 +189,12 @@ def read_upload(content: bytes, name: str) -> OwnRun:
             raise CheckpointError(str(error).replace(str(path), f"`{shown}`")) from None
 
 
-def _run(name: str, origin: str, model: str, training: Mapping[str, Any], data: str) -> OwnRun:
-    try:
-        test, recipe = training["test"], dict(training["recipe"])
-        recipe["deconv_weight"] = float(recipe["deconv_weight"])
-        lines = [{key: float(line[key]) for key in line} for line in training["metrics"]]
-        for line in lines:  # what a curve is drawn of
-            _ = [line[key] for key in ("epoch", "test_accuracy", "train_accuracy")]
-        return OwnRun(
-            name,
-            origin,
-            model,
-            data,
-            int(training["pictures"]),
-            int(training["epochs"]),
-            float(test["accuracy"]),
-            f"{int(test['pictures'])} pictures of {test['title']}",
-            recipe,
-            lines,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise CheckpointError(
-            f"`{name}` has no complete test in its training record; give the model.safetensors of "
-            "a run of `deconvviz train`, not one of its snapshots"
-        ) from None
-
-
 def different(first: OwnRun, second: OwnRun) -> list[dict[str, str]]:
-    """The options in which two recipes differ, a row each; those of parts are as `decoder.kernel`.
+    """The options in which two recipes differ, a row each; nested ones as `decoder.kernel`.
 
-    What there was no option for was done as that option's default says.
+    An option that did not exist then has its default.
     """
-    default = to_dict(Recipe())
-    ours, theirs = (_flat({**default, **_known(one.recipe, default)}) for one in (first, second))
+    ours, theirs = (_flat(completed(one.training["recipe"])) for one in (first, second))
     return [
         {"option": name, first.name: _word(ours.get(name)), second.name: _word(theirs.get(name))}
         for name in dict.fromkeys([*ours, *theirs])
@@ -147,18 +202,8 @@ def different(first: OwnRun, second: OwnRun) -> list[dict[str, str]]:
     ]
 
 
-def _known(recipe: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored recipe, the parts that its options lacked filled in."""
-    return {
-        name: {**default[name], **value}
-        if isinstance(value, Mapping) and isinstance(default.get(name), Mapping)
-        else value
-        for name, value in recipe.items()
-    }
-
-
 def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Parts beside the whole, by names with a dot."""
+    """Nested options beside the others, by names with a dot."""
     flat: dict[str, Any] = {}
     for name, value in recipe.items():
         if isinstance(value, Mapping):
@@ -174,6 +219,50 @@ def _word(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "–" if value is None else str(value)
+
+
+def summary(bundle: Bundle) -> str:
+    """A network in one line of Markdown."""
+    count = sum(parameter.numel() for parameter in bundle.model.parameters()) / 1e6
+    parts = [f"**{bundle.name}**", f"`{bundle.architecture}`, {count:.1f} M parameters"]
+    return " · ".join([*parts, *bundle.facts])
+
+
+def conclusion(baseline: OwnRun, twin: OwnRun) -> str:
+    """What two single runs may and may not prove, in Markdown, from their own numbers."""
+    difference = 100 * (twin.accuracy - baseline.accuracy)
+    if abs(difference) < 0.005:
+        compared = f"`{twin.name}` and `{baseline.name}` are equally accurate"
+    else:
+        which = "above" if difference > 0 else "below"
+        compared = (
+            f"`{twin.name}` is **{abs(difference):.2f}** percentage points {which} "
+            f"`{baseline.name}`"
+        )
+    spread = (
+        f"Each was trained once, from one seed. The accuracy of such networks varies by "
+        f"{_DEVIATION} points (standard deviation) from seed to seed alone"
+    )
+    if abs(difference) < _NO_EVIDENCE:
+        evidence = (
+            "so a difference this small is no evidence that the decoder helps or harms; nor is it "
+            "evidence that it does nothing"
+        )
+    else:
+        evidence = (
+            "so a difference this large is unlikely to be the seed alone; but one pair of runs "
+            "does not separate the decoder's effect from luck or from tuning. Many pairs would"
+        )
+    titles = sorted({baseline.title, twin.title})
+    measured = f"Measured on {' and '.join(titles)}, the last epoch, each picture once as it is."
+    if any("JPEG copy" in title for title in titles):
+        measured += (
+            " Accuracy on the JPEG copy is lower than on the original pixels, and is not to be "
+            "compared with published figures."
+        )
+    if len(titles) > 1 or baseline.training["epochs"] != twin.training["epochs"]:
+        measured += " The two differ in data or in epochs, so they are no fair pair."
+    return f"{compared}. {spread}, {evidence}.\n\n{measured}"
 
 
 def progress_curves(metrics: Sequence[Mapping[str, float]], ink: str = NEUTRAL_INK) -> Figure:

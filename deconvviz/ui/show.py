@@ -15,7 +15,7 @@ from deconvviz.deconv import Coverage, Layer
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
-from deconvviz.ui.records import summary
+from deconvviz.ui.runs import summary
 
 __all__ = [
     "WHOLE_PERCENTILE",

@@ -7,13 +7,14 @@ from typer.testing import CliRunner
 
 from deconvviz.cli import app
 from deconvviz.errors import DataError, StudyError
+from deconvviz.io.data import draw_shapes
 from deconvviz.study import PLANS, plans
 from tests.study.test_run import PLAN
 
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(plans, "PLANS", {**PLANS, "small": replace(PLAN, data="shapes")})
+    monkeypatch.setattr(plans, "PLANS", {**PLANS, "small": replace(PLAN, dataset="shapes")})
 
 
 def invoke(*words):
@@ -47,13 +48,14 @@ def test_missing_data_are_told_with_how_to_get_them(tmp_path):
         invoke("run", "helps", "--data-dir", tmp_path, "--results", tmp_path)
 
 
-def test_gradients_are_followed_once_and_told(tmp_path):
-    words = ["gradients", "--results", tmp_path, "--data", "shapes", "--depth", 6, "--seed", 0]
-    words += ["--width", 2, "--deconv-weight", 0, "--device", "cpu", "--figures", tmp_path / "f"]
-    said = invoke(*words)
-    assert "6 layers" in said.output
+def test_gradients_are_followed_once_and_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr("deconvviz.io.data.load_dataset", lambda *_, **__: draw_shapes(24, size=8))
+    words = ["gradients", "--results", tmp_path, "--depth", 6, "--seed", 0, "--width", 2]
+    words += ["--deconv-weight", 0, "--device", "cpu"]
+    assert "6 layers" in invoke(*words, "--figures", tmp_path / "f").output
     assert {path.name for path in (tmp_path / "f").iterdir()} >= {"gradients.png", "gradients.json"}
-    kept = sorted((tmp_path / "gradients").iterdir())
-    before = [path.stat().st_mtime_ns for path in kept]
+    before = (tmp_path / "gradients.jsonl").read_bytes()
+    assert len(before.splitlines()) == 4
     invoke(*words)
-    assert [path.stat().st_mtime_ns for path in kept] == before
+    assert (tmp_path / "gradients.jsonl").read_bytes() == before
+    assert "6 layers" in invoke("report", "gradients", "--results", tmp_path).output

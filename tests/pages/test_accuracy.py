@@ -9,11 +9,12 @@ import deconvviz
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import draw_shapes
 from deconvviz.io.zoo import DEMOS, load
+from deconvviz.study.gradients.trace import trace_file
 from deconvviz.ui import runner
 from deconvviz.ui.own_runs import OWN_RUNS
 from tests.pages.conftest import all_words, alternatives
-from tests.study.samples import record
-from tests.ui.test_verdicts import trace
+from tests.study.samples import keep, record
+from tests.ui.test_reports import trace
 
 TWO = {"section": "These two networks"}
 
@@ -29,10 +30,10 @@ def results(tmp_path, monkeypatch):
 def full(results):
     for seed in range(3):
         for place, arm in enumerate(("A", "R-all", "C", "C+R")):
-            record(arm, 1000, seed, 0.5 + 0.01 * seed + 0.02 * place).write(results / "helps")
+            keep(results, record(arm, 1000, seed, 0.5 + 0.01 * seed + 0.02 * place))
         for name in ("base", "kernel=3", "kernel=5"):
             for study in ("levers", "recipe"):
-                record(name, 1000, seed, 0.5 + 0.01 * seed, study=study).write(results / study)
+                keep(results, record(name, 1000, seed, 0.5 + 0.01 * seed, study=study))
     return results
 
 
@@ -53,12 +54,14 @@ def test_the_answer_stands_before_its_pairs_and_its_cautions(open_page, full):
     app = open_page("accuracy")
     assert not app.exception
     headers = [header.value for header in app.header]
-    assert headers == ["Not shown", "Every pair of runs", "What may not be concluded"]
+    assert headers == ["No gain was shown", "What may not be concluded"]
     assert "changes accuracy by +2.00 points" in all_words(app)
     assert "rests on 3 pairs" in all_words(app)
     assert len(set(alternatives(app))) == 1
     rows = app.dataframe[0].value
-    assert rows.set_index(["contrast", "labels"])["mean"]["R-all − A", 1000] == pytest.approx(2)
+    assert rows.set_index(["contrast", "labels"])["difference, points"][
+        "R-all − A", 1000
+    ] == pytest.approx(2)
     labels = [button.label for button in app.get("download_button")]
     assert sorted(labels) == ["All numbers", "PNG"]
 
@@ -76,13 +79,13 @@ def test_levers_and_recipe_are_drawn_and_gradients_wait(open_page, full):
     app = open_page("accuracy", section="Levers and recipe")
     assert not app.exception
     assert not app.info
-    assert len(set(alternatives(app))) == 2
-    assert [header.value for header in app.header] == ["Levers", "The recipe"]
+    assert len(set(alternatives(app))) == 2  # curves of kernels; differences in both studies
+    assert len(app.header) == 2
 
 
 def test_gradients_are_shown_once_somebody_has_looked(open_page, results):
     for architecture in ("plain", "ddnet"):
-        trace(0, architecture=architecture).write(results / "gradients")
+        trace_file(results / "gradients.jsonl").append(trace(0, architecture=architecture))
     app = open_page("accuracy", section="Levers and recipe")
     assert not app.exception
     assert app.header[-1].value == "Gradients"
@@ -91,12 +94,13 @@ def test_gradients_are_shown_once_somebody_has_looked(open_page, results):
 
 
 def test_a_damaged_record_is_one_sentence_and_the_rest_goes_on(open_page, full):
-    (full / "levers" / "kernel=3-1000-0.json").write_text('{"study": "levers"')
+    with (full / "levers.jsonl").open("a") as file:
+        file.write('{"study": "levers"')
     app = open_page("accuracy", section="Levers and recipe")
     assert not app.exception
     assert len(app.error) == 1
-    assert "kernel=3-1000-0.json is no record of a run" in app.error[0].value
-    assert "Differences of test accuracy to the whole recipe, every pair" in alternatives(app)
+    assert "levers.jsonl, line 10 is not valid JSON" in app.error[0].value
+    assert "Differences of test accuracy from the first arm, every pair" in alternatives(app)
 
 
 def test_the_table_has_the_accuracies_of_the_checkpoints(open_page):
@@ -105,7 +109,7 @@ def test_the_table_has_the_accuracies_of_the_checkpoints(open_page):
     assert not app.error
     table = app.dataframe[0].value
     expected = [100 * load(name).training["test"]["accuracy"] for name in DEMOS]
-    assert table["network"].tolist() == list(DEMOS)
+    assert table["run"].tolist() == list(DEMOS)
     assert table["test accuracy"].tolist() == pytest.approx(expected)
     words = all_words(app)
     first, second = (load(name).training["test"]["accuracy"] for name in DEMOS)

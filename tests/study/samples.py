@@ -1,6 +1,9 @@
 """Made-up records of runs."""
 
-from deconvviz.study import Record
+from deconvviz.study import Record, analyse, find_plan
+from deconvviz.study.plan import Arm, Plan
+from deconvviz.study.record import record_file
+from deconvviz.training import Recipe
 
 
 def record(arm="A", labels=1000, seed=0, accuracy=0.6, **changes):
@@ -31,3 +34,28 @@ def record(arm="A", labels=1000, seed=0, accuracy=0.6, **changes):
         "device": "a processor",
     }
     return Record(**{**values, **changes})
+
+
+def keep(folder, *records):
+    """Add records to the files of their studies."""
+    for one in records:
+        record_file(folder / f"{one.study}.jsonl").append(one)
+
+
+def helps(records):
+    """The report of the plan with contrasts."""
+    return analyse(find_plan("helps"), records)
+
+
+def sweep(records, declared=(("base", 1000),)):
+    """The report of a plan without contrasts that declares some arms at some budgets."""
+    plan = Plan(
+        name="sweep",
+        question="What counts?",
+        recipe=Recipe(precision="float32"),
+        arms=tuple(Arm(arm, arm) for arm in dict.fromkeys(arm for arm, _ in declared)),
+        budgets={labels: {} for _, labels in declared},
+        swept=tuple(arm for arm, labels in declared if labels != declared[0][1]),
+        seeds=(0,),
+    )
+    return analyse(plan, records)

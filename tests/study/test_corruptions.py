@@ -23,42 +23,42 @@ def psnr(images, worse):
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_five_strengths_take_ever_more_from_the_pictures(name):
+def test_five_severities_take_ever_more_from_the_pictures(name):
     images = draw_shapes(60).images
     before = images.clone()
-    worse = [corrupted(images, name, strength) for strength in (1, 2, 3, 4, 5)]
+    worse = [corrupted(images, name, severity) for severity in (1, 2, 3, 4, 5)]
     assert all(w.shape == images.shape and w.dtype == torch.uint8 for w in worse)
     left = [psnr(images, w) for w in worse]
     assert left == sorted(left, reverse=True)
     assert torch.equal(images, before)
 
 
-@pytest.mark.parametrize("strength", [1, 2, 3, 4, 5])
-def test_noise_has_the_stated_deviation_and_no_mean(strength):
-    worse = corrupted(grey(128, side=100, count=4), "noise", strength).double()
-    deviation = math.hypot(NOISE[strength - 1] * 255, 1 / math.sqrt(12))  # and that of rounding
+@pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+def test_noise_has_the_stated_deviation_and_no_mean(severity):
+    worse = corrupted(grey(128, side=100, count=4), "noise", severity).double()
+    deviation = math.hypot(NOISE[severity - 1] * 255, 1 / math.sqrt(12))  # and that of rounding
     assert worse.std().item() == pytest.approx(deviation, rel=0.01)
     assert worse.mean().item() == pytest.approx(128, abs=4 * deviation / math.sqrt(worse.numel()))
     channels = worse.transpose(0, 1).flatten(1)
     assert np.abs(np.corrcoef(channels) - np.eye(3)).max() < 0.03
 
 
-@pytest.mark.parametrize("strength", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("channels", [1, 2, 5])
-def test_blur_is_the_gaussian_of_scipy(strength, channels):
+def test_blur_is_the_gaussian_of_scipy(severity, channels):
     images = torch.randint(256, (3, channels, 20, 27), dtype=torch.uint8)
-    deviation, found = BLUR[strength - 1], corrupted(images, "blur", strength)
+    deviation, found = BLUR[severity - 1], corrupted(images, "blur", severity)
     sigma = (0, 0, deviation, deviation)
     radius = (0, 0, *[math.ceil(4 * deviation)] * 2)
     wanted = ndimage.gaussian_filter(images.double().numpy(), sigma, mode="mirror", radius=radius)
     assert np.abs(found.double().numpy() - wanted).max() <= 0.5 + 1e-3
 
 
-@pytest.mark.parametrize("strength", [1, 2, 3, 4, 5])
-def test_brightness_adds_the_same_everywhere_and_is_clipped(strength):
+@pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+def test_brightness_adds_the_same_everywhere_and_is_clipped(severity):
     images = draw_shapes(5, channels=4).images
-    wanted = images.double() + 255 * BRIGHTNESS[strength - 1]
-    found = corrupted(images, "brightness", strength).double()
+    wanted = images.double() + 255 * BRIGHTNESS[severity - 1]
+    found = corrupted(images, "brightness", severity).double()
     assert (found - wanted.clamp(max=255)).abs().max() <= 0.5 + 1e-4
 
 
@@ -120,9 +120,9 @@ def test_what_cannot_be_is_refused():
     images = draw_shapes(2, channels=2).images
     with pytest.raises(SettingError, match="no corruption `fog`; there are noise, blur, brightnes"):
         corrupted(images, "fog", 1)
-    for strength in (0, 6, -1):
-        with pytest.raises(SettingError, match=f"no strength {strength}; there are 1, 2, 3, 4, 5"):
-            corrupted(images, "noise", strength)
+    for severity in (0, 6, -1):
+        with pytest.raises(SettingError, match=f"no severity {severity}; there are 1, 2, 3, 4, 5"):
+            corrupted(images, "noise", severity)
     with pytest.raises(DataError, match="JPEG holds pictures of 1 or 3 channels, not 2; leave"):
         corrupted(images, "jpeg", 1)
     with pytest.raises(DataError, match="pictures of 4x4 are too small for a blur of 6 pixels"):

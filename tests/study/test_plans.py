@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from deconvviz.errors import StudyError
 from deconvviz.study import PLANS, find_plan, read_records
-from deconvviz.study.report import AIMS, BUDGETS, CONTRASTS, PRIMARY
 from deconvviz.training.cost import step_cost
 from deconvviz.training.recipe import differences
 
@@ -24,9 +22,12 @@ _MAY_DIFFER = {
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-def test_every_arm_at_every_budget_can_be_built(plan):
-    for cell in plan.cells(seeds=plan.seeds[:1]):
-        learnt, cost = step_cost(plan.recipe_of(cell), (3, 32, 32), 10)
+def test_every_arm_and_every_budget_can_be_built(plan):
+    first = next(iter(plan.budgets))
+    specs = [*plan.specs(labels=[first], seeds=plan.seeds[:1])]
+    specs += plan.specs([plan.arms[0].name], seeds=plan.seeds[:1])
+    for spec in specs:
+        learnt, cost = step_cost(plan.recipe_of(spec), (3, 32, 32), 10)
         assert learnt > 0
         assert cost > 0
 
@@ -43,11 +44,10 @@ def test_no_precision_is_left_open_and_nothing_is_stored_twice(plan):
 def test_the_question_has_the_arms_the_budgets_and_the_pairs_it_needs():
     plan = find_plan("helps")
     names = {arm.name for arm in plan.arms}
-    assert {name for pair in CONTRASTS for name in pair} <= names
-    assert tuple(plan.budgets) == BUDGETS
-    assert PRIMARY in plan.budgets
+    assert {name for one in plan.contrasts for name in (one.arm, one.base)} <= names
+    assert plan.primary in plan.budgets
+    assert any(one.aim for one in plan.contrasts)
     assert len(plan.seeds) >= 10
-    assert set(AIMS) <= set(CONTRASTS)
     assert plan.hold_out == 0
 
 
@@ -56,10 +56,10 @@ def test_a2_has_about_the_compute_of_r_all_at_every_budget_of_few_labels():
     plan = find_plan("helps")
     for labels in (500, 1000, 4000, 10_000):
         work = {}
-        for cell in plan.cells(["A", "A2", "R-all"], [labels], [0]):
-            recipe = plan.recipe_of(cell)
+        for spec in plan.specs(["A", "A2", "R-all"], [labels], [0]):
+            recipe = plan.recipe_of(spec)
             cost = step_cost(recipe, (3, 32, 32), 10)[1]
-            work[cell.arm.name] = cost * recipe.epochs
+            work[spec.arm.name] = cost * recipe.epochs
         assert work["A2"] == pytest.approx(work["R-all"], rel=0.06)
         assert work["A2"] > 2 * work["A"]
 
@@ -70,40 +70,32 @@ def test_arms_of_the_question_differ_in_what_they_are_about_alone():
         assert {name.partition(".")[0] for name in arm.changes} <= _MAY_DIFFER["helps"]
 
 
-@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-def test_a_plan_of_values_holds_the_value_that_its_base_has(plan):
-    """Else a lever's curve would lack the point that all others share."""
-    base = plan.recipe_of(next(iter(plan.cells())))
-    with_decoder = [arm for arm in plan.arms if arm.name == "decoder"]
-    levers = {arm.name.partition("=")[0] for arm in plan.arms if "=" in arm.name}
-    for lever in levers:
-        recipes = [
-            plan.recipe_of(cell)
-            for cell in plan.cells(seeds=plan.seeds[:1])
-            if cell.arm.name.startswith(f"{lever}=")
-        ]
-        first = plan.recipe_of(
-            next(plan.cells([with_decoder[0].name] if "decoder" in lever else None))
-        )
-        assert (first if "decoder" in lever else base) in recipes
+@pytest.mark.parametrize("factor", ["kernel", "depth", "lr", "decoder-kernel", "decoder-lr"])
+def test_each_factor_holds_the_value_that_its_base_has(factor):
+    """Else its curve would lack the point that all others share."""
+    plan = find_plan("levers")
+    base = "decoder" if "decoder" in factor else "classifier"
+    (first,) = plan.specs([base], [4000], [0])
+    values = [s for s in plan.specs(seeds=[0]) if s.arm.name.startswith(f"{factor}=")]
+    assert len(values) > 1
+    assert plan.recipe_of(first) in map(plan.recipe_of, values)
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
     """A plan that was run is not changed afterwards."""
-    for record in read_records(RESULTS / plan.name):
-        (cell,) = plan.cells([record.arm], [record.labels], [record.seed])
-        assert differences(record.configuration["recipe"], plan.recipe_of(cell)) == []
+    for record in read_records(RESULTS / f"{plan.name}.jsonl"):
+        (spec,) = plan.specs([record.arm], [record.labels], [record.seed])
+        assert differences(record.configuration["recipe"], plan.recipe_of(spec)) == []
         assert record.configuration["held_out"] == plan.hold_out
-        assert record.configuration["label_noise"] == cell.arm.label_noise
+        assert record.configuration["label_noise"] == spec.arm.label_noise
 
 
 def test_a_name_that_is_no_plan_lists_them():
     with pytest.raises(
-        StudyError, match="no study `help`; there are helps, levers, recipe, search, search-longer"
+        StudyError, match="no study `help`; there are ablation, helps, levers, recipe, search"
     ):
         find_plan("help")
-    assert torch.is_grad_enabled()
 
 
 @pytest.mark.parametrize("name", ["search", "search-longer"])
@@ -111,3 +103,55 @@ def test_what_chooses_never_sees_the_test_pictures_nor_the_seeds_that_count(name
     search = find_plan(name)
     assert search.hold_out > 0
     assert not set(search.seeds) & set(find_plan("helps").seeds)
+
+
+SMALL = """
+name = "small"
+question = "Is it small?"
+seeds = [0, 1]
+recipe = { epochs = 2, augmentation.cutout = 4, precision = "float32" }
+budgets.24 = {}
+budgets.48 = { steps_per_epoch = 3 }
+arms = [
+  { name = "A", description = "as it is" },
+  { name = "B", description = "a decoder", changes.decoder.stages = [0.5, 0.5] },
+]
+contrasts = [{ arm = "B", base = "A", aim = 0.01 }]
+primary = 24
+"""
+
+
+def test_a_plan_of_ones_own_is_a_file(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(SMALL)
+    plan = find_plan(str(path))
+    assert (plan.name, plan.recipe.augmentation.cutout, list(plan.budgets)) == (
+        "small",
+        4,
+        [24, 48],
+    )
+    *_, last = plan.specs()
+    recipe = plan.recipe_of(last)
+    assert (recipe.steps_per_epoch, recipe.decoder.stages) == (3, (0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("name =", "name", "is not a plan"),
+        ("seeds = [0, 1]", "seeds = [-1]", "seeds"),
+        ("seeds = [0, 1]", "", "seeds"),
+        ("epochs = 2", "epoch = 2", "no option `epoch`"),
+        ("aim = 0.01", "aim = nan", "aim"),
+        ('name = "A", ', "", "arms"),
+        ("primary = 24", "primary = 24\nmore = 1", "more"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_one_sentence(tmp_path, before, after, says):
+    path = tmp_path / "own.toml"
+    path.write_text(SMALL.replace(before, after, 1))
+    with pytest.raises(StudyError, match=r"own\.toml is not a plan: .+") as refusal:
+        find_plan(str(path))
+    assert says in str(refusal.value)
+    with pytest.raises(StudyError, match="is not a plan"):
+        find_plan(str(tmp_path / "none.toml"))

@@ -6,23 +6,24 @@ from itertools import product
 import pytest
 
 from deconvviz.errors import StudyError
-from deconvviz.study import Difference, read_report, report
-from deconvviz.study.paired import MARGIN
+from deconvviz.plots.study import answer, markdown_report, summary
+from deconvviz.study import Difference, find_plan
+from deconvviz.study.metrics import RECONSTRUCTION
+from deconvviz.study.plan import Contrast
 from deconvviz.study.report import (
-    ARMS,
-    BUDGETS,
-    CONTRASTS,
     HARMS,
     HELPS,
     INCONCLUSIVE,
     NO_EFFECT,
     NOT_RUN,
-    Contrast,
+    Effect,
 )
-from tests.study.samples import record
+from tests.study.samples import helps, record, sweep
 
 WOBBLE = (0.001, -0.001, 0.002, -0.002, 0.0, 0.001, -0.001, 0.002, -0.002, 0.0)  # of ten seeds
 WILD = tuple(20 * w for w in WOBBLE)
+ARMS = tuple(arm.name for arm in find_plan("helps").arms)
+BUDGETS = tuple(find_plan("helps").budgets)
 
 
 def runs(arm, labels, shift=0.0, wobble=WOBBLE, seeds=10):
@@ -43,7 +44,7 @@ def primary(alone=None, beside=None):
     made = plain("A", 1000) + plain("C", 1000)
     if alone is not None:
         made += runs("R-all", 1000, *alone)
-    return report(made + (runs("C+R", 1000, *beside) if beside is not None else []))
+    return helps(made + (runs("C+R", 1000, *beside) if beside is not None else []))
 
 
 @pytest.mark.parametrize(
@@ -59,23 +60,22 @@ def primary(alone=None, beside=None):
     ],
 )
 def test_verdicts_are_what_the_runs_were_made_to_show(change, verdict):
-    assert primary(change).contrast("R-all", "A").verdict == verdict
+    assert primary(change).effect("R-all", "A").verdict == verdict
 
 
 def test_a_single_pair_proves_nothing():
-    told = primary((0.02, WOBBLE, 1))
-    assert told.contrast("R-all", "A").p is None
-    assert "one pair proves nothing" in told.summary()
-    assert "| R-all − A | 1000 | 1 | +2.10 | – " in told.markdown()
+    found = primary((0.02, WOBBLE, 1))
+    assert found.effect("R-all", "A").p is None
+    assert "one pair proves nothing" in summary(found)
+    assert "| R-all − A | 1000 | 1 | +2.10 | – " in markdown_report(found)
 
 
 def test_an_interval_clear_of_zero_is_not_enough_without_p():
-    found = Difference((0.01,) * 3, 0.01, 0.005, 0.015, 0.01, 1.0)
-    assert Contrast("C", "A", 500, found, p=0.04).verdict == HELPS
-    assert Contrast("C", "A", 500, found, p=0.06).verdict == INCONCLUSIVE
-    assert Contrast("C", "A", 500, Difference((), 0, -0.01, 0.02, 0.01, 1.0), 0.01).verdict == (
-        INCONCLUSIVE
-    )
+    found, contrast = Difference((0.01,) * 3, 0.01, 0.005, 0.015, 0.01, 1.0), Contrast("C", "A")
+    assert Effect(contrast, 500, found, p=0.04).verdict == HELPS
+    assert Effect(contrast, 500, found, p=0.06).verdict == INCONCLUSIVE
+    wide = Difference((), 0, -0.01, 0.02, 0.01, 1.0)
+    assert Effect(contrast, 500, wide, 0.01).verdict == INCONCLUSIVE
 
 
 def test_p_is_adjusted_over_the_budgets_of_one_contrast_that_were_run():
@@ -83,21 +83,21 @@ def test_p_is_adjusted_over_the_budgets_of_one_contrast_that_were_run():
     made += runs("R-all", 500, 0.02) + runs("R-all", 1000, 0.02) + runs("R-all", 4000, 0.0, WILD)
     made += plain("A", 50_000, 1) + runs("R-all", 50_000, 0.02, seeds=1)  # has no p to count
     made += runs("C", 500, 0.02)
-    told = report(made)
-    assert told.contrast("R-all", "A", 500).difference.p == 2 / 1024
-    assert told.contrast("R-all", "A", 500).p == pytest.approx(3 * 2 / 1024)
-    assert told.contrast("R-all", "A", 4000).p == 1
-    assert told.contrast("C", "A", 500).p == 2 / 1024  # another contrast is another question
-    assert told.contrast("R-all", "A", 50_000).p is None
+    found = helps(made)
+    assert found.effect("R-all", "A", 500).difference.p == 2 / 1024
+    assert found.effect("R-all", "A", 500).p == pytest.approx(3 * 2 / 1024)
+    assert found.effect("R-all", "A", 4000).p == 1
+    assert found.effect("C", "A", 500).p == 2 / 1024  # another contrast is another question
+    assert found.effect("R-all", "A", 50_000).p is None
 
 
 def test_aims_are_met_by_what_helps_by_more():
-    assert primary((0.02,)).contrast("R-all", "A").met
-    assert not primary((0.012,)).contrast("R-all", "A").met
-    assert not primary((0.05, WOBBLE, 5)).contrast("R-all", "A").met  # inconclusive
-    assert primary(None, (0.02,)).contrast("C+R", "C").aim == 0.03
-    assert not primary(None, (0.02,)).contrast("C+R", "C").met
-    assert report([]).contrast("R-all", "A", 4000).aim is None
+    assert primary((0.02,)).effect("R-all", "A").met
+    assert not primary((0.012,)).effect("R-all", "A").met
+    assert not primary((0.05, WOBBLE, 5)).effect("R-all", "A").met  # inconclusive
+    assert primary(None, (0.02,)).effect("C+R", "C").aim == 0.03
+    assert not primary(None, (0.02,)).effect("C+R", "C").met
+    assert helps([]).effect("R-all", "A", 4000).aim is None
 
 
 YES, NO, LESS, OPEN, NONE = (0.04,), (0.0,), (-0.04,), (0.0, WILD), None
@@ -106,105 +106,185 @@ YES, NO, LESS, OPEN, NONE = (0.04,), (0.0,), (-0.04,), (0.0, WILD), None
 @pytest.mark.parametrize(
     ("alone", "beside", "begins"),
     [
-        (YES, YES, "Yes, at 1000"),
-        (NO, NO, "No, at 1000"),
-        (NO, LESS, "No, at 1000"),
-        (LESS, LESS, "No, it lowers it, at 1000"),
-        (YES, NO, "In part, at 1000"),
-        (NONE, YES, "In part, at 1000"),
-        (YES, OPEN, "In part, at 1000"),
-        (YES, LESS, "It depends, at 1000"),
-        (OPEN, NO, "Not shown, at 1000"),
-        (OPEN, NONE, "Not shown, at 1000"),
-        (NO, NONE, "Not shown, at 1000"),
-        (NONE, NONE, "Not known, because no pair that decides it was run, at 1000"),
+        (YES, YES, "Yes"),
+        (NO, NO, "No"),
+        (NO, LESS, "No"),
+        (LESS, LESS, "No, it lowers it"),
+        (YES, NO, "In part"),
+        (NONE, YES, "In part"),
+        (YES, OPEN, "In part"),
+        (YES, LESS, "It depends"),
+        (OPEN, NO, "No gain was shown"),
+        (OPEN, LESS, "No gain was shown, and in part a loss"),
+        (OPEN, NONE, "No gain was shown"),
+        (NONE, NONE, "Not known, because no pair that decides it was run"),
     ],
 )
 def test_the_answer_claims_what_the_primary_contrasts_carry(alone, beside, begins):
-    told = primary(alone, beside).summary()
-    assert told.startswith(begins)
-    assert told.endswith(".")
-    assert "shapes" in told  # on which pictures
-    assert told.count("no pair was run") == (alone is None) + (beside is None)
-
-
-def test_runs_without_a_seed_in_common_make_no_pair():
-    alone = [r for r in runs("R-all", 1000, 0.05) if r.seed > 4]
-    told = report(plain("A", 1000, 5) + alone)
-    assert told.contrast("R-all", "A").verdict == NOT_RUN
-    assert "of reconstruction beside cross-entropy (R-all − A) no pair was run" in told.summary()
-
-
-def test_other_budgets_do_not_answer():
-    made = plain("A", 4000) + runs("R-all", 4000, 0.05) + plain("C", 4000) + runs("C+R", 4000, 0.05)
-    told = report(made).summary()
-    assert told.startswith("Not known")
-    assert " At 4000 labels, reconstruction beside cross-entropy (R-all − A) changes" in told
-    assert told.count(": helps.") == 2  # what they say is told, behind the answer
-
-
-def test_without_runs_all_is_told_as_not_run():
-    told = report([])
-    assert (told.arms, told.budgets) == (tuple(ARMS), BUDGETS)
-    assert {c.verdict for c in told.contrasts} == {NOT_RUN}
-    assert len(told.contrasts) == len(CONTRASTS) * len(BUDGETS)
-    lines = told.markdown().splitlines()
-    assert [line for line in lines if line.startswith("| A2 |")] == [
-        "| A2 |" + 5 * " not run |"
-    ] * 4
-    assert "0 runs. Data: not told." in told.markdown()
-
-
-def test_tables_hold_every_cell_and_strangers_too():
-    told = report(plain("A", 1000) + plain("own", 2000, 2))
-    assert told.arms == (*ARMS, "own")
-    assert told.budgets == (500, 1000, 2000, 4000, 10_000, 50_000)
-    text = told.markdown()
-    assert "| A | not run | 64.50 ± 3.03 (10) | not run |" in text
-    assert "| own | not run | not run | 60.50 ± 0.71 (2) | not run |" in text
-    assert "### Accuracy under noise, %" in text
-    assert "| own | 2000 | 0.306 (2) | 20.0 (2) | 0.500 (2) | 40.0 (2) | 100 (2) |" in text
-
-
-def test_markdown_has_whole_tables():
-    tables = [
-        [line.count("|") for line in block.splitlines()]
-        for block in primary((0.02,), (0.0, WILD)).markdown().split("\n\n")
-        if block.startswith("| ")
-    ]
-    assert len(tables) == 7
-    assert all(len(set(table)) == 1 for table in tables)
-
-
-def test_facts_survive_json_and_hold_every_pair():
-    told = primary((0.02,), (0.0, WOBBLE, 1))
-    facts = told.to_dict()
-    again = json.loads(json.dumps(facts, allow_nan=False))
-    assert again["answer"] == told.summary()
-    found = {(c["contrast"], c["labels"]): c for c in again["contrasts"]}
-    assert found["R-all − A", 1000]["verdict"] == HELPS
-    assert found["R-all − A", 1000]["difference"]["pairs"] == pytest.approx(
-        [0.02 + w for w in WOBBLE]
-    )
-    assert found["C+R − C", 1000]["difference"]["p"] is None
-    assert found["C+R − C", 4000]["difference"] is None
-    assert again["margin"] == MARGIN
-    assert len(again["cells"]) == len(ARMS) * len(BUDGETS)
-
-
-def test_a_folder_is_read_and_its_false_pairs_are_refused(tmp_path):
-    for one in plain("A", 1000) + runs("R-all", 1000, 0.02):
-        one.write(tmp_path)
-    assert read_report(tmp_path) == report(plain("A", 1000) + runs("R-all", 1000, 0.02))
-    record("C", 1000, 3, subset="others").write(tmp_path)
-    with pytest.raises(StudyError, match=r"A-1000-3\.json and C-1000-3\.json"):
-        read_report(tmp_path)
+    short, rest = answer(primary(alone, beside))
+    assert short == begins
+    assert rest.startswith("At 1000 labels of shapes: ")
+    assert rest.endswith(".")
+    assert rest.count("no pair was run") == (alone is None) + (beside is None)
 
 
 def test_every_verdict_has_an_answer():
     """Whatever the two primary contrasts say: an answer, and a yes only where something helps."""
     choices = (YES, NO, LESS, OPEN, NONE)
     for alone, beside in product(choices, choices):
-        told = primary(alone, beside)
-        verdicts = [told.contrast(*pair).verdict for pair in (("R-all", "A"), ("C+R", "C"))]
-        assert told.summary().startswith(("Yes", "In part", "It depends")) == (HELPS in verdicts)
+        found = primary(alone, beside)
+        verdicts = [found.effect(*pair).verdict for pair in (("R-all", "A"), ("C+R", "C"))]
+        assert summary(found).startswith(("Yes", "In part", "It depends")) == (HELPS in verdicts)
+
+
+def test_runs_without_a_seed_in_common_make_no_pair():
+    alone = [r for r in runs("R-all", 1000, 0.05) if r.seed > 4]
+    found = helps(plain("A", 1000, 5) + alone)
+    assert found.effect("R-all", "A").verdict == NOT_RUN
+    assert "of reconstruction beside cross-entropy (R-all − A) no pair was run" in summary(found)
+
+
+def test_pairs_are_of_equal_seeds():
+    ours = [record("R-all", seed=s, accuracy=0.6 + s / 100) for s in (1, 2, 5)]
+    theirs = [record("A", seed=s, accuracy=0.6) for s in (0, 1, 5, 6)]
+    found = helps(ours + theirs).effect("R-all", "A").difference
+    assert found.pairs == pytest.approx((0.01, 0.05))
+
+
+def test_other_budgets_do_not_answer():
+    made = plain("A", 4000) + runs("R-all", 4000, 0.05) + plain("C", 4000) + runs("C+R", 4000, 0.05)
+    found = summary(helps(made))
+    assert found.startswith("Not known")
+    assert " At 4000 labels, reconstruction beside cross-entropy (R-all − A) changes" in found
+    assert found.count(": helps.") == 2
+
+
+def test_without_runs_everything_is_not_run():
+    found = helps([])
+    assert (found.arms, found.budgets) == (ARMS, BUDGETS)
+    assert {effect.verdict for effect in found.effects} == {NOT_RUN}
+    assert len(found.effects) == len(found.plan.contrasts) * len(BUDGETS)
+    text = markdown_report(found)
+    assert text.count("| A2 |" + 5 * " not run |") == 4
+    assert "0 runs. Data: unknown." in text
+
+
+def test_tables_hold_every_cell_and_unknown_arms_too():
+    found = helps(plain("A", 1000) + plain("own", 2000, 2))
+    assert found.arms == (*ARMS, "own")
+    assert found.budgets == (500, 1000, 2000, 4000, 10_000, 50_000)
+    text = markdown_report(found)
+    assert "| A | not run | 64.50 ± 3.03 (10) | not run |" in text
+    assert "| own | not run | not run | 60.50 ± 0.71 (2) | not run |" in text
+    assert "### Accuracy under noise, %" in text
+    assert "| own | 2000 | 0.306 (2) | 20.0 (2) | 0.500 (2) | 40.0 (2) | 100 (2) |" in text
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+def test_numbers_survive_json_and_hold_every_run():
+    found = primary((0.02,))
+    numbers = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    points = {(one["arm"], one["labels"]): one for one in numbers["points"]}
+    assert points["A", 1000]["seeds"] == list(range(10))
+    assert points["A", 1000]["test accuracy"]["values"] == pytest.approx(
+        [0.6 + s / 100 for s in range(10)]
+    )
+    assert points["A", 1000]["accuracy under noise"]["deviation"] == pytest.approx(0)
+    assert "test accuracy" not in points["A2", 1000]
+    (effect,) = [
+        e for e in numbers["effects"] if (e["contrast"], e["labels"]) == ("R-all − A", 1000)
+    ]
+    assert effect["difference"]["mean"] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "word"),
+    [
+        ({"arm": "A"}, {"arm": "C", "study": "levers"}, "studies"),
+        ({"data": {"test": "x"}}, {"arm": "C", "data": {"test": "y"}}, "different pictures"),
+        (
+            {"configuration": {"recipe": {"seed": 0, "momentum": 0.9}}},
+            {"seed": 1, "configuration": {"recipe": {"seed": 1, "momentum": 0.8}}},
+            "configurations",
+        ),
+        ({"subset": "x"}, {"arm": "C", "subset": "y"}, "labelled pictures"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused_by_name(one, other, word):
+    one, other = record(**one), record(**other)
+    with pytest.raises(StudyError, match=word) as refusal:
+        helps([one, other])
+    assert str(one) in str(refusal.value)
+    assert str(other) in str(refusal.value)
+
+
+def test_seeds_budgets_and_arms_may_differ():
+    made = [
+        record("A", seed=0, configuration={"rate": 1, "recipe": {"seed": 0}}, subset="x"),
+        record("A", seed=1, configuration={"rate": 1, "recipe": {"seed": 1}}, subset="y"),
+        record("A", 4000, 0, configuration={"rate": 2}, subset="z"),
+        record("C", seed=0, configuration={"rate": 3}, subset="x"),
+    ]
+    assert len(helps(made).records) == 4
+
+
+DECLARED = [("kernel=3", 1000), ("kernel=5", 1000), ("depth=6", 1000), ("labels", 500)]
+
+
+def some():
+    made = [record("kernel=3", seed=s, accuracy=0.6 + s / 100) for s in range(3)]
+    made += [record("kernel=5", seed=s, accuracy=0.62 + s / 100) for s in (1, 2, 7)]
+    return [*made, record("labels", 500), record("labels", 4000), record("rate=0.1", seed=9)]
+
+
+def test_points_of_a_sweep_are_paired_with_the_first_arm():
+    found = sweep(some(), DECLARED)
+    assert found.base == "kernel=3"
+    counts = {point: len(found.runs(*point)) for point in found.points}
+    assert {point: n for point, n in counts.items() if n} == {
+        ("kernel=3", 1000): 3,
+        ("kernel=5", 1000): 3,
+        ("labels", 500): 1,
+        ("labels", 4000): 1,
+        ("rate=0.1", 1000): 1,
+    }
+    assert ("depth=6", 1000) in counts
+    assert found.effect("kernel=5", "kernel=3", 1000).difference.pairs == pytest.approx(
+        (0.02, 0.02)
+    )
+    assert [e.contrast.arm for e in found.effects if e.difference] == ["kernel=5"]
+
+
+def test_factors_are_what_has_several_values():
+    found = sweep([*some(), record("depth=4")], DECLARED).factors
+    values = {name: {p.value for p in own} for name, own in found.items()}
+    assert values["kernel"] == {"3", "5"}
+    assert values["depth"] == {"6", "4"}
+    assert {"500", "4000"} <= values["labels"]
+    assert "rate" not in values
+
+
+def test_the_table_of_a_sweep_has_costs_differences_and_what_was_not_run():
+    lines = [line for line in markdown_report(sweep(some(), DECLARED)).splitlines() if "|" in line]
+    by_arm = {line.split(" | ")[0]: line for line in lines if " 1000 |" in line}
+    assert by_arm["| kernel=3"].endswith("| 100 (3) | 0 | – | – | – |")
+    assert by_arm["| kernel=5"].endswith("| 100 (3) | 2 | +2.00 | +2.00 | +2.00 |")
+    assert by_arm["| depth=6"].count("not run") == 7
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_a_reconstruction_error_has_a_column_if_a_factor_had_one():
+    epochs = ({"epoch": 1, "reconstruction_error": 0.9}, {"epoch": 2, "reconstruction_error": 0.25})
+    made = [record("base"), record("decoder-lr=1", epochs=epochs)]
+    assert not sweep(made).factors_with(RECONSTRUCTION)  # one value is no factor
+    table = markdown_report(sweep([*made, record("decoder-lr=3", epochs=epochs)]))
+    assert "| reconstruction error |" in table
+    assert "| 0.250 (1) |" in table
+    assert "| not measured |" in table
+
+
+def test_one_shared_seed_has_no_interval():
+    text = markdown_report(sweep([record("base"), record("without crop", accuracy=0.5)]))
+    assert "| 1 | -10.00 | – | – |" in text

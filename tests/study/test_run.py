@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from deconvviz.errors import DataError, StudyError
-from deconvviz.io.data import draw_shapes, stratified_subset
-from deconvviz.study import Arm, Plan, read_records, run, run_study
+from deconvviz.io.data import draw_shapes, labelled
+from deconvviz.study import Arm, Plan, read_records, run, run_plan
 from deconvviz.training import Recipe
 
 PLAN = Plan(
     name="small",
-    asks="Does it learn?",
+    question="Does it learn?",
     recipe=Recipe(
         model="plain:4/8:head=mean",
         epochs=2,
@@ -50,10 +50,10 @@ def trained(monkeypatch):
 
 
 def test_a_run_leaves_one_small_file_that_says_all(tmp_path, data):
-    (one,) = run_study(PLAN, *data, tmp_path, arms=["R-all"], labels=[24], seeds=[1])
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["R-all-24-1.json"]
-    assert (tmp_path / "R-all-24-1.json").stat().st_size < 10_000
-    assert read_records(tmp_path) == (one,)
+    (one,) = run_plan(PLAN, *data, tmp_path / "small.jsonl", arms=["R-all"], labels=[24], seeds=[1])
+    assert [path.name for path in tmp_path.rglob("*")] == ["small.jsonl"]
+    assert (tmp_path / "small.jsonl").stat().st_size < 10_000
+    assert read_records(tmp_path / "small.jsonl") == (one,)
     assert (one.study, one.arm, one.labels, one.seed) == ("small", "R-all", 24, 1)
     assert one.subset == stratified_subset(data[0], 24, 1).fingerprint
     assert [line["epoch"] for line in one.epochs] == [1, 2]
@@ -66,23 +66,23 @@ def test_a_run_leaves_one_small_file_that_says_all(tmp_path, data):
 
 
 def test_what_has_a_record_is_not_run_again(tmp_path, data, trained):
-    first = run_study(PLAN, *data, tmp_path, arms=["A"], labels=[24])
+    first = run_plan(PLAN, *data, tmp_path / "small.jsonl", arms=["A"], labels=[24])
     assert trained == ["A-24-0", "A-24-1"]
-    both = run_study(PLAN, *data, tmp_path, arms=["A"])
+    both = run_plan(PLAN, *data, tmp_path / "small.jsonl", arms=["A"])
     assert trained[2:] == ["A-48-0", "A-48-1"]
     assert both[::2] == first
 
 
 def test_what_another_arm_has_done_in_the_same_way_is_not_done_again(tmp_path, data, trained):
     plan = replace(PLAN, arms=(PLAN.arms[0], Arm("rate=0.125", "as A has it", {"lr": 0.125})))
-    one, other = run_study(plan, *data, tmp_path, labels=[24], seeds=[0])
+    one, other = run_plan(plan, *data, tmp_path / "small.jsonl", labels=[24], seeds=[0])
     assert trained == ["A-24-0"]
     assert other == replace(one, arm="rate=0.125")
-    assert len(read_records(tmp_path)) == 2
+    assert len(read_records(tmp_path / "small.jsonl")) == 2
 
 
 def test_pairs_have_the_same_labels_and_the_same_start(tmp_path, data):
-    found = run_study(PLAN, *data, tmp_path, labels=[24], seeds=[0])
+    found = run_plan(PLAN, *data, tmp_path / "small.jsonl", labels=[24], seeds=[0])
     assert len({one.subset for one in found}) == 1
     assert len({one.data["test"] for one in found}) == 1
     assert len({one.parameters for one in found}) == 1
@@ -96,15 +96,15 @@ def test_wrong_labels_are_learnt_from_and_right_ones_measured(tmp_path, data, mo
         return real(recipe, known, test, folder, **options)
 
     monkeypatch.setattr(run, "train", train)
-    run_study(PLAN, *data, tmp_path, arms=["wrong"], labels=[24], seeds=[0])
-    right = stratified_subset(data[0], 24, 0)
+    run_plan(PLAN, *data, tmp_path / "small.jsonl", arms=["wrong"], labels=[24], seeds=[0])
+    right = labelled(data[0], 24, 0)
     assert int((learnt[0].labels != right.labels).sum()) == 12
     assert torch.equal(learnt[0].images, right.images)
 
 
 def test_a_plan_that_chooses_never_sees_the_test_pictures(tmp_path, data):
     plan = replace(PLAN, hold_out=30)
-    (one,) = run_study(plan, *data, tmp_path, arms=["A"], labels=[24], seeds=[0])
+    (one,) = run_plan(plan, *data, tmp_path / "small.jsonl", arms=["A"], labels=[24], seeds=[0])
     assert one.data["test_pictures"] == 30
     assert one.data["training_pictures"] == 66
     assert one.data["test"] != data[1].fingerprint
@@ -118,17 +118,17 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, data, monkeypatch):
             if done == 4:
                 raise KeyboardInterrupt
 
-        return real(recipe, known, test, folder, callback=watch, **options)
+        return real(recipe, known, test, folder, **{**options, "watch": watch})
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "train", stopped)
         with pytest.raises(KeyboardInterrupt):
-            run_study(PLAN, *data, tmp_path / "cut", arms=["A"], labels=[24], seeds=[0])
-    assert read_records(tmp_path / "cut") == ()
+            run_plan(PLAN, *data, tmp_path / "cut.jsonl", arms=["A"], labels=[24], seeds=[0])
+    assert read_records(tmp_path / "cut.jsonl") == ()
     assert (tmp_path / "cut" / "unfinished" / "A-24-0" / "state.pt").is_file()
     wanted = {"arms": ["A"], "labels": [24], "seeds": [0]}
-    (taken_up,) = run_study(PLAN, *data, tmp_path / "cut", **wanted)
-    (whole,) = run_study(PLAN, *data, tmp_path / "whole", **wanted)
+    (taken_up,) = run_plan(PLAN, *data, tmp_path / "cut.jsonl", **wanted)
+    (whole,) = run_plan(PLAN, *data, tmp_path / "whole.jsonl", **wanted)
     assert (taken_up.test_accuracy, taken_up.nll) == (whole.test_accuracy, whole.nll)
 
 
@@ -136,31 +136,31 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, data, monkeypatch):
     ("changes", "says"),
     [
         ({"recipe": replace(PLAN.recipe, lr=0.5)}, "lr was 0.125, not 0.5"),
-        ({"hold_out": 30}, r"held_out was 0, not 30.*the pictures are others"),
+        ({"hold_out": 30}, r"held_out was 0, not 30.*dataset fingerprint differs"),
     ],
 )
 def test_a_record_of_another_plan_is_refused_by_what_differs(tmp_path, data, changes, says):
     wanted = {"arms": ["A"], "labels": [24], "seeds": [0]}
-    run_study(PLAN, *data, tmp_path, **wanted)
-    with pytest.raises(StudyError, match=f"A-24-0.json is of another plan .*{says}"):
-        run_study(replace(PLAN, **changes), *data, tmp_path, **wanted)
+    run_plan(PLAN, *data, tmp_path / "small.jsonl", **wanted)
+    with pytest.raises(StudyError, match=f"A, 24 labels, seed 0.* is of another plan .*{says}"):
+        run_plan(replace(PLAN, **changes), *data, tmp_path / "small.jsonl", **wanted)
 
 
 def test_a_budget_larger_than_the_data_is_refused_before_anything_runs(tmp_path, data, trained):
     plan = replace(PLAN, budgets={24: {}, 97: {}})
-    with pytest.raises(DataError, match="ask for 1 to 96"):
-        run_study(plan, *data, tmp_path)
+    with pytest.raises(DataError, match=r"no 97 labels: .* has 96 training pictures"):
+        run_plan(plan, *data, tmp_path / "small.jsonl")
     assert trained == []
 
 
 def test_an_open_precision_is_refused(tmp_path, data):
     plan = replace(PLAN, recipe=replace(PLAN.recipe, precision="auto"))
     with pytest.raises(StudyError, match="leaves its precision open"):
-        run_study(plan, *data, tmp_path)
+        run_plan(plan, *data, tmp_path / "small.jsonl")
 
 
 def test_a_robust_plan_measures_every_corruption_on_some_pictures(tmp_path, data):
-    plan = replace(PLAN, robust=True)
-    (one,) = run_study(plan, *data, tmp_path, arms=["A"], labels=[24], seeds=[0])
+    plan = replace(PLAN, robustness=True)
+    (one,) = run_plan(plan, *data, tmp_path / "small.jsonl", arms=["A"], labels=[24], seeds=[0])
     assert set(one.robustness) == {"noise", "blur", "brightness", "jpeg"}
     assert all(len(strengths) == 5 for strengths in one.robustness.values())

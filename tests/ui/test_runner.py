@@ -57,12 +57,14 @@ def test_a_run_leaves_a_checkpoint_of_what_was_asked_for(decoder):
     assert runner.status is None
     assert runner.start(replace(SMALL, network="vgg:4,8,8", decoder=decoder, seed=3))
     status = ended(runner)
-    assert not status.failed, status.told
+    assert not status.failed, status.message
     assert (status.done, status.total) == (20, 20)
     (path,) = kept_runs()
     assert path.parent == status.folder
     training = load_checkpoint(path).description.training
-    assert f"{training['test']['accuracy']:.1%} of 30 test pictures right (shapes)" in status.told
+    assert (
+        f"{training['test']['accuracy']:.1%} of 30 test pictures right (shapes)" in status.message
+    )
     assert training["pictures"] == 60
     assert training["recipe"]["seed"] == 3
     assert bool(training["recipe"]["deconv_weight"]) == decoder
@@ -101,7 +103,7 @@ def test_a_run_that_is_stopped_at_once_leaves_nothing(gate):
     assert runner.status.stopping
     gate.set()
     status = ended(runner)
-    assert "nothing is kept" in status.told
+    assert "nothing is kept" in status.message
     assert not status.failed
     assert not status.stopping
     assert not status.folder.exists()
@@ -118,7 +120,7 @@ def test_a_run_that_is_stopped_later_keeps_the_parts_that_were_done(monkeypatch)
     monkeypatch.setattr(Runner, "_set", stop_at_seven)
     runner.start(SMALL)
     status = ended(runner)
-    assert status.told.startswith("Stopped after 3 of 10 parts: ")
+    assert status.message.startswith("Stopped after 3 of 10 parts: ")
     (path,) = kept_runs()
     assert load_checkpoint(path).description.training["epochs"] == 3
 
@@ -140,8 +142,8 @@ def test_a_loss_that_is_no_number_is_told_in_one_sentence(monkeypatch):
     runner.start(SMALL)
     status = ended(runner)
     assert status.failed
-    assert status.told.startswith("The loss is NaN or inf from step ")
-    assert status.told.count(". ") == 0
+    assert status.message.startswith("The loss is no number from step ")
+    assert status.message.count(". ") == 0
     assert runner.start(SMALL)  # nothing stays locked
     ended(runner)
 
@@ -155,7 +157,7 @@ def test_what_the_machine_refuses_is_told_and_leaves_nothing_locked(monkeypatch)
     runner.start(SMALL)
     status = ended(runner)
     assert status.failed
-    assert "No space left on device" in status.told
+    assert "No space left on device" in status.message
 
 
 def test_the_oldest_runs_go_first(monkeypatch):

@@ -1,7 +1,5 @@
 """Runs beside each other: what their checkpoints tell, and in what their recipes differ."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,7 +9,15 @@ from deconvviz.io.checkpoint import save_checkpoint
 from deconvviz.io.zoo import load
 from deconvviz.training import DecoderConfig, Recipe
 from deconvviz.training.recipe import to_dict
-from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
+from deconvviz.ui.runs import (
+    OwnRun,
+    conclusion,
+    different,
+    progress_curves,
+    read_run,
+    read_upload,
+    summary,
+)
 from tests.ui.conftest import described
 
 METRICS = [
@@ -43,10 +49,11 @@ def checkpoint(folder, **training):
     return path
 
 
-def run(name="mine", recipe=None, **changes):
-    stored = to_dict(Recipe()) if recipe is None else recipe
-    values = OwnRun(name, "here", "vgg", "shapes", 60, 3, 0.7, "10 pictures", stored, METRICS)
-    return replace(values, **changes)
+def run(name="mine", recipe=None, accuracy=0.7, title="shapes", **changes):
+    stored = to_dict(Recipe()) if recipe is None else {"deconv_weight": 0.0, **recipe}
+    test = {**TRAINING["test"], "accuracy": accuracy, "title": title}
+    training = {**TRAINING, "recipe": stored, "test": test, **changes}
+    return OwnRun(name, "here", "vgg", "shapes", ("cat", "dog"), training)
 
 
 def test_the_row_has_the_numbers_of_the_checkpoint(tmp_path):
@@ -58,11 +65,12 @@ def test_the_row_has_the_numbers_of_the_checkpoint(tmp_path):
     assert [line["epoch"] for line in found.metrics] == [1, 2, 3]
 
 
-def test_the_demos_tell_of_themselves():
+def test_the_demos_are_runs_too():
     demo = load("demo")
-    found = OwnRun.of(demo, "comes along")
+    found = OwnRun.of(demo, "built in")
     assert found.accuracy == demo.training["test"]["accuracy"]
-    assert found.epochs == len(found.metrics)
+    assert len(found.metrics) == demo.training["epochs"]
+    assert found.evaluation.accuracy == pytest.approx(found.accuracy)
 
 
 @pytest.mark.parametrize("missing", ["test", "metrics", "recipe"])
@@ -73,8 +81,20 @@ def test_a_checkpoint_without_a_test_is_refused_by_its_name(tmp_path, missing):
         read_run(path, "mine", "here")
 
 
-def test_metrics_without_accuracies_are_refused(tmp_path):
-    path = checkpoint(tmp_path, **{**TRAINING, "metrics": [{"epoch": 1}]})
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metrics": [{"epoch": 1, "test_accuracy": "much", "train_accuracy": 0.1}]},
+        {"metrics": [{"epoch": 1}]},
+        {"recipe": {**TRAINING["recipe"], "deconv_weight": "some"}},
+        {"test": {"title": "shapes", "pictures": None, "accuracy": 0.5}},
+        {"test": {"title": "shapes", "pictures": 10, "accuracy": 1.5}},
+        {"metrics": []},
+        {"epochs": "many"},
+    ],
+)
+def test_a_record_with_words_for_numbers_is_refused(tmp_path, changes):
+    path = checkpoint(tmp_path, **{**TRAINING, **changes})
     with pytest.raises(CheckpointError, match="no complete test"):
         read_run(path, "mine", "here")
 
@@ -113,13 +133,62 @@ def test_every_changed_option_is_told_with_both_values_and_no_other():
 
 
 def test_what_an_older_run_had_no_option_for_was_done_as_the_default_says():
-    old = {"lr": 0.125, "augmentation": {"crop": 4, "cutout": 8, "flip": True}}
+    old = {"peak_rate": 0.125, "augmentation": {"crop": 4, "cutout": 8, "flip": True}}
     assert different(run("a", old), run("b")) == []
 
 
 def test_an_option_that_this_version_lacks_is_told_too():
     rows = different(run("a", {**to_dict(Recipe()), "spell": 3}), run("b"))
     assert rows == [{"option": "spell", "a": "3", "b": "–"}]
+
+
+@pytest.mark.parametrize(
+    ("twin", "said"), [(0.915, "**0.50** percentage points above"), (0.908, "**0.20**")]
+)
+def test_a_difference_under_one_point_is_called_no_evidence_either_way(twin, said):
+    text = conclusion(run("demo", accuracy=0.91), run("twin", accuracy=twin))
+    assert said in text
+    assert "no evidence that the decoder helps or harms" in text
+    assert "nor is it evidence that it does nothing" in text
+
+
+def test_a_larger_difference_is_still_only_one_pair():
+    text = conclusion(run("demo", accuracy=0.91), run("twin", accuracy=0.88))
+    assert "**3.00** percentage points below" in text
+    assert "one pair of runs" in text
+    assert "no evidence that" not in text
+
+
+def test_equal_networks_are_called_equal():
+    assert "equally accurate" in conclusion(run("demo"), run("twin"))
+
+
+def test_the_jpeg_copy_is_named_only_where_it_was_used():
+    copy = "CIFAR-10, JPEG copy"
+    text = conclusion(run("demo", title=copy), run("twin", title=copy))
+    assert "not to be compared with published figures" in text
+    text = conclusion(run("demo"), run("twin"))
+    assert "JPEG" not in text
+    assert "no fair pair" not in text
+
+
+def test_unequal_training_is_no_fair_pair():
+    assert "no fair pair" in conclusion(run("demo"), run("twin", epochs=30))
+
+
+def test_decisions_that_were_not_kept_are_refused():
+    test = {"title": "shapes", "pictures": 10, "accuracy": 0.5}
+    with pytest.raises(CheckpointError, match="no complete test"):
+        _ = run(test=test).evaluation
+
+
+def test_the_summary_says_how_good_the_network_is(make_network):
+    text = summary(make_network("vgg", **TRAINING).bundle)
+    assert "**70.0%** of 10 test pictures" in text
+    assert "3 epochs" in text
+    text = summary(make_network("vgg", epochs=1).bundle)
+    assert "1 epoch" in text
+    assert "%" not in text
 
 
 def test_the_curves_are_those_of_the_metrics():

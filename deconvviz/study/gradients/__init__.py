@@ -1,18 +1,18 @@
 """Gradients: whether the deep deconvolution network keeps them from vanishing or exploding."""
 
-from deconvviz.study.gradients.result import EXPLODES, VANISHES, Gradients, Spread
-from deconvviz.study.gradients.run import STEPS, gradients
-from deconvviz.study.gradients.traces import Arm, Moment, Setting, Trace
+from deconvviz.study.gradients.collect import gradients, read_gradients
+from deconvviz.study.gradients.result import EXPLODES, VANISHES, Gradients, Ratio
+from deconvviz.study.gradients.trace import Condition, GradientStats, Setting, Trace
 
 __all__ = [
     "EXPLODES",
-    "STEPS",
     "VANISHES",
-    "Arm",
+    "Condition",
+    "GradientStats",
     "Gradients",
-    "Moment",
+    "Ratio",
     "Setting",
-    "Spread",
     "Trace",
     "gradients",
+    "read_gradients",
 ]

@@ -1,0 +1,262 @@
+"""Figures of a study with contrasts: differences, curves, calibration and robustness."""
+
+from collections.abc import Container, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from deconvviz.plots.figures import NEUTRAL_INK, plot
+from deconvviz.plots.study import drawing
+from deconvviz.study.metrics import ECE, GAP, NLL, Metric, corruption_metrics
+from deconvviz.study.report import NO_EFFECT, NOT_RUN, Report
+
+__all__ = [
+    "accuracy_by_epoch",
+    "accuracy_by_labels",
+    "calibration",
+    "overfitting",
+    "paired_differences",
+    "robustness",
+]
+
+_UNMEASURED = "not measured"
+_LEAST = 0.1  # of its greatest value is what an axis of runs spans at least
+
+
+def paired_differences(report: Report, columns: int = 3, ink: str = NEUTRAL_INK) -> Figure:
+    """Every pair of every contrast as a dot, and below the dots their mean and 95 % interval.
+
+    Contrasts are panels and budgets rows; shaded is what counts as no difference, dashed what was
+    aimed at.
+    """
+    contrasts = report.plan.contrasts
+    height = 0.65 + drawing.ROW * len(report.budgets)
+    figure, panels = drawing.make_panels(len(contrasts), columns, height, ink)
+    effects = report.effects
+    limits = drawing.limits_of([e.difference for e in effects], [e.aim for e in effects])
+    for axes, contrast in zip(panels, contrasts, strict=True):
+        own = [effect for effect in effects if effect.contrast == contrast]
+        drawing.write_title(axes, contrast.name, ink)
+        drawing.zero_line(axes, [str(effect.labels) for effect in own], limits, ink)
+        axes.set_ylabel("labels")
+        colour = drawing.styles_of([contrast.arm])[contrast.arm].colour
+        for row, effect in enumerate(own):
+            drawing.draw_pairs(axes, row, effect.difference, colour, ink)
+            verdict = effect.verdict.replace(NO_EFFECT, "no effect")
+            drawing.write_beside(axes, row, verdict, ink, missing=effect.difference is None)
+            if effect.aim is not None:
+                _aim(axes, row, effect.aim, ink)
+    for axes in panels[-columns:]:
+        axes.set_xlabel("difference of test accuracy, points")
+    return figure
+
+
+def accuracy_by_labels(report: Report, ink: str = NEUTRAL_INK) -> Figure:
+    """Test accuracy by label budget: every run a dot, and its arm's mean and standard deviation.
+
+    Arms stand beside each other and are not joined: a line that is shifted aside would seem lower.
+    """
+    figure, axes = plot(7.2, 4.0, ink)
+    styles = drawing.styles_of(report.arms)
+    step = 0.8 / len(report.arms)
+    for place, arm in enumerate(report.arms):
+        aside = step * (place - (len(report.arms) - 1) / 2)
+        for budget, labels in enumerate(report.budgets):
+            drawing.draw_curve(axes, [budget + aside], [report.runs(arm, labels)], styles[arm])
+    run = {record.labels for record in report.records}
+    names = [str(n) if n in run else f"{n}\n{NOT_RUN}" for n in report.budgets]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    for budget in range(1, len(names)):
+        axes.axvline(budget - 0.5, color=ink, alpha=0.25, linewidth=0.6)
+    axes.set_xlabel("labelled training pictures")
+    drawing.value_axis(axes, ink)
+    _legend(figure, styles, {record.arm for record in report.records}, ink)
+    return figure
+
+
+def accuracy_by_epoch(
+    report: Report, labels: int, key: str = "test_accuracy", ink: str = NEUTRAL_INK
+) -> Figure:
+    """A metric by epoch, an arm a curve: the mean of its runs, shaded from lowest to highest.
+
+    Args:
+        report: The study.
+        labels: The budget.
+        key: Key of the lines of metrics.
+        ink: Colour of lines and letters.
+    """
+    figure, axes = plot(6.4, 4.0, ink)
+    styles = drawing.styles_of(report.arms)
+    drawn = set()
+    for arm, style in styles.items():
+        by_epoch: dict[float, list[float]] = {}
+        for line in (line for run in report.runs(arm, labels) for line in run.epochs):
+            if key in line:
+                by_epoch.setdefault(line["epoch"], []).append(line[key])
+        if not by_epoch:
+            continue
+        drawn.add(arm)
+        epochs = sorted(by_epoch)
+        low, mean, high = (
+            [float(f(by_epoch[epoch])) for epoch in epochs] for f in (np.min, np.mean, np.max)
+        )
+        axes.fill_between(epochs, low, high, color=style.colour, alpha=0.18, linewidth=0)
+        every = max(1, len(epochs) // 8)
+        axes.plot(
+            epochs, mean, color=style.colour, marker=style.marker, markersize=5, markevery=every
+        )
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    drawing.value_axis(axes, ink, key.replace("_", " "), share="accuracy" in key)
+    if not drawn:
+        drawing.draw_nothing(axes, ink)
+    _legend(figure, styles, drawn, ink)
+    return figure
+
+
+def overfitting(report: Report, columns: int = 3, ink: str = NEUTRAL_INK) -> Figure:
+    """Training accuracy minus test accuracy, a panel for each budget that was run."""
+    run = sorted({record.labels for record in report.records})
+    missing = [str(n) for n in report.budgets if n not in run]
+    panels = [(f"{n} labels", n, GAP) for n in run or report.budgets[:1]]
+    figure = _dot_panels(report, panels, columns, ink)
+    if missing:
+        note = f"{NOT_RUN}: {', '.join(missing)} labels"
+        figure.supxlabel(note, fontsize=drawing.LETTERS, color=ink, style="italic")
+    return figure
+
+
+def calibration(report: Report, labels: int, columns: int = 2, ink: str = NEUTRAL_INK) -> Figure:
+    """Negative log-likelihood and expected calibration error at one budget; lower is better."""
+    panels = [
+        ("negative log-likelihood", labels, NLL),
+        ("expected calibration error", labels, ECE),
+    ]
+    return _dot_panels(report, panels, columns, ink)
+
+
+def robustness(report: Report, labels: int, columns: int = 2, ink: str = NEUTRAL_INK) -> Figure:
+    """Test accuracy by severity at one budget, a panel a corruption; bars of one deviation.
+
+    Severity 0 is the test pictures as they are.
+    """
+    names = list(corruption_metrics([r for r in report.records if r.labels == labels]))
+    figure, panels = drawing.make_panels(max(len(names), 1), columns, 2.6, ink)
+    styles = drawing.styles_of(report.arms)
+    drawn = set()
+    for axes, name in zip(panels, names or ("robustness",), strict=True):
+        drawing.write_title(axes, name, ink)
+        for place, (arm, style) in enumerate(styles.items()):
+            rows = [
+                (record.test_accuracy, *record.robustness[name])
+                for record in report.runs(arm, labels)
+                if record.robustness.get(name)
+            ]
+            if not rows:
+                continue
+            drawn.add(arm)
+            runs = np.asarray(rows)
+            axes.errorbar(
+                0.06 * (place - (len(styles) - 1) / 2) + np.arange(runs.shape[1]),
+                runs.mean(0),
+                runs.std(0, ddof=1) if len(runs) > 1 else None,
+                color=style.colour,
+                marker=style.marker,
+                markersize=4,
+                linewidth=1.2,
+                elinewidth=1,
+            )
+        axes.set_xlabel("severity")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        drawing.value_axis(axes, ink)
+    if not names:
+        drawing.draw_nothing(panels[0], ink, _UNMEASURED)
+    _legend(figure, styles, drawn, ink, _UNMEASURED)
+    return figure
+
+
+def _dot_panels(
+    report: Report, panels: Sequence[tuple[str, int, Metric]], columns: int, ink: str
+) -> Figure:
+    """Panels of a title, a budget and a metric: a row an arm, every run a dot, its mean a bar."""
+    height = 0.8 + 0.26 * len(report.arms)
+    figure, places = drawing.make_panels(len(panels), columns, height, ink)
+    styles = drawing.styles_of(report.arms)
+    for axes, (title, labels, metric) in zip(places, panels, strict=True):
+        drawing.write_title(axes, title, ink)
+        drawing.name_rows(axes, list(styles))
+        axes.grid(axis="x", color=ink, alpha=0.2, linewidth=0.6)
+        axes.set_xlabel(metric.title)
+        for row, (arm, style) in enumerate(styles.items()):
+            records = report.runs(arm, labels)
+            values = metric.scale * np.asarray(metric.of(records))
+            if not len(values):
+                _missing(axes, row, _UNMEASURED if records else NOT_RUN, ink)
+                continue
+            drawing.draw_dots(axes, values, np.full(len(values), row), style)
+            if len(values) > 1:
+                axes.plot([values.mean()] * 2, [row - 0.35, row + 0.35], color=ink, linewidth=1.8)
+        low, high = axes.dataLim.intervalx
+        if high >= low:  # not so near that chance looks like a difference
+            half = max(0.55 * (high - low), _LEAST * max(abs(low), abs(high)) / 2) or 1
+            axes.set_xlim((low + high) / 2 - half, (low + high) / 2 + half)
+        else:
+            axes.set_xticks([])
+    return figure
+
+
+def _aim(axes: Axes, row: int, aim: float, ink: str) -> None:
+    """What was aimed at, in its row."""
+    axes.plot([100 * aim] * 2, [row - 0.48, row + 0.48], "--", color=ink, linewidth=1.2)
+    axes.annotate(
+        f"aim {100 * aim:+g}",
+        (100 * aim, row - 0.5),
+        ha="center",
+        va="bottom",
+        color=ink,
+        fontsize=drawing.SMALL,
+    )
+
+
+def _legend(
+    figure: Figure,
+    styles: Mapping[str, drawing.Style],
+    drawn: Container[str],
+    ink: str,
+    word: str = NOT_RUN,
+) -> None:
+    """Below the figure the arms by colour and marker, and those that nothing is shown of."""
+    handles = [
+        Line2D([], [], color=style.colour, marker=style.marker, label=name)
+        for name, style in styles.items()
+        if name in drawn
+    ]
+    missing = [name for name in styles if name not in drawn]
+    legend = figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=max(1, min(len(handles), int(figure.get_figwidth() / 0.85))),
+        frameon=False,
+        labelcolor=ink,
+        fontsize=drawing.LETTERS,
+        title=f"{word}: {', '.join(missing)}" if missing else None,
+        title_fontproperties={"size": drawing.LETTERS, "style": "italic"},
+    )
+    legend.get_title().set_color(ink)
+
+
+def _missing(axes: Axes, row: int, word: str, ink: str) -> None:
+    """A row's word instead of dots, at the left, where it hides no zero line."""
+    axes.annotate(
+        word,
+        (0.02, row),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        color=ink,
+        fontsize=drawing.LETTERS,
+        style="italic",
+    )

@@ -1,0 +1,124 @@
+"""A study's results as tables, for a page, a notebook or Markdown."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from deconvviz.study.metrics import ACCURACY, COSTS, GAP, RECONSTRUCTION, Metric
+from deconvviz.study.paired import Difference
+from deconvviz.study.record import Record
+from deconvviz.study.report import NOT_RUN, Report
+
+__all__ = [
+    "cell",
+    "cost_table",
+    "effect_table",
+    "interval",
+    "markdown",
+    "metric_table",
+    "points",
+    "sweep_table",
+]
+
+
+def points(share: float) -> str:
+    """A difference of accuracies, in percentage points with its sign."""
+    return f"{100 * share:+.2f}"
+
+
+def interval(found: Difference) -> str:
+    """The 95 % interval of a difference of accuracies, in points; a dash with one pair."""
+    if found.low is None or found.high is None:
+        return "–"
+    return f"{points(found.low)} to {points(found.high)}"
+
+
+def cell(metric: Metric, records: Sequence[Record]) -> str:
+    """A metric of some runs: mean ± standard deviation, or median and range, and their number."""
+    values = metric.of(records)
+    if not values:
+        return "not measured" if records else NOT_RUN
+    spread, count = "", f"({len(values)})"
+    if metric.median:
+        lowest, highest = metric.format(min(values)), metric.format(max(values))
+        spread = f", {lowest} to {highest}" if lowest != highest else ""
+        return f"{metric.format(statistics.median(values))}{spread} {count}"
+    if len(values) > 1 and (deviation := statistics.stdev(values)):
+        spread = f" ± {metric.format(deviation)}"
+    return f"{metric.format(statistics.fmean(values))}{spread} {count}"
+
+
+def metric_table(report: Report, metric: Metric) -> pd.DataFrame:
+    """One metric, arms by budgets."""
+    rows = [
+        [arm, *(cell(metric, report.runs(arm, labels)) for labels in report.budgets)]
+        for arm in report.arms
+    ]
+    return pd.DataFrame(rows, columns=["arm", *(f"{n} labels" for n in report.budgets)])
+
+
+def cost_table(report: Report) -> pd.DataFrame:
+    """What the runs of every arm and budget cost."""
+    rows = [
+        [arm, labels, *(cell(metric, records) for metric in COSTS)]
+        for arm in report.arms
+        for labels in report.budgets
+        if (records := report.runs(arm, labels))
+    ]
+    return pd.DataFrame(rows, columns=["arm", "labels", *(metric.title for metric in COSTS)])
+
+
+def effect_table(report: Report) -> pd.DataFrame:
+    """Every contrast at every budget, differences in percentage points; NaN where nothing is."""
+    rows = [
+        {
+            "contrast": effect.contrast.name,
+            "labels": effect.labels,
+            **_numbers(effect.difference),
+            "p": effect.difference and effect.difference.p,
+            "p, adjusted": effect.p,
+            "p, equivalence": effect.difference and effect.difference.equivalent_p,
+            "verdict": effect.verdict,
+        }
+        for effect in report.effects
+    ]
+    return pd.DataFrame(rows).astype(dict.fromkeys(("p", "p, adjusted", "p, equivalence"), float))
+
+
+def sweep_table(report: Report) -> pd.DataFrame:
+    """Every point of a sweep, and its difference from the first arm in percentage points."""
+    error = (RECONSTRUCTION,) if report.factors_with(RECONSTRUCTION) else ()
+    found = {(e.contrast.arm, e.labels): e.difference for e in report.effects}
+    rows = [
+        {
+            "arm": point.arm,
+            "labels": point.labels,
+            **{m.title: cell(m, report.runs(*point)) for m in (ACCURACY, GAP, *error, *COSTS)},
+            **_numbers(found.get(point)),
+        }
+        for point in report.points
+    ]
+    return pd.DataFrame(rows)
+
+
+def _numbers(found: Difference | None) -> dict[str, float]:
+    values = (found.mean, found.low, found.high) if found else (None,) * 3
+    scaled = [float("nan") if value is None else 100 * value for value in values]
+    names = ("difference, points", "95 % from", "to")
+    return {"pairs": len(found.pairs) if found else 0, **dict(zip(names, scaled, strict=True))}
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A table in Markdown."""
+    formats: Mapping[str, Callable[[Any], str]] = {
+        **dict.fromkeys(("difference, points", "95 % from", "to"), "{:+.2f}".format),
+        **dict.fromkeys(("p", "p, adjusted", "p, equivalence"), "{:.2g}".format),
+    }
+    rows = [
+        ["–" if pd.isna(value) else formats.get(name, str)(value) for name, value in row.items()]
+        for row in frame.to_dict("records")
+    ]
+    lines = [list(frame.columns), ["---"] * len(frame.columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

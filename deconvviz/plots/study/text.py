@@ -1,0 +1,200 @@
+"""A study's results in sentences, and its report in Markdown."""
+
+import math
+from collections.abc import Sequence
+
+from deconvviz.plots.study.tables import (
+    cell,
+    cost_table,
+    effect_table,
+    interval,
+    markdown,
+    metric_table,
+    points,
+    sweep_table,
+)
+from deconvviz.study.metrics import ACCURACY, GAP, QUALITIES, corruption_metrics
+from deconvviz.study.paired import MARGIN
+from deconvviz.study.report import (
+    HARMS,
+    HELPS,
+    INCONCLUSIVE,
+    LEVEL,
+    NO_EFFECT,
+    NOT_RUN,
+    Effect,
+    Report,
+)
+
+__all__ = ["answer", "arms", "cautions", "markdown_report", "summary"]
+
+_METHOD = (
+    "Pairs are runs of both arms with the same seed, which is also the same labelled pictures and "
+    "initial weights. p counts all choices of signs of the pairs (with n pairs it is never below "
+    "2/2^n, so that five or fewer can show neither help nor harm); adjusted: Holm, over the "
+    "budgets of a contrast. helps and harms: the 95 % t interval lies on one side of zero and "
+    f"the adjusted p is below {LEVEL}. {NO_EFFECT}: two one-sided t tests against that "
+    f"margin have p below {LEVEL}. The last epoch of each run counts."
+)
+
+
+def summary(report: Report) -> str:
+    """What the runs show: the answer, or of a sweep every difference from the first arm."""
+    if report.plan.contrasts:
+        short, rest = answer(report)
+        return f"{short}, {rest[:1].lower()}{rest[1:]}"
+    first = next(iter(report.plan.budgets))
+    base = report.runs(report.base, first)
+    if not base:
+        return f"“{report.base}” was not run."
+    changes = [
+        f"{effect.contrast.arm} {points(effect.difference.mean)}"
+        + (f" ({interval(effect.difference)})" if len(effect.difference.pairs) > 1 else "")
+        for effect in report.effects
+        if effect.difference is not None and effect.labels == first
+    ]
+    error, pictures = 1 - ACCURACY.of(base)[0], base[0].data.get("test_pictures", 1)
+    noise = 100 * math.sqrt(error * (1 - error) / pictures)
+    return (
+        f"“{report.base}” has a test accuracy of {cell(ACCURACY, base)} % and a train-test gap of "
+        f"{cell(GAP, base)} points with {first} labels of {base[0].data.get('title', '')}. "
+        f"Difference of test accuracy, in points: {', '.join(changes) or 'no other arm'}. "
+        f"{pictures} test pictures alone give each a standard error of {noise:.1f}."
+    )
+
+
+def answer(report: Report) -> tuple[str, str]:
+    """The answer in a few words, and what it rests on."""
+    deciding = [one for one in report.plan.contrasts if one.aim is not None]
+    primary = [report.effect(one.arm, one.base) for one in deciding]
+    titles = ", ".join(dict.fromkeys(str(r.data.get("title", "")) for r in report.records))
+    where = f"At {report.plan.primary} labels{' of ' * bool(titles)}{titles}"
+    others = "".join(
+        f" At {effect.labels} labels, {_sentence(effect)}."
+        for effect in report.effects
+        if effect.contrast in deciding
+        and effect.labels != report.plan.primary
+        and effect.difference is not None
+    )
+    found = "; ".join(_sentence(effect) for effect in primary)
+    return _short_answer([effect.verdict for effect in primary]), f"{where}: {found}.{others}"
+
+
+def _short_answer(verdicts: Sequence[str]) -> str:
+    """How the answer begins, true for any verdicts."""
+    found = set(verdicts)
+    if found == {NOT_RUN}:
+        return "Not known, because no pair that decides it was run"
+    if found == {HELPS}:
+        return "Yes"
+    if found == {HARMS}:
+        return "No, it lowers it"
+    if found <= {HARMS, NO_EFFECT}:
+        return "No"
+    if {HELPS, HARMS} <= found:
+        return "It depends"
+    if HARMS in found:
+        return "No gain was shown, and in part a loss"
+    return "In part" if HELPS in found else "No gain was shown"
+
+
+def _sentence(effect: Effect) -> str:
+    """What was found of a contrast, as a part of a sentence."""
+    found, subject = effect.difference, effect.contrast.description or effect.contrast.name
+    if found is None:
+        return f"of {subject} no pair was run"
+    change = f"{subject} changes accuracy by {points(found.mean)} points"
+    if len(found.pairs) == 1:
+        return f"{change} in one pair of runs, and one pair proves nothing"
+    aim = ""
+    if effect.aim is not None:
+        aim = f", and the aim of {100 * effect.aim:+g} is {'' if effect.met else 'not '}met"
+    return (
+        f"{change} (95 % interval {interval(found)}, {len(found.pairs)} pairs, "
+        f"adjusted p = {effect.p:.2g}): {effect.verdict}{aim}"
+    )
+
+
+def arms(report: Report) -> str:
+    """A list of the arms, in Markdown."""
+    return "".join(f"- **{arm.name}**: {arm.description}.\n" for arm in report.plan.arms)
+
+
+def markdown_report(report: Report, source: str = "") -> str:
+    """All words and tables; `source` is what the study is run by, by default its name."""
+    plan, name = report.plan, source or report.plan.name
+    head = (
+        f"# {plan.question}\n\nMade by `deconvviz study report {name}` from the records of all "
+        f"runs, which `deconvviz study run {name}` makes.\n\n"
+    )
+    note = "Mean ± standard deviation over seeds, and in brackets the number of runs."
+    if not plan.contrasts:
+        return (
+            f"{head}{arms(report)}\n{markdown(sweep_table(report))}\n{note} Differences from "
+            f"“{report.base}” are paired by seed; their intervals are not corrected for being "
+            "many.\n"
+        )
+    metrics = [*QUALITIES, *corruption_metrics(report.records).values()]
+    tables = "\n".join(
+        f"### {metric.title[:1].upper()}{metric.title[1:]}\n\n"
+        f"{markdown(metric_table(report, metric))}"
+        for metric in metrics
+    )
+    titles, devices = (
+        ", ".join(dict.fromkeys(filter(None, words))) or "unknown"
+        for words in (
+            [str(r.data.get("title", "")) for r in report.records],
+            [r.device for r in report.records],
+        )
+    )
+    return (
+        f"{head}{summary(report)}\n\n{arms(report)}\n{note}\n\n{tables}"
+        f"\n### What a run costs\n\n{markdown(cost_table(report))}"
+        "\n### Differences of test accuracy, in points\n\n"
+        f"{markdown(effect_table(report))}\n{_METHOD}\n\n"
+        f"{len(report.records)} runs. Data: {titles}. Device: {devices}.\n"
+    )
+
+
+def cautions(report: Report) -> list[str]:
+    """What may not be concluded from these records, a sentence or two each."""
+    records, primary = report.records, report.plan.primary
+    found = []
+    if pairs := [len(e.difference.pairs) for e in report.effects if e.difference is not None]:
+        count = f"{min(pairs)}" if min(pairs) == max(pairs) else f"{min(pairs)} to {max(pairs)}"
+        found.append(
+            f"**Few seeds.** Each difference rests on {count} pairs of runs, which share labels, "
+            "initial weights, order and augmentation. The interval is about further such seeds, "
+            "and about nothing else."
+        )
+    found.append(
+        f"**{INCONCLUSIVE.capitalize()} is not no.** *No effect* is said only where an equivalence "
+        f"test puts the difference within ±{100 * MARGIN:.1f} points; where the interval is wider, "
+        "there are too few runs to decide."
+    )
+    networks = dict.fromkeys(
+        f"`{r.configuration.get('recipe', {}).get('model', 'network')}`, "
+        f"{r.parameters / 1e6:.2f} M parameters"
+        for r in records
+    )
+    titles = dict.fromkeys(str(r.data.get("title", "")) for r in records)
+    if records:
+        found.append(
+            f"**One small network.** {'; '.join(networks)}; data: {', '.join(titles)}. Larger "
+            "networks, other data or longer training may give another answer."
+        )
+    if any("JPEG copy" in title for title in titles):
+        found.append(
+            "**A JPEG copy.** Accuracy on it is lower than on the original pixels, and is not to "
+            "be compared with published figures; differences between arms are."
+        )
+    names = " and ".join(one.name for one in report.plan.contrasts if one.aim is not None)
+    found.append(
+        "**Multiple comparisons.** p is Holm-adjusted over the budgets of a contrast, not over the "
+        f"contrasts. Only {names} at {primary} labels were declared to decide; the others explain."
+    )
+    found.append(
+        "**One design.** Arms, weights and schedules are those of the declared plan, and the last "
+        "epoch counts. Another decoder might do better, or worse."
+    )
+    return found

@@ -1,0 +1,70 @@
+"""Make the records that are missing: the one loop behind every study."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol, TypeVar
+
+from deconvviz.progress import Progress
+from deconvviz.study.store import Keyed, RecordFile
+
+__all__ = ["Spec", "complete"]
+
+
+class Spec(Protocol):
+    """What a record is made from."""
+
+    @property
+    def key(self) -> Hashable:
+        """The key of its record."""
+
+
+Made = TypeVar("Made", bound=Keyed)
+Asked = TypeVar("Asked", bound=Spec)
+
+
+def complete(
+    specs: Sequence[Asked],
+    file: RecordFile[Made],
+    make: Callable[[Asked, Callable[[float], None]], Made],
+    *,
+    check: Callable[[Asked, Made], None] = lambda _, __: None,
+    work: Sequence[int] = (),
+    title: str = "runs",
+    progress: Progress | None = None,
+) -> tuple[Made, ...]:
+    """The records of all specs, in order; those that are not in the file are made and added.
+
+    Args:
+        specs: What is wanted; it is made one after the other.
+        file: The records that there are.
+        make: Record of a spec; it reports the share of it that is done, from 0 to 1.
+        check: Refuses a record that was made in another way than its spec says.
+        work: How long each takes, in any unit; by default all the same.
+        title: What progress is called.
+        progress: Called with the work that is done, of 1000 for each spec.
+
+    Raises:
+        StudyError: A record is damaged, or `check` refuses it.
+    """
+    work = work or [1] * len(specs)
+    total, done = 1000 * len(specs), 0
+    known = {record.key: record for record in file.read()}
+    for spec in specs:  # a wrong record is refused before anything is made
+        if spec.key in known:
+            check(spec, known[spec.key])
+
+    def report(share: float) -> None:
+        if progress:
+            progress(title, round(total * (done + share * own) / sum(work)), total)
+
+    for spec, own in zip(specs, work, strict=True):
+        report(0)
+        if spec.key not in known:
+            made = make(spec, report)
+            # another process may have added to the file meanwhile
+            known = {record.key: record for record in file.read()}
+            if spec.key not in known:
+                file.append(made)
+                known[spec.key] = made
+        report(1)
+        done += own
+    return tuple(known[spec.key] for spec in specs)

@@ -1,0 +1,83 @@
+"""Records of many runs in one file: JSON lines, each added whole by a single write."""
+
+import json
+import os
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from deconvviz.errors import StudyError
+from deconvviz.schema import parse
+
+__all__ = ["Keyed", "RecordFile"]
+
+_OLD_RECORD = "*-[0-9]*.json"  # ends in the seed, which a summary beside it does not
+
+
+class Keyed(Protocol):
+    """What can be kept in a file of records."""
+
+    @property
+    def key(self) -> Hashable:
+        """What no two records of a file share."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON has it."""
+
+
+Kept = TypeVar("Kept", bound=Keyed)
+
+
+@dataclass(frozen=True)
+class RecordFile(Generic[Kept]):
+    """A file NAME.jsonl of records, and the folder NAME of single files that older versions wrote.
+
+    Attributes:
+        path: The file; it need not be there.
+        decode: Record of plain values, and what they were read from for a `StudyError`.
+    """
+
+    path: Path
+    decode: Callable[[Any, str], Kept]
+
+    def read(self) -> tuple[Kept, ...]:
+        """All records, in the order of the lines.
+
+        Raises:
+            StudyError: A record is damaged or there twice; the message names its line.
+        """
+        texts: dict[str, bytes] = {}
+        try:
+            if self.path.is_file():
+                lines = self.path.read_bytes().splitlines()
+                texts = {f"{self.path}, line {n}": line for n, line in enumerate(lines, 1)}
+            for old in sorted(self.path.with_suffix("").rglob(_OLD_RECORD)):
+                texts[str(old)] = old.read_bytes()
+        except OSError as error:
+            raise StudyError(f"{error.filename} cannot be read: {error.strerror}") from None
+        found: dict[Hashable, tuple[Kept, str]] = {}
+        for source, text in texts.items():
+            if not text.strip():
+                continue
+            try:
+                record = self.decode(parse(text, source, StudyError), source)
+            except StudyError as error:
+                raise StudyError(f"{error}; remove this record and run the study again") from None
+            if record.key in found:
+                raise StudyError(
+                    f"{found[record.key][1]} and {source} are the same run ({record}); remove one"
+                )
+            found[record.key] = record, source
+        return tuple(record for record, _ in found.values())
+
+    def append(self, record: Kept) -> None:
+        """Add a line, which is on the disk when this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(record.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        # unbuffered, so that it is one write to the end: two processes may add to it at once
+        with self.path.open("ab+", buffering=0) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            gap = "" if file.read(1) in (b"", b"\n") else "\n"  # left by an editor
+            file.write(f"{gap}{text}\n".encode())
+            os.fsync(file.fileno())

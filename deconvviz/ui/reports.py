@@ -1,0 +1,190 @@
+"""The results of the studies, read once for all sessions, and how they are shown on a page."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import streamlit as st
+from matplotlib.figure import Figure
+
+from deconvviz.plots.figures import NEUTRAL_INK, figure_png
+from deconvviz.study import Report, analyse, find_plan, read_records
+from deconvviz.study.gradients import Gradients, read_gradients
+from deconvviz.ui.show import below_figure, ink
+
+__all__ = [
+    "StudyView",
+    "command",
+    "fit_figures",
+    "gradients",
+    "metrics",
+    "numbers",
+    "results_folder",
+    "show_study_figure",
+    "study",
+]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_DPI = 200  # twice as fine as a page shows it, for screens that are
+_ON_SCREEN = 104  # pixels of a page for an inch of a figure
+_FIT = """
+@media (min-width: 641px) { [class*="st-key-narrow-"] { display: none; } }
+@media (max-width: 640px) {
+  [class*="st-key-wide-"] { display: none; }
+  [class*="st-key-slide-"] { overflow-x: auto; }
+  [class*="st-key-slide-"] [data-testid="stImage"] img { min-width: 600px; }
+}
+"""
+
+Result = TypeVar("Result", Report, Gradients)
+
+
+@dataclass(frozen=True, eq=False)
+class StudyView(Generic[Result]):
+    """What the records of one study say.
+
+    Attributes:
+        study: Name of the study.
+        key: Key of the records, for caches.
+        result: The result.
+        runs: Number of records.
+    """
+
+    study: str
+    key: str
+    result: Result
+    runs: int
+
+
+def results_folder(package: Path) -> Path:
+    """The folder with the records of all studies.
+
+    The folder that DECONVVIZ_RESULTS names; or `_results` inside the package as a wheel has it, or
+    `results` beside it as in a checkout.
+    """
+    named = os.environ.get("DECONVVIZ_RESULTS")
+    if named:
+        return Path(named).expanduser()
+    inside = package / "_results"
+    return inside if inside.is_dir() else package.parent / "results"
+
+
+def study(name: str) -> StudyView[Report]:
+    """A study of a declared plan.
+
+    Raises:
+        StudyError: A record is damaged, or two cannot be compared.
+    """
+    path = results_folder(_PACKAGE) / f"{name}.jsonl"
+    return _study(name, str(path), _key(path))
+
+
+def gradients() -> list[StudyView[Gradients]]:
+    """What was found on gradients, one for each setting.
+
+    Raises:
+        StudyError: A record is damaged.
+    """
+    path = results_folder(_PACKAGE) / "gradients.jsonl"
+    return _gradients(str(path), _key(path))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the records …")
+def _study(name: str, path: str, key: str) -> StudyView[Report]:
+    report = analyse(find_plan(name), read_records(Path(path)))
+    return StudyView(name, key, report, len(report.records))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the records …")
+def _gradients(path: str, key: str) -> list[StudyView[Gradients]]:
+    return [
+        StudyView("gradients", f"{key}-{number}", found, len(found.traces))
+        for number, found in enumerate(read_gradients(Path(path)))
+    ]
+
+
+def _key(path: Path) -> str:
+    """A digest of the files of records, and when each was written."""
+    files = sorted([path, *path.with_suffix("").rglob("*.json")])
+    stamps = [
+        (str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.exists()
+    ]
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()
+
+
+def command(name: str) -> str:
+    """How a study is run, in Markdown."""
+    return (
+        f"**Not run.** `deconvviz study run {name}` trains what is missing, one record a run, and "
+        f"goes on where it was stopped. This page reads `results/{name}.jsonl` beside the package, "
+        "or in the folder that DECONVVIZ_RESULTS names."
+    )
+
+
+def metrics(report: Report, labels: int) -> list[str]:
+    """Metrics by epoch of the runs at one budget, test accuracy first."""
+    lines = [line for r in report.records if r.labels == labels for line in r.epochs]
+    keys = dict.fromkeys(key for line in lines for key in line)
+    shown = [key for key in keys if key not in ("epoch", "seconds")]
+    return sorted(shown, key=lambda key: key != "test_accuracy")
+
+
+def numbers(view: StudyView[Result]) -> bytes:
+    """Everything that was computed, as a JSON file."""
+    return (json.dumps(view.result.to_dict(), indent=1) + "\n").encode()
+
+
+@st.cache_data(max_entries=96, show_spinner="Drawing …")
+def _png(
+    key: str,  # noqa: ARG001  what is drawn
+    ink: str,
+    _draw: Callable[[int, str], Figure],
+    columns: int,
+) -> bytes:
+    return figure_png(_draw(columns, ink), _DPI)
+
+
+def show_study_figure(
+    view: StudyView[Result],
+    name: str,
+    draw: Callable[[int, str], Figure],
+    alt: str,
+    *,
+    columns: int = 1,
+) -> None:
+    """A figure of a study, the command that makes it, and its file to download.
+
+    Args:
+        view: The study.
+        name: Name of the figure, with all that it depends on beside the study.
+        draw: Makes it, given the number of columns of panels, and the ink.
+        alt: Alternative text.
+        columns: Columns of panels on a wide page; a telephone has one.
+    """
+    key = f"{view.key}/{name}"
+    forms = {"slide": columns} if columns == 1 else {"wide": columns, "narrow": 1}
+    with st.container(gap=None):  # one form of two is always hidden, and leaves no gap
+        for form, count in forms.items():
+            with st.container(key=f"{form}-{view.study}-{name}"):
+                picture = _png(key, ink(), draw, count)
+                st.image(picture, width=_width(picture), output_format="PNG", alt=alt)
+    below_figure(
+        f"Made by `deconvviz study report {view.study} --figures FOLDER`",
+        lambda: _png(key, NEUTRAL_INK, draw, columns),  # an ink for white and for black paper
+        f"{view.study}-{name}.png",
+    )
+
+
+def _width(png: bytes) -> int:
+    """Pixels of a figure on the page, so that its letters are as large as in others."""
+    inches = int.from_bytes(png[16:20], "big") / _DPI  # where a PNG's width stands
+    return round(inches * _ON_SCREEN)
+
+
+def fit_figures() -> None:
+    """Let a page show one form of a study's figure, and scroll it on a narrow telephone."""
+    st.html(f"<style>{_FIT}</style>")
