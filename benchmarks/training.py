@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from report import environment, markdown, write_section
+from report import markdown, write_section
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import __version__ as torchvision_version
@@ -205,7 +205,7 @@ def compare(options: argparse.Namespace) -> str:
             "batches of 128, SGD with Nesterov momentum."
         )
         call, libraries = "python benchmarks/training.py", {"torchvision": torchvision_version}
-    return f"`{call}`; {made(device, **libraries)}.\n\n{intro} {medians}\n\n{markdown(head, rows)}"
+    return f"`{call}`; {environment(device, **libraries)}.\n\n{intro} {medians}\n\n{markdown(head, rows)}"
 
 
 class Clock:
@@ -291,7 +291,7 @@ def beside_airbench(options: argparse.Namespace) -> str:
     precision = recipe.precision if device == "cpu" else "half precision"
     head = ["epoch", "its images/s", "ours, images/s", "its accuracy", "ours"]
     return (
-        f"`python benchmarks/training.py --airbench PATH`; {made(device)}.\n\nIts network, loop "
+        f"`python benchmarks/training.py --airbench PATH`; {environment(device)}.\n\nIts network, loop "
         f"and recipe (`{AIRBENCH}`, batches of {AIRBENCH_BATCH}), and our `fast` (Muon, batches of "
         f"{recipe.batch_size}), both in {precision}, one after the other on the same "
         f"{len(training)} pictures, {training.title}; accuracy on {len(test)}, each picture once. "

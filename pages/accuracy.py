@@ -15,7 +15,10 @@ from deconvviz.plots.study.registry import StudyFigure
 from deconvviz.study import Report
 from deconvviz.study.gradients import Gradients
 from deconvviz.study.metrics import ACCURACY, GAP
-from deconvviz.ui import reports
+from deconvviz.ui import pickers, reports
+from deconvviz.ui import show as showing
+from deconvviz.ui.networks import bundle
+from deconvviz.ui.own_runs import OWN_RUNS, own_runs, train_now
 from deconvviz.ui.runs import OwnRun, conclusion
 
 POINTS = dict.fromkeys(
@@ -66,7 +69,7 @@ def the_answer() -> None:
             "Means and 95 % t intervals in percentage points. p: exact, over all choices of signs "
             "of the pairs; adjusted: Holm, over the budgets of a contrast.",
         )
-        ui.download(lambda: reports.numbers(view), "helps.json", "All numbers")
+        showing.download(lambda: reports.numbers(view), "helps.json", "All numbers")
     st.header("What may not be concluded", anchor=False)
     st.markdown("\n".join(f"- {caution}" for caution in plots.cautions(view.result)))
     with st.expander("What the arms are"):
@@ -86,8 +89,8 @@ def curves() -> None:
     st.header("With one number of labels", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = sorted({record.labels for record in report.records})
-        labels = ui.pick_budget(run, report.plan.primary or run[0])
-        key = ui.pick_metric(reports.metrics(report, labels))
+        labels = pickers.budget(run, str(report.plan.primary or run[0]))
+        key = pickers.metric({label: key for key, label in reports.metrics(report, labels).items()})
     for shown in registry.at_one_budget(labels, key):
         show(view, shown, f"-{labels}-{key}")
 
@@ -95,7 +98,7 @@ def curves() -> None:
 def levers_and_recipe() -> None:
     """What else changes accuracy."""
     for name in ("levers", "recipe"):
-        with ui.refusals():
+        with showing.errors():
             view = reports.study(name)
             st.header(view.result.plan.question, anchor=False)
             if not has_runs(view):
@@ -107,7 +110,7 @@ def levers_and_recipe() -> None:
                 f"Differences from “{view.result.base}” are paired by seed; they are many, and not "
                 "corrected for it.",
             )
-    with ui.refusals():
+    with showing.errors():
         for number, gradients in enumerate(reports.gradients(), 1):
             show_gradients(gradients, number)
 
@@ -137,9 +140,9 @@ def two_networks() -> None:
         "they learned from beside the labels, but the twin also had to reconstruct the picture "
         "from its features, through a deconvolution decoder."
     )
-    runs = {name: OwnRun.of(ui.bundle(name), "built in") for name in DEMOS}
+    runs = {name: OwnRun.of(bundle(name), "built in") for name in DEMOS}
     evaluations = {name: run.evaluation for name, run in runs.items()}
-    ink = ui.ink()
+    ink = showing.ink()
     st.dataframe(
         [run.row for run in runs.values()],
         hide_index=True,
@@ -150,7 +153,7 @@ def two_networks() -> None:
     shown, classes = st.columns(2, gap="large")
     with shown:
         st.header("Learning curves", anchor=False)
-        ui.show_figure(
+        showing.figure(
             learning_curves({name: run.metrics for name, run in runs.items()}, ink),
             "Accuracy by epoch of both networks",
             "curves",
@@ -159,7 +162,7 @@ def two_networks() -> None:
         )
     with classes:
         st.header("Class by class", anchor=False)
-        ui.show_figure(
+        showing.figure(
             per_class_accuracy({name: one.per_class for name, one in evaluations.items()}, ink),
             "Test accuracy of each class",
             "classes",
@@ -169,7 +172,7 @@ def two_networks() -> None:
     for column, (name, one) in zip(st.columns(2, gap="large"), evaluations.items(), strict=True):
         with column:
             st.markdown(f"**{name}**")
-            ui.show_figure(
+            showing.figure(
                 confusion_matrix(one.confusion.tolist(), one.classes, ink),
                 f"Confusion matrix of {name}",
                 f"confusion-{name}",
@@ -186,11 +189,11 @@ SECTIONS: Mapping[str, Callable[[], None]] = {
     "Train now": train_now,
 }
 
-show.title(
+showing.title(
     "Accuracy",
     "Does a deconvolution decoder beside a classifier raise its accuracy? What the records of all "
     "runs say, and what they do not.",
 )
 reports.fit_figures()
-with ui.refusals():
-    SECTIONS[ui.pick_section(list(SECTIONS))]()
+with showing.errors():
+    SECTIONS[pickers.section(list(SECTIONS))]()

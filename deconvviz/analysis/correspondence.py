@@ -12,10 +12,10 @@ from deconvviz.analysis.inputs import batches, chosen_layers
 from deconvviz.analysis.parts import MarkedPictures, draw_faces, read_parts
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
-from deconvviz.deconv import Deconvnet
+from deconvviz.deconv import Box, Deconvnet
 from deconvviz.errors import PictureError
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.preprocess import Box, Pixels
+from deconvviz.io.preprocess import Pixels
 from deconvviz.progress import Progress
 from deconvviz.schema import Positive, validated
 

@@ -9,9 +9,10 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from deconvviz.deconv import Box
 from deconvviz.errors import DataError
 from deconvviz.io.images import open_picture
-from deconvviz.io.preprocess import Box, Preprocess
+from deconvviz.io.preprocess import Preprocess
 from deconvviz.schema import read
 
 __all__ = ["MarkedPictures", "draw_faces", "read_parts"]

@@ -165,17 +165,17 @@ def ablation(
     """
     from functools import partial
 
-    from deconvviz.io.data import held_out, load_dataset
+    from deconvviz.io.data import load_dataset, train_test_split
     from deconvviz.plots.study import save, summary
+    from deconvviz.schema import changed
     from deconvviz.study.ablation import RECIPE, VARIANTS
     from deconvviz.study.ablation import ablation as compare
-    from deconvviz.training import changed
     from deconvviz.training.device import find_device
 
     read = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
     training, test = read("train"), read("test")
     if 0 < count < len(training):
-        _, training = held_out(training, count)
+        _, training = train_test_split(training, count)
     options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "precision": precision}
     found = _interruptible(
         lambda bars: compare(

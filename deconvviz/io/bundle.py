@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from deconvviz.deconv import Box
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.card import card
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
-from deconvviz.io.preprocess import Box, Preprocess, Size
+from deconvviz.io.preprocess import Preprocess, Size
 
 __all__ = ["Bundle", "tensors_digest", "weights_digest"]
 

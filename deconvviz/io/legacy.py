@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["current_atlas", "current_options", "current_run", "current_state"]
+__all__ = [
+    "current_atlas",
+    "current_options",
+    "current_record",
+    "current_run",
+    "current_state",
+    "current_trace",
+]
 
 _OPTIONS = {
     "steps": "steps_per_epoch",
@@ -32,6 +39,15 @@ _PARTS = {
 _STATE = {"parts": "objective", "teacher": "ema"}
 _GROUP = {"peak": "max_lr"}
 _ATLAS_HEADER = {"block": "batch_size"}
+_ARMS = {
+    "below": "skip_last_stages",
+    "fill": "inpaint",
+    "without cooling": "constant lr",
+    "without fast shifts": "without fast biases",
+}
+_FACTORS = {"rate": "lr", "decoder-rate": "decoder-lr"}
+_TRACE = {"arm": "condition", "moments": "stats"}
+_SETTING = {"data": "dataset", "rate": "lr", "start": "init"}
 
 
 def _renamed(stored: Any, names: Mapping[str, str]) -> Any:
@@ -90,3 +106,24 @@ def _source(header: Mapping[str, Any]) -> str:
     if str(header.get("data")).startswith("CIFAR-10") and isinstance(pictures, int):
         return f"cifar10/{splits[pictures]}" if pictures in splits else ""
     return ""
+
+
+def current_record(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a study's run under its present names: arm, and options of the recipe."""
+    renamed = dict(stored)
+    if isinstance(arm := stored.get("arm"), str):
+        factor, equals, value = arm.partition("=")
+        renamed["arm"] = _ARMS.get(arm, f"{_FACTORS.get(factor, factor)}{equals}{value}")
+    configuration = stored.get("configuration")
+    if isinstance(configuration, Mapping) and isinstance(configuration.get("recipe"), Mapping):
+        recipe = current_options(configuration["recipe"])
+        renamed["configuration"] = {**configuration, "recipe": recipe}
+    return renamed
+
+
+def current_trace(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The trace of a network's gradients under its present names."""
+    renamed = {_TRACE.get(name, name): value for name, value in stored.items()}
+    if isinstance(setting := renamed.get("setting"), Mapping):
+        renamed["setting"] = {_SETTING.get(name, name): value for name, value in setting.items()}
+    return renamed

@@ -8,13 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from deconvviz.deconv import Box
 from deconvviz.io.data import normalise
 from deconvviz.io.images import to_tensor
 
-__all__ = ["Box", "Pixels", "Preprocess", "Size"]
-
-Box = tuple[int, int, int, int]
-"""Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
+__all__ = ["Pixels", "Preprocess", "Size"]
 
 Pixels = NDArray[np.uint8]
 

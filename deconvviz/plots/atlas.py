@@ -12,13 +12,13 @@ from torch import Tensor
 
 from deconvviz.atlas.accumulator import EDGES
 from deconvviz.atlas.store import Atlas, TopActivation
-from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.deconv import Box, Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.tape import weight_of
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
-from deconvviz.io.preprocess import Box, Pixels
+from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import (
     ACCENTS,

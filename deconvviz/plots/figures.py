@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from skimage.util import montage
 
-from deconvviz.io.preprocess import Box, Pixels
-
 from deconvviz.deconv import Box
+from deconvviz.io.preprocess import Pixels
 
 __all__ = [
     "ACCENTS",

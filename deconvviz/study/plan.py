@@ -9,8 +9,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field
 
 from deconvviz.errors import StudyError
-from deconvviz.schema import Count, Fraction, Positive, validated
-from deconvviz.training import Recipe, changed
+from deconvviz.schema import Count, Fraction, Positive, changed, validated
+from deconvviz.training import Recipe
 
 __all__ = ["Arm", "Contrast", "Plan", "RunSpec", "dotted"]
 

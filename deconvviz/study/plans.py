@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deconvviz.errors import SettingError, StudyError
+from deconvviz.schema import changed
 from deconvviz.study.plan import Plan, dotted
-from deconvviz.training import Recipe, changed
+from deconvviz.training import Recipe
 
 __all__ = ["PLANS", "find_plan", "read_plan"]
 

@@ -11,7 +11,7 @@ import torch
 
 from deconvviz.errors import StudyError
 from deconvviz.io.checkpoint import load_checkpoint, versions
-from deconvviz.io.data import Dataset, held_out, labelled, with_label_noise
+from deconvviz.io.data import Dataset, stratified_subset, train_test_split, with_label_noise
 from deconvviz.progress import Progress
 from deconvviz.study.plan import Plan, RunSpec
 from deconvviz.study.record import Record, record_file
@@ -71,9 +71,11 @@ def run_plan(
             "cannot be compared; declare float32 or bf16"
         )
     if plan.hold_out:
-        training, test = held_out(training, plan.hold_out)
+        training, test = train_test_split(training, plan.hold_out)
     specs = list(plan.specs(arms, labels, seeds))
-    labelled(training, max((spec.labels for spec in specs), default=1))  # before hours of training
+    stratified_subset(
+        training, max((spec.labels for spec in specs), default=1)
+    )  # before hours of training
     file = record_file(path)
     unfinished = path.with_suffix("") / "unfinished"
     trainer = _Trainer(plan, training, test, file, torch.device(device), bars=progress is not None)
@@ -125,7 +127,7 @@ class _Trainer:
     def record(self, spec: RunSpec, folder: Path, report: Callable[[float], None]) -> Record:
         """Train a network, and measure it."""
         recipe = self.plan.recipe_of(spec)
-        subset = labelled(self.training, spec.labels, spec.seed)
+        subset = stratified_subset(self.training, spec.labels, spec.seed)
         run = train(
             recipe,
             with_label_noise(subset, spec.arm.label_noise, spec.seed),
@@ -134,7 +136,7 @@ class _Trainer:
             unlabelled=self.training,
             device=self.device,
             progress=self.bars,
-            watch=lambda _, done, total: report(done / total),
+            callback=lambda _, done, total: report(done / total),
         )
         if run.epochs < recipe.epochs:
             raise KeyboardInterrupt
@@ -185,7 +187,7 @@ class _Trainer:
 
         The default of each swept factor is the same run.
         """
-        subset = labelled(self.training, spec.labels, spec.seed).fingerprint
+        subset = stratified_subset(self.training, spec.labels, spec.seed).fingerprint
         configuration = self._configuration(spec)
         for record in self.file.read():
             if record.configuration == configuration and record.subset == subset:
@@ -199,7 +201,7 @@ class _Trainer:
         for name in ("label_noise", "held_out"):
             if (before := record.configuration.get(name)) != configuration[name]:
                 wrong.append(f"{name} was {before}, not {configuration[name]}")
-        subset = labelled(self.training, spec.labels, spec.seed).fingerprint
+        subset = stratified_subset(self.training, spec.labels, spec.seed).fingerprint
         if (record.subset, record.data.get("test")) != (subset, self.test.fingerprint):
             wrong.append("dataset fingerprint differs")
         if wrong:

@@ -9,7 +9,7 @@ from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress, track
 from deconvviz.study.corruptions import CORRUPTIONS, SEVERITIES, corrupted
-from deconvviz.training.evaluate import answers, evaluate
+from deconvviz.training.evaluate import evaluate
 
 __all__ = ["Scores", "calibration_error", "robustness", "score"]
 

@@ -199,9 +199,9 @@ def _one_run(shown_running: bool) -> None:
         icon, stopping = ":material/stop:", status.stopping
         st.button("Stop the run", icon=icon, on_click=runner().stop, disabled=stopping)
     elif status.failed:
-        st.error(status.told, icon=":material/info:")
+        st.error(status.message, icon=":material/info:")
     else:
-        st.success(status.told, icon=":material/check:")
+        st.success(status.message, icon=":material/check:")
         label, name = "Compare with other runs", status.folder.name
         kept = status.folder.is_dir()
         if kept and st.button(label, on_click=_show_own_runs, args=(name,)):

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from deconvviz.deconv import Projection, Recording, Selection
+from deconvviz.deconv import Box, Projection, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import Box, crop
+from deconvviz.plots.figures import crop
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.networks import BY_KEY, InputView, Network
 from deconvviz.units import Unit

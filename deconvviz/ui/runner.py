@@ -158,9 +158,9 @@ class Runner:
             message, failed = self._train(begun.job, begun.folder, stop), False
         except DivergedError as error:
             # The rest names a file that the run may not leave, and what to do in a terminal.
-            message = f"{sentence(error).partition(';')[0]}; the epochs before are kept."
+            message = f"{as_sentence(error).partition(';')[0]}; the epochs before are kept."
         except DeconvvizError as error:
-            message = sentence(error)
+            message = as_sentence(error)
         except (OSError, MemoryError) as error:
             message = f"The machine could not go on: {error or 'its memory is full'}."
         finally:

@@ -225,7 +225,7 @@ def summary(bundle: Bundle) -> str:
     """A network in one line of Markdown."""
     count = sum(parameter.numel() for parameter in bundle.model.parameters()) / 1e6
     parts = [f"**{bundle.name}**", f"`{bundle.architecture}`, {count:.1f} M parameters"]
-    return " · ".join([*parts, *bundle.facts])
+    return " · ".join([*parts, *bundle.summary])
 
 
 def conclusion(baseline: OwnRun, twin: OwnRun) -> str:

@@ -11,7 +11,8 @@ from torch import Tensor
 from deconvviz.analysis.filters import NYQUIST_BAND, NYQUIST_CHANCE
 from deconvviz.analysis.kernels import Kernels
 from deconvviz.atlas import Units
-from deconvviz.io.preprocess import Box, Pixels
+from deconvviz.deconv import Box
+from deconvviz.io.preprocess import Pixels
 from deconvviz.schema import NonNegative, validated
 
 __all__ = ["DiagnosisOptions", "Evidence", "Finding", "Kind", "LayerStats", "findings", "table_row"]

@@ -147,7 +147,7 @@ def _attributed(
     side = max(1, min(target.patch.shape[1:]) // _OCCLUDERS)
     covered = target.cut(_captum.occlusion(unit, target.image, side, max(1, side // 2)))
     yield "occlusion", (covered, sign * covered.sum(0))
-    through = maps_below(tape, target.layer, target.net.default_layers)
+    through = layer_below(tape, target.layer, target.net.default_layers)
     if through is None:
         missing["guided Grad-CAM"] = f"there are no feature maps below {target.layer}"
         return

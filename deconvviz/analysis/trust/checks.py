@@ -16,8 +16,8 @@ from deconvviz.analysis.trust.starts import (
 )
 from deconvviz.analysis.trust.target import Target
 from deconvviz.deconv import Deconvnet
-from deconvviz.deconv.controls import kernels_below, shuffled
-from deconvviz.deconv.controls import random_switches as switches_of_noise
+from deconvviz.deconv.randomization import random_switches as switches_of_noise
+from deconvviz.deconv.randomization import shuffle_weights, weights_below
 
 __all__ = [
     "SMALLEST",
@@ -119,7 +119,7 @@ def cascade(
 
     Layers above the units take no part in the projection, by construction, and are left out.
     """
-    kernels = kernels_below(target.recording.tape, target.layer)
+    kernels = weights_below(target.recording.tape, target.layer)
     depths = sorted({kernel.depth for kernel in kernels})
     models = [target.net.model] * networks
     for first, last in _parts(len(depths), steps):
@@ -127,7 +127,7 @@ def cascade(
         names = [name for kernel in part for name in kernel.names]
         models = [shuffle_weights(model, names, generator) for model in models]
         pictures = torch.cat(
-            [_drawn(target, target.net.reading(m), target.image, generator) for m in models]
+            [_drawn(target, target.net.with_model(m), target.image, generator) for m in models]
         )
         yield CascadeStep(tuple(kernel.module for kernel in part), _control(target, pictures))
 
@@ -146,11 +146,11 @@ def chance_level(target: Target, networks: int, generator: torch.Generator) -> C
     are still similar to some degree, because kernels overlap more in the middle of a window than
     at its edges.
     """
-    kernels = kernels_below(target.recording.tape, target.layer)
-    names = [name for kernel in kernels for name in kernel.weights]
+    kernels = weights_below(target.recording.tape, target.layer)
+    names = [name for kernel in kernels for name in kernel.names]
     drawn = []
     for _ in range(networks):
-        net = target.net.reading(shuffled(target.net.model, names, generator))
+        net = target.net.with_model(shuffle_weights(target.net.model, names, generator))
         image = target.with_patches(_scrambled(target.patch, generator)[None])
         drawn.append(_drawn(target, net, image, generator))
     return _control(target, torch.cat(drawn))

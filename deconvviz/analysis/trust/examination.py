@@ -14,10 +14,9 @@ from deconvviz.analysis.trust.attributions import AttributionOptions
 from deconvviz.analysis.trust.checks import SMALLEST, CascadeStep, Control, Similarity
 from deconvviz.analysis.trust.insertion import InsertionDeletion, insertion_and_deletion
 from deconvviz.analysis.trust.target import find_target
-from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.deconv import Box, Deconvnet, Selection
 from deconvviz.deconv.randomization import modules_not_below, weights_below
 from deconvviz.deconv.rules import Rule
-from deconvviz.io.preprocess import Box
 from deconvviz.progress import Progress
 from deconvviz.schema import Positive, validated
 from deconvviz.units import Unit
@@ -191,7 +190,7 @@ def examine(
     target = find_target(net, image, selection, chosen.rule)
     generator = torch.Generator().manual_seed(seed)
     tape = target.recording.tape
-    depths = len({kernel.depth for kernel in kernels_below(tape, selection.layer)})
+    depths = len({kernel.depth for kernel in weights_below(tape, selection.layer)})
     step = _Steps(_CONTROLS + min(chosen.steps, depths), progress)
     # The order of the controls is the order of the random draws: another one gives other numbers.
     chance = step(checks.chance_level(target, networks, generator))
@@ -212,7 +211,7 @@ def examine(
         patch=target.patch.cpu(),
         chance=chance,
         cascade=tuple(cascade),
-        above=kernels_not_below(tape, selection.layer),
+        above=modules_not_below(tape, selection.layer),
         other_units=other_units,
         random_starts=random_starts,
         random_switches=random_switches,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deconvviz.analysis.trust.target import Target
-from deconvviz.deconv.controls import UnitActivation
+from deconvviz.deconv.unit_activation import UnitActivation
 
 __all__ = ["InsertionDeletion", "PerturbationCurve", "insertion_and_deletion"]
 

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from deconvviz.analysis.trust.metrics import edges
-from deconvviz.deconv import Deconvnet, Recording, Selection
+from deconvviz.deconv import Box, Deconvnet, Recording, Selection
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import PictureError, SelectionError
-from deconvviz.io.preprocess import Box
 
 __all__ = ["Target", "find_target"]
 

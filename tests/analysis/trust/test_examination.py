@@ -11,7 +11,6 @@ from torch import nn
 
 from deconvviz.analysis.trust import Control, Similarity, TrustOptions, examine
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.controls import shuffled
 from deconvviz.errors import SelectionError
 from deconvviz.plots.trust import verdict
 from tests.analysis.trust.conftest import whole_map
