@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from report import markdown, write_section
+from report import environment, markdown, write_section
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import __version__ as torchvision_version

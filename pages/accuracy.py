@@ -90,7 +90,9 @@ def curves() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = sorted({record.labels for record in report.records})
         labels = pickers.budget(run, str(report.plan.primary or run[0]))
-        key = pickers.metric({label: key for key, label in reports.metrics(report, labels).items()})
+        key = pickers.metric(
+            {key.replace("_", " "): key for key in reports.metrics(report, labels)}
+        )
     for shown in registry.at_one_budget(labels, key):
         show(view, shown, f"-{labels}-{key}")
 

@@ -4,7 +4,6 @@ Each is a function that gives a `Result`. `deconvviz.analysis.registry` finds th
 results are in the modules of their names.
 """
 
-from deconvviz.analysis.ablation import Ablation, ablation
 from deconvviz.analysis.correspondence import correspondence
 from deconvviz.analysis.depth import depth
 from deconvviz.analysis.evolution import evolution
@@ -15,7 +14,6 @@ from deconvviz.analysis.parts import draw_faces, read_parts
 from deconvviz.analysis.result import Result
 
 __all__ = [
-    "Ablation",
     "Result",
     "correspondence",
     "depth",

@@ -9,7 +9,7 @@ from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress, track
 from deconvviz.study.corruptions import CORRUPTIONS, SEVERITIES, corrupted
-from deconvviz.training.evaluate import evaluate
+from deconvviz.training.evaluate import evaluate, predict
 
 __all__ = ["Scores", "calibration_error", "robustness", "score"]
 
