@@ -14,6 +14,8 @@ The names below are the public ones; each is imported when it is first used, so 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from deconvviz.version import __version__
+
 if TYPE_CHECKING:
     from deconvviz.atlas import Atlas, build_atlas, load_atlas
     from deconvviz.deconv import Deconvnet, Layer, Projection, Recording, Selection
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from deconvviz.io.bundle import Bundle
     from deconvviz.io.zoo import load
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Atlas",

@@ -24,6 +24,7 @@ from deconvviz.io.files import write_atomically
 from deconvviz.io.legacy import current_run
 from deconvviz.models import StagedCNN, build
 from deconvviz.schema import Count, NonNegative, UnitInterval, parse, read, validated
+from deconvviz.version import __version__
 
 __all__ = [
     "SCHEMA",
@@ -165,8 +166,6 @@ class Checkpoint:
 
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
-    from deconvviz import __version__
-
     return {
         "deconvviz": __version__,
         "torch": str(torch.__version__),

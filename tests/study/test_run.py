@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deconvviz.errors import DataError, StudyError
-from deconvviz.io.data import draw_shapes, labelled
+from deconvviz.io.data import draw_shapes, stratified_subset
 from deconvviz.study import Arm, Plan, read_records, run, run_plan
 from deconvviz.training import Recipe
 
@@ -97,7 +97,7 @@ def test_wrong_labels_are_learnt_from_and_right_ones_measured(tmp_path, data, mo
 
     monkeypatch.setattr(run, "train", train)
     run_plan(PLAN, *data, tmp_path / "small.jsonl", arms=["wrong"], labels=[24], seeds=[0])
-    right = labelled(data[0], 24, 0)
+    right = stratified_subset(data[0], 24, 0)
     assert int((learnt[0].labels != right.labels).sum()) == 12
     assert torch.equal(learnt[0].images, right.images)
 

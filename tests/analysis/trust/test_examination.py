@@ -11,6 +11,7 @@ from torch import nn
 
 from deconvviz.analysis.trust import Control, Similarity, TrustOptions, examine
 from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.deconv.randomization import shuffle_weights
 from deconvviz.errors import SelectionError
 from deconvviz.plots.trust import verdict
 from tests.analysis.trust.conftest import whole_map
