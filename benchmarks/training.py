@@ -205,7 +205,8 @@ def compare(options: argparse.Namespace) -> str:
             "batches of 128, SGD with Nesterov momentum."
         )
         call, libraries = "python benchmarks/training.py", {"torchvision": torchvision_version}
-    return f"`{call}`; {environment(device, **libraries)}.\n\n{intro} {medians}\n\n{markdown(head, rows)}"
+    made = f"`{call}`; {environment(device, **libraries)}."
+    return f"{made}\n\n{intro} {medians}\n\n{markdown(head, rows)}"
 
 
 class Clock:

@@ -411,7 +411,9 @@ def test_every_row_is_tested() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
-@pytest.mark.parametrize("target", CASES, ids=str)
+@pytest.mark.parametrize(
+    "target", CASES, ids=lambda target: getattr(target, "__name__", str(target))
+)
 @settings(max_examples=15, deadline=None)
 @given(data=st.data(), seed=seeds)
 def test_adjoint(target: Any, data: st.DataObject, seed: int) -> None:

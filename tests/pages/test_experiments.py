@@ -2,7 +2,7 @@
 
 import pytest
 
-from deconvviz.ui import runnable_analyses
+from deconvviz.ui.experiments import runnable_analyses
 from tests.pages.conftest import all_words, alternatives
 
 

@@ -19,7 +19,7 @@ from deconvviz.models import StagedCNN, ddnet, plain
 from deconvviz.schema import Count, NonNegative, Positive, read, validated
 from deconvviz.study.store import RecordFile
 from deconvviz.training.device import device_name
-from deconvviz.training.encoding import chains, encode
+from deconvviz.training.encoder import encode, encoder_stages
 from deconvviz.training.regulariser import Regulariser
 
 __all__ = [
@@ -360,7 +360,7 @@ class _Losses(nn.Module):
             if setting.init == "he":
                 he_init(self.network)
             self.regulariser: Regulariser | None = None
-            if condition.deconv_weight or self.network.gives_pictures:
+            if condition.deconv_weight or self.network.features_are_images:
                 self.regulariser = Regulariser(self.network, (channels, size, size))
         self.to(training.images.device).to(memory_format=torch.channels_last)
 
@@ -368,7 +368,7 @@ class _Losses(nn.Module):
         """Cross-entropy and, where a picture comes back, its error."""
         rows = rows.to(self.data.images.device)
         images = normalise(self.data.images[rows], self.mean, self.std)
-        encoding = encode(chains(self.network), images)
+        encoding = encode(encoder_stages(self.network), images)
         logits = self.network.head(encoding.features)
         entropy = functional.cross_entropy(logits, self.data.labels[rows])
         if self.regulariser is None:

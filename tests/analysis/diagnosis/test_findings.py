@@ -84,7 +84,7 @@ CHECKERBOARD = torch.tensor([[1.0, -1, 1], [-1, 1, -1], [1, -1, 1]])
             "2 of 20 units are never above zero",
         ),
         (
-            layer(fires=with_(ONES, {5: 0.002, 2: 0.004})),
+            layer(activation_frequency=with_(ONES, {5: 0.002, 2: 0.004})),
             "rare",
             (5, 2),
             "2 of 20 units are above zero in fewer than 1%",
