@@ -69,8 +69,10 @@ def validated(cls: type[Made]) -> type[Made]:
     check = made.__init__
 
     def checked(self: Any, *values: Any, **named: Any) -> None:
+        # by name, so that a message names the field
+        named |= zip((one.name for one in fields(made)), values, strict=False)
         try:
-            check(self, *values, **named)
+            check(self, **named)
         except ValidationError as error:
             raise SettingError(_sentence(error)) from None
 
@@ -200,6 +202,5 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, Mapping) else repr(value)
-    text = str(text)
+    text = value if isinstance(value, str) and value else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -69,7 +69,7 @@ def test_a_declaration_is_a_frozen_dataclass():
         ({"steps": -1}, "steps must be >= 0"),
         ({"momentum": 1.0}, "momentum must be < 1"),
         ({"momentum": float("nan")}, "momentum must be a finite number"),
-        ({"loss": "hinge"}, "loss must be 'mse' or 'focal', got 'hinge'"),
+        ({"loss": "hinge"}, "loss must be 'mse' or 'focal', got hinge"),
         ({"epochs": 2.5}, "epochs"),
         ({"steps": 1, "fp16": True}, "exclude"),
         ({"colour": 1}, "colour is not an option"),

@@ -33,7 +33,7 @@ def takes(defaults: Any, name: str, leave_out: Sequence[str] = ()) -> Callable[[
         @wraps(command)
         def run(**given: Any) -> None:
             values = {option.name: given.pop(_key(option)) for option in declared}
-            chosen = {key: value for key, value in values.items() if value is not None}
+            chosen = {key: _joined(value) for key, value in values.items() if value is not None}
             command(**given, **{name: chosen})
 
         kept = [one.replace(kind=one.KEYWORD_ONLY) for key, one in own.items() if key != name]
@@ -92,11 +92,16 @@ def _parameter(option: Option) -> inspect.Parameter:
         made = typer.Option(None, f"{flag}/--no-{flag[2:]}", help=_help(option) + shown)
     else:
         # Text, whatever its type: the declaration reads it, with the same messages everywhere.
-        kind = str
+        kind = list[str] if isinstance(option.default, tuple) else str
         metavar = {int: "INTEGER", float: "NUMBER"}.get(option.kind, "TEXT")
         made = typer.Option(None, flag, metavar=metavar, help=_help(option) + shown)
     only = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(_key(option), only, default=made, annotation=kind | None)
+
+
+def _joined(value: Any) -> Any:
+    """An option of several values, given more than once or with commas, as one text."""
+    return ",".join(value) if isinstance(value, list) else value
 
 
 def _key(option: Option) -> str:

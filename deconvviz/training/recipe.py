@@ -154,7 +154,14 @@ def read_recipe(
     Raises:
         DeconvvizError: `error`, where it is not a valid recipe; `source` names it.
     """
-    return read(Recipe, current_options(stored), source, error)
+    options = current_options(stored)
+    if isinstance(options, Mapping):
+        defaults = to_dict(Recipe())
+        options = {**defaults, **options}
+        for name in ("augmentation", "adversary", "decoder"):
+            if isinstance(options[name], Mapping):  # a part may be older than its newest option
+                options[name] = {**defaults[name], **options[name]}
+    return read(Recipe, options, source, error)
 
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:

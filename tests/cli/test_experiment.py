@@ -58,11 +58,10 @@ def test_ablation_of_chosen_variants_and_seeds(tmp_path):
     words = ["--data", "shapes", "--count", 60, "--batch-size", 30, "--epochs", 1]
     words += ["--seed", 0, "--seed", 1, "--device", "cpu", "--out", tmp_path]
     said = invoke("ablation", "--variant", "plain:4/4/4", "--variant", "plain:4//4", *words)
-    numbers = written(tmp_path, "ablation")
+    numbers = json.loads((tmp_path / "ablation.json").read_text())
     assert numbers["summary"] in said
-    assert list(numbers["variants"]) == ["plain:4/4/4", "plain:4//4"]
-    assert [trial["seed"] for trial in numbers["trials"]] == [0, 1, 0, 1]
-    assert numbers["training pictures"] == 60
+    assert list(numbers["arms"]) == ["plain:4/4/4", "plain:4//4"]
+    assert [(point["labels"], point["seeds"]) for point in numbers["points"]] == [(60, [0, 1])] * 2
 
 
 def test_depth_of_chosen_layers(tmp_path):

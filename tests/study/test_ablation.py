@@ -139,7 +139,7 @@ def test_the_finding_has_paired_changes_and_is_saved(tmp_path):
     assert "75.00 ± 7.07 (2)" in text
     assert "standard error of 2.0" in text  # sqrt(0.2 * 0.8 / 400)
     numbers, picture = save(found, tmp_path)
-    assert json.loads(numbers.read_text())["finding"] == text
+    assert json.loads(numbers.read_text())["summary"] == text
     assert picture.stat().st_size > 1000
 
 

@@ -34,7 +34,7 @@ def test_without_warmup_the_first_step_has_the_peak():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "int4"}, "precision must be 'auto', 'bf16' or 'float32', got 'int4'"),
+        ({"precision": "int4"}, "precision must be 'auto', 'bf16' or 'float32', got int4"),
         ({"optimiser": "lion"}, "optimiser"),
         ({"schedule": "square"}, "schedule"),
         ({"loss": "hinge"}, "loss"),

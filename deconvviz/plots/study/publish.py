@@ -58,7 +58,7 @@ def save(result: Report | Gradients, folder: Path) -> tuple[Path, ...]:
         name, finding = "gradients", heatmaps.summary(result)
         drawn = {"norms": heatmaps.norm_maps(result), "cosines": heatmaps.cosine_maps(result)}
     paths = [folder / f"{name}.json"]
-    numbers = {"experiment": name, "finding": finding, **result.to_dict()}
+    numbers = {"analysis": name, "summary": finding, **result.to_dict()}
     write_atomically(paths[0], json.dumps(numbers, indent=1) + "\n")
     for what, figure in drawn.items():
         paths.append(folder / f"{name}{f'-{what}' * (len(paths) > 1)}.png")

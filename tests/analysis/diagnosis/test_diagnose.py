@@ -29,7 +29,7 @@ def test_patches_are_the_strongest_of_the_atlas(bundle, shapes):
     net, atlas = Deconvnet(bundle.model, bundle.input_size), build_atlas(bundle, shapes)
     stats = LayerStats("4", 1.0, atlas["4"], (), False, None, None)
     found = _patches(bundle, net, shapes, stats, 2)
-    moments = list(atlas.moments("4", 2))
+    moments = list(atlas.top("4", 2))
     recording = net.record(bundle.preprocessing.normalised(shapes.images), ["4"])
     for nth, one in enumerate(moments):
         own = net.project(recording, Selection("4", one.picture, 2, one.y, one.x))

@@ -52,6 +52,6 @@ def test_a_result_is_saved_with_numbers_finding_and_figures(tmp_path):
     content = json.loads(numbers.read_text(), parse_constant=pytest.fail)
     assert {len(one["log10 of gradient norms"]) for one in content["conditions"]} == {7, 13}
     assert content["steps"] == [0, 10]
-    assert "deep deconvolution network" in content["finding"]
+    assert "deep deconvolution network" in content["summary"]
     assert [path.name for path in pictures] == ["gradients.png", "gradients-cosines.png"]
     assert all(path.stat().st_size > 1000 for path in pictures)
