@@ -13,8 +13,6 @@ import torch
 
 from deconvviz.training.device import device_name
 
-__all__ = ["environment", "markdown", "options", "seconds", "write_section"]
-
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 

@@ -17,22 +17,6 @@
 A message is one sentence for people: what was asked, what there is, and what to do.
 """
 
-__all__ = [
-    "AtlasError",
-    "CheckpointError",
-    "DataError",
-    "DeconvvizError",
-    "DivergedError",
-    "PictureError",
-    "SelectionError",
-    "SettingError",
-    "StudyError",
-    "TraceError",
-    "UnknownLayerError",
-    "UnknownModelError",
-    "UnsupportedOperationError",
-]
-
 
 class DeconvvizError(Exception):
     """Base of all exceptions of deconvviz."""

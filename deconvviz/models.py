@@ -13,20 +13,6 @@ from torch import Tensor, nn
 
 from deconvviz.errors import UnknownModelError
 
-__all__ = [
-    "MODELS",
-    "StagedCNN",
-    "build",
-    "ddnet",
-    "deconv_mnist",
-    "fast",
-    "plain",
-    "seed_cnn",
-    "tutorial_cnn",
-    "vgg",
-    "zf",
-]
-
 
 class StagedCNN(nn.Sequential):
     """Stages one after the other, then `head`: (N, C, H, W) -> logits (N, classes).

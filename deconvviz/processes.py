@@ -7,8 +7,6 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
-__all__ = ["ProcessGroup"]
-
 Item = TypeVar("Item")
 
 

@@ -5,8 +5,6 @@ from typing import Any, Protocol, TypeVar
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "TerminalBars", "track"]
-
 Item = TypeVar("Item")
 
 

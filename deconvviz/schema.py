@@ -15,21 +15,6 @@ from pydantic_core import from_json, to_json
 
 from deconvviz.errors import DeconvvizError, SettingError
 
-__all__ = [
-    "Count",
-    "Fraction",
-    "NonNegative",
-    "Option",
-    "Positive",
-    "UnitInterval",
-    "changed",
-    "options",
-    "parse",
-    "read",
-    "to_dict",
-    "validated",
-]
-
 Made = TypeVar("Made")
 
 Count = Annotated[int, Field(ge=0)]

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from deconvviz.deconv import Recording, Selection
 from deconvviz.errors import SelectionError
 
-__all__ = ["Unit"]
-
 
 @dataclass(frozen=True)
 class Unit:

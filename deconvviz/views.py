@@ -7,8 +7,6 @@ them (`figure`, `summary`, `save`, `_repr_png_`) find the drawing by its name wh
 from importlib import import_module
 from typing import Any
 
-__all__ = ["view"]
-
 
 def view(name: str) -> Any:
     """The function `deconvviz.plots.MODULE.FUNCTION`, given as "MODULE.FUNCTION"."""

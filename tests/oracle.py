@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["autograd", "leaves", "plain", "units_at"]
-
 
 def leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules without children, in order: a sequential model's layers."""

@@ -4,6 +4,8 @@ from deconvviz import errors
 
 
 def test_every_exception_is_caught_by_the_base_and_drawn_in_the_tree():
-    for name in errors.__all__:
-        assert issubclass(getattr(errors, name), errors.DeconvvizError)
-        assert name in errors.__doc__
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert len(kinds) > 5
+    for kind in kinds:
+        assert issubclass(kind, errors.DeconvvizError)
+        assert kind.__name__ in errors.__doc__

@@ -19,8 +19,6 @@ from deconvviz.io.preprocess import Pixels
 from deconvviz.progress import Progress
 from deconvviz.schema import Positive, validated
 
-__all__ = ["Correspondence", "CorrespondenceOptions", "correspondence"]
-
 _ROUNDING = 1e-5  # of a layer's largest feature; a smaller change is rounding
 _FACES = 5  # as many pictures as in the paper's Table 1
 

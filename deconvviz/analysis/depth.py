@@ -22,8 +22,6 @@ from deconvviz.progress import Progress, track
 from deconvviz.schema import Positive, validated
 from deconvviz.training import evaluate
 
-__all__ = ["Depth", "DepthOptions", "LayerAccuracy", "depth"]
-
 _HELD_OUT = 0.2
 
 

@@ -18,8 +18,6 @@ from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
 from deconvviz.schema import Positive, validated
 
-__all__ = ["Evolution", "EvolutionOptions", "History", "evolution"]
-
 
 @validated
 class EvolutionOptions:

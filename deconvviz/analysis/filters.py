@@ -18,8 +18,6 @@ from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
 from deconvviz.schema import validated
 
-__all__ = ["NYQUIST_BAND", "NYQUIST_CHANCE", "FilterOptions", "Filters", "filters"]
-
 NYQUIST_BAND = 0.375
 """Cycles a pixel above which a frequency counts as near Nyquist (0.5): the upper quarter."""
 

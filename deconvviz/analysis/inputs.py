@@ -16,8 +16,6 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
 
-__all__ = ["Inputs", "batches", "check_dataset", "chosen_layers", "peaks", "title_of"]
-
 _PIXELS = 2**18  # in one pass: 256 pictures of 32 x 32, 5 of 224 x 224
 _MISSING: Any = None
 

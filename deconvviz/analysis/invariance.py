@@ -20,8 +20,6 @@ from deconvviz.io.preprocess import Pixels
 from deconvviz.progress import Progress
 from deconvviz.schema import validated
 
-__all__ = ["Invariance", "InvarianceOptions", "Transformation", "invariance"]
-
 _SHIFTS = 17  # at most
 _SHARE = 0.25  # largest shift as a share of the side; in the paper 60 of 224 pixels
 _EXAMPLES = 7  # of each transformation

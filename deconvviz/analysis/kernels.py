@@ -10,8 +10,6 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import UnsupportedOperationError
 
-__all__ = ["Kernels", "kernels_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class Kernels:

@@ -9,8 +9,6 @@ from torch.nn import functional
 
 from deconvviz.io.data.dataset import stratified_split
 
-__all__ = ["Linear", "fit", "fit_held_out"]
-
 _GRADIENT = 1e-5  # largest gradient where the fit ends; features have deviation one
 _ROUGH = 1e-3  # the same, while the penalty is chosen
 _STEPS = 1000

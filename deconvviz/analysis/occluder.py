@@ -7,8 +7,6 @@ from torch import Tensor
 
 from deconvviz.errors import SettingError
 
-__all__ = ["Occluder", "hides", "places"]
-
 
 @dataclass(frozen=True, eq=False)
 class Occluder:

@@ -21,8 +21,6 @@ from deconvviz.io.preprocess import Pixels
 from deconvviz.progress import Progress
 from deconvviz.schema import validated
 
-__all__ = ["Occlusion", "OcclusionOptions", "occlusion"]
-
 _OTHERS = 8  # pictures of the data set that the projection is compared with
 
 

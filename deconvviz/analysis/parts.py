@@ -15,8 +15,6 @@ from deconvviz.io.images import open_picture
 from deconvviz.io.preprocess import Preprocess
 from deconvviz.schema import read
 
-__all__ = ["MarkedPictures", "draw_faces", "read_parts"]
-
 _FORM = (
     'it must be {"pictures": ["a.png", "b.png"], "parts": {"nose": [[top, left, bottom, right], '
     "[top, left, bottom, right]]}}: for each part a box in each picture, in its pixels"

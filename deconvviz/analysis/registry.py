@@ -15,8 +15,6 @@ from typing import Any, Literal
 from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.result import Result
 
-__all__ = ["Analysis", "Need", "analyses", "table"]
-
 Need = Literal["network", "snapshots", "dataset", "training data", "picture", "unit", "folder"]
 """What an analysis is run on: see the fields of `Inputs`."""
 

@@ -12,8 +12,6 @@ from torch import Tensor
 from deconvviz.io.files import write_atomically
 from deconvviz.views import view
 
-__all__ = ["Result", "plain"]
-
 
 class Result:
     """Base of all results; each is a frozen dataclass of numbers.

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["BORDERS", "Border", "rotated", "scaled", "shifted"]
-
 Border = Literal["reflect", "edge", "mean"]
 BORDERS: tuple[Border, ...] = get_args(Border)
 """What lies beyond the border: the mirror image, the outermost pixels, or zero, which is the mean

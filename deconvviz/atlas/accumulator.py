@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["EDGES", "Accumulator", "AccumulatorSpec"]
-
 EDGES = tuple(2.0 ** (half / 2) for half in range(-32, 33))
 """Edges of the histogram of peaks, two per octave; inactive pictures lie below the first."""
 

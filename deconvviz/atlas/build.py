@@ -17,8 +17,6 @@ from deconvviz.io.data import Dataset
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
 
-__all__ = ["PARTIAL", "build_atlas"]
-
 PARTIAL = "atlas.partial.safetensors"
 """The file's name until the build is finished."""
 

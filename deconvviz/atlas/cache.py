@@ -11,8 +11,6 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, cache_folder, load_for
 from deconvviz.progress import Progress
 
-__all__ = ["PHOTOS", "atlas_folder", "available_datasets", "cached_atlases", "open_atlas"]
-
 PHOTOS = "photos"
 """The data set that is always available."""
 

@@ -22,8 +22,6 @@ from deconvviz.io.files import write_atomically
 from deconvviz.io.legacy import current_atlas
 from deconvviz.schema import Count, Positive, parse, read, validated
 
-__all__ = ["FILE", "Atlas", "BuildState", "Header", "TopActivation", "Units", "load_atlas"]
-
 _SCHEMA: Literal[2] = 2
 _KEY = "deconvviz_atlas"
 _CLASS_SIZES = "class_sizes"

@@ -12,8 +12,6 @@ from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
 
-__all__ = ["build", "render", "show"]
-
 atlas = typer.Typer(
     help="Find the strongest activations of every unit over a data set, and draw them.",
     no_args_is_help=True,

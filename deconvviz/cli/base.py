@@ -14,23 +14,6 @@ if TYPE_CHECKING:
     from deconvviz.io.bundle import Bundle
     from deconvviz.io.data import Dataset
 
-__all__ = [
-    "Checkpoint",
-    "Data",
-    "DataDir",
-    "Device",
-    "Download",
-    "InputOptions",
-    "InputSize",
-    "Model",
-    "Rule",
-    "Weights",
-    "app",
-    "load_inputs",
-    "load_network",
-    "rule_name",
-]
-
 app = typer.Typer(
     help="Show what any unit of a convolutional network responds to.",
     no_args_is_help=True,

@@ -4,8 +4,6 @@ import typer
 
 from deconvviz.cli.base import app
 
-__all__ = ["datasets"]
-
 
 @app.command()
 def datasets() -> None:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from deconvviz.deconv import Projection
     from deconvviz.io.bundle import Bundle
 
-__all__ = ["coverage", "layers", "project", "read_pixels"]
-
 
 @app.command()
 def layers(

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from deconvviz.io.bundle import Bundle
     from deconvviz.io.data import Dataset
 
-__all__ = ["command_of", "experiments", "pictures", "show"]
-
 Out = Annotated[Path, typer.Option(help="Folder of the result: NAME.json and NAME.png.")]
 Count = Annotated[int, typer.Option(help="Number of pictures, of all classes alike; 0: all.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]

@@ -10,8 +10,6 @@ from typer.core import TyperCommand
 
 from deconvviz.schema import Option, options
 
-__all__ = ["declared_command", "option_table", "takes"]
-
 Command = Callable[..., None]
 
 

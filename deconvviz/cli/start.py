@@ -9,8 +9,6 @@ import typer
 
 from deconvviz.cli.base import Download, app, load_network
 
-__all__ = ["start_app"]
-
 # Names that `load` takes, as opposed to the values of Streamlit's options.
 _NETWORK = re.compile(r"\.safetensors$|^(torchvision|timm)/|^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
 

@@ -10,8 +10,6 @@ from deconvviz.cli.base import Data, DataDir, Device, app
 from deconvviz.cli.experiment import experiments
 from deconvviz.progress import TerminalBars
 
-__all__ = ["ablation", "gradients", "report", "run", "studies"]
-
 studies = typer.Typer(no_args_is_help=True)
 app.add_typer(studies, name="study")
 

@@ -23,8 +23,6 @@ from deconvviz.errors import SettingError
 if TYPE_CHECKING:
     from deconvviz.training import Recipe
 
-__all__ = ["decode", "evaluate", "train"]
-
 
 def _recipe() -> "Recipe":
     from deconvviz.training import Recipe

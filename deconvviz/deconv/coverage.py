@@ -9,8 +9,6 @@ from typing import Literal
 from deconvviz.deconv.table import refusal, row_of
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["Coverage", "CoveredOperation", "cover"]
-
 Status = Literal["exact", "extension", "unsupported"]
 
 

@@ -27,8 +27,6 @@ from deconvviz.deconv.table import step_of
 from deconvviz.deconv.tape import named_weights
 from deconvviz.errors import SelectionError, TraceError
 
-__all__ = ["Deconvnet"]
-
 
 class Deconvnet:
     """Projects a network's activations back to pixels (Zeiler & Fergus 2014, arXiv:1311.2901).

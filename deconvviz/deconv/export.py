@@ -25,8 +25,6 @@ from deconvviz.deconv.guards import FormulaLimit, guards_of, is_model_code
 from deconvviz.deconv.tape import Operation, Ref, Tape, kind_of, refs, weight_of
 from deconvviz.errors import TraceError
 
-__all__ = ["trace"]
-
 # Export patches torch in the whole process: two at once corrupt each other. A forward pass of the
 # same model meanwhile would too, which is why a copy is exported.
 _LOCK = threading.Lock()

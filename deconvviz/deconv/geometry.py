@@ -8,19 +8,6 @@ composed from a chosen unit down to a value it is the window in which that value
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "HERE",
-    "Field",
-    "Interval",
-    "Shape",
-    "Step",
-    "everywhere",
-    "has_positions",
-    "receptive_fields",
-    "then",
-    "windows_below",
-]
-
 Shape = tuple[int, ...]
 
 

@@ -17,8 +17,6 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
-__all__ = ["FormulaLimit", "Guard", "guards_of", "is_model_code"]
-
 _TORCH = str(Path(torch.__file__).parent) + os.sep
 _LONGEST = 20  # terms; in torchvision's networks there are 9 at most
 

@@ -13,16 +13,6 @@ from deconvviz.deconv.table.pooling import AveragePool, MaxPool
 from deconvviz.deconv.tape import Operation, Tape
 from deconvviz.errors import UnknownLayerError
 
-__all__ = [
-    "Convolved",
-    "Layer",
-    "default_layers",
-    "describe",
-    "name_values",
-    "unknown_layer",
-    "value_of",
-]
-
 _SHOWN = 12  # names in an error message
 
 

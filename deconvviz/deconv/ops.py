@@ -3,8 +3,6 @@
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["channel_linear", "channel_norm", "gated"]
-
 
 def gated(maps: Tensor, gate: Tensor) -> Tensor:
     """Maps (N, C, H, W) times a gate, which broadcasts over them."""

@@ -16,8 +16,6 @@ from deconvviz.deconv.ops import channel_linear, channel_norm, gated
 from deconvviz.deconv.table import row_of
 from deconvviz.deconv.tape import Operation, Ref, Tape
 
-__all__ = ["simplify"]
-
 _aten = torch.ops.aten
 
 # A gate's function f -> the activation x f(x).

@@ -20,8 +20,6 @@ from deconvviz.deconv.windows import Anchors, Windows, gather, inside
 from deconvviz.errors import SelectionError, UnsupportedOperationError
 from deconvviz.views import view
 
-__all__ = ["Box", "Projection", "Start", "project"]
-
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels, the last two exclusive; it may leave the picture."""
 

@@ -19,14 +19,6 @@ from deconvviz.deconv.table.convolution import Weighted
 from deconvviz.deconv.table.pooling import AdaptiveMaxPool, MaxPool
 from deconvviz.deconv.tape import Operation, Tape, named_weights
 
-__all__ = [
-    "ModuleWeights",
-    "modules_not_below",
-    "random_switches",
-    "shuffle_weights",
-    "weights_below",
-]
-
 
 @dataclass(frozen=True)
 class ModuleWeights:

@@ -15,8 +15,6 @@ from deconvviz.deconv.table import Saved, row_of
 from deconvviz.deconv.tape import Call, Operation, Tape, weight_of
 from deconvviz.errors import PictureError, SelectionError
 
-__all__ = ["Peaks", "Recording", "record", "stream"]
-
 _SHOWN = 6  # layers that the repr of a recording names
 
 

@@ -10,8 +10,6 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-__all__ = ["RULES", "Rule", "undo_activation"]
-
 Rule = Literal["deconvnet", "guided", "gradient"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 

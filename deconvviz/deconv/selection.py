@@ -8,8 +8,6 @@ from torch import Tensor
 
 from deconvviz.errors import SelectionError
 
-__all__ = ["Selection"]
-
 Indices = int | Sequence[int] | Tensor
 _SHOWN = 10  # rows in the repr
 

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from deconvviz.deconv.guards import Guard
 
-__all__ = ["Call", "Operation", "Ref", "Tape", "kind_of", "named_weights", "refs", "weight_of"]
-
 
 @dataclass(frozen=True)
 class Ref:

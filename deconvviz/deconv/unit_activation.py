@@ -10,8 +10,6 @@ from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import row_of
 from deconvviz.deconv.tape import Tape
 
-__all__ = ["UnitActivation", "layer_below"]
-
 
 class UnitActivation(nn.Module):
     """The weighted sum of some units' activations, as a function of images (N, C, H, W).

@@ -13,8 +13,6 @@ from torch.nn import functional
 
 from deconvviz.deconv.geometry import Field, Interval, Shape, everywhere, then
 
-__all__ = ["Anchors", "Windows", "gather", "inside"]
-
 
 @dataclass(frozen=True)
 class Anchors:

@@ -16,8 +16,6 @@ from deconvviz.io.card import card
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
 from deconvviz.io.preprocess import Preprocess, Size
 
-__all__ = ["Bundle", "tensors_digest", "weights_digest"]
-
 
 @dataclass(frozen=True)
 class Bundle:

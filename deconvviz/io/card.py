@@ -2,8 +2,6 @@
 
 from deconvviz.io.checkpoint import Description, RecipeRecord
 
-__all__ = ["card"]
-
 _ORIGIN = {
     "CIFAR-10": "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
     "CIFAR-10, JPEG copy": (

@@ -26,19 +26,6 @@ from deconvviz.models import StagedCNN, build
 from deconvviz.schema import Count, NonNegative, UnitInterval, parse, read, validated
 from deconvviz.version import __version__
 
-__all__ = [
-    "SCHEMA",
-    "Checkpoint",
-    "DataRecord",
-    "Description",
-    "RecipeRecord",
-    "TestRecord",
-    "TrainingRecord",
-    "load_checkpoint",
-    "save_checkpoint",
-    "versions",
-]
-
 SCHEMA = 1
 _KEY = "deconvviz"
 # Ours have a header of a few kB; a header of gigabytes or 200 000 tensors is an attack or damage.

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_file", "write_atomically"]
-
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:

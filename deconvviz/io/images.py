@@ -41,21 +41,6 @@ from torch import Tensor
 
 from deconvviz.errors import PictureError
 
-__all__ = [
-    "FORMATS",
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "MIN_SIDE",
-    "PHOTOGRAPHS",
-    "Photograph",
-    "Picture",
-    "limit_side",
-    "open_picture",
-    "photograph",
-    "to_png",
-    "to_tensor",
-]
-
 MAX_BYTES = 20 * 2**20  # also the limit of the app's uploads
 MAX_PIXELS = 50_000_000  # the largest sensors of phones; 200 MB once decoded
 MIN_SIDE = 8  # pixels

@@ -3,15 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = [
-    "current_atlas",
-    "current_options",
-    "current_record",
-    "current_run",
-    "current_state",
-    "current_trace",
-]
-
 _OPTIONS = {
     "steps": "steps_per_epoch",
     "peak_rate": "lr",

@@ -12,8 +12,6 @@ from deconvviz.deconv import Box
 from deconvviz.io.data import normalise
 from deconvviz.io.images import to_tensor
 
-__all__ = ["Pixels", "Preprocess", "Size"]
-
 Pixels = NDArray[np.uint8]
 
 Size = int | Literal["trained"] | None

@@ -29,8 +29,6 @@ from deconvviz.plots.figures import (
     plot,
 )
 
-__all__ = ["UnitSheet", "draw_units", "grid_of", "histogram_figure", "unit_figure"]
-
 _SIDE = 160  # pixels of an enlarged tile, about
 _INCHES = 2.1  # of nine tiles; twice as much for one unit alone
 _COLUMNS = 2

@@ -9,8 +9,6 @@ from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet, stretched
 from deconvviz.plots.trust import LETTERS, picture_row, unit_title
 
-__all__ = ["figure", "summary"]
-
 
 def summary(found: Attributions) -> str:
     """The methods with the best insertion and deletion, against random orders."""

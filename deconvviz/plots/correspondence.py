@@ -9,8 +9,6 @@ from torch import Tensor
 from deconvviz.analysis.correspondence import Correspondence
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, picture_on, quiet
 
-__all__ = ["figure", "summary"]
-
 _SHOWN = 6  # pictures
 _COLOURS = (*ACCENTS, "#009e73", "#cc79a7", "#e8d444", "#7a5fb5")
 

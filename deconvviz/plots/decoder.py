@@ -8,8 +8,6 @@ from torch import Tensor
 from deconvviz.plots.figures import NEUTRAL_INK, contact_sheet
 from deconvviz.training.reconstruct import DecodedNetwork
 
-__all__ = ["decoder_sheet"]
-
 
 def decoder_sheet(
     decoded: DecodedNetwork, images: Tensor, titles: Sequence[str], ink: str = NEUTRAL_INK

@@ -8,8 +8,6 @@ from matplotlib.ticker import PercentFormatter
 from deconvviz.analysis.depth import Depth
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, plot
 
-__all__ = ["figure", "summary"]
-
 
 def summary(found: Depth) -> str:
     """Accuracy by depth, and chance."""

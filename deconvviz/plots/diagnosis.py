@@ -18,8 +18,6 @@ from deconvviz.plots.atlas import grid_of
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, crop, figure_png, mosaic, plot
 
-__all__ = ["TITLES", "evidence", "figure", "page", "sentence", "summary"]
-
 _TEMPLATE = Path(__file__).with_name("diagnosis.html")
 _NAMED = 24  # units of a finding
 _SIDE = 64  # pixels of a kernel or a patch

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from deconvviz.errors import PictureError
 
-__all__ = ["PERCENTILE", "Scale", "display", "display_caption"]
-
 PERCENTILE = 99.5  # of the magnitudes, shown at full contrast
 
 Scale = Literal["each", "shared"] | float

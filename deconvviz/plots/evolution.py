@@ -10,8 +10,6 @@ from deconvviz.analysis.evolution import Evolution, History
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on
 
-__all__ = ["figure", "summary"]
-
 _BLOCKS = 3  # side by side
 _LARGEST, _NARROWEST = 0.9, 7.4  # inches of a projection, and of the figure, for its caption
 _TILE, _GAP = 64, 6  # pixels of a projection on the sheet, and between two

@@ -22,30 +22,6 @@ from skimage.util import montage
 from deconvviz.deconv import Box
 from deconvviz.io.preprocess import Pixels
 
-__all__ = [
-    "ACCENTS",
-    "GREY",
-    "NEUTRAL_INK",
-    "Box",
-    "GalleryRow",
-    "Pixels",
-    "captioned",
-    "confusion_matrix",
-    "contact_sheet",
-    "crop",
-    "enlarge",
-    "figure_png",
-    "framed",
-    "gallery",
-    "learning_curves",
-    "mosaic",
-    "per_class_accuracy",
-    "picture_on",
-    "plot",
-    "quiet",
-    "stretched",
-]
-
 GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
 ACCENTS = ("#d0753c", "#3f92b0")

@@ -13,8 +13,6 @@ from deconvviz.analysis.filters import NYQUIST_CHANCE, Filters
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
 
-__all__ = ["figure", "summary"]
-
 _FULL = 100  # percentile of the magnitudes at full contrast: nothing is clipped
 _TILE, _GAP = 60, 4  # pixels of a kernel on a sheet, and between two
 

@@ -27,8 +27,6 @@ from deconvviz.plots.display import display_caption
 from deconvviz.plots.figures import mosaic
 from deconvviz.progress import Progress
 
-__all__ = ["INDEX", "render"]
-
 INDEX = "index.html"
 """The file to open in a browser."""
 

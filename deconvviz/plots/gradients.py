@@ -13,8 +13,6 @@ from torch import Tensor
 from deconvviz.plots.figures import NEUTRAL_INK
 from deconvviz.study.gradients import EXPLODES, VANISHES, Condition, Gradients, Ratio
 
-__all__ = ["cosine_maps", "details", "markdown_report", "norm_maps", "summary", "verdict"]
-
 _NAMES = {"plain": "plain CNN", "ddnet": "ddnet"}
 _CELL = 0.085  # inches of a layer in a figure, and the least height of a panel
 _LEAST_HIGH = 0.95

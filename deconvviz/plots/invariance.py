@@ -7,8 +7,6 @@ from matplotlib.ticker import MultipleLocator
 from deconvviz.analysis.invariance import Invariance, Transformation
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
 
-__all__ = ["figure", "summary"]
-
 _DRAWN = 40  # curves of single pictures in a plot, at most
 _BORDERS = {
     "reflect": "the picture's mirror image",

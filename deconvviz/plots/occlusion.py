@@ -14,8 +14,6 @@ from deconvviz.analysis.occlusion import Occlusion
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
 
-__all__ = ["figure", "summary"]
-
 _SHOWN = 3  # other pictures
 # Of the true class, then of others by falling frequency, then of all that remain: after Okabe & Ito
 # (2008), distinct also for those who see fewer colours.

@@ -9,10 +9,9 @@ from torch import Tensor
 from deconvviz.deconv import Projection
 from deconvviz.errors import PictureError
 from deconvviz.io.images import limit_side, to_png
+from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import Pixels, contact_sheet, crop, mosaic, stretched
-
-__all__ = ["figure", "thumbnails", "titles"]
+from deconvviz.plots.figures import contact_sheet, crop, mosaic, stretched
 
 _COLUMNS = 8
 _SMALL, _LARGE = 96, 128  # pixels: smaller windows are enlarged, larger ones shrunk

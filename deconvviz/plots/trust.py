@@ -11,19 +11,10 @@ from matplotlib.gridspec import GridSpec
 
 from deconvviz.analysis.trust.checks import SMALLEST, Similarity
 from deconvviz.analysis.trust.examination import Trust
+from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, Pixels, quiet, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet, stretched
 from deconvviz.units import Unit
-
-__all__ = [
-    "LETTERS",
-    "figure",
-    "picture_row",
-    "similar_controls",
-    "summary",
-    "unit_title",
-    "verdict",
-]
 
 LETTERS = 7  # points
 _LINE = 195  # letters of that size in a line

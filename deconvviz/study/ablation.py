@@ -16,8 +16,6 @@ from deconvviz.study.report import Report, analyse
 from deconvviz.study.run import run_plan
 from deconvviz.training import Recipe
 
-__all__ = ["RECIPE", "VARIANTS", "ablation"]
-
 _PLAN = find_plan("ablation")
 RECIPE = _PLAN.recipe
 """How variants are trained by default."""

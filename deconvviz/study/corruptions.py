@@ -17,21 +17,6 @@ from torch.nn import functional
 
 from deconvviz.errors import DataError, SettingError
 
-__all__ = [
-    "BLUR",
-    "BRIGHTNESS",
-    "CORRUPTIONS",
-    "JPEG",
-    "NOISE",
-    "SEVERITIES",
-    "Corruption",
-    "blurred",
-    "brighter",
-    "compressed",
-    "corrupted",
-    "noisy",
-]
-
 SEVERITIES = (1, 2, 3, 4, 5)
 """From hardly visible to hard for a person too."""
 

@@ -7,18 +7,6 @@ from dataclasses import dataclass
 from deconvviz.study.corruptions import CORRUPTIONS
 from deconvviz.study.record import Record
 
-__all__ = [
-    "ACCURACY",
-    "COSTS",
-    "ECE",
-    "GAP",
-    "NLL",
-    "QUALITIES",
-    "RECONSTRUCTION",
-    "Metric",
-    "corruption_metrics",
-]
-
 
 @dataclass(frozen=True)
 class Metric:

@@ -13,8 +13,6 @@ from scipy import stats
 
 from deconvviz.errors import StudyError
 
-__all__ = ["EXACT", "MARGIN", "RESAMPLES", "Difference", "compare", "holm"]
-
 MARGIN = 0.003
 """Differences of accuracy within this much of zero, 0.3 points, count as none."""
 EXACT = 20

@@ -12,8 +12,6 @@ from deconvviz.errors import StudyError
 from deconvviz.schema import Count, Fraction, Positive, changed, validated
 from deconvviz.training import Recipe
 
-__all__ = ["Arm", "Contrast", "Plan", "RunSpec", "dotted"]
-
 
 def dotted(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Nested changes, as a TOML file has them, under names as `decoder.kernel`."""

@@ -9,8 +9,6 @@ from deconvviz.schema import changed
 from deconvviz.study.plan import Plan, dotted
 from deconvviz.training import Recipe
 
-__all__ = ["PLANS", "find_plan", "read_plan"]
-
 
 def read_plan(path: Path) -> Plan:
     """A plan in a TOML file: the fields of `Plan`; its recipe is changes of the default one.

@@ -13,8 +13,6 @@ from deconvviz.schema import Count, NonNegative, read, validated
 from deconvviz.study.store import RecordFile
 from deconvviz.training.recipe import completed
 
-__all__ = ["Record", "read_records", "record_file"]
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Whole = Annotated[Count, Field(lt=2**63)]
 

@@ -18,19 +18,6 @@ from deconvviz.study.paired import MARGIN, Difference, compare, holm
 from deconvviz.study.plan import Contrast, Plan
 from deconvviz.study.record import Record
 
-__all__ = [
-    "HARMS",
-    "HELPS",
-    "INCONCLUSIVE",
-    "LEVEL",
-    "NOT_RUN",
-    "NO_EFFECT",
-    "Effect",
-    "Point",
-    "Report",
-    "analyse",
-]
-
 LEVEL = 0.05
 """Significance level of all tests."""
 HELPS, HARMS, INCONCLUSIVE, NOT_RUN = "helps", "harms", "inconclusive", "not run"

@@ -13,6 +13,7 @@ from deconvviz.errors import StudyError
 from deconvviz.io.checkpoint import load_checkpoint, versions
 from deconvviz.io.data import Dataset, stratified_subset, train_test_split, with_label_noise
 from deconvviz.progress import Progress
+from deconvviz.schema import to_dict
 from deconvviz.study.plan import Plan, RunSpec
 from deconvviz.study.record import Record, record_file
 from deconvviz.study.runner import complete
@@ -21,9 +22,7 @@ from deconvviz.study.store import RecordFile
 from deconvviz.training import read_metrics, train
 from deconvviz.training.cost import multiply_adds, step_cost
 from deconvviz.training.device import device_name
-from deconvviz.training.recipe import differences, to_dict
-
-__all__ = ["run_plan"]
+from deconvviz.training.recipe import differences
 
 _ROBUSTNESS_PICTURES = 1000  # each is corrupted in twenty ways
 

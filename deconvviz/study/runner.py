@@ -6,8 +6,6 @@ from typing import Protocol, TypeVar
 from deconvviz.progress import Progress
 from deconvviz.study.store import Keyed, RecordFile
 
-__all__ = ["Spec", "complete"]
-
 
 class Spec(Protocol):
     """What a record is made from."""

@@ -11,8 +11,6 @@ from deconvviz.progress import Progress, track
 from deconvviz.study.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from deconvviz.training.evaluate import evaluate, predict
 
-__all__ = ["Scores", "calibration_error", "robustness", "score"]
-
 BINS = 15
 """Bins of confidence, as in Guo et al. (2017)."""
 

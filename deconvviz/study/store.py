@@ -10,8 +10,6 @@ from typing import Any, Generic, Protocol, TypeVar
 from deconvviz.errors import StudyError
 from deconvviz.schema import parse
 
-__all__ = ["Keyed", "RecordFile"]
-
 _OLD_RECORD = "*-[0-9]*.json"  # ends in the seed, which a summary beside it does not
 
 

@@ -10,8 +10,6 @@ from torch.nn import functional
 
 from deconvviz.schema import Count, NonNegative, UnitInterval, validated
 
-__all__ = ["Adversary", "Norm", "attack", "random_directions"]
-
 Norm = Literal["l2", "linf"]
 
 _EPSILON = 1e-12

@@ -3,8 +3,6 @@
 import ctypes
 import sys
 
-__all__ = ["keep_memory"]
-
 _TRIM, _PAD, _MMAP = -1, -2, -3  # M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of malloc.h
 
 

@@ -14,8 +14,6 @@ from deconvviz.training.objective import Objective
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.step import StepForward
 
-__all__ = ["StepCost", "multiply_adds", "step_cost"]
-
 
 class StepCost(NamedTuple):
     """The cost of training.

@@ -7,8 +7,6 @@ import torch
 
 from deconvviz.errors import SettingError
 
-__all__ = ["device_name", "find_device", "native_precision"]
-
 
 def find_device(name: str = "auto") -> torch.device:
     """The device of this name; "auto" is CUDA where there is one, else Apple's MPS, else the CPU.

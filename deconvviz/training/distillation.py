@@ -10,8 +10,6 @@ from deconvviz.errors import SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.zoo import load
 
-__all__ = ["TeacherEnsemble", "load_teachers"]
-
 
 class TeacherEnsemble(nn.Module):
     """The mean class probabilities of trained networks.

@@ -9,8 +9,6 @@ from torch.nn import functional
 
 from deconvviz.models import StagedCNN
 
-__all__ = ["EncoderOutput", "PoolSwitches", "encode", "encoder_stages"]
-
 
 class PoolSwitches(NamedTuple):
     """The positions of a pool's maxima, as flat indices, and the shape of its input."""

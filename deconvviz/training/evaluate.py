@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset, normalise
 
-__all__ = ["Evaluation", "evaluate", "predict"]
-
 
 @dataclass(frozen=True)
 class Evaluation:

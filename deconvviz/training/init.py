@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-__all__ = ["decorrelated_init"]
-
 
 @torch.no_grad()
 def decorrelated_init(model: nn.Module, images: Tensor) -> None:

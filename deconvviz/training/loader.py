@@ -13,8 +13,6 @@ from deconvviz.training.adversary import random_directions
 from deconvviz.training.losses import mix_targets
 from deconvviz.training.recipe import Recipe
 
-__all__ = ["Batch", "BatchLoader"]
-
 
 class Batch(NamedTuple):
     """The input of one step.

@@ -6,8 +6,6 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["LOSSES", "Loss", "mix_targets"]
-
 Loss = Literal["cross-entropy", "focal", "mse"]
 
 _GAMMA = 2.0  # the exponent that Lin et al. found best

@@ -3,8 +3,6 @@
 import torch
 from torch import nn
 
-__all__ = ["max_norm_"]
-
 
 @torch.no_grad()
 def max_norm_(model: nn.Module, max_kernel_rms: float) -> None:

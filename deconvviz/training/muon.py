@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-__all__ = ["Muon", "orthogonal"]
-
 _EPSILON = 1e-7
 
 

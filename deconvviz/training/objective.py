@@ -13,8 +13,6 @@ from deconvviz.training.losses import LOSSES
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.regulariser import Regulariser
 
-__all__ = ["Objective", "Terms"]
-
 
 class Terms(NamedTuple):
     """The terms of the loss, scalars without weights, and the accuracy.

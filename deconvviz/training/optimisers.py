@@ -9,8 +9,6 @@ from deconvviz.training.muon import Muon
 from deconvviz.training.objective import Objective
 from deconvviz.training.recipe import Recipe
 
-__all__ = ["optimisers", "scale_lr"]
-
 
 def optimisers(objective: Objective, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Optimisers of all parameters of `objective`.

@@ -18,8 +18,6 @@ from deconvviz.training.adversary import Adversary
 from deconvviz.training.losses import Loss
 from deconvviz.training.regulariser import DecoderConfig
 
-__all__ = ["Recipe", "completed", "differences", "read_recipe", "to_dict"]
-
 
 @validated
 class Recipe:

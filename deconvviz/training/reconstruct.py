@@ -17,8 +17,6 @@ from deconvviz.training.encoder import encode, encoder_stages
 from deconvviz.training.recipe import read_recipe
 from deconvviz.training.regulariser import DecoderConfig, Regulariser
 
-__all__ = ["DecodedNetwork", "load_decoder", "save_decoder"]
-
 _MAX_BYTES = 2**30
 
 

@@ -15,8 +15,6 @@ from deconvviz.models import StagedCNN
 from deconvviz.schema import Count, NonNegative, UnitInterval, validated
 from deconvviz.training.encoder import EncoderOutput, PoolSwitches, encode, encoder_stages
 
-__all__ = ["Decoder", "DecoderConfig", "Regulariser", "reconstruction_error"]
-
 _TINY = 1e-8  # a variance below it is that of a constant
 
 

@@ -15,20 +15,6 @@ from deconvviz.io.legacy import current_run, current_state
 from deconvviz.schema import Count, NonNegative, parse, read, to_dict, validated
 from deconvviz.training.recipe import Recipe, differences
 
-__all__ = [
-    "RunConfig",
-    "RunState",
-    "append_metrics",
-    "damaged_state",
-    "read_config",
-    "read_config_file",
-    "read_metrics",
-    "read_state",
-    "truncate_metrics",
-    "write_config",
-    "write_state",
-]
-
 
 @validated
 class RunConfig:

@@ -11,8 +11,6 @@ from deconvviz.training.distillation import TeacherEnsemble
 from deconvviz.training.loader import Batch
 from deconvviz.training.objective import Objective, Terms
 
-__all__ = ["MovingAverage", "StepForward"]
-
 
 class MovingAverage(AveragedModel):
     """Exponential moving average of a model's weights and BatchNorm statistics.

@@ -57,8 +57,6 @@ from deconvviz.training.run_folder import (
 )
 from deconvviz.training.step import StepForward
 
-__all__ = ["Run", "train"]
-
 _CHECK_EVERY = 50  # steps between two checks of the loss: reading it waits for the device
 
 

@@ -16,13 +16,12 @@ from deconvviz.atlas.cache import PHOTOS, available_datasets, cached_atlases, op
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
+from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitSheet, draw_units
-from deconvviz.plots.figures import GREY, Pixels
+from deconvviz.plots.figures import GREY
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.networks import BY_KEY, Network
 from deconvviz.ui.progress import bar
-
-__all__ = ["ORDERS", "AtlasView", "atlas_view", "datasets", "ordered", "tiles", "unit_sheet"]
 
 _TILE = 96  # pixels: larger tiles would only make the page slow
 

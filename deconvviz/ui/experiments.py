@@ -24,16 +24,6 @@ from deconvviz.ui.networks import InputView, Network
 from deconvviz.ui.progress import ResultCache, bar
 from deconvviz.units import Unit
 
-__all__ = [
-    "AnalysisInputs",
-    "SavedResult",
-    "history",
-    "run_analysis",
-    "runnable_analyses",
-    "saved_result",
-    "some_pictures",
-]
-
 _KEYS: dict[str | type, Any] = {Network: attrgetter("key"), Dataset: attrgetter("fingerprint")}
 
 

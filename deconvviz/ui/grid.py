@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from deconvviz.io.images import to_png
 
-__all__ = ["Tile", "unit_grid"]
-
 _HERE = Path(__file__).parent
 _KEY = "unit_grid"
 _grid = st.components.v2.component(

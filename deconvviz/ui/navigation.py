@@ -4,8 +4,6 @@ from pathlib import Path
 
 import streamlit as st
 
-__all__ = ["link", "pages", "pages_folder"]
-
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PAGES = {
     "overview": ("Overview", ":material/home:"),

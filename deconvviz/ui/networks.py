@@ -26,22 +26,6 @@ from deconvviz.io.zoo import DEMOS, load
 from deconvviz.ui.pickers import LARGEST, InputSize, Picker, layer
 from deconvviz.ui.show import describe_layer
 
-__all__ = [
-    "BY_KEY",
-    "InputView",
-    "Network",
-    "bundle",
-    "chosen_network",
-    "classify",
-    "evenly_spaced",
-    "input_view",
-    "kernels",
-    "named_checkpoints",
-    "network",
-    "pick_layer",
-    "pick_network",
-]
-
 
 @dataclass(frozen=True)
 class Network:

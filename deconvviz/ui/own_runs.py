@@ -25,8 +25,6 @@ from deconvviz.ui.runner import (
 )
 from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
 
-__all__ = ["OWN_RUNS", "own_runs", "runner", "train_now"]
-
 OWN_RUNS = "Your own runs"
 """Name of the section of the Accuracy page that shows them."""
 

@@ -21,8 +21,6 @@ from deconvviz.io.images import (
 from deconvviz.ui.pickers import LARGEST
 from deconvviz.ui.show import as_sentence
 
-__all__ = ["MAX_UPLOADS", "pick_pictures", "upload_files"]
-
 MAX_UPLOADS = 8  # pictures in a session, 3 MB each at most
 
 _photograph = st.cache_resource(max_entries=len(PHOTOGRAPHS), show_spinner=False)(photograph)

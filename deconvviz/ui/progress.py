@@ -12,8 +12,6 @@ import streamlit as st
 
 from deconvviz.progress import Progress
 
-__all__ = ["ResultCache", "bar"]
-
 Value = TypeVar("Value")
 
 

@@ -19,8 +19,6 @@ from deconvviz.ui.grid import Tile
 from deconvviz.ui.networks import BY_KEY, InputView, Network
 from deconvviz.units import Unit
 
-__all__ = ["Projector", "Reconstruction", "reconstruct", "tiles", "to_safetensors", "whole_picture"]
-
 _MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recorded alone
 
 

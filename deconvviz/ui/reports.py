@@ -16,18 +16,6 @@ from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
 from deconvviz.ui.show import below_figure, ink
 
-__all__ = [
-    "StudyView",
-    "command",
-    "fit_figures",
-    "gradients",
-    "metrics",
-    "numbers",
-    "results_folder",
-    "show_study_figure",
-    "study",
-]
-
 _PACKAGE = Path(__file__).resolve().parents[1]
 _DPI = 200  # twice as fine as a page shows it, for screens that are
 _ON_SCREEN = 104  # pixels of a page for an inch of a figure

@@ -18,18 +18,6 @@ from deconvviz.study import find_plan
 from deconvviz.training import Recipe, read_metrics, train
 from deconvviz.ui.show import as_sentence
 
-__all__ = [
-    "LABELS",
-    "NETWORKS",
-    "STEPS",
-    "Job",
-    "JobStatus",
-    "Runner",
-    "kept_runs",
-    "runs_folder",
-    "sources",
-]
-
 NETWORKS = ("vgg:16,32,64", "fast:16,32,64", "seed-cnn")
 """Networks that two cores train in seconds to minutes."""
 LABELS = (60, 300, 1000)

@@ -22,16 +22,6 @@ from deconvviz.schema import Count, NonNegative, read
 from deconvviz.training import Evaluation
 from deconvviz.training.recipe import completed
 
-__all__ = [
-    "OwnRun",
-    "conclusion",
-    "different",
-    "progress_curves",
-    "read_run",
-    "read_upload",
-    "summary",
-]
-
 _NAME = 80  # letters of a file's name that are shown
 # Standard deviation of a CIFAR-10 CNN's test accuracy from run to run, in percentage points:
 # 0.56 at 4 epochs, 0.19 at 16, 0.15 at 64 (Jordan 2024, arXiv:2304.01910).

@@ -17,22 +17,6 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.ui.runs import summary
 
-__all__ = [
-    "WHOLE_PERCENTILE",
-    "as_sentence",
-    "below_figure",
-    "coverage",
-    "describe_layer",
-    "download",
-    "downloads",
-    "errors",
-    "figure",
-    "ink",
-    "network",
-    "picture",
-    "title",
-]
-
 WHOLE_PERCENTILE = 97  # fine lines over a whole picture need more contrast than a window
 _INKS = {"light": "#3f4246", "dark": "#d3d0ca"}
 _MIMES = {".png": "image/png", ".json": "application/json"}

@@ -16,8 +16,6 @@ from deconvviz.ui.networks import InputView, Network
 from deconvviz.ui.progress import ResultCache, bar
 from deconvviz.units import Unit
 
-__all__ = ["TrustReport", "known_trust_report", "trust_report"]
-
 
 @dataclass(frozen=True)
 class TrustReport:

@@ -12,23 +12,6 @@ from torch.nn import functional
 from deconvviz import models
 from deconvviz.deconv import Deconvnet
 
-__all__ = [
-    "FAMILIES",
-    "GRAPHS",
-    "SEVERAL",
-    "Branches",
-    "EvenHeights",
-    "Functional",
-    "Plain",
-    "Residual",
-    "SamePadding",
-    "Smooth",
-    "Varied",
-    "deconvnet",
-    "images_for",
-    "network",
-]
-
 
 def stage(inputs: int, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []

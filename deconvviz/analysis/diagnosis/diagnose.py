@@ -27,8 +27,6 @@ from deconvviz.io.files import write_atomically
 from deconvviz.progress import Progress
 from deconvviz.views import view
 
-__all__ = ["Diagnosis", "diagnose"]
-
 _FOR_EDGES = 256  # pictures
 _SHOWN = 36  # kernels or slices
 

@@ -11,8 +11,6 @@ from deconvviz.deconv import Deconvnet, Layer
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 
-__all__ = ["explained_by_edges", "oriented_edges"]
-
 _ORIENTATIONS = 8  # directions, 45 degrees apart: light on one side is not light on the other
 # Relative to the features' mean square: they overlap, so that their products are near singular.
 _RIDGE = 1e-6

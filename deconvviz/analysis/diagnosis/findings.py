@@ -15,8 +15,6 @@ from deconvviz.deconv import Box
 from deconvviz.io.preprocess import Pixels
 from deconvviz.schema import NonNegative, validated
 
-__all__ = ["DiagnosisOptions", "Evidence", "Finding", "Kind", "LayerStats", "findings", "table_row"]
-
 Kind = Literal[
     "dead",
     "rare",

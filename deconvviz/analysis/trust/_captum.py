@@ -7,8 +7,6 @@ captum sets hooks on the module that it is given. Give it only a function made f
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["grad_cam", "integrated_gradients", "occlusion"]
-
 
 def integrated_gradients(unit: nn.Module, image: Tensor, steps: int = 32) -> Tensor:
     """Integrated gradients from a blank to the image (Sundararajan et al. 2017, arXiv:1703.01365).

@@ -22,8 +22,6 @@ from deconvviz.errors import UnsupportedOperationError
 from deconvviz.schema import Positive, validated
 from deconvviz.units import Unit
 
-__all__ = ["Attribution", "AttributionOptions", "Attributions", "compare_attributions"]
-
 _OCCLUDERS = 8  # times the occluding square fits into the window's shorter side
 
 

@@ -19,20 +19,6 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.randomization import random_switches as switches_of_noise
 from deconvviz.deconv.randomization import shuffle_weights, weights_below
 
-__all__ = [
-    "SMALLEST",
-    "CascadeStep",
-    "Control",
-    "Similarity",
-    "cascade",
-    "chance_level",
-    "edge_similarity",
-    "other_units",
-    "random_starts",
-    "random_switches",
-    "similarity",
-]
-
 SMALLEST = 64
 """Pixels of a window; fewer cannot show whether two pictures are similar."""
 

@@ -21,8 +21,6 @@ from deconvviz.progress import Progress
 from deconvviz.schema import Positive, validated
 from deconvviz.units import Unit
 
-__all__ = ["MUCH", "SOME", "SPREADS", "Trust", "TrustOptions", "examine"]
-
 MUCH = 0.4
 """A control that keeps this share of the way from chance to the same picture keeps "much"."""
 

@@ -9,8 +9,6 @@ from torch import Tensor
 from deconvviz.analysis.trust.target import Target
 from deconvviz.deconv.unit_activation import UnitActivation
 
-__all__ = ["InsertionDeletion", "PerturbationCurve", "insertion_and_deletion"]
-
 _PIXELS = 2**17  # in one forward pass, so that maps stay small
 
 

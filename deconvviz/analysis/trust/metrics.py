@@ -6,8 +6,6 @@ from scipy import ndimage, stats
 from skimage import metrics
 from torch import Tensor
 
-__all__ = ["edges", "magnitudes", "rank_correlation", "structural_similarity"]
-
 _WINDOW = 7  # pixels; the side of the windows of structural similarity
 _SMALLEST = 3
 

@@ -5,8 +5,6 @@ from torch import Tensor
 
 from deconvviz.deconv import Recording, Selection
 
-__all__ = ["one_per_image", "select_other_units", "select_random_starts"]
-
 
 def select_other_units(
     recording: Recording,

@@ -10,8 +10,6 @@ from deconvviz.deconv import Box, Deconvnet, Recording, Selection
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import PictureError, SelectionError
 
-__all__ = ["Target", "find_target"]
-
 _SAME = 1e-4  # of the largest value, by which float32 may differ between a picture and its part
 
 

@@ -12,8 +12,6 @@ from deconvviz.deconv.rules import Rule, undo_activation
 from deconvviz.deconv.table.row import Lookup, Row
 from deconvviz.deconv.tape import Call
 
-__all__ = ["Activation", "ClippedReLU", "PReLU", "ReLU", "SmoothActivation"]
-
 
 class Activation(Row, ABC):
     """An activation f of each unit alone; saved is f'(a), in bool where it is 0 or 1."""

@@ -13,8 +13,6 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, Row, WholeMaps, pair
 from deconvviz.deconv.tape import Call
 
-__all__ = ["Convolution", "Linear", "Pointwise", "TransposedConvolution", "Weighted"]
-
 _FEW = 4  # channels of a picture
 
 

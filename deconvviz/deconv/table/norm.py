@@ -13,8 +13,6 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, Row, WholeMaps
 from deconvviz.deconv.tape import Call
 
-__all__ = ["BatchNorm", "ChannelNorm", "GroupNorm", "InstanceNorm", "LayerNorm"]
-
 
 class BatchNorm(Row):
     """Its scale, which equals folding it into the convolution before it."""

@@ -11,17 +11,6 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, Row
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = [
-    "Difference",
-    "Divide",
-    "Dropout",
-    "FeatureDropout",
-    "Gate",
-    "Identity",
-    "Multiply",
-    "Sum",
-]
-
 
 class Identity(Row):
     """The same numbers, copied or in another dtype."""

@@ -13,8 +13,6 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, Row, WholeMaps, pair
 from deconvviz.deconv.tape import Call
 
-__all__ = ["AdaptiveAveragePool", "AdaptiveMaxPool", "AveragePool", "MaxPool", "Mean"]
-
 
 class _Pool(Row):
     """Pooling with a sliding kernel."""

@@ -11,8 +11,6 @@ from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.tape import Call, Operation
 
-__all__ = ["Lookup", "Row", "Saved", "WholeMaps", "pair"]
-
 Saved = Tensor | tuple[Tensor, ...]
 """Tensors that the forward pass saves for the adjoint, as `save_for_backward` does."""
 

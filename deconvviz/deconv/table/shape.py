@@ -14,17 +14,6 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, Row, WholeMaps
 from deconvviz.deconv.tape import Call, Operation, Ref
 
-__all__ = [
-    "ChannelShuffle",
-    "Concatenate",
-    "Expand",
-    "LinearMap",
-    "Pad",
-    "Reshape",
-    "Slice",
-    "Transpose",
-]
-
 
 class Reshape(Row):
     """The same numbers in another shape, image by image: flatten, view, reshape, squeeze."""

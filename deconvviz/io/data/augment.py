@@ -16,8 +16,6 @@ from deconvviz.errors import DataError
 from deconvviz.io.data.randaugment import randaugment
 from deconvviz.schema import Count, validated
 
-__all__ = ["Augmentation", "normalise", "rotate"]
-
 _TRIES = 10  # random crops drawn before one that fits is made to fit
 
 

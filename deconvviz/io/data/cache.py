@@ -19,8 +19,6 @@ from torch import Tensor
 from deconvviz.errors import DataError
 from deconvviz.io.files import atomic_file
 
-__all__ = ["cache_folder", "read_pixels", "scratch_tensor", "write_pixels"]
-
 _SHAPE = struct.Struct("<4q")
 _TAIL_BYTES = _SHAPE.size + hashlib.sha256().digest_size
 _BLOCK_BYTES = 2**24

@@ -4,8 +4,6 @@ from pathlib import PurePosixPath
 
 from deconvviz.io.data.published import PublishedDataset
 
-__all__ = ["CIFAR10", "CLASSES"]
-
 # fmt: off
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",

@@ -4,8 +4,6 @@ from pathlib import PurePosixPath
 
 from deconvviz.io.data.published import PublishedDataset
 
-__all__ = ["CIFAR100", "CLASSES"]
-
 # fmt: off
 CLASSES = (
     "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",

@@ -14,16 +14,6 @@ from torch import Tensor
 from deconvviz.errors import DataError
 from deconvviz.io.data.cache import scratch_tensor
 
-__all__ = [
-    "Dataset",
-    "LoadOptions",
-    "Loader",
-    "concat",
-    "stratified_split",
-    "stratified_subset",
-    "train_test_split",
-]
-
 _BLOCK_BYTES = 2**24
 
 

@@ -21,8 +21,6 @@ from deconvviz.io.data.cache import cache_folder, read_pixels, write_pixels
 from deconvviz.io.data.dataset import Dataset, LoadOptions, stratified_split
 from deconvviz.io.data.pictures import decode
 
-__all__ = ["ClassFolders", "decode_folders", "first_few", "list_classes", "load_folder"]
-
 _SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _SPLITS = ("train", "val", "test")
 _TEST_SIZE = 0.2

@@ -7,8 +7,6 @@ import torch
 from deconvviz.errors import DataError, SettingError
 from deconvviz.io.data.dataset import Dataset
 
-__all__ = ["with_label_noise"]
-
 
 def with_label_noise(dataset: Dataset, share: float, seed: int = 0) -> Dataset:
     """Replace some labels, chosen at random, by another class, each equally likely.

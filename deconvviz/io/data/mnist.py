@@ -8,8 +8,6 @@ from pathlib import PurePosixPath
 
 from deconvviz.io.data.published import PublishedDataset
 
-__all__ = ["FASHION_MNIST", "MNIST"]
-
 MNIST = PublishedDataset(
     name="mnist",
     title="MNIST",

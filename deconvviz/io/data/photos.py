@@ -9,8 +9,6 @@ from deconvviz.io.data.dataset import Dataset, LoadOptions, train_test_split
 from deconvviz.io.data.pictures import check_channels, to_channels
 from deconvviz.io.images import PHOTOGRAPHS, photograph
 
-__all__ = ["load_photos"]
-
 _TEST_SIZE = 0.2
 
 

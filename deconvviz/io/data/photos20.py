@@ -9,8 +9,6 @@ from torch.nn import functional
 from deconvviz.io.data.dataset import Dataset, LoadOptions
 from deconvviz.io.data.published import PublishedDataset
 
-__all__ = ["CLASSES", "PHOTOS20", "copies", "load_photos20"]
-
 # fmt: off
 CLASSES = (
     "australian_terrier", "beagle", "border_terrier", "cassette_player", "chain_saw", "church",

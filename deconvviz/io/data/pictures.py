@@ -11,8 +11,6 @@ from torch import Tensor
 from deconvviz.errors import DataError, PictureError
 from deconvviz.io.images import open_picture
 
-__all__ = ["check_channels", "decode", "grey", "to_channels"]
-
 _MODES = {1: "L", 3: "RGB"}
 
 

@@ -18,8 +18,6 @@ from deconvviz.io.data.dataset import Dataset, LoadOptions
 from deconvviz.io.data.folders import ClassFolders, decode_folders, first_few, list_classes
 from deconvviz.io.data.pictures import check_channels, to_channels
 
-__all__ = ["PublishedDataset", "read_torchvision"]
-
 _LOSSLESS = {".bmp", ".png", ".tif", ".tiff"}  # a copy in these has the original pixels
 # Raised by torchvision's readers: a wrong checksum, a missing file, and damage in an idx file.
 _DAMAGED = (RuntimeError, AssertionError, ValueError, TypeError, LookupError, EOFError)

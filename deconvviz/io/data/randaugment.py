@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor
 
-__all__ = ["randaugment"]
-
 
 def randaugment(images: Tensor, magnitude: int, seed: int) -> Tensor:
     """RandAugment with two operations (Cubuk et al. 2019, arXiv:1909.13719), each picture its own.

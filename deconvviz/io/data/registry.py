@@ -17,8 +17,6 @@ from deconvviz.io.data.photos20 import load_photos20
 from deconvviz.io.data.shapes import load_shapes
 from deconvviz.io.images import MIN_SIDE
 
-__all__ = ["DATASETS", "DatasetEntry", "load_dataset", "load_for"]
-
 
 @dataclass(frozen=True)
 class DatasetEntry:

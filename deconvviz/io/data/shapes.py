@@ -8,8 +8,6 @@ from torch import Tensor
 from deconvviz.errors import DataError
 from deconvviz.io.data.dataset import Dataset, LoadOptions
 
-__all__ = ["CLASSES", "draw_shapes", "load_shapes"]
-
 CLASSES = ("circle", "cross", "ring", "square", "stripes", "triangle")
 """Classes in the order of the labels."""
 

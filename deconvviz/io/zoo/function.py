@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
 from deconvviz.io.bundle import Bundle, weights_digest
 
-__all__ = ["load_function", "load_weights"]
-
 # Raised by the readers of damaged or unusual files.
 _UNREADABLE = (
     *(SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError),

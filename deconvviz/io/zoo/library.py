@@ -10,8 +10,6 @@ from deconvviz.errors import CheckpointError, UnknownModelError
 from deconvviz.io.bundle import Bundle, weights_digest
 from deconvviz.io.preprocess import Preprocess
 
-__all__ = ["library_bundle", "missing_weights", "unknown_network", "unreadable_weights"]
-
 
 def library_bundle(
     name: str,

@@ -7,8 +7,6 @@ from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint
 
-__all__ = ["DEMOS", "load"]
-
 DEMOS = ("demo", "demo-deconv")
 """The networks in the package."""
 

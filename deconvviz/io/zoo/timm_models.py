@@ -16,8 +16,6 @@ from deconvviz.io.zoo.library import (
     unreadable_weights,
 )
 
-__all__ = ["load_timm"]
-
 
 def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
     """Load one of timm's networks, with its weights and preprocessing; see `load`.

@@ -21,8 +21,6 @@ from deconvviz.io.zoo.library import (
     unreadable_weights,
 )
 
-__all__ = ["load_torchvision"]
-
 _SIZE = 224  # of the pictures of networks whose weights do not say
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and std of all of torchvision's
 _NOT_PICTURES = ("video", "optical_flow", "quantization")

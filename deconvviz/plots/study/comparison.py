@@ -13,15 +13,6 @@ from deconvviz.plots.study import drawing
 from deconvviz.study.metrics import ECE, GAP, NLL, Metric, corruption_metrics
 from deconvviz.study.report import NO_EFFECT, NOT_RUN, Report
 
-__all__ = [
-    "accuracy_by_epoch",
-    "accuracy_by_labels",
-    "calibration",
-    "overfitting",
-    "paired_differences",
-    "robustness",
-]
-
 _UNMEASURED = "not measured"
 _LEAST = 0.1  # of its greatest value is what an axis of runs spans at least
 

@@ -15,26 +15,6 @@ from deconvviz.study.paired import MARGIN, Difference
 from deconvviz.study.record import Record
 from deconvviz.study.report import NOT_RUN
 
-__all__ = [
-    "LETTERS",
-    "ROW",
-    "SMALL",
-    "Style",
-    "draw_curve",
-    "draw_dots",
-    "draw_nothing",
-    "draw_pairs",
-    "limits_of",
-    "make_panels",
-    "name_rows",
-    "one_scale",
-    "styles_of",
-    "value_axis",
-    "write_beside",
-    "write_title",
-    "zero_line",
-]
-
 LETTERS, SMALL = 8, 7
 """Sizes of letters, in points."""
 ROW = 0.44

@@ -15,8 +15,6 @@ from deconvviz.study.metrics import ACCURACY, RECONSTRUCTION, Metric
 from deconvviz.study.record import Record
 from deconvviz.study.report import NOT_RUN, Effect, Point, Report
 
-__all__ = ["factor_curves", "reconstruction_curves", "sweep_differences"]
-
 _NEAR = 0.12  # of an axis: values nearer than this cannot both be written
 _NEAR_COSTS = 0.2  # the same with costs below them
 

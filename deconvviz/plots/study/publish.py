@@ -13,8 +13,6 @@ from deconvviz.plots.study.text import markdown_report, summary
 from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
 
-__all__ = ["publish", "save"]
-
 
 def publish(name: str, results: Path, folder: Path | None = None) -> Path:
     """Write `results/NAME.md`, and the figures into a folder, if one is given.

@@ -10,19 +10,6 @@ from deconvviz.plots.study import comparison, factors
 from deconvviz.study.metrics import RECONSTRUCTION as ERROR
 from deconvviz.study.report import Report
 
-__all__ = [
-    "BY_LABELS",
-    "CURVES",
-    "DIFFERENCES",
-    "OVERFITTING",
-    "RECONSTRUCTION",
-    "SWEEP",
-    "StudyFigure",
-    "at_one_budget",
-    "figures",
-    "of_sweep",
-]
-
 
 class StudyFigure(NamedTuple):
     """A figure of a study, with what is written above it.

@@ -11,17 +11,6 @@ from deconvviz.study.paired import Difference
 from deconvviz.study.record import Record
 from deconvviz.study.report import NOT_RUN, Report
 
-__all__ = [
-    "cell",
-    "cost_table",
-    "effect_table",
-    "interval",
-    "markdown",
-    "metric_table",
-    "points",
-    "sweep_table",
-]
-
 
 def points(share: float) -> str:
     """A difference of accuracies, in percentage points with its sign."""

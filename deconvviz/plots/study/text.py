@@ -26,8 +26,6 @@ from deconvviz.study.report import (
     Report,
 )
 
-__all__ = ["answer", "arms", "cautions", "markdown_report", "summary"]
-
 _METHOD = (
     "Pairs are runs of both arms with the same seed, which is also the same labelled pictures and "
     "initial weights. p counts all choices of signs of the pairs (with n pairs it is never below "

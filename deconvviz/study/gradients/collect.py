@@ -14,8 +14,6 @@ from deconvviz.study.gradients.result import Gradients
 from deconvviz.study.gradients.trace import FORMS, Condition, Setting, Trace, follow, trace_file
 from deconvviz.study.runner import complete
 
-__all__ = ["gradients", "read_gradients"]
-
 
 @dataclass(frozen=True)
 class _TraceSpec:

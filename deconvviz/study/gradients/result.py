@@ -10,8 +10,6 @@ from torch import Tensor
 
 from deconvviz.study.gradients.trace import PROBE, Condition, Setting, Trace
 
-__all__ = ["EXPLODES", "VANISHES", "Gradients", "Ratio"]
-
 VANISHES, EXPLODES = 1e-3, 1e3
 """Bounds of the first layer's gradient over the last one's: it vanishes below, explodes above."""
 

@@ -22,22 +22,6 @@ from deconvviz.training.device import device_name
 from deconvviz.training.encoder import encode, encoder_stages
 from deconvviz.training.regulariser import Regulariser
 
-__all__ = [
-    "FORMS",
-    "PROBE",
-    "Condition",
-    "GradientStats",
-    "Setting",
-    "Trace",
-    "follow",
-    "gradient_stats",
-    "he_init",
-    "layer_weights",
-    "network",
-    "read_traces",
-    "trace_file",
-]
-
 FORMS = {6: ((1, 2, 4), 1), 12: ((1, 2, 4), 2), 20: ((1, 1, 2, 2, 4), 2)}
 """Depth -> the widths of `ddnet`'s stages, in multiples of the first, and convolutions in each."""
 
