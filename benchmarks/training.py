@@ -293,8 +293,8 @@ def beside_airbench(options: argparse.Namespace) -> str:
     head = ["epoch", "its images/s", "ours, images/s", "its accuracy", "ours"]
     return (
         f"`python benchmarks/training.py --airbench PATH`; {environment(device)}.\n\nIts network, "
-        f"loop and recipe (`{AIRBENCH}`, batches of {AIRBENCH_BATCH}), and our `fast` (Muon, batches "
-        f"of {recipe.batch_size}), both in {precision}, one after the other on the same "
+        f"loop and recipe (`{AIRBENCH}`, batches of {AIRBENCH_BATCH}), and our `fast` (Muon, "
+        f"batches of {recipe.batch_size}), both in {precision}, one after the other on the same "
         f"{len(training)} pictures, {training.title}; accuracy on {len(test)}, each picture once. "
         f"Ours over its images/s, by epochs: {summary(pairs)[-1]}. "
         f"With its test-time augmentation it ends at {lines[-1]['accuracy']:.2%}.\n\n"
