@@ -36,7 +36,7 @@ from deconvviz.errors import DataError
 from deconvviz.io.data import Augmentation, Dataset, load_dataset
 from deconvviz.models import build
 from deconvviz.training import Recipe, read_metrics, train
-from deconvviz.training.run_folder import read_config_file
+from deconvviz.training.run_folder import read_config
 
 NETWORKS = ("seed-cnn", "vgg:32,64,128", "fast")
 # CPU: about eight seconds a side and round on two cores, because metrics have tenths of a second.
@@ -63,7 +63,7 @@ def run(recipe: Recipe, training: Dataset, test: Dataset, device: str) -> tuple[
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         train(recipe, training, test, folder, device=device, progress=False)
-        return read_config_file(folder / "config.json").recipe, read_metrics(folder)
+        return read_config(folder / "config.json").recipe, read_metrics(folder)
 
 
 def our_rate(recipe: Recipe, training: Dataset, device: str) -> float:

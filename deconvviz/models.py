@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
-from torch import Tensor, nn
+from torch import nn
 
 from deconvviz.errors import UnknownModelError
 
@@ -40,11 +40,6 @@ class StagedCNN(nn.Sequential):
     def stages(self) -> nn.Sequential:
         """The network without its head, sharing its parameters; names stay the same."""
         return nn.Sequential(OrderedDict(list(self.named_children())[:-1]))
-
-    def features(self, images: Tensor) -> Tensor:
-        """The output of the last stage or back step: (N, C, h, w)."""
-        features: Tensor = self.stages(images)
-        return features
 
 
 def _named(**layers: nn.Module) -> nn.Sequential:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from deconvviz.errors import SettingError
 from deconvviz.models import StagedCNN
 from deconvviz.schema import Count, NonNegative, UnitInterval, validated
-from deconvviz.training.encoder import EncoderOutput, PoolSwitches, encode, encoder_stages
+from deconvviz.training.encoder import EncoderOutput, PoolSwitches, encode
 
 _TINY = 1e-8  # a variance below it is that of a constant
 
@@ -84,7 +84,7 @@ class Decoder(nn.Module):
         super().__init__()
         config = config or DecoderConfig()
         self.switches = config.switches
-        stages = [] if network.features_are_images else encoder_stages(network)
+        stages = [] if network.features_are_images else list(network.stages)
         skipped = config.skip_last_stages
         if skipped and skipped >= len(stages):
             raise SettingError(
@@ -288,8 +288,8 @@ class _FreeBranch(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The reconstructed pictures."""
-        stages = list(self.encoder.children())
-        outputs: list[Tensor] = self.decoder(encode(stages, images, switches=self.decoder.switches))
+        encoded = encode(self.encoder, images, switches=self.decoder.switches)
+        outputs: list[Tensor] = self.decoder(encoded)
         return outputs[0]
 
 

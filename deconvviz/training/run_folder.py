@@ -59,13 +59,7 @@ class RunState:
     """Moving average of the weights; empty without one."""
 
 
-def read_config(folder: Path) -> RunConfig | None:
-    """The config of the run in `folder`; None for a new run (CheckpointError: it is damaged)."""
-    path = folder / "config.json"
-    return read_config_file(path) if path.is_file() else None
-
-
-def read_config_file(path: Path) -> RunConfig:
+def read_config(path: Path) -> RunConfig:
     """A run's `config.json`.
 
     Raises:
@@ -78,11 +72,6 @@ def read_config_file(path: Path) -> RunConfig:
         return read(RunConfig, stored, path, CheckpointError)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; restore this file, or train in another folder") from None
-
-
-def write_config(folder: Path, config: RunConfig) -> None:
-    """Write the config of a run."""
-    write_atomically(folder / "config.json", json.dumps(to_dict(config), indent=1))
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
@@ -102,17 +91,10 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
             if "epoch" not in one:
                 raise CheckpointError(f"{path}, line {number}: epoch is missing")
         except CheckpointError as error:
-            raise CheckpointError(
-                f"{error}; delete this line, or train in another folder"
-            ) from None
+            todo = "delete this line, or train in another folder"
+            raise CheckpointError(f"{error}; {todo}") from None
         metrics.append(one)
     return metrics
-
-
-def append_metrics(folder: Path, line: dict[str, float]) -> None:
-    """Add the metrics of an epoch."""
-    with (folder / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
 
 
 def truncate_metrics(folder: Path, epoch: int) -> None:

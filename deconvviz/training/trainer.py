@@ -9,6 +9,7 @@ bit-equal weights.
 Under `torchrun`, each process trains on its part of every batch, and gradients are averaged.
 """
 
+import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from deconvviz.io.files import write_atomically
 from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
+from deconvviz.schema import to_dict
 from deconvviz.training.allocator import keep_memory
 from deconvviz.training.device import device_name, native_precision
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
@@ -46,13 +48,11 @@ from deconvviz.training.reconstruct import save_decoder
 from deconvviz.training.run_folder import (
     RunConfig,
     RunState,
-    append_metrics,
     damaged_state,
     read_config,
     read_metrics,
     read_state,
     truncate_metrics,
-    write_config,
     write_state,
 )
 from deconvviz.training.step import StepForward
@@ -122,7 +122,15 @@ def train(
     trainer = Trainer(recipe, training, test, unlabelled, folder, device, processes)
     done = trainer.resume()
     try:
-        with trainer.progress_bar(done, visible=progress and processes.is_main) as bar:
+        pictures = trainer.steps * recipe.batch_size
+        with tqdm(
+            total=recipe.epochs * pictures,
+            initial=done * pictures,
+            unit=" images",
+            unit_scale=True,
+            disable=not (progress and processes.is_main),
+            dynamic_ncols=True,
+        ) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
                 trainer.train_epoch(epoch, bar, callback)
                 done = epoch
@@ -231,7 +239,8 @@ class Trainer:
 
     def _start(self, config: RunConfig) -> RunConfig:
         """Decide the precision, check the run that is there, and write `config.json`."""
-        before = read_config(self.folder)
+        path = self.folder / "config.json"
+        before = read_config(path) if path.is_file() else None
         recipe = config.recipe
         if recipe.precision == "auto":
             # a resumed run keeps its precision, on another machine too
@@ -241,20 +250,8 @@ class Trainer:
             before.check(self.folder, config)
         self.processes.all_gather(None)  # all have read before one writes
         if self.processes.is_main:
-            write_config(self.folder, config)
+            write_atomically(path, json.dumps(to_dict(config), indent=1))
         return config
-
-    def progress_bar(self, done: int, *, visible: bool) -> "tqdm[Any]":
-        """A bar over the pictures of all epochs."""
-        pictures = self.steps * self.recipe.batch_size
-        return tqdm(
-            total=self.recipe.epochs * pictures,
-            initial=done * pictures,
-            unit=" images",
-            unit_scale=True,
-            disable=not visible,
-            dynamic_ncols=True,
-        )
 
     def train_epoch(self, epoch: int, bar: "tqdm[Any]", callback: Progress | None = None) -> None:
         """The steps of an epoch, its metrics, and the state after it."""
@@ -271,7 +268,8 @@ class Trainer:
                 total = self.steps * self.recipe.epochs
                 callback("training", (epoch - 1) * self.steps + count, total)
             if count % _CHECK_EVERY == 0 or count == self.steps:
-                self._check_loss(int(bad), epoch)
+                if bad:
+                    raise self._diverged(int(bad), epoch)
                 loss, accuracy = float(summed[0]) / count, float(summed[-1]) / count
                 bar.set_description(f"epoch {epoch}/{self.recipe.epochs}")
                 bar.set_postfix(loss=f"{loss:.3f}", acc=f"{accuracy:.1%}")
@@ -279,7 +277,9 @@ class Trainer:
         if self.processes.is_main:
             # Metrics first, state second: a kill between the two leaves a line too many, which
             # `resume` drops; the other order would leave one too few for good.
-            append_metrics(self.folder, self._metrics(epoch, Terms(*(summed / self.steps).cpu())))
+            metrics = self._metrics(epoch, Terms(*(summed / self.steps).cpu()))
+            with (self.folder / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(metrics) + "\n")
             self.save_state(epoch)
         self.processes.all_gather(None)
 
@@ -306,13 +306,11 @@ class Trainer:
             distributed.all_reduce(detached)
         return detached / self.processes.size
 
-    def _check_loss(self, bad: int, epoch: int) -> None:
-        """Stop where step `bad` of this epoch, counted from 1, had a loss of NaN or inf."""
-        if not bad:
-            return
+    def _diverged(self, bad: int, epoch: int) -> DivergedError:
+        """The error of a loss of NaN or inf in step `bad` of this epoch, counted from 1."""
         step = (epoch - 1) * self.steps + bad
         scale = self.recipe.lr_scale(step / (self.steps * self.recipe.epochs))
-        raise DivergedError(
+        return DivergedError(
             f"the loss is NaN or inf from step {step} (epoch {epoch}) at a learning rate of "
             f"{scale * self.recipe.lr:.3g}; {self.folder / 'model.safetensors'} holds epoch "
             f"{epoch - 1}; train again with a lower learning rate in another folder"
@@ -371,7 +369,7 @@ class Trainer:
             self.seconds = state.seconds
         return epoch
 
-    def describe(self, epoch: int, results: TrainingRecord | None = None) -> Description:
+    def describe(self, epoch: int) -> Description:
         """The description of a checkpoint after an epoch."""
         training: TrainingRecord = {
             "recipe": asdict(self.recipe),  # type: ignore[typeddict-item]  # some of its keys
@@ -380,7 +378,6 @@ class Trainer:
             "device": device_name(self.device),
             "seconds": round(self.seconds, 1),
             "teacher_sha256": self.config.teacher_sha256,
-            **(results or {}),
         }
         return Description(
             model=self.recipe.model,
@@ -406,7 +403,9 @@ class Trainer:
         save_checkpoint(path, self.eval_model, self.describe(epoch), fp16=self.recipe.fp16)
         stored = load_checkpoint(path).network().to(self.device)
         result = evaluate(stored, self.test, self.mean, self.std)
-        results: TrainingRecord = {
+        description = self.describe(epoch)
+        training: TrainingRecord = {
+            **description.training,
             "metrics": read_metrics(self.folder),
             "test": {
                 "title": self.test.title,
@@ -415,7 +414,7 @@ class Trainer:
                 "confusion": result.confusion.tolist(),
             },
         }
-        description = self.describe(epoch, results)
+        description = replace(description, training=training)
         save_checkpoint(path, self.eval_model, description, fp16=self.recipe.fp16)
         if self.objective.regulariser:
             save_decoder(self.folder / "decoder.safetensors", self.objective.regulariser)

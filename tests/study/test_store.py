@@ -6,10 +6,10 @@ import multiprocessing
 import pytest
 
 from deconvviz.errors import StudyError
+from deconvviz.schema import to_dict
 from deconvviz.study import read_records
 from deconvviz.study.record import record_file
 from deconvviz.training import Recipe
-from deconvviz.training.recipe import to_dict
 from tests.study.samples import keep, record
 
 OLD_RECIPE = {

@@ -11,7 +11,7 @@ from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import SettingError
 from deconvviz.models import MODELS, build
 from deconvviz.training import Decoder, DecoderConfig, Regulariser
-from deconvviz.training.encoder import encode, encoder_stages
+from deconvviz.training.encoder import encode
 from deconvviz.training.regulariser import reconstruction_error
 
 CONFIGS = [
@@ -22,7 +22,7 @@ CONFIGS = [
 
 
 def encoding_of(model, images, switches=False):
-    return encode(encoder_stages(model), images, switches=switches)
+    return encode(model.stages, images, switches=switches)
 
 
 CASES = [
