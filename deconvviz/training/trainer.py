@@ -40,9 +40,8 @@ from deconvviz.training.distillation import TeacherEnsemble, load_teachers
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.init import decorrelated_init
 from deconvviz.training.loader import Batch, BatchLoader
-from deconvviz.training.max_norm import max_norm_
 from deconvviz.training.objective import Objective, Terms
-from deconvviz.training.optimisers import optimisers, scale_lr
+from deconvviz.training.optimisers import max_norm_, optimisers, scale_lr
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.reconstruct import save_decoder
 from deconvviz.training.run_folder import (
