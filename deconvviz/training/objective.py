@@ -104,7 +104,7 @@ class Objective(nn.Module):
         return total
 
     def _encode(self, images: Tensor, clean: Tensor | None) -> tuple[EncoderOutput, EncoderOutput]:
-        """The stages' maps of the input, and those of the clean pictures."""
+        """The maps of the input, and those of the clean pictures."""
         stages = self.model.stages
         switches = bool(self.regulariser) and self.recipe.decoder.switches
         if clean is None:

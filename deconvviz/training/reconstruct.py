@@ -16,7 +16,7 @@ from deconvviz.models import StagedCNN
 from deconvviz.schema import read
 from deconvviz.training.encoder import encode
 from deconvviz.training.recipe import Recipe
-from deconvviz.training.regulariser import DecoderConfig, Regulariser
+from deconvviz.training.regulariser import Regulariser
 
 _MAX_BYTES = 2**30
 
@@ -37,15 +37,10 @@ class DecodedNetwork:
     preprocessing: Preprocess
     weight: float
 
-    @property
-    def config(self) -> DecoderConfig:
-        """The kind of decoder."""
-        return self.regulariser.config
-
     @torch.inference_mode()
     def reconstruct(self, images: Tensor) -> Tensor:
         """Normalised pictures (N, C, H, W) reconstructed from their features, in the same units."""
-        encoded = encode(self.network.stages, images, switches=self.config.switches)
+        encoded = encode(self.network.stages, images, switches=self.regulariser.config.switches)
         return self.regulariser.reconstruct(encoded)[0]
 
 

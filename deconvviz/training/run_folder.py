@@ -1,6 +1,5 @@
 """The files of a run's folder, which `trainer` describes: their schemas, and how they are read."""
 
-import io
 import json
 import pickle
 from pathlib import Path
@@ -132,10 +131,3 @@ def damaged_state(folder: Path, problem: Exception) -> CheckpointError:
         f"{folder / 'state.pt'} is damaged ({first}); delete it to train again from the start, or "
         "restore it"
     )
-
-
-def write_state(folder: Path, state: RunState) -> None:
-    """Write the state, whole or not at all."""
-    buffer = io.BytesIO()
-    torch.save(vars(state), buffer)
-    write_atomically(folder / "state.pt", buffer.getvalue())

@@ -9,6 +9,7 @@ bit-equal weights.
 Under `torchrun`, each process trains on its part of every batch, and gradients are averaged.
 """
 
+import io
 import json
 import time
 from dataclasses import asdict, dataclass, replace
@@ -52,7 +53,6 @@ from deconvviz.training.run_folder import (
     read_metrics,
     read_state,
     truncate_metrics,
-    write_state,
 )
 from deconvviz.training.step import StepForward
 
@@ -203,8 +203,10 @@ class Trainer:
             torch.manual_seed(recipe.seed)
             classes = len(training.classes)
             self.model = build(recipe.model, channels=channels, classes=classes, size=width)
-            sample = normalise(_sample(training.images), self.mean, self.std).cpu()
-            decorrelated_init(self.model, sample)
+            # from all over the data, which may be sorted by class: 2000 pictures of 32 x 32
+            sampled = min(2000, len(training), max(1, 2**21 // (height * width)))
+            sample = training.images[torch.linspace(0, len(training) - 1, sampled).long()]
+            decorrelated_init(self.model, normalise(sample, self.mean, self.std).cpu())
             objective = Objective(self.model, input_size, recipe)
         self.objective = objective.to(device).to(memory_format=torch.channels_last)
         self.config = self._start(
@@ -232,9 +234,7 @@ class Trainer:
     @property
     def eval_model(self) -> nn.Module:
         """The network that is evaluated and stored."""
-        if self.recipe.ema and self.ema:
-            return self.ema.module
-        return self.model
+        return self.ema.module if self.recipe.ema and self.ema else self.model
 
     def _start(self, config: RunConfig) -> RunConfig:
         """Decide the precision, check the run that is there, and write `config.json`."""
@@ -344,7 +344,9 @@ class Trainer:
             optimisers=[optimiser.state_dict() for optimiser in self.optimisers],
             ema=dict(self.ema.module.state_dict()) if self.ema else {},
         )
-        write_state(self.folder, state)
+        buffer = io.BytesIO()
+        torch.save(vars(state), buffer)
+        write_atomically(self.folder / "state.pt", buffer.getvalue())
 
     def resume(self) -> int:
         """Return to the last whole epoch and return its number; 0 for a new run."""
@@ -419,10 +421,3 @@ class Trainer:
             save_decoder(self.folder / "decoder.safetensors", self.objective.regulariser)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))
         return result
-
-
-def _sample(images: Tensor) -> Tensor:
-    """Pictures from all over a data set, which may be sorted by class: 2000 of 32 x 32 pixels."""
-    height, width = images.shape[-2:]
-    count = min(2000, len(images), max(1, 2**21 // (height * width)))
-    return images[torch.linspace(0, len(images) - 1, count).long()]

@@ -10,9 +10,13 @@ from torch.nn import functional
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import SettingError
 from deconvviz.models import MODELS, build
-from deconvviz.training import Decoder, DecoderConfig, Regulariser
 from deconvviz.training.encoder import encode
-from deconvviz.training.regulariser import reconstruction_error
+from deconvviz.training.regulariser import (
+    Decoder,
+    DecoderConfig,
+    Regulariser,
+    reconstruction_error,
+)
 
 CONFIGS = [
     DecoderConfig(switches=switches, tied=tied, kernel=kernel, depth=depth)
