@@ -17,24 +17,14 @@ import time
 from functools import partial
 
 import torch
-from report import environment, markdown, options, seconds, write_section
+from report import cifar10, environment, markdown, options, publish, seconds
 
 import deconvviz as dv
-from deconvviz.errors import DataError
-from deconvviz.io.data import Dataset, load_dataset
+from deconvviz.io.data import Dataset
 
 BLOCK = 64  # pictures a forward pass, as in the sweep of this network
 FIRST = 2048  # pictures, in turns
 SECONDS = 90.0  # spent on these
-
-
-def pictures(count: int) -> Dataset:
-    """The first of CIFAR-10's pictures, or drawn ones."""
-    try:
-        found = load_dataset("cifar10", "all", progress=False)
-    except DataError:
-        found = load_dataset("shapes", "all")
-    return found if count >= len(found) else found.subset(range(count))
 
 
 @torch.inference_mode()
@@ -58,7 +48,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=60_000)
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    bundle, dataset = dv.load("demo"), pictures(given.pictures)
+    bundle, dataset = dv.load("demo"), cifar10("all")
+    dataset = dataset.subset(range(min(given.pictures, len(dataset))))
     bundle.model.to(given.device)
     net = dv.Deconvnet(bundle.model, bundle.input_size)
     if given.once:
@@ -88,9 +79,7 @@ def main() -> None:
         f"{before:.0f} MB with the first {FIRST} only.\n\n"
         + markdown(["sweep", f"ms for {FIRST} pictures", "of the forward pass"], rows)
     )
-    print(text)  # noqa: T201
-    if given.write:
-        write_section("The atlas", text)
+    publish("The atlas", text, write=given.write)
 
 
 if __name__ == "__main__":

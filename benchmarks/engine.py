@@ -16,7 +16,7 @@ from functools import partial
 import captum
 import torch
 from captum.attr import NeuronDeconvolution
-from report import environment, markdown, options, seconds, write_section
+from report import environment, markdown, options, publish, seconds
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18, vgg16
@@ -101,14 +101,10 @@ def measure(work: Work, device: str) -> list[str]:
 def main() -> None:
     """Measure, print, and write where asked."""
     given = options(__doc__).parse_args()
-    rows = []
-    for work in ROWS:
-        rows.append(measure(work, given.device))
-        print(" | ".join(rows[-1]), flush=True)  # noqa: T201
-    if given.write:
-        where = environment(given.device, captum=captum.__version__)
-        text = f"`python benchmarks/engine.py`; {where}.\n\n{markdown(HEAD, rows)}"
-        write_section("The engine", text)
+    rows = [measure(work, given.device) for work in ROWS]
+    where = environment(given.device, captum=captum.__version__)
+    text = f"`python benchmarks/engine.py`; {where}.\n\n{markdown(HEAD, rows)}"
+    publish("The engine", text, write=given.write)
 
 
 if __name__ == "__main__":

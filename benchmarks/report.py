@@ -1,4 +1,4 @@
-"""What every benchmark shares: options, times of several runs in turns, a section of results."""
+"""What the benchmarks share: options, pictures, times of runs in turns, a section of results."""
 
 import argparse
 import platform
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from deconvviz.errors import DataError
+from deconvviz.io.data import Dataset, load_dataset
 from deconvviz.training.device import device_name
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -19,9 +21,17 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 def options(description: str) -> argparse.ArgumentParser:
     """A parser with --device and --write; the first line of `description` is its help."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     return parser
+
+
+def cifar10(split: str) -> Dataset:
+    """CIFAR-10, or drawn shapes where it is not on this machine."""
+    try:
+        return load_dataset("cifar10", split, progress=False)
+    except DataError:
+        return load_dataset("shapes", split)
 
 
 def seconds(
@@ -59,8 +69,11 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write_section(title: str, text: str) -> None:
-    """Put a section into RESULTS.md, in place of the one of the same title."""
+def publish(title: str, text: str, *, write: bool) -> None:
+    """Print a section and, with --write, put it into RESULTS.md in place of that of its title."""
+    print(text)  # noqa: T201
+    if not write:
+        return
     before = RESULTS.read_text("utf-8") if RESULTS.is_file() else ""
     sections = dict(re.findall(r"^# (.+)\n\n((?:(?!^# ).*\n)*)", before, re.MULTILINE))
     sections[title] = f"{text.strip()}\n"

@@ -16,7 +16,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -26,17 +26,16 @@ from typing import Any
 
 import torch
 from PIL import Image
-from report import environment, markdown, write_section
+from report import cifar10, environment, markdown, options, publish
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import __version__ as torchvision_version
 from torchvision import transforms
 
-from deconvviz.errors import DataError
-from deconvviz.io.data import Augmentation, Dataset, load_dataset
+from deconvviz.io.data import Augmentation, Dataset
 from deconvviz.models import build
 from deconvviz.training import Recipe, read_metrics, train
-from deconvviz.training.run_folder import read_config_file
+from deconvviz.training.run_folder import read_config
 
 NETWORKS = ("seed-cnn", "vgg:32,64,128", "fast")
 # CPU: about eight seconds a side and round on two cores, because metrics have tenths of a second.
@@ -49,11 +48,8 @@ Line = dict[str, float]
 
 
 def pictures(count: int, split: str = "train") -> Dataset:
-    """The same random part of CIFAR-10 at each call, or of drawn shapes."""
-    try:
-        found = load_dataset("cifar10", split, progress=False)
-    except DataError:
-        found = load_dataset("shapes", split)
+    """The same random part of CIFAR-10, or of drawn shapes, at each call."""
+    found = cifar10(split)
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))
     return found if count >= len(found) else found.subset(order[:count])
 
@@ -63,7 +59,7 @@ def run(recipe: Recipe, training: Dataset, test: Dataset, device: str) -> tuple[
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         train(recipe, training, test, folder, device=device, progress=False)
-        return read_config_file(folder / "config.json").recipe, read_metrics(folder)
+        return read_config(folder / "config.json").recipe, read_metrics(folder)
 
 
 def our_rate(recipe: Recipe, training: Dataset, device: str) -> float:
@@ -158,13 +154,6 @@ def usual_epoch() -> float:
     return _loops[0].epoch()
 
 
-def in_turns(
-    first: Callable[[], float], second: Callable[[], float], rounds: int
-) -> list[tuple[float, float]]:
-    """Both rates in each round, one after the other, so that a busy machine slows both."""
-    return [(first(), second()) for _ in range(rounds)]
-
-
 def summary(pairs: Sequence[tuple[float, float]]) -> list[str]:
     """Median rates, and the median ratio of the second to the first with its range."""
     ratios = [second / first for first, second in pairs]
@@ -173,27 +162,28 @@ def summary(pairs: Sequence[tuple[float, float]]) -> list[str]:
     return [*medians, f"**{statistics.median(ratios):.2f}x** ({span})"]
 
 
-def compare(options: argparse.Namespace) -> str:
+def compare(given: argparse.Namespace) -> str:
     """Our trainer beside the usual loop, or with the decoder and without."""
-    rows, device = [], options.device
+    rows, device = [], given.device
     for network in NETWORKS:
-        data = pictures(options.pictures or PICTURES[device][network])
+        data = pictures(given.pictures or PICTURES[device][network])
         recipe = Recipe(model=network, epochs=1, augmentation=Augmentation(), snapshots=())
         recipe, _ = run(recipe, data, data.subset(range(64)), device)  # decides the precision
         recipe = replace(recipe, epochs=EPOCHS[device])
         plain = partial(our_rate, recipe, data, device)
-        if options.decoder:
+        # one after the other in each round, so that a busy machine slows both
+        if given.decoder:
             decoder = partial(our_rate, replace(recipe, deconv_weight=0.3), data, device)
-            rates = summary(in_turns(decoder, plain, options.rounds))
+            rates = summary([(decoder(), plain()) for _ in range(given.rounds)])
             rows.append([network, *rates, recipe.precision])
             continue
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             workers = process.submit(start_usual, recipe, data, device).result()
-            usual = partial(lambda pool: pool.submit(usual_epoch).result(), process)
-            rates = summary(in_turns(usual, plain, options.rounds))
+            rounds = range(given.rounds)
+            rates = summary([(process.submit(usual_epoch).result(), plain()) for _ in rounds])
         rows.append([network, *rates, recipe.precision, str(workers)])
-    medians = f"Medians of {options.rounds} rounds in turns, and the ratio's range; {data.title}."
-    if options.decoder:
+    medians = f"Medians of {given.rounds} rounds in turns, and the ratio's range; {data.title}."
+    if given.decoder:
         head = ["network", "with decoder, images/s", "without, images/s", "cost", "precision"]
         intro = "Our trainer with the deconvolution decoder (weight 0.3) and without."
         call, libraries = "python benchmarks/training.py --decoder", {}
@@ -267,16 +257,16 @@ def airbench(
     return lines
 
 
-def beside_airbench(options: argparse.Namespace) -> str:
+def beside_airbench(given: argparse.Namespace) -> str:
     """Its network and loop beside our `fast`, each as its authors train it."""
-    device, epochs = options.device, options.epochs
-    training = pictures(options.pictures or 50_000)
+    device, epochs = given.device, given.epochs
+    training = pictures(given.pictures or 50_000)
     if len(training) < AIRBENCH_BATCH:
         raise SystemExit(f"--airbench needs {AIRBENCH_BATCH} pictures or more, one of its batches")
     test = pictures(len(training) // 5, "test")
     recipe = Recipe(model="fast", epochs=epochs, optimiser="muon", snapshots=())
     recipe, metrics = run(recipe, training, test, device)
-    lines = airbench(options.airbench, device, recipe.precision, epochs, (training, test))
+    lines = airbench(given.airbench, device, recipe.precision, epochs, (training, test))
     sizes = (AIRBENCH_BATCH, recipe.batch_size)
     seen = [len(training) // size * size for size in sizes]
     rows, pairs, before = [], [], (0.0, 0.0)
@@ -304,24 +294,20 @@ def beside_airbench(options: argparse.Namespace) -> str:
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
+    parser.set_defaults(device="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--decoder", action="store_true", help="cost of the decoder")
     parser.add_argument("--airbench", type=Path, help="a checkout of cifar10-airbench")
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", choices=list(EPOCHS), default=default)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pictures", type=int, help="number for each run, fewer for a quick look")
     parser.add_argument("--epochs", type=int, default=8, help="epochs of the runs with --airbench")
-    parser.add_argument("--write", action="store_true", help="put the section into RESULTS.md")
-    options = parser.parse_args()
-    if options.airbench:
-        title, text = "Training beside cifar10-airbench", beside_airbench(options)
+    given = parser.parse_args()
+    if given.airbench:
+        title, text = "Training beside cifar10-airbench", beside_airbench(given)
     else:
-        title = "The decoder's cost" if options.decoder else "Training"
-        text = compare(options)
-    print(text)  # noqa: T201
-    if options.write:
-        write_section(title, text)
+        title = "The decoder's cost" if given.decoder else "Training"
+        text = compare(given)
+    publish(title, text, write=given.write)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
 from deconvviz.errors import UnknownModelError
 
@@ -41,11 +42,6 @@ class StagedCNN(nn.Sequential):
         """The network without its head, sharing its parameters; names stay the same."""
         return nn.Sequential(OrderedDict(list(self.named_children())[:-1]))
 
-    def features(self, images: Tensor) -> Tensor:
-        """The output of the last stage or back step: (N, C, h, w)."""
-        features: Tensor = self.stages(images)
-        return features
-
 
 def _named(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
@@ -72,7 +68,7 @@ def _convs(
 ) -> dict[str, nn.Module]:
     """Convolutions of these widths, numbered from 1."""
     layers: dict[str, nn.Module] = {}
-    for i, (source, width) in enumerate(zip((inputs, *widths), widths, strict=False), 1):
+    for i, (source, width) in enumerate(pairwise((inputs, *widths)), 1):
         layers |= _conv(source, width, i, kernel, norm=norm)
     return layers
 
@@ -98,7 +94,7 @@ def seed_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
     widths = (32, 64, 128)
     stages: list[nn.Module] = [
         _named(**_conv(c, w, norm=False), pool=nn.MaxPool2d(2))
-        for c, w in zip((channels, *widths), widths, strict=False)
+        for c, w in pairwise((channels, *widths))
     ]
     return StagedCNN(stages, _dense_head(widths[-1] * (size // 8) ** 2, 512, classes))
 
@@ -108,7 +104,7 @@ def tutorial_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> Staged
     widths = (32, 64)
     stages: list[nn.Module] = [
         _named(conv=nn.Conv2d(c, w, 3), relu=nn.ReLU(), pool=nn.MaxPool2d(2))
-        for c, w in zip((channels, *widths), widths, strict=False)
+        for c, w in pairwise((channels, *widths))
     ]
     side = ((size - 2) // 2 - 2) // 2
     return StagedCNN(stages, _dense_head(widths[-1] * side**2, 64, classes))
@@ -164,7 +160,7 @@ def fast(
             relu1=nn.ReLU(),
             **_conv(w, w, 2),
         )
-        for c, w in zip((thin, *widths), widths, strict=False)
+        for c, w in pairwise((thin, *widths))
     ]
     return StagedCNN(stages, _global_head(nn.AdaptiveMaxPool2d(1), widths[-1], classes), stem)
 
@@ -293,12 +289,11 @@ def ddnet(
         )
     down: list[nn.Module] = [
         _named(**_convs(c, (w,) * convolutions, norm=norm), pool=nn.MaxPool2d(2))
-        for c, w in zip((channels, *widths), widths, strict=False)
+        for c, w in pairwise((channels, *widths))
     ]
-    targets = (*widths[-2::-1], channels)
     back = [
-        _back_step(c, w, convolutions, norm, last=i == len(widths) - 1)
-        for i, (c, w) in enumerate(zip(widths[::-1], targets, strict=True))
+        _back_step(c, w, convolutions, norm, last=i == len(widths))
+        for i, (c, w) in enumerate(pairwise((*reversed(widths), channels)), 1)
     ]
     side = min(size, 32)
     head = _global_head(nn.AdaptiveAvgPool2d(side), channels * side**2, classes)

@@ -18,19 +18,10 @@ from deconvviz.errors import DeconvvizError, SettingError
 Made = TypeVar("Made")
 
 Count = Annotated[int, Field(ge=0)]
-"""A whole number from 0."""
-
 Positive = Annotated[int, Field(ge=1)]
-"""A whole number from 1."""
-
 NonNegative = Annotated[float, Field(ge=0)]
-"""A finite number from 0."""
-
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-"""A number in [0, 1)."""
-
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
-"""A number in [0, 1]."""
 
 _CONFIG = ConfigDict(
     allow_inf_nan=False, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True

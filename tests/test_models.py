@@ -19,7 +19,7 @@ def test_gives_one_logit_a_class(name, channels, classes, size):
 def test_seed_cnn_is_the_one_described_with_128_maps_of_4x4():
     model = build("seed-cnn")
     assert [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)] == [32, 64, 128]
-    assert model.features(torch.zeros(1, 3, 32, 32)).shape == (1, 128, 4, 4)
+    assert model.stages(torch.zeros(1, 3, 32, 32)).shape == (1, 128, 4, 4)
     assert model.head.hidden.weight.shape == (512, 128 * 4 * 4)
 
 
@@ -32,7 +32,7 @@ def test_global_pooling_takes_other_sizes_than_it_was_built_for(name):
 def test_stages_then_head_is_the_network_and_stages_keep_their_names(name):
     model = build(name).eval()
     images = torch.randn(2, 3, 32, 32)
-    assert torch.equal(model.head(model.features(images)), model(images))
+    assert torch.equal(model.head(model.stages(images)), model(images))
     names = model.state_dict().keys()
     assert {n for n in names if not n.startswith("head.")} == model.stages.state_dict().keys()
 
@@ -92,7 +92,7 @@ def test_plain_cannot_pool_the_picture_away():
 def test_what_ddnet_classifies_is_a_picture_of_the_inputs_size(size):
     model = build("ddnet", size=size).eval()
     assert model.features_are_images
-    back = model.features(torch.zeros(1, 3, size, size))
+    back = model.stages(torch.zeros(1, 3, size, size))
     assert back.shape == (1, 3, size, size)
     assert model.head(back).shape == (1, 10)
     assert model.head.logits.in_features == 3 * 32 * 32
@@ -117,7 +117,7 @@ def test_ddnet_refuses_a_side_that_cannot_be_halved_so_often():
 def test_deconv_mnist_is_the_one_described():
     model = build("deconv-mnist", channels=1, size=28)
     assert model.stage1.up(torch.zeros(1, 32, 28, 28)).shape == (1, 32, 56, 56)
-    assert model.features(torch.zeros(2, 1, 28, 28)).shape == (2, 32, 28, 28)
+    assert model.stages(torch.zeros(2, 1, 28, 28)).shape == (2, 32, 28, 28)
     assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 

@@ -31,7 +31,12 @@ def takes(defaults: Any, name: str, leave_out: Sequence[str] = ()) -> Callable[[
         @wraps(command)
         def run(**given: Any) -> None:
             values = {option.name: given.pop(_key(option)) for option in declared}
-            chosen = {key: _joined(value) for key, value in values.items() if value is not None}
+            # an option of several values, given more than once or with commas, is one text
+            chosen = {
+                key: ",".join(value) if isinstance(value, list) else value
+                for key, value in values.items()
+                if value is not None
+            }
             command(**given, **{name: chosen})
 
         kept = [one.replace(kind=one.KEYWORD_ONLY) for key, one in own.items() if key != name]
@@ -95,11 +100,6 @@ def _parameter(option: Option) -> inspect.Parameter:
         made = typer.Option(None, flag, metavar=metavar, help=_help(option) + shown)
     only = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(_key(option), only, default=made, annotation=kind | None)
-
-
-def _joined(value: Any) -> Any:
-    """An option of several values, given more than once or with commas, as one text."""
-    return ",".join(value) if isinstance(value, list) else value
 
 
 def _key(option: Option) -> str:

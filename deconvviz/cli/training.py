@@ -59,9 +59,9 @@ def train(
     from deconvviz.schema import changed
     from deconvviz.training import train as run
     from deconvviz.training.device import find_device
-    from deconvviz.training.run_folder import read_config_file
+    from deconvviz.training.run_folder import read_config
 
-    recipe = read_config_file(config).recipe if config else _recipe()
+    recipe = read_config(config).recipe if config else _recipe()
     if not config and data in DATASETS and (augmentation := DATASETS[data].augmentation):
         recipe = changed(recipe, {"augmentation": augmentation})
     recipe = changed(recipe, changes)

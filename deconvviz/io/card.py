@@ -1,6 +1,6 @@
 """The readable card of a checkpoint: what it is, how it was made, how good it is."""
 
-from deconvviz.io.checkpoint import Description, RecipeRecord
+from deconvviz.io.checkpoint import Description
 
 _ORIGIN = {
     "CIFAR-10": "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
@@ -58,32 +58,22 @@ def _training(d: Description) -> str:
     if not recipe:
         return ""
     options = ", ".join(f"{name} {value}" for name, value in recipe.items())
-    teachers = _teachers(recipe, d.training.get("teacher_sha256", ()))
-    paragraphs = ["## How it was trained", f"{options}.", teachers, _decoder(recipe)]
-    return "\n\n".join(filter(None, paragraphs)) + "\n"
-
-
-def _teachers(recipe: RecipeRecord, digests: tuple[str, ...]) -> str:
-    """The networks that it was distilled from; empty without any."""
-    named = zip(recipe.get("teachers", ()), digests, strict=False)
+    paragraphs = ["## How it was trained", f"{options}."]
+    named = zip(recipe.get("teachers", ()), d.training.get("teacher_sha256", ()), strict=False)
     networks = " and ".join(f"`{name}` (sha256 {digest[:12]})" for name, digest in named)
-    if not networks:
-        return ""
-    return (
-        f"Distilled: {recipe.get('distillation_weight', 0):.0%} of every target is the mean of the "
-        f"class probabilities of {networks} for the same view of the picture, the rest its label."
-    )
-
-
-def _decoder(recipe: RecipeRecord) -> str:
-    """The decoder that was trained beside it; empty without one."""
-    weight = recipe.get("deconv_weight", 0)
-    if not weight:
-        return ""
-    return (
-        "A deconvolution decoder was trained beside the classifier to reconstruct the picture from "
-        f"the last stage's features, weight {weight} of its mean squared error; it is not stored."
-    )
+    if networks:
+        paragraphs.append(
+            f"Distilled: {recipe.get('distillation_weight', 0):.0%} of every target is the mean of "
+            f"the class probabilities of {networks} for the same view of the picture, the rest its "
+            "label."
+        )
+    if weight := recipe.get("deconv_weight", 0):
+        paragraphs.append(
+            "A deconvolution decoder was trained beside the classifier to reconstruct the picture "
+            f"from the last stage's features, weight {weight} of its mean squared error; it is not "
+            "in this file."
+        )
+    return "\n\n".join(paragraphs) + "\n"
 
 
 _LIMITS = (

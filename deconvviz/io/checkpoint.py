@@ -64,17 +64,9 @@ class RecipeRecord(TypedDict, total=False):
 
 
 class TrainingRecord(TypedDict, total=False):
-    """How a network was trained. Snapshots have neither metrics nor test.
+    """How a network was trained: epochs done, labelled pictures, seconds in training steps.
 
-    Attributes:
-        recipe: The options of training.
-        epochs: Epochs done.
-        pictures: Number of labelled training pictures.
-        device: Name of the device.
-        seconds: Time spent in training steps.
-        teacher_sha256: Checkpoints of the recipe's teachers.
-        metrics: One mapping for each epoch.
-        test: Accuracy after the last epoch.
+    `metrics` has a mapping for each epoch, `test` is after the last one; snapshots have neither.
     """
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's own place
@@ -138,7 +130,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A description with its weights and the sha256 of the file they came from."""
+    """The content of a checkpoint, and the sha256 of its file."""
 
     description: Description
     weights: Mapping[str, Tensor]
@@ -169,7 +161,7 @@ def save_checkpoint(
         path: The file to write; its folder is made.
         model: A `StagedCNN`, or its stages for a snapshot.
         description: Stored beside the weights.
-        fp16: Store float16. Halves the file; weights keep three decimal digits.
+        fp16: Store float16: weights keep three decimal digits.
     """
     if description.stages_only and isinstance(model, StagedCNN):
         model = model.stages
@@ -196,17 +188,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             description = _describe(path, file.metadata() or {})
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
             _check_architecture(path, description, shapes)
             weights = {name: file.get_tensor(name) for name in shapes}
     except SafetensorError as error:
         raise CheckpointError(f"{path} is a damaged safetensors file ({error})") from None
-    return Checkpoint(description, _checked(path, weights), _sha256(path))
-
-
-def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Checkpoint(description, _checked(path, weights), sha256)
 
 
 def _check_header(path: Path) -> None:
@@ -242,11 +231,11 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> Description:
 
 
 def _check_architecture(
-    path: Path, description: Description, shapes: Mapping[str, tuple[int, ...]]
+    path: Path, description: Description, shapes: Mapping[str, list[int]]
 ) -> None:
     try:
         with torch.device("meta"):
-            wanted = {k: tuple(v.shape) for k, v in description.build().state_dict().items()}
+            wanted = {k: list(v.shape) for k, v in description.build().state_dict().items()}
     except UnknownModelError as error:
         raise CheckpointError(f"{path} cannot be rebuilt: {error}") from None
     for what, names in (
@@ -260,9 +249,8 @@ def _check_architecture(
             )
     for name, shape in shapes.items():
         if shape != wanted[name]:
-            need = list(wanted[name])
             raise CheckpointError(
-                f"{path}: `{name}` is {list(shape)}, `{description.model}` needs {need}"
+                f"{path}: `{name}` is {shape}, `{description.model}` needs {wanted[name]}"
             )
 
 

@@ -58,7 +58,7 @@ def current_options(stored: Any) -> Any:
 
 
 def current_run(stored: Any) -> Any:
-    """A run's `config.json`, or the training record of a checkpoint."""
+    """A run's `config.json`, the training record of a checkpoint, a study's configuration."""
     run = _renamed(stored, {"ensemble": "teacher_sha256"})
     if isinstance(run, Mapping) and "recipe" in run:
         return {**run, "recipe": current_options(run["recipe"])}
@@ -86,17 +86,13 @@ def current_atlas(stored: Any) -> Any:
     header = stored.get("header")
     if not isinstance(header, Mapping):
         return stored
-    renamed = {_ATLAS_HEADER.get(str(name), str(name)): value for name, value in header.items()}
-    return {**stored, "schema": 2, "header": {**renamed, "source": _source(renamed)}}
-
-
-def _source(header: Mapping[str, Any]) -> str:
-    """The name and split of CIFAR-10, which schema 1 did not store."""
-    splits = {10_000: "test", 50_000: "train", 60_000: "all"}
-    pictures = header.get("pictures")
-    if str(header.get("data")).startswith("CIFAR-10") and isinstance(pictures, int):
-        return f"cifar10/{splits[pictures]}" if pictures in splits else ""
-    return ""
+    renamed = _renamed(header, _ATLAS_HEADER)
+    # schema 1 did not store the source: it is known for the whole splits of CIFAR-10
+    splits = {"10000": "test", "50000": "train", "60000": "all"}
+    split = splits.get(str(header.get("pictures")))
+    known = split and str(header.get("data")).startswith("CIFAR-10")
+    renamed["source"] = f"cifar10/{split}" if known else ""
+    return {**stored, "schema": 2, "header": renamed}
 
 
 def current_record(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,16 +101,14 @@ def current_record(stored: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(arm := stored.get("arm"), str):
         factor, equals, value = arm.partition("=")
         renamed["arm"] = _ARMS.get(arm, f"{_FACTORS.get(factor, factor)}{equals}{value}")
-    configuration = stored.get("configuration")
-    if isinstance(configuration, Mapping) and isinstance(configuration.get("recipe"), Mapping):
-        recipe = current_options(configuration["recipe"])
-        renamed["configuration"] = {**configuration, "recipe": recipe}
+    if "configuration" in stored:
+        renamed["configuration"] = current_run(stored["configuration"])
     return renamed
 
 
 def current_trace(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The trace of a network's gradients under its present names."""
-    renamed = {_TRACE.get(name, name): value for name, value in stored.items()}
-    if isinstance(setting := renamed.get("setting"), Mapping):
-        renamed["setting"] = {_SETTING.get(name, name): value for name, value in setting.items()}
-    return renamed
+    trace: dict[str, Any] = _renamed(stored, _TRACE)
+    if "setting" in trace:
+        trace["setting"] = _renamed(trace["setting"], _SETTING)
+    return trace

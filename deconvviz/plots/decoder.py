@@ -18,8 +18,8 @@ def decoder_sheet(
     pairs = [list(pair) for pair in zip(pixels(images), pixels(outputs), strict=True)]
     errors = (outputs - images).abs().flatten(1).mean(1)
     labels = [f"{title}, error {float(e):.2f}" for title, e in zip(titles, errors, strict=True)]
-    kernels = "the encoder's kernels" if decoded.config.tied else "kernels of its own"
-    switches = "with" if decoded.config.switches else "without"
+    kernels = "the encoder's kernels" if decoded.regulariser.config.tied else "kernels of its own"
+    switches = "with" if decoded.regulariser.config.switches else "without"
     caption = (
         f"Left: the network's input. Right: the reconstruction from its features by a decoder with "
         f"{kernels}, {switches} switches, weight {decoded.weight:g} in training. Error: mean "

@@ -2,16 +2,14 @@
 
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.recipe import Recipe
-from deconvviz.training.regulariser import Decoder, DecoderConfig, Regulariser
+from deconvviz.training.regulariser import DecoderConfig
 from deconvviz.training.run_folder import read_metrics
 from deconvviz.training.trainer import Run, train
 
 __all__ = [
-    "Decoder",
     "DecoderConfig",
     "Evaluation",
     "Recipe",
-    "Regulariser",
     "Run",
     "evaluate",
     "read_metrics",

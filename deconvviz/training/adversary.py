@@ -45,11 +45,6 @@ class Adversary:
         return self.radius * (progress - self.delay) / self.warmup
 
     @property
-    def relative_step(self) -> float:
-        """Length of a step as a multiple of the radius."""
-        return self.step_size or (1.0 if self.steps <= 1 else 2.5 / self.steps)
-
-    @property
     def needs_random(self) -> bool:
         """Whether it draws random numbers."""
         return bool(self.radius) and (self.random_start or not self.steps)
@@ -94,12 +89,13 @@ def attack(
     delta = torch.zeros_like(images)
     if directions is not None:
         delta = (radius * directions.to(images)).clamp(low, high)
+    length = adversary.step_size or (1.0 if adversary.steps <= 1 else 2.5 / adversary.steps)
     was_training = model.training
     model.eval()  # in training mode BatchNorm would mix pictures and count them twice
     try:
         for _ in range(adversary.steps):
             gradient = _gradient(model, images + delta / scale, targets) / scale
-            step = _unit(gradient, adversary.norm) * (radius * adversary.relative_step)
+            step = _unit(gradient, adversary.norm) * (radius * length)
             delta = _within(delta + step, radius, adversary.norm).clamp(low, high)
     finally:
         model.train(was_training)
@@ -125,11 +121,12 @@ def random_directions(
 
 
 def _gradient(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """Gradient of the cross-entropy with respect to each picture."""
     images = images.detach().requires_grad_()
     with torch.enable_grad():
-        # the sum, so that a picture's gradient does not depend on the batch size
-        loss = functional.cross_entropy(model(images).float(), targets, reduction="sum")
+        # The sum, so that a picture's gradient does not depend on the batch size; a view, because
+        # FlopCounterMode does not support `grad` of a leaf that is a module's input.
+        logits = model(images.view_as(images)).float()
+        loss = functional.cross_entropy(logits, targets, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, images)
     return gradient
 

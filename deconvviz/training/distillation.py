@@ -65,13 +65,12 @@ class _Renormalised(nn.Module):
         super().__init__()
         own = bundle.preprocessing
         self.network = bundle.model
-        self.same = (own.mean, own.std) == (mean, std)
         self.register_buffer("scale", _column(std) / _column(own.std), persistent=False)
         shift = (_column(mean) - _column(own.mean)) / _column(own.std)
         self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.network(images if self.same else images * self.scale + self.shift)
+        logits: Tensor = self.network(images * self.scale + self.shift)
         return logits
 
 
@@ -90,29 +89,23 @@ def load_teachers(
     """
     bundles = [load(name) for name in names]
     for name, bundle in zip(names, bundles, strict=True):
-        _check(name, bundle, tuple(classes), input_size)
+        own_size = bundle.preprocessing.input_size
+        if bundle.classes != tuple(classes):
+            wrong = f"classes are {_few(bundle.classes)}, those of the data {_few(classes)}"
+        elif own_size != input_size:
+            wrong = f"input size is {_sides(own_size)}, that of the data {_sides(input_size)}"
+        else:
+            continue
+        raise SettingError(
+            f"`{name}` cannot be a teacher: its {wrong}; name a network with the same"
+        )
     return bundles
 
 
-def _check(
-    name: str, bundle: Bundle, classes: tuple[str, ...], input_size: tuple[int, int, int]
-) -> None:
-    if bundle.classes != classes:
-        theirs, ours = (
-            f"{len(some)} ({', '.join(some[:5])}{' …' if len(some) > 5 else ''})"
-            if some
-            else "none"
-            for some in (bundle.classes, classes)
-        )
-        raise SettingError(
-            f"`{name}` cannot be a teacher: its classes are {theirs}, those of the data {ours}; "
-            "name a network with the same classes"
-        )
-    if bundle.preprocessing.input_size != input_size:
-        theirs, ours = (
-            "x".join(map(str, size)) for size in (bundle.preprocessing.input_size, input_size)
-        )
-        raise SettingError(
-            f"`{name}` cannot be a teacher: its input size is {theirs}, that of the data {ours}; "
-            "name a network with the same input size"
-        )
+def _few(classes: Sequence[str]) -> str:
+    more = " …" if len(classes) > 5 else ""
+    return f"{len(classes)} ({', '.join(classes[:5])}{more})" if classes else "none"
+
+
+def _sides(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))

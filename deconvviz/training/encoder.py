@@ -1,13 +1,11 @@
 """The maps of a network's stages, with the switches of their pools."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from deconvviz.models import StagedCNN
 
 
 class PoolSwitches(NamedTuple):
@@ -34,11 +32,11 @@ class EncoderOutput(NamedTuple):
         return self.maps[-1]
 
 
-def encode(stages: Sequence[nn.Module], images: Tensor, *, switches: bool = False) -> EncoderOutput:
+def encode(stages: Iterable[nn.Module], images: Tensor, *, switches: bool = False) -> EncoderOutput:
     """Run stages one after the other.
 
     Args:
-        stages: Sequences of layers; `encoder_stages(network)` gives those of a `StagedCNN`.
+        stages: Sequences of layers, as the `stages` of a `StagedCNN`.
         images: (N, C, H, W).
         switches: Record the switches of every max pool.
     """
@@ -58,8 +56,3 @@ def encode(stages: Sequence[nn.Module], images: Tensor, *, switches: bool = Fals
         maps.append(x)
         pools.append(recorded)
     return EncoderOutput(maps, pools)
-
-
-def encoder_stages(network: StagedCNN) -> list[nn.Module]:
-    """The stages of a network, including its stem, without its head."""
-    return list(network.stages.children())

@@ -97,19 +97,14 @@ def predict(
             images = dataset.images[start : start + batch_size].to(device)
             labels = dataset.labels[start : start + batch_size].to(device)
             with torch.autocast(device.type, autocast, enabled=autocast != torch.float32):
-                logits = _logits(model, normalise(images, mean, std), dataset.classes)
-            yield logits, labels
+                logits = model(normalise(images, mean, std))
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            wanted = (len(images), len(dataset.classes))
+            if shape != wanted:
+                raise DataError(
+                    f"the network's output is {shape}, and {len(dataset.classes)} classes need "
+                    f"{wanted}; use a network for this data"
+                )
+            yield logits.float(), labels
     finally:
         model.train(was_training)
-
-
-def _logits(model: nn.Module, images: Tensor, classes: tuple[str, ...]) -> Tensor:
-    logits: Tensor = model(images)
-    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    wanted = (len(images), len(classes))
-    if shape != wanted:
-        raise DataError(
-            f"the network's output is {shape}, and {len(classes)} classes need {wanted}; use a "
-            "network for this data"
-        )
-    return logits.float()

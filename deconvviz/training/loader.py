@@ -43,7 +43,7 @@ class BatchLoader:
 
     Args:
         data: The labelled pictures; their mean and deviation normalise all.
-        unlabelled: The others, or None.
+        unlabelled: The others.
         recipe: The options of the run.
         device: Where the pictures are stored.
         processes: The processes that share each batch.
@@ -81,7 +81,9 @@ class BatchLoader:
         rest = _order(len(self.unlabelled), total * count, others) if self.unlabelled else order
         for step in range(total):
             index = order[step * recipe.batch_size :][: recipe.batch_size]
-            stacks = self._views(self.data.images[index], labelled, views, self._flip(index, epoch))
+            # drawn where epochs are no passes
+            mirrored = None if recipe.steps_per_epoch else (self.mirrored ^ bool(epoch % 2))[index]
+            stacks = self._views(self.data.images[index], labelled, views, mirrored)
             if self.unlabelled:
                 chosen = self.unlabelled.images[rest[step * count :][:count]]
                 more = self._views(chosen, others, views)
@@ -90,14 +92,17 @@ class BatchLoader:
             images, targets = self._mixed(seen, self._part(self.data.labels[index]), mixing)
             clean = extra[0] if recipe.inpaints else images if recipe.noise else None
             teacher_view = extra[-1] if recipe.consistency_weight else None
-            noisy = self._noisy(images, noise)
+            # each process draws the random numbers of all, and takes its part
+            count_all, shape = len(images) * self.processes.size, images.shape[1:]
+            if recipe.noise:
+                drawn = torch.randn(count_all, *shape, generator=noise, device=self.device)
+                images = images + recipe.noise * self._part(drawn)
+            directions = None
+            if recipe.adversary.needs_random:
+                whole = (recipe.batch_size, *shape)
+                directions = self._part(random_directions(whole, recipe.adversary, adversary))
             progress = ((epoch - 1) * total + step + 1) / (total * recipe.epochs)
-            directions = self._directions(noisy[: len(targets)], adversary)
-            yield Batch(progress, noisy, targets, teacher_view, clean, directions)
-
-    def _flip(self, index: Tensor, epoch: int) -> Tensor | None:
-        """Which pictures are mirrored in this pass; None draws it, where epochs are no passes."""
-        return None if self.recipe.steps_per_epoch else (self.mirrored ^ bool(epoch % 2))[index]
+            yield Batch(progress, images, targets, teacher_view, clean, directions)
 
     def _views(
         self,
@@ -121,22 +126,6 @@ class BatchLoader:
 
     def _part(self, batch: Tensor) -> Tensor:
         return batch[self.processes.rank :: self.processes.size]
-
-    def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        if not self.recipe.noise:
-            return images
-        noise = torch.randn(self._whole(images), generator=generator, device=images.device)
-        return images + self.recipe.noise * self._part(noise)
-
-    def _directions(self, images: Tensor, generator: torch.Generator) -> Tensor | None:
-        adversary = self.recipe.adversary
-        if not adversary.needs_random:
-            return None
-        return self._part(random_directions(self._whole(images), adversary, generator))
-
-    def _whole(self, images: Tensor) -> tuple[int, ...]:
-        """Shape of the batch of all processes; each draws the random numbers of all."""
-        return (len(images) * self.processes.size, *images.shape[1:])
 
     def _mixed(self, images: Tensor, labels: Tensor, mixing: Random) -> tuple[Tensor, Tensor]:
         """Labelled pictures mixed in pairs, and all targets."""

@@ -11,10 +11,6 @@ Loss = Literal["cross-entropy", "focal", "mse"]
 _GAMMA = 2.0  # the exponent that Lin et al. found best
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
-
-
 def _focal(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     """Cross-entropy that gives less weight to what is already classified well.
 
@@ -34,7 +30,9 @@ def _squared(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
 
 
 LOSSES: Mapping[Loss, Callable[[Tensor, Tensor, float], Tensor]] = {
-    "cross-entropy": _cross_entropy,
+    "cross-entropy": lambda logits, targets, smoothing: functional.cross_entropy(
+        logits, targets, label_smoothing=smoothing
+    ),
     "focal": _focal,
     "mse": _squared,
 }

@@ -40,18 +40,15 @@ class Muon(torch.optim.Optimizer):
         """Update every kernel by its gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                self._update(parameter, group["lr"], group["momentum"])
-
-    def _update(self, parameter: Tensor, lr: float, factor: float) -> None:
-        if parameter.grad is None:
-            return
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].mul_(factor).add_(parameter.grad)
-        update = parameter.grad.add(momentum, alpha=factor)
-        parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(_EPSILON))
-        parameter.sub_(orthogonal(update.flatten(1)).view_as(parameter), alpha=lr)
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                momentum = state["momentum"].mul_(group["momentum"]).add_(parameter.grad)
+                update = parameter.grad.add(momentum, alpha=group["momentum"])
+                parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(_EPSILON))
+                parameter.sub_(orthogonal(update.flatten(1)).view_as(parameter), alpha=group["lr"])
 
 
 def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from deconvviz.models import StagedCNN
-from deconvviz.training.encoder import EncoderOutput, encode, encoder_stages
+from deconvviz.training.encoder import EncoderOutput, encode
 from deconvviz.training.losses import LOSSES
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.regulariser import Regulariser
@@ -104,8 +104,8 @@ class Objective(nn.Module):
         return total
 
     def _encode(self, images: Tensor, clean: Tensor | None) -> tuple[EncoderOutput, EncoderOutput]:
-        """The stages' maps of the input, and those of the clean pictures."""
-        stages = encoder_stages(self.model)
+        """The maps of the input, and those of the clean pictures."""
+        stages = self.model.stages
         switches = bool(self.regulariser) and self.recipe.decoder.switches
         if clean is None:
             encoded = encode(stages, images, switches=switches)

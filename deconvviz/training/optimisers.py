@@ -1,4 +1,4 @@
-"""The optimisers of a run, with the peak learning rate of each parameter group."""
+"""The optimisers of a run, the peak learning rate of each parameter group, and max-norm."""
 
 from typing import Any
 
@@ -18,7 +18,13 @@ def optimisers(objective: Objective, recipe: Recipe) -> list[torch.optim.Optimiz
     parts: list[tuple[nn.Module, float]] = [(objective.model, 1.0)]
     if objective.regulariser:
         parts.append((objective.regulariser, recipe.decoder_lr_scale))
-    kernels = [_muon_kernels(part) if recipe.optimiser == "muon" else [] for part, _ in parts]
+    # Our convolutions have no bias exactly where BatchNorm follows, which undoes their scale.
+    kernels = [
+        [m.weight for m in part.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
+        if recipe.optimiser == "muon"
+        else []
+        for part, _ in parts
+    ]
     groups = [
         group
         for (part, scale), taken in zip(parts, kernels, strict=True)
@@ -47,22 +53,15 @@ def scale_lr(made: list[torch.optim.Optimizer], scale: float) -> None:
         group["lr"] = scale * group["max_lr"]
 
 
-def _muon_kernels(part: nn.Module) -> list[Tensor]:
-    # Our convolutions have no bias exactly where BatchNorm follows, which undoes their scale.
-    return [m.weight for m in part.modules() if isinstance(m, nn.Conv2d) and m.bias is None]
-
-
 def _groups(
     part: nn.Module, taken: list[Tensor], recipe: Recipe, scale: float
 ) -> list[dict[str, Any]]:
-    """Kernels and matrices, with weight decay; scales and biases without; BatchNorm's biases.
-
-    Adam's steps do not depend on the gradient's size, so BatchNorm's biases are as the others.
-    """
+    """Kernels and matrices, with weight decay; scales and biases without; BatchNorm's biases."""
     shifts = [m.bias for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
     # Lists, not sets: a resume finds the momentum of a parameter by its position.
     rest = [p for p in part.parameters() if not any(p is q for q in (*taken, *shifts))]
     lr, decay = scale * recipe.lr, recipe.weight_decay
+    # Adam's steps do not depend on the gradient's size, so BatchNorm's biases are as the others.
     factor = recipe.bn_bias_lr_scale if recipe.optimiser in ("sgd", "muon") else 1.0
     groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": decay, "max_lr": lr},
@@ -70,3 +69,17 @@ def _groups(
         {"params": shifts, "weight_decay": decay / factor, "max_lr": lr * factor},
     ]
     return [group for group in groups if group["params"]]
+
+
+@torch.no_grad()
+def max_norm_(model: nn.Module, max_kernel_rms: float) -> None:
+    """Scale every kernel whose root mean square is above `max_kernel_rms` down to it, in place.
+
+    Zeiler & Fergus (2014, arXiv:1311.2901, section 3) saw a few kernels dominate the first layer
+    and limited those of all convolutions to 0.1 after each step. Before BatchNorm, which undoes any
+    scale, this changes no output, but short kernels turn faster at the same learning rate.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            rms = module.weight.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+            module.weight.mul_((max_kernel_rms / rms).clamp(max=1))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from deconvviz.errors import CheckpointError, DeconvvizError, SettingError
+from deconvviz.errors import SettingError
 from deconvviz.io.data import Augmentation
 from deconvviz.io.legacy import current_options
 from deconvviz.schema import Count, Fraction, NonNegative, Positive, read, to_dict, validated
@@ -144,27 +144,13 @@ class Recipe:
         return self.deconv_weight > 0 and self.decoder.inpaint
 
 
-def read_recipe(
-    stored: Any, source: object, error: type[DeconvvizError] = CheckpointError
-) -> Recipe:
-    """A recipe as JSON has it, under its present or earlier names; missing options have defaults.
+def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored recipe as plain values under present names, with the defaults of missing options.
 
     Raises:
-        DeconvvizError: `error`, where it is not a valid recipe; `source` names it.
+        SettingError: It is not a valid recipe.
     """
-    options = current_options(stored)
-    if isinstance(options, Mapping):
-        defaults = to_dict(Recipe())
-        options = {**defaults, **options}
-        for name in ("augmentation", "adversary", "decoder"):
-            if isinstance(options[name], Mapping):  # a part may be older than its newest option
-                options[name] = {**defaults[name], **options[name]}
-    return read(Recipe, options, source, error)
-
-
-def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored recipe as plain values under present names, with the defaults of missing options."""
-    return to_dict(read_recipe(stored, "the stored recipe", SettingError))
+    return to_dict(read(Recipe, current_options(stored), "the stored recipe", SettingError))
 
 
 def differences(stored: Mapping[str, Any], recipe: Recipe) -> list[str]:

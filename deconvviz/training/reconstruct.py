@@ -13,9 +13,10 @@ from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.files import write_atomically
 from deconvviz.io.preprocess import Preprocess
 from deconvviz.models import StagedCNN
-from deconvviz.training.encoder import encode, encoder_stages
-from deconvviz.training.recipe import read_recipe
-from deconvviz.training.regulariser import DecoderConfig, Regulariser
+from deconvviz.schema import read
+from deconvviz.training.encoder import encode
+from deconvviz.training.recipe import Recipe
+from deconvviz.training.regulariser import Regulariser
 
 _MAX_BYTES = 2**30
 
@@ -36,15 +37,10 @@ class DecodedNetwork:
     preprocessing: Preprocess
     weight: float
 
-    @property
-    def config(self) -> DecoderConfig:
-        """The kind of decoder."""
-        return self.regulariser.config
-
     @torch.inference_mode()
     def reconstruct(self, images: Tensor) -> Tensor:
         """Normalised pictures (N, C, H, W) reconstructed from their features, in the same units."""
-        encoded = encode(encoder_stages(self.network), images, switches=self.config.switches)
+        encoded = encode(self.network.stages, images, switches=self.regulariser.config.switches)
         return self.regulariser.reconstruct(encoded)[0]
 
 
@@ -73,7 +69,7 @@ def load_decoder(path: Path) -> DecodedNetwork:
             f"no decoder at {file}; `deconvviz train` writes it beside its network, so keep both "
             "files together"
         )
-    recipe = read_recipe(stored, f"the recipe of {path}")
+    recipe = read(Recipe, stored, f"the recipe of {path}", CheckpointError)
     network = checkpoint.network().eval()
     if not isinstance(network, StagedCNN):
         raise CheckpointError(

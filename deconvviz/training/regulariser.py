@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Sequence
 from typing import Annotated
 
 import torch
@@ -13,7 +12,7 @@ from torch.nn import functional
 from deconvviz.errors import SettingError
 from deconvviz.models import StagedCNN
 from deconvviz.schema import Count, NonNegative, UnitInterval, validated
-from deconvviz.training.encoder import EncoderOutput, PoolSwitches, encode, encoder_stages
+from deconvviz.training.encoder import EncoderOutput, PoolSwitches, encode
 
 _TINY = 1e-8  # a variance below it is that of a constant
 
@@ -84,7 +83,7 @@ class Decoder(nn.Module):
         super().__init__()
         config = config or DecoderConfig()
         self.switches = config.switches
-        stages = [] if network.features_are_images else encoder_stages(network)
+        stages = [] if network.features_are_images else list(network.stages)
         skipped = config.skip_last_stages
         if skipped and skipped >= len(stages):
             raise SettingError(
@@ -98,7 +97,9 @@ class Decoder(nn.Module):
                 f"decoder.stages must have at most {inner} weights for this network, "
                 f"got {len(config.stages)}"
             )
-        shapes = _shapes(stages, input_size)
+        # on the meta device: of this only the shapes are used
+        copies = [copy.deepcopy(stage).to("meta").eval() for stage in stages]
+        shapes = encode(copies, torch.empty(1, *input_size, device="meta"), switches=True)
         self.steps = nn.ModuleList(
             _TiedStep(stages[i], shapes.maps[i].shape[1], last=i == 0)
             if config.tied
@@ -185,8 +186,12 @@ class _TiedStep(nn.Module):
         for layer in reversed(list(self._stage[0].children())):
             if isinstance(layer, nn.ReLU):
                 x = x.relu()
+            elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) and remaining:
+                x = _unpool(x, remaining.pop())
             elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
-                x = _unpool(x, remaining.pop()) if remaining else _upsample(x, layer)
+                # each value at every position of its window
+                stride = int(layer.stride)  # type: ignore[arg-type]  # one number in our networks
+                x = functional.interpolate(x, scale_factor=stride)
             elif isinstance(layer, nn.Conv2d):
                 padding: tuple[int, ...] = layer.padding  # type: ignore[assignment]  # no text
                 x = functional.conv_transpose2d(x, layer.weight, None, layer.stride, padding)
@@ -202,22 +207,10 @@ def _unpool(x: Tensor, pool: PoolSwitches) -> Tensor:
     return zeros.scatter_add(2, pool.indices.flatten(2), x.flatten(2)).view(pool.input_shape)
 
 
-def _upsample(x: Tensor, pool: nn.MaxPool2d | nn.AvgPool2d) -> Tensor:
-    """Each value at every position of its window."""
-    stride = int(pool.stride)  # type: ignore[arg-type]  # one number in all our networks
-    return functional.interpolate(x, scale_factor=stride)
-
-
 def _pad(x: Tensor, shape: torch.Size) -> Tensor:
     """Zeros below and to the right, where a pool dropped the last of an odd number."""
     rows, columns = shape[-2] - x.shape[-2], shape[-1] - x.shape[-1]
     return functional.pad(x, (0, columns, 0, rows)) if rows or columns else x
-
-
-def _shapes(stages: Sequence[nn.Module], input_size: tuple[int, int, int]) -> EncoderOutput:
-    """An encoder output on the meta device, of which only the shapes are used."""
-    copies = [copy.deepcopy(stage).to("meta").eval() for stage in stages]
-    return encode(copies, torch.empty(1, *input_size, device="meta"), switches=True)
 
 
 class Regulariser(nn.Module):
@@ -287,9 +280,8 @@ class _FreeBranch(nn.Module):
         self.decoder = Decoder(twin, input_size, config)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The reconstructed pictures."""
-        stages = list(self.encoder.children())
-        outputs: list[Tensor] = self.decoder(encode(stages, images, switches=self.decoder.switches))
+        encoded = encode(self.encoder, images, switches=self.decoder.switches)
+        outputs: list[Tensor] = self.decoder(encoded)
         return outputs[0]
 
 

@@ -1,6 +1,5 @@
 """The files of a run's folder, which `trainer` describes: their schemas, and how they are read."""
 
-import io
 import json
 import pickle
 from pathlib import Path
@@ -59,13 +58,7 @@ class RunState:
     """Moving average of the weights; empty without one."""
 
 
-def read_config(folder: Path) -> RunConfig | None:
-    """The config of the run in `folder`; None for a new run (CheckpointError: it is damaged)."""
-    path = folder / "config.json"
-    return read_config_file(path) if path.is_file() else None
-
-
-def read_config_file(path: Path) -> RunConfig:
+def read_config(path: Path) -> RunConfig:
     """A run's `config.json`.
 
     Raises:
@@ -78,11 +71,6 @@ def read_config_file(path: Path) -> RunConfig:
         return read(RunConfig, stored, path, CheckpointError)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; restore this file, or train in another folder") from None
-
-
-def write_config(folder: Path, config: RunConfig) -> None:
-    """Write the config of a run."""
-    write_atomically(folder / "config.json", json.dumps(to_dict(config), indent=1))
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
@@ -102,17 +90,10 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
             if "epoch" not in one:
                 raise CheckpointError(f"{path}, line {number}: epoch is missing")
         except CheckpointError as error:
-            raise CheckpointError(
-                f"{error}; delete this line, or train in another folder"
-            ) from None
+            todo = "delete this line, or train in another folder"
+            raise CheckpointError(f"{error}; {todo}") from None
         metrics.append(one)
     return metrics
-
-
-def append_metrics(folder: Path, line: dict[str, float]) -> None:
-    """Add the metrics of an epoch."""
-    with (folder / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
 
 
 def truncate_metrics(folder: Path, epoch: int) -> None:
@@ -150,10 +131,3 @@ def damaged_state(folder: Path, problem: Exception) -> CheckpointError:
         f"{folder / 'state.pt'} is damaged ({first}); delete it to train again from the start, or "
         "restore it"
     )
-
-
-def write_state(folder: Path, state: RunState) -> None:
-    """Write the state, whole or not at all."""
-    buffer = io.BytesIO()
-    torch.save(vars(state), buffer)
-    write_atomically(folder / "state.pt", buffer.getvalue())

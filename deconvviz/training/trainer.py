@@ -9,6 +9,8 @@ bit-equal weights.
 Under `torchrun`, each process trains on its part of every batch, and gradients are averaged.
 """
 
+import io
+import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,28 +34,25 @@ from deconvviz.io.files import write_atomically
 from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
+from deconvviz.schema import to_dict
 from deconvviz.training.allocator import keep_memory
 from deconvviz.training.device import device_name, native_precision
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
 from deconvviz.training.evaluate import Evaluation, evaluate
 from deconvviz.training.init import decorrelated_init
 from deconvviz.training.loader import Batch, BatchLoader
-from deconvviz.training.max_norm import max_norm_
 from deconvviz.training.objective import Objective, Terms
-from deconvviz.training.optimisers import optimisers, scale_lr
+from deconvviz.training.optimisers import max_norm_, optimisers, scale_lr
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.reconstruct import save_decoder
 from deconvviz.training.run_folder import (
     RunConfig,
     RunState,
-    append_metrics,
     damaged_state,
     read_config,
     read_metrics,
     read_state,
     truncate_metrics,
-    write_config,
-    write_state,
 )
 from deconvviz.training.step import StepForward
 
@@ -122,7 +121,15 @@ def train(
     trainer = Trainer(recipe, training, test, unlabelled, folder, device, processes)
     done = trainer.resume()
     try:
-        with trainer.progress_bar(done, visible=progress and processes.is_main) as bar:
+        pictures = trainer.steps * recipe.batch_size
+        with tqdm(
+            total=recipe.epochs * pictures,
+            initial=done * pictures,
+            unit=" images",
+            unit_scale=True,
+            disable=not (progress and processes.is_main),
+            dynamic_ncols=True,
+        ) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
                 trainer.train_epoch(epoch, bar, callback)
                 done = epoch
@@ -196,8 +203,10 @@ class Trainer:
             torch.manual_seed(recipe.seed)
             classes = len(training.classes)
             self.model = build(recipe.model, channels=channels, classes=classes, size=width)
-            sample = normalise(_sample(training.images), self.mean, self.std).cpu()
-            decorrelated_init(self.model, sample)
+            # from all over the data, which may be sorted by class: 2000 pictures of 32 x 32
+            sampled = min(2000, len(training), max(1, 2**21 // (height * width)))
+            sample = training.images[torch.linspace(0, len(training) - 1, sampled).long()]
+            decorrelated_init(self.model, normalise(sample, self.mean, self.std).cpu())
             objective = Objective(self.model, input_size, recipe)
         self.objective = objective.to(device).to(memory_format=torch.channels_last)
         self.config = self._start(
@@ -225,13 +234,12 @@ class Trainer:
     @property
     def eval_model(self) -> nn.Module:
         """The network that is evaluated and stored."""
-        if self.recipe.ema and self.ema:
-            return self.ema.module
-        return self.model
+        return self.ema.module if self.recipe.ema and self.ema else self.model
 
     def _start(self, config: RunConfig) -> RunConfig:
         """Decide the precision, check the run that is there, and write `config.json`."""
-        before = read_config(self.folder)
+        path = self.folder / "config.json"
+        before = read_config(path) if path.is_file() else None
         recipe = config.recipe
         if recipe.precision == "auto":
             # a resumed run keeps its precision, on another machine too
@@ -241,20 +249,8 @@ class Trainer:
             before.check(self.folder, config)
         self.processes.all_gather(None)  # all have read before one writes
         if self.processes.is_main:
-            write_config(self.folder, config)
+            write_atomically(path, json.dumps(to_dict(config), indent=1))
         return config
-
-    def progress_bar(self, done: int, *, visible: bool) -> "tqdm[Any]":
-        """A bar over the pictures of all epochs."""
-        pictures = self.steps * self.recipe.batch_size
-        return tqdm(
-            total=self.recipe.epochs * pictures,
-            initial=done * pictures,
-            unit=" images",
-            unit_scale=True,
-            disable=not visible,
-            dynamic_ncols=True,
-        )
 
     def train_epoch(self, epoch: int, bar: "tqdm[Any]", callback: Progress | None = None) -> None:
         """The steps of an epoch, its metrics, and the state after it."""
@@ -271,7 +267,8 @@ class Trainer:
                 total = self.steps * self.recipe.epochs
                 callback("training", (epoch - 1) * self.steps + count, total)
             if count % _CHECK_EVERY == 0 or count == self.steps:
-                self._check_loss(int(bad), epoch)
+                if bad:
+                    raise self._diverged(int(bad), epoch)
                 loss, accuracy = float(summed[0]) / count, float(summed[-1]) / count
                 bar.set_description(f"epoch {epoch}/{self.recipe.epochs}")
                 bar.set_postfix(loss=f"{loss:.3f}", acc=f"{accuracy:.1%}")
@@ -279,7 +276,9 @@ class Trainer:
         if self.processes.is_main:
             # Metrics first, state second: a kill between the two leaves a line too many, which
             # `resume` drops; the other order would leave one too few for good.
-            append_metrics(self.folder, self._metrics(epoch, Terms(*(summed / self.steps).cpu())))
+            metrics = self._metrics(epoch, Terms(*(summed / self.steps).cpu()))
+            with (self.folder / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(metrics) + "\n")
             self.save_state(epoch)
         self.processes.all_gather(None)
 
@@ -306,13 +305,11 @@ class Trainer:
             distributed.all_reduce(detached)
         return detached / self.processes.size
 
-    def _check_loss(self, bad: int, epoch: int) -> None:
-        """Stop where step `bad` of this epoch, counted from 1, had a loss of NaN or inf."""
-        if not bad:
-            return
+    def _diverged(self, bad: int, epoch: int) -> DivergedError:
+        """The error of a loss of NaN or inf in step `bad` of this epoch, counted from 1."""
         step = (epoch - 1) * self.steps + bad
         scale = self.recipe.lr_scale(step / (self.steps * self.recipe.epochs))
-        raise DivergedError(
+        return DivergedError(
             f"the loss is NaN or inf from step {step} (epoch {epoch}) at a learning rate of "
             f"{scale * self.recipe.lr:.3g}; {self.folder / 'model.safetensors'} holds epoch "
             f"{epoch - 1}; train again with a lower learning rate in another folder"
@@ -347,7 +344,9 @@ class Trainer:
             optimisers=[optimiser.state_dict() for optimiser in self.optimisers],
             ema=dict(self.ema.module.state_dict()) if self.ema else {},
         )
-        write_state(self.folder, state)
+        buffer = io.BytesIO()
+        torch.save(vars(state), buffer)
+        write_atomically(self.folder / "state.pt", buffer.getvalue())
 
     def resume(self) -> int:
         """Return to the last whole epoch and return its number; 0 for a new run."""
@@ -371,7 +370,7 @@ class Trainer:
             self.seconds = state.seconds
         return epoch
 
-    def describe(self, epoch: int, results: TrainingRecord | None = None) -> Description:
+    def describe(self, epoch: int) -> Description:
         """The description of a checkpoint after an epoch."""
         training: TrainingRecord = {
             "recipe": asdict(self.recipe),  # type: ignore[typeddict-item]  # some of its keys
@@ -380,7 +379,6 @@ class Trainer:
             "device": device_name(self.device),
             "seconds": round(self.seconds, 1),
             "teacher_sha256": self.config.teacher_sha256,
-            **(results or {}),
         }
         return Description(
             model=self.recipe.model,
@@ -406,7 +404,9 @@ class Trainer:
         save_checkpoint(path, self.eval_model, self.describe(epoch), fp16=self.recipe.fp16)
         stored = load_checkpoint(path).network().to(self.device)
         result = evaluate(stored, self.test, self.mean, self.std)
-        results: TrainingRecord = {
+        description = self.describe(epoch)
+        training: TrainingRecord = {
+            **description.training,
             "metrics": read_metrics(self.folder),
             "test": {
                 "title": self.test.title,
@@ -415,16 +415,9 @@ class Trainer:
                 "confusion": result.confusion.tolist(),
             },
         }
-        description = self.describe(epoch, results)
+        description = replace(description, training=training)
         save_checkpoint(path, self.eval_model, description, fp16=self.recipe.fp16)
         if self.objective.regulariser:
             save_decoder(self.folder / "decoder.safetensors", self.objective.regulariser)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))
         return result
-
-
-def _sample(images: Tensor) -> Tensor:
-    """Pictures from all over a data set, which may be sorted by class: 2000 of 32 x 32 pixels."""
-    height, width = images.shape[-2:]
-    count = min(2000, len(images), max(1, 2**21 // (height * width)))
-    return images[torch.linspace(0, len(images) - 1, count).long()]

@@ -79,7 +79,7 @@ def test_a_snapshot_holds_the_stages_alone_and_computes_the_same_features(tmp_pa
     save_checkpoint(tmp_path / "s.safetensors", model, only)
     stages = load_checkpoint(tmp_path / "s.safetensors").network()
     images = torch.randn(1, 3, 32, 32)
-    assert torch.equal(stages(images), model.eval().features(images))
+    assert torch.equal(stages(images), model.eval().stages(images))
 
 
 def test_the_same_content_gives_the_same_sha256_and_another_weight_another(path, model, tmp_path):

@@ -8,8 +8,8 @@ import torch
 
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.legacy import current_options, current_run, current_state
+from deconvviz.schema import to_dict
 from deconvviz.training import DecoderConfig, Recipe
-from deconvviz.training.recipe import to_dict
 from deconvviz.training.run_folder import RunConfig, read_config
 
 DEMO = Path(__file__).parents[2] / "deconvviz" / "demo"
@@ -86,8 +86,9 @@ OLD = {
 
 
 def test_an_old_config_has_every_value_under_its_present_name(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(OLD))
-    config = read_config(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(OLD))
+    config = read_config(path)
     recipe = config.recipe
     assert (config.data, config.unlabelled, config.teacher_sha256) == ("8a6e", None, ("12ab",))
     assert (recipe.steps_per_epoch, recipe.lr, recipe.muon_lr) == (3, 0.2, 0.03)

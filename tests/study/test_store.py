@@ -6,10 +6,11 @@ import multiprocessing
 import pytest
 
 from deconvviz.errors import StudyError
+from deconvviz.io.data import Augmentation
+from deconvviz.schema import to_dict
 from deconvviz.study import read_records
 from deconvviz.study.record import record_file
 from deconvviz.training import Recipe
-from deconvviz.training.recipe import to_dict
 from tests.study.samples import keep, record
 
 OLD_RECIPE = {
@@ -71,7 +72,7 @@ def test_a_folder_of_single_files_under_old_names_is_read_too(tmp_path):
     recipe = ours.configuration["recipe"]
     expected = to_dict(Recipe(epochs=3, steps_per_epoch=7, lr=0.3, max_kernel_rms=0.5))
     expected["decoder"] |= {"inpaint": True, "skip_last_stages": 1}
-    expected["augmentation"] = to_dict(Recipe())["augmentation"] | {"crop_padding": 2}
+    expected["augmentation"] = to_dict(Augmentation(crop_padding=2))
     assert recipe == expected  # what is newer than the record has its default
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from deconvviz import load
 from deconvviz.training import DecoderConfig, Recipe
+from deconvviz.training.adversary import Adversary
 from deconvviz.training.cost import multiply_adds, step_cost
 
 CONVOLUTION = 3 * 9 * 8 * 16 * 16  # of plain:8 on 16x16 pictures
@@ -30,6 +31,7 @@ def test_convolutions_and_linear_layers_are_counted():
         ({"unlabelled_batch": 8}, 3 * CONVOLUTION + DENSE),
         ({"noise": 0.1}, 2 * CONVOLUTION + DENSE),
         ({"consistency_weight": 1.0}, 2 * (CONVOLUTION + DENSE)),
+        ({"adversary": Adversary(1.0)}, 3 * (CONVOLUTION + DENSE)),
         ({"deconv_weight": 1.0, "decoder": DecoderConfig(tied=True)}, 2 * CONVOLUTION + DENSE),
     ],
 )

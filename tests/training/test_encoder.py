@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from deconvviz.models import MODELS, build
-from deconvviz.training.encoder import encode, encoder_stages
+from deconvviz.training.encoder import encode
 
 
 @pytest.mark.parametrize("switches", [False, True])
@@ -13,16 +13,16 @@ from deconvviz.training.encoder import encode, encoder_stages
 def test_the_last_map_is_the_networks_features(name, switches):
     model = build(name, channels=3).eval()
     images = torch.randn(2, 3, 32, 32)
-    found = encode(encoder_stages(model), images, switches=switches)
-    assert torch.equal(found.features, model.features(images))
-    assert len(found.maps) == len(encoder_stages(model)) + 1
+    found = encode(model.stages, images, switches=switches)
+    assert torch.equal(found.features, model.stages(images))
+    assert len(found.maps) == len(model.stages) + 1
     assert found.maps[0] is images
 
 
 def test_switches_are_where_the_maxima_were():
     model = build("seed-cnn").eval()
     images = torch.randn(1, 3, 8, 8)
-    stage = encoder_stages(model)[0]
+    stage = model.stages[0]
     found = encode([stage], images, switches=True)
     ((pool,),) = found.pools
     before = nn.Sequential(*list(stage)[:2])(images)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from deconvviz.training.max_norm import max_norm_
+from deconvviz.training.optimisers import max_norm_
 
 
 def test_only_kernels_beyond_the_radius_are_shortened_and_none_is_turned():

@@ -49,9 +49,9 @@ def test_only_the_first_pictures_are_classified_and_all_are_given_back():
 
 
 def _encoded(made, images):
-    from deconvviz.training.encoder import encode, encoder_stages
+    from deconvviz.training.encoder import encode
 
-    return encode(encoder_stages(made.model), images)
+    return encode(made.model.stages, images)
 
 
 def test_unlabelled_pictures_do_not_change_the_classification_loss():

@@ -6,9 +6,10 @@ from typing import get_args
 import pytest
 
 from deconvviz.errors import CheckpointError, SettingError
+from deconvviz.schema import read, to_dict
 from deconvviz.training import DecoderConfig, Recipe
 from deconvviz.training.losses import LOSSES, Loss
-from deconvviz.training.recipe import completed, differences, read_recipe, to_dict
+from deconvviz.training.recipe import completed, differences
 
 RECIPE = Recipe(warmup=0.25)
 
@@ -62,9 +63,9 @@ def test_every_declared_loss_is_there():
 def test_a_stored_recipe_comes_back_and_missing_options_have_their_defaults():
     recipe = replace(RECIPE, decoder=DecoderConfig(stages=(0.5,)), teachers=("demo",))
     stored = to_dict(recipe)
-    assert read_recipe(stored, "x") == recipe
+    assert read(Recipe, stored, "x", CheckpointError) == recipe
     del stored["lr"], stored["decoder"]["kernel"]
-    assert read_recipe(stored, "x") == recipe
+    assert read(Recipe, stored, "x", CheckpointError) == recipe
     assert completed(stored) == to_dict(recipe)
     assert differences(stored, replace(recipe, lr=0.5)) == ["lr was 0.125, not 0.5"]
 
@@ -72,4 +73,4 @@ def test_a_stored_recipe_comes_back_and_missing_options_have_their_defaults():
 @pytest.mark.parametrize("stored", [None, [], {"lr": "0.1"}, {"spell": 3}, {"decoder": 5}])
 def test_what_is_no_recipe_is_refused_by_the_name_of_its_file(stored):
     with pytest.raises(CheckpointError, match=r"x\.json"):
-        read_recipe(stored, "x.json")
+        read(Recipe, stored, "x.json", CheckpointError)

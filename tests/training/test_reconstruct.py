@@ -52,7 +52,7 @@ def test_its_reconstructions_are_those_of_training(run, data, monkeypatch):
     decoded = load_decoder(run)
     assert torch.allclose(decoded.reconstruct(seen["images"]), seen["outputs"], atol=1e-5)
     assert decoded.weight == 0.7
-    assert decoded.config == RECIPE.decoder
+    assert decoded.regulariser.config == RECIPE.decoder
 
 
 def test_the_sheet_names_each_picture_and_its_error(run, data):

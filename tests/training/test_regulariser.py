@@ -10,9 +10,13 @@ from torch.nn import functional
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import SettingError
 from deconvviz.models import MODELS, build
-from deconvviz.training import Decoder, DecoderConfig, Regulariser
-from deconvviz.training.encoder import encode, encoder_stages
-from deconvviz.training.regulariser import reconstruction_error
+from deconvviz.training.encoder import encode
+from deconvviz.training.regulariser import (
+    Decoder,
+    DecoderConfig,
+    Regulariser,
+    reconstruction_error,
+)
 
 CONFIGS = [
     DecoderConfig(switches=switches, tied=tied, kernel=kernel, depth=depth)
@@ -22,7 +26,7 @@ CONFIGS = [
 
 
 def encoding_of(model, images, switches=False):
-    return encode(encoder_stages(model), images, switches=switches)
+    return encode(model.stages, images, switches=switches)
 
 
 CASES = [

@@ -11,7 +11,7 @@ from deconvviz.io import legacy
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import draw_shapes
 from deconvviz.training import Recipe, read_metrics, train
-from deconvviz.training.run_folder import read_config, read_config_file, truncate_metrics
+from deconvviz.training.run_folder import read_config, truncate_metrics
 
 RECIPE = Recipe(
     model="vgg:4,8",
@@ -162,7 +162,7 @@ def test_a_damaged_state_is_refused_with_what_to_do(folder, damage):
 def test_another_precision_is_refused_and_auto_keeps_that_of_the_run(folder):
     recipe = replace(RECIPE, epochs=1)
     learn(folder, replace(recipe, precision="auto"))
-    assert read_config(folder).recipe.precision == "float32"
+    assert read_config(folder / "config.json").recipe.precision == "float32"
     with pytest.raises(CheckpointError, match="precision was float32"):
         learn(folder, replace(recipe, precision="bf16"))
 
@@ -177,6 +177,5 @@ def test_a_half_written_last_line_and_later_epochs_are_dropped(tmp_path):
 
 
 def test_a_missing_config_is_named(tmp_path):
-    assert read_config(tmp_path) is None
     with pytest.raises(CheckpointError, match="no config at"):
-        read_config_file(tmp_path / "config.json")
+        read_config(tmp_path / "config.json")

@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from deconvviz.errors import CheckpointError, DeconvvizError
 from deconvviz.io.checkpoint import save_checkpoint
 from deconvviz.io.zoo import load
+from deconvviz.schema import to_dict
 from deconvviz.training import DecoderConfig, Recipe
-from deconvviz.training.recipe import to_dict
 from deconvviz.ui.runs import (
     OwnRun,
     conclusion,

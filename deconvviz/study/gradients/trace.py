@@ -19,7 +19,7 @@ from deconvviz.models import StagedCNN, ddnet, plain
 from deconvviz.schema import Count, NonNegative, Positive, read, validated
 from deconvviz.study.store import RecordFile
 from deconvviz.training.device import device_name
-from deconvviz.training.encoder import encode, encoder_stages
+from deconvviz.training.encoder import encode
 from deconvviz.training.regulariser import Regulariser
 
 FORMS = {6: ((1, 2, 4), 1), 12: ((1, 2, 4), 2), 20: ((1, 1, 2, 2, 4), 2)}
@@ -352,7 +352,7 @@ class _Losses(nn.Module):
         """Cross-entropy and, where a picture comes back, its error."""
         rows = rows.to(self.data.images.device)
         images = normalise(self.data.images[rows], self.mean, self.std)
-        encoding = encode(encoder_stages(self.network), images)
+        encoding = encode(self.network.stages, images)
         logits = self.network.head(encoding.features)
         entropy = functional.cross_entropy(logits, self.data.labels[rows])
         if self.regulariser is None:

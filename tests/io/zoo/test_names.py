@@ -42,7 +42,7 @@ def test_the_demo_has_snapshots_whose_features_differ():
     assert len(bundle.snapshots) >= 3
     image = torch.rand(1, *bundle.input_size)
     features = [bundle.at_epoch(e).model(image) for e in bundle.snapshots]
-    assert all(f.shape == bundle.model.features(image).shape for f in features)
+    assert all(f.shape == bundle.model.stages(image).shape for f in features)
     assert not torch.allclose(features[0], features[-1])
     assert bundle.at_epoch(next(iter(bundle.snapshots))).classes == ()
 

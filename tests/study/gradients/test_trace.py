@@ -181,7 +181,7 @@ def test_the_stats_are_those_of_plain_gradient_descent():
                 parameter.sub_(0.05 * velocity)
     expected = functional.cross_entropy(made(images), DATA.labels)
     assert found.stats[2].entropy == pytest.approx(float(expected.detach()), rel=1e-5)
-    error = (made.features(images) - images).square().mean()
+    error = (made.stages(images) - images).square().mean()
     assert found.stats[2].error == pytest.approx(float(error.detach()), rel=1e-5)
 
 
