@@ -12,8 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from deconvviz.errors import StudyError
-from deconvviz.study.metrics import ACCURACY, COSTS, QUALITIES, RECONSTRUCTION, Metric
-from deconvviz.study.metrics import corruption_metrics as corruptions
+from deconvviz.study.metrics import (
+    ACCURACY,
+    COSTS,
+    QUALITIES,
+    RECONSTRUCTION,
+    Metric,
+    corruption_metrics,
+)
 from deconvviz.study.paired import MARGIN, Difference, compare, holm
 from deconvviz.study.plan import Contrast, Plan
 from deconvviz.study.record import Record
@@ -123,6 +129,12 @@ class Report:
         return tuple(dict.fromkeys(point.arm for point in self.points))
 
     @property
+    def titles(self) -> tuple[str, ...]:
+        """Titles of the training pictures."""
+        titles = (str(record.data.get("title", "")) for record in self.records)
+        return tuple(dict.fromkeys(filter(None, titles)))
+
+    @property
     def base(self) -> str:
         """The first arm, which those of a sweep are compared with."""
         return self.plan.arms[0].name
@@ -160,7 +172,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold: every metric of every point, and every effect."""
-        shown = [*QUALITIES, *corruptions(self.records).values(), RECONSTRUCTION, *COSTS]
+        shown = [*QUALITIES, *corruption_metrics(self.records).values(), RECONSTRUCTION, *COSTS]
         return {
             "study": self.plan.name,
             "question": self.plan.question,

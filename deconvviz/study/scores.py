@@ -50,7 +50,7 @@ def score(
     Raises:
         DataError: There are no pictures, or they do not fit the model.
     """
-    _check(dataset)
+    _refuse_empty(dataset)
     confidence, correct, entropy = [], [], []
     for logits, labels in predict(model, dataset, mean, std, batch_size=batch_size):
         surprise = -logits.cpu().double().log_softmax(1)
@@ -117,7 +117,7 @@ def robustness(
     Raises:
         DataError: There are no pictures, they do not fit the model, or JPEG cannot hold them.
     """
-    _check(dataset)
+    _refuse_empty(dataset)
     steps = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
     found: dict[str, tuple[float, ...]] = dict.fromkeys(CORRUPTIONS, ())
     for name, severity in track(steps, "robustness", progress):
@@ -127,6 +127,6 @@ def robustness(
     return found
 
 
-def _check(dataset: Dataset) -> None:
+def _refuse_empty(dataset: Dataset) -> None:
     if not len(dataset):
         raise DataError(f"`{dataset.title}` has no pictures to measure; give at least one")

@@ -3,7 +3,6 @@
 from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -37,9 +36,18 @@ def paired_differences(report: Report, columns: int = 3, ink: str = NEUTRAL_INK)
         for row, effect in enumerate(own):
             drawing.draw_pairs(axes, row, effect.difference, colour, ink)
             verdict = effect.verdict.replace(NO_EFFECT, "no effect")
-            drawing.write_beside(axes, row, verdict, ink, missing=effect.difference is None)
+            drawing.write_in_row(axes, row, verdict, ink, missing=effect.difference is None)
             if effect.aim is not None:
-                _aim(axes, row, effect.aim, ink)
+                aim = 100 * effect.aim
+                axes.plot([aim] * 2, [row - 0.48, row + 0.48], "--", color=ink, linewidth=1.2)
+                axes.annotate(
+                    f"aim {aim:+g}",
+                    (aim, row - 0.5),
+                    ha="center",
+                    va="bottom",
+                    color=ink,
+                    fontsize=drawing.SMALL,
+                )
     for axes in panels[-columns:]:
         axes.set_xlabel("difference of test accuracy, points")
     return figure
@@ -186,7 +194,11 @@ def _dot_panels(
             records = report.runs(arm, labels)
             values = metric.scale * np.asarray(metric.of(records))
             if not len(values):
-                _missing(axes, row, _UNMEASURED if records else NOT_RUN, ink)
+                word = _UNMEASURED if records else NOT_RUN
+                # at the left, where it hides no zero line
+                drawing.write_in_row(
+                    axes, row, word, ink, missing=True, x=0.02, size=drawing.LETTERS
+                )
                 continue
             drawing.draw_dots(axes, values, np.full(len(values), row), style)
             if len(values) > 1:
@@ -198,19 +210,6 @@ def _dot_panels(
         else:
             axes.set_xticks([])
     return figure
-
-
-def _aim(axes: Axes, row: int, aim: float, ink: str) -> None:
-    """What was aimed at, in its row."""
-    axes.plot([100 * aim] * 2, [row - 0.48, row + 0.48], "--", color=ink, linewidth=1.2)
-    axes.annotate(
-        f"aim {100 * aim:+g}",
-        (100 * aim, row - 0.5),
-        ha="center",
-        va="bottom",
-        color=ink,
-        fontsize=drawing.SMALL,
-    )
 
 
 def _legend(
@@ -238,16 +237,3 @@ def _legend(
         title_fontproperties={"size": drawing.LETTERS, "style": "italic"},
     )
     legend.get_title().set_color(ink)
-
-
-def _missing(axes: Axes, row: int, word: str, ink: str) -> None:
-    """A row's word instead of dots, at the left, where it hides no zero line."""
-    axes.annotate(
-        word,
-        (0.02, row),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        color=ink,
-        fontsize=drawing.LETTERS,
-        style="italic",
-    )

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -159,23 +158,10 @@ class Trace:
         numbers = [[math.nan if value is None else value for value in row] for row in columns]
         return torch.tensor(numbers, dtype=torch.float64).T
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold."""
-        return asdict(self)
-
 
 def trace_file(path: Path) -> RecordFile[Trace]:
     """Traces in a file NAME.jsonl."""
     return RecordFile(path, _decode)
-
-
-def read_traces(path: Path) -> tuple[Trace, ...]:
-    """All traces of a file.
-
-    Raises:
-        StudyError: One of them is damaged.
-    """
-    return trace_file(path).read()
 
 
 def _decode(content: Any, source: str) -> Trace:
