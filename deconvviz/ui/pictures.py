@@ -55,12 +55,7 @@ def pick_pictures() -> list[Picture]:
 
 
 def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> list[str]:
-    """An uploader that hands over each file once.
-
-    Args:
-        label: Label of the uploader.
-        key: Prefix of the uploader's keys in the session.
-        keep: Called with content and name of each file.
+    """An uploader that hands over the content and name of each file once, under a key's prefix.
 
     Returns:
         One sentence for each file of the last upload that `keep` raised a `DeconvvizError` on.
