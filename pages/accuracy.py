@@ -21,12 +21,10 @@ from deconvviz.ui.networks import bundle
 from deconvviz.ui.own_runs import OWN_RUNS, own_runs, run_table, train_now
 from deconvviz.ui.runs import OwnRun, conclusion
 
-POINTS = dict.fromkeys(
-    ("difference, points", "95 % from", "to"), st.column_config.NumberColumn(format="%+.2f")
-)
-P_VALUES = dict.fromkeys(
-    ("p", "p, adjusted", "p, equivalence"), st.column_config.NumberColumn(format="%.2g")
-)
+FORMATS = {
+    **dict.fromkeys(("difference, points", "95 % from", "to"), "%+.2f"),
+    **dict.fromkeys(("p", "p, adjusted", "p, equivalence"), "%.2g"),
+}
 
 
 def show(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> None:
@@ -52,7 +50,8 @@ def has_runs(view: reports.StudyView[Report]) -> bool:
 def as_table(table: DataFrame, caption: str) -> None:
     """Numbers of the figure above."""
     with st.expander("As a table"):
-        st.dataframe(table, hide_index=True, column_config={**POINTS, **P_VALUES})
+        columns = {name: st.column_config.NumberColumn(format=f) for name, f in FORMATS.items()}
+        st.dataframe(table, hide_index=True, column_config=columns)
         st.caption(caption)
 
 

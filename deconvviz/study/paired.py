@@ -88,11 +88,7 @@ def compare(first: Sequence[float], second: Sequence[float], margin: float = MAR
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Adjust p values of several tests, so that together they err as seldom as one (Holm 1979).
 
-    Args:
-        p_values: In any order.
-
-    Returns:
-        As many, in the same order, none of them smaller, at most 1.
+    As many are returned, in the same order, none of them smaller, at most 1.
     """
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")

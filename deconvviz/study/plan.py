@@ -53,7 +53,6 @@ class Contrast:
     """Two arms that are compared at every budget.
 
     Attributes:
-        arm: Name of the arm.
         base: Name of the arm that it is compared with.
         aim: Difference of accuracy hoped for at the primary budget; contrasts with one decide.
         description: What the contrast is about, for people; by default the names of both arms.
@@ -83,7 +82,6 @@ class RunSpec(NamedTuple):
         return self.arm.name, self.labels, self.seed
 
     def __str__(self) -> str:
-        """For people."""
         return f"{self.arm.name}, {self.labels} labels, seed {self.seed}"
 
 
@@ -99,11 +97,10 @@ class Plan:
         name: Name on the command line and of the file of records.
         question: What the study asks, for people.
         recipe: Recipe that all arms share.
-        arms: All arms.
         budgets: Labels -> changes of the recipe that all arms have there; mostly the number of
             steps.
         seeds: Seeds of the pairs.
-        dataset: A name of `deconvviz.io.data.LOADERS`.
+        dataset: A name of `deconvviz.io.data.registry.DATASETS`.
         hold_out: Training pictures held out to measure on, for plans that choose something; 0
             measures on the test data, which must never choose.
         robustness: Measure accuracy on corrupted pictures too.

@@ -22,7 +22,6 @@ class Record:
 
     Attributes:
         study: Name of the plan.
-        arm: Name of the arm.
         labels: Number of labels; all arms of one budget and seed have the same ones.
         seed: Seed of the labelled pictures, the initial weights, the order and the augmentation.
         test_accuracy: UnitInterval of the test pictures that got their class after the last epoch.
@@ -41,7 +40,6 @@ class Record:
         subset: Fingerprint of the labelled pictures, with their right labels.
         epochs: Line of metrics of every epoch.
         versions: Versions of Python and the libraries.
-        device: Name of the device.
     """
 
     study: str

@@ -38,14 +38,7 @@ def score(
     *,
     batch_size: int = 500,
 ) -> Scores:
-    """Classify every picture once, as it is, in float32.
-
-    Args:
-        model: Logits (N, classes) for normalised (N, C, H, W); its mode stays as it was.
-        dataset: The pictures, at least one.
-        mean: Per channel, as the model was trained.
-        std: Per channel, as the model was trained.
-        batch_size: Pictures in one forward pass.
+    """Classify every picture once, as it is, in float32; arguments as for `predict`.
 
     Raises:
         DataError: There are no pictures, or they do not fit the model.
@@ -103,13 +96,7 @@ def robustness(
 ) -> dict[str, tuple[float, ...]]:
     """Accuracy on corrupted pictures, the same ones for every network.
 
-    Args:
-        model: As for `score`.
-        dataset: The pictures as they are.
-        mean: Per channel, as the model was trained.
-        std: Per channel, as the model was trained.
-        seed: Seed of what is random in the corruptions.
-        progress: Called after each corruption and severity.
+    Arguments are as for `score`; `seed` is that of what is random in the corruptions.
 
     Returns:
         Name of the corruption -> accuracy at each of `SEVERITIES`.

@@ -135,18 +135,6 @@ def _keep(content: bytes, name: str) -> None:
         del uploads[old]
 
 
-def _pick_job() -> Job:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        return Job(
-            data=_data(sources()),
-            network=_network(),
-            labels=_labels(),
-            steps=_steps(),
-            seed=_seed(),
-            decoder=st.toggle("With a decoder", key="train-decoder", bind="query-params"),
-        )
-
-
 def train_now() -> None:
     """Train a small network on this page."""
     st.markdown(
@@ -157,7 +145,15 @@ def train_now() -> None:
     )
     status = runner().status
     running = status is not None and status.running
-    job = _pick_job()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        job = Job(
+            data=_data(sources()),
+            network=_network(),
+            labels=_labels(),
+            steps=_steps(),
+            seed=_seed(),
+            decoder=st.toggle("With a decoder", key="train-decoder", bind="query-params"),
+        )
     if st.button("Train", icon=":material/play_arrow:", type="primary", disabled=running):
         if not runner().start(job):
             st.toast("Another session has just started a run. It is shown below.")

@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -80,34 +81,21 @@ def accuracy_by_labels(report: Report, ink: str = NEUTRAL_INK) -> Figure:
 def accuracy_by_epoch(
     report: Report, labels: int, key: str = "test_accuracy", ink: str = NEUTRAL_INK
 ) -> Figure:
-    """A metric by epoch, an arm a curve: the mean of its runs, shaded from lowest to highest.
-
-    Args:
-        report: The study.
-        labels: The budget.
-        key: Key of the lines of metrics.
-        ink: Colour of lines and letters.
-    """
+    """A metric by epoch, an arm a curve: the mean of its runs, shaded from lowest to highest."""
     figure, axes = plot(6.4, 4.0, ink)
     styles = drawing.styles_of(report.arms)
     drawn = set()
     for arm, style in styles.items():
-        by_epoch: dict[float, list[float]] = {}
-        for line in (line for run in report.runs(arm, labels) for line in run.epochs):
-            if key in line:
-                by_epoch.setdefault(line["epoch"], []).append(line[key])
-        if not by_epoch:
+        lines = [one for run in report.runs(arm, labels) for one in run.epochs if key in one]
+        if not lines:
             continue
         drawn.add(arm)
-        epochs = sorted(by_epoch)
-        low, mean, high = (
-            [float(f(by_epoch[epoch])) for epoch in epochs] for f in (np.min, np.mean, np.max)
+        by_epoch = pd.DataFrame(lines).groupby("epoch")[key]
+        mean, every = by_epoch.mean(), max(1, by_epoch.ngroups // 8)
+        axes.fill_between(
+            mean.index, by_epoch.min(), by_epoch.max(), color=style.colour, alpha=0.18, linewidth=0
         )
-        axes.fill_between(epochs, low, high, color=style.colour, alpha=0.18, linewidth=0)
-        every = max(1, len(epochs) // 8)
-        axes.plot(
-            epochs, mean, color=style.colour, marker=style.marker, markersize=5, markevery=every
-        )
+        axes.plot(mean, color=style.colour, marker=style.marker, markersize=5, markevery=every)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawing.value_axis(axes, ink, key.replace("_", " "), share="accuracy" in key)

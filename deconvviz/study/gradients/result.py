@@ -1,7 +1,6 @@
 """Gradients of plain and deconvolution networks: their numbers, and what follows from these."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +33,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Gradients:
-    """The gradients of plain and deconvolution networks of equal depth, while they train.
-
-    Attributes:
-        traces: Traces of every condition and seed, all of one setting.
-    """
+    """Traces of plain and deconvolution networks of equal depth, all of one setting."""
 
     traces: tuple[Trace, ...]
     name = "gradients"
@@ -134,8 +129,8 @@ class Gradients:
         }
 
 
-def _mean(tables: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(tables)).nanmean(0)
+def _mean(tables: list[Tensor]) -> Tensor:
+    return torch.stack(tables).nanmean(0)
 
 
 def _log(table: Tensor) -> Tensor:
