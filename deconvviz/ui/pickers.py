@@ -29,11 +29,9 @@ class Picker(Generic[Value]):
 
     Attributes:
         key: Name of the query parameter, and of the label in the session.
-        label: Heading of the widget.
         options: Label -> value, or values that are their own labels; may be given with the call.
         default: Label of the default; the first option if empty.
         help: Explanation behind a question mark.
-        widget: Kind of widget.
         width: Width of a list in pixels.
         needs_choice: Whether to show nothing where there is only one option.
         on_change: Called when a person chooses another option.
