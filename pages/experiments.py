@@ -48,8 +48,6 @@ def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
     if "picture" in needs:
         pictures = pick_pictures()
         if not pictures:
-            icon = ":material/add_photo_alternate:"
-            st.info("Choose a picture above, or add your own.", icon=icon)
             return None
         picture = input_view(network, pictures[0], "trained")
     if picture and "unit" in needs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import streamlit as st
+from torch import Tensor
 
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
@@ -154,9 +155,11 @@ def pick_unit(layer: str, channels: int) -> Unit | int | None:
     return _unit(options)
 
 
-def pick_channel(channels: int) -> int | None:
-    """A channel of the layer, or None: the strongest."""
-    unit = pick_unit("", channels)
+def pick_channel(activations: Tensor) -> int:
+    """A channel of the layer, by default the one with the highest of their (C,) activations."""
+    unit = pick_unit("", len(activations))
+    if unit is None:
+        return int(activations.argmax())
     return unit.channel if isinstance(unit, Unit) else unit
 
 
