@@ -18,15 +18,13 @@ from deconvviz.study.metrics import ACCURACY, GAP
 from deconvviz.ui import pickers, reports
 from deconvviz.ui import show as showing
 from deconvviz.ui.networks import bundle
-from deconvviz.ui.own_runs import OWN_RUNS, own_runs, train_now
+from deconvviz.ui.own_runs import OWN_RUNS, own_runs, run_table, train_now
 from deconvviz.ui.runs import OwnRun, conclusion
 
-POINTS = dict.fromkeys(
-    ("difference, points", "95 % from", "to"), st.column_config.NumberColumn(format="%+.2f")
-)
-P_VALUES = dict.fromkeys(
-    ("p", "p, adjusted", "p, equivalence"), st.column_config.NumberColumn(format="%.2g")
-)
+FORMATS = {
+    **dict.fromkeys(("difference, points", "95 % from", "to"), "%+.2f"),
+    **dict.fromkeys(("p", "p, adjusted", "p, equivalence"), "%.2g"),
+}
 
 
 def show(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> None:
@@ -44,15 +42,16 @@ def show(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> 
 
 def has_runs(view: reports.StudyView[Report]) -> bool:
     """Whether there is anything to show; if not, how the study is run."""
-    if not view.runs:
+    if not view.result.records:
         st.info(reports.command(view.study), icon=":material/info:")
-    return bool(view.runs)
+    return bool(view.result.records)
 
 
 def as_table(table: DataFrame, caption: str) -> None:
     """Numbers of the figure above."""
     with st.expander("As a table"):
-        st.dataframe(table, hide_index=True, column_config={**POINTS, **P_VALUES})
+        columns = {name: st.column_config.NumberColumn(format=f) for name, f in FORMATS.items()}
+        st.dataframe(table, hide_index=True, column_config=columns)
         st.caption(caption)
 
 
@@ -145,11 +144,7 @@ def two_networks() -> None:
     runs = {name: OwnRun.of(bundle(name), "built in") for name in DEMOS}
     evaluations = {name: run.evaluation for name, run in runs.items()}
     ink = showing.ink()
-    st.dataframe(
-        [run.row for run in runs.values()],
-        hide_index=True,
-        column_config={"test accuracy": st.column_config.NumberColumn(format="%.2f %%")},
-    )
+    run_table(runs)
     st.header("What may be concluded", anchor=False)
     st.markdown(conclusion(*runs.values()))
     shown, classes = st.columns(2, gap="large")

@@ -106,11 +106,9 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
     with show.errors():
         units = view.atlas[layer]
         with st.container(horizontal=True, gap="medium"):
-            channel = pickers.pick_channel(len(units))
+            channel = pickers.pick_channel(units.value[:, 0])
             channels = atlas.ordered(units, pickers.sort_by(atlas.ORDERS))
             part = pickers.part(pickers.parts(len(units), AT_ONCE))
-        if channel is None:
-            channel = int(units.value[:, 0].argmax())
         one, all_ = st.columns(2, gap="medium")
         with all_:
             dead = int(units.dead.sum())

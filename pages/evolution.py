@@ -47,9 +47,7 @@ def epochs(found: Evolution, units: History) -> None:
     with show.errors():
         epoch = pickers.epoch(found.epochs, default=str(found.epochs[-1]))
         column = found.epochs.index(epoch)
-        channel = pickers.pick_channel(len(units.units))
-        if channel is None:
-            channel = int(units.activation[: len(units.units), -1].argmax())
+        channel = pickers.pick_channel(units.activation[: len(units.units), -1])
         if column:
             share = float(units.jumped[:, column - 1].double().mean())
             st.markdown(

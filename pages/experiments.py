@@ -7,7 +7,6 @@ from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.experiments import (
     AnalysisInputs,
-    SavedResult,
     run_analysis,
     runnable_analyses,
     saved_result,
@@ -20,15 +19,6 @@ from deconvviz.units import Unit
 PICTURES = 300  # at most
 
 
-def show_result(saved: SavedResult, name: str) -> None:
-    """The summary, the figure and the files."""
-    st.markdown(saved.summary)
-    st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")
-    with st.container(horizontal=True):
-        show.download(saved.figure, f"{name}.png", "Figure")
-        show.download(saved.numbers, f"{name}.json", "Numbers")
-
-
 def result(inputs: AnalysisInputs, name: str) -> None:
     """The kept result of an analysis, and the button that runs it."""
     saved = saved_result(inputs, name)
@@ -38,8 +28,12 @@ def result(inputs: AnalysisInputs, name: str) -> None:
         st.rerun()
     if saved is None:
         st.caption("Not run yet on these inputs.")
-    else:
-        show_result(saved, name)
+        return
+    st.markdown(saved.summary)
+    st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")
+    with st.container(horizontal=True):
+        show.download(saved.figure, f"{name}.png", "Figure")
+        show.download(saved.numbers, f"{name}.json", "Numbers")
 
 
 def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
@@ -54,8 +48,6 @@ def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
     if "picture" in needs:
         pictures = pick_pictures()
         if not pictures:
-            icon = ":material/add_photo_alternate:"
-            st.info("Choose a picture above, or add your own.", icon=icon)
             return None
         picture = input_view(network, pictures[0], "trained")
     if picture and "unit" in needs:

@@ -92,9 +92,7 @@ def units(network: Network, layer: str) -> None:
         scaled = f", times the scale of `{found.scaled_by}`" if found.scaled_by else ""
         st.markdown(f"The weights of `{found.convolution}`{scaled}.")
         view = atlas_view(network)
-        channel = pickers.pick_channel(len(found.weights))
-        if channel is None:
-            channel = int(view.atlas[layer].value[:, 0].argmax())
+        channel = pickers.pick_channel(view.atlas[layer].value[:, 0])
         show_kernels(found, channel)
         st.header("Activity", anchor=False)
         activity(view, layer, channel)

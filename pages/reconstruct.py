@@ -187,7 +187,6 @@ show.title(
 network = chosen_network()
 pictures = pick_pictures()
 if not pictures:
-    st.info("Choose a picture above, or add your own.", icon=":material/add_photo_alternate:")
     st.stop()
 size = pickers.input_size()
 layer = pick_layer(network, "middle")

@@ -1,8 +1,9 @@
 """`deconvviz study`: paired training runs, what follows from them, and gradients in depth."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -17,19 +18,18 @@ Results = Annotated[Path, typer.Option("--results", help="Folder of the records,
 Figures = Annotated[Path | None, typer.Option(help="Folder for the figures.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")]
 
-Made = TypeVar("Made")
-
 
 @studies.callback()
 def study() -> None:
     """Train pairs of networks that differ in one thing, and compare them."""
 
 
-def _interruptible(train: Callable[[TerminalBars], Made]) -> Made:
-    """Train with progress bars; Ctrl-C ends the command with the way to go on."""
+@contextmanager
+def _training() -> Iterator[TerminalBars]:
+    """Progress bars; Ctrl-C ends the command with the way to go on."""
     try:
         with TerminalBars() as bars:
-            return train(bars)
+            yield bars
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from the last whole epoch", err=True)
         raise typer.Exit(130) from None
@@ -58,8 +58,8 @@ def run(
         for split in ("train", "test")
     )
     path = results / f"{plan.name}.jsonl"
-    records = _interruptible(
-        lambda bars: run_plan(
+    with _training() as bars:
+        records = run_plan(
             plan,
             training,
             test,
@@ -70,7 +70,6 @@ def run(
             device=find_device(device),
             progress=bars,
         )
-    )
     typer.echo(f"{len(records)} runs in {path}")
 
 
@@ -116,12 +115,12 @@ def gradients(
     from deconvviz.training.device import find_device
 
     training = load_dataset(data, "train", data_dir=data_dir, download=download)
-    found = _interruptible(
-        lambda bars: follow(
+    with _training() as bars:
+        found = follow(
             training,
             results / "gradients.jsonl",
-            depths=tuple(depth or (6, 12, 20)),
-            seeds=tuple(seed or (0, 1, 2)),
+            depths=depth or (6, 12, 20),
+            seeds=seed or (0, 1, 2),
             width=width,
             init=init,
             lr=lr,
@@ -129,7 +128,6 @@ def gradients(
             device=find_device(device),
             progress=bars,
         )
-    )
     typer.echo(summary(found))
     for path in save(found, figures) if figures else ():
         typer.echo(path)
@@ -175,18 +173,17 @@ def ablation(
     if 0 < count < len(training):
         _, training = train_test_split(training, count)
     options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "precision": precision}
-    found = _interruptible(
-        lambda bars: compare(
+    with _training() as bars:
+        found = compare(
             training,
             test,
             out,
             variants={name: VARIANTS.get(name, name) for name in variant or VARIANTS},
             recipe=changed(RECIPE, options),
-            seeds=tuple(seed or (0,)),
+            seeds=seed or (0,),
             device=find_device(device),
             progress=bars,
         )
-    )
     typer.echo(summary(found))
     for path in save(found, out):
         typer.echo(path)

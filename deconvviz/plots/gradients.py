@@ -1,32 +1,20 @@
 """Gradients by layer and step: heat maps, one for each network that was followed, and words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from deconvviz.plots.figures import NEUTRAL_INK
-from deconvviz.study.gradients import EXPLODES, VANISHES, Condition, Gradients, Ratio
+from deconvviz.plots.figures import NEUTRAL_INK, captioned
+from deconvviz.study.gradients import EXPLODES, VANISHES, Condition, Gradients
 
 _NAMES = {"plain": "plain CNN", "ddnet": "ddnet"}
 _CELL = 0.085  # inches of a layer in a figure, and the least height of a panel
 _LEAST_HIGH = 0.95
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """How a figure's numbers become colours, and the colour of lines on these."""
-
-    low: float
-    high: float
-    colours: str
-    label: str
-    line: str
 
 
 def summary(found: Gradients) -> str:
@@ -111,14 +99,12 @@ def _agreement(found: Gradients) -> str:
 def _row(found: Gradients, condition: Condition) -> str:
     """A condition's ratios, and whether it diverged."""
     diverged = f", {gone}" if (gone := _diverged(found, condition)) else ""
-    end = found.ratio(condition, end=True).mean
-    start = _ratio(found.ratio(condition))
-    return f"{condition.architecture} {condition.depth} layers {start}, then {end:.2g}{diverged}"
-
-
-def _ratio(ratio: Ratio) -> str:
-    zero = f", {ratio.zero} zero" if ratio.zero else ""
-    return f"{ratio.mean:.2g} ({ratio.low:.2g} to {ratio.high:.2g}{zero})"
+    start, end = (found.ratio(condition, end=end) for end in (False, True))
+    zero = f", {start.zero} zero" if start.zero else ""
+    return (
+        f"{condition.architecture} {condition.depth} layers {start.mean:.2g} ({start.low:.2g} to "
+        f"{start.high:.2g}{zero}), then {end.mean:.2g}{diverged}"
+    )
 
 
 def _which(conditions: Sequence[Condition]) -> str:
@@ -162,8 +148,8 @@ def norm_maps(found: Gradients, ink: str = NEUTRAL_INK) -> Figure:
         "head, at the start, then at the end;\nloss: cross-entropy at the same steps. White line: "
         "there ddnet turns back."
     )
-    scale = _Scale(low, high, "viridis", "log10 of gradient norm", "white")
-    return _panels(found, tables, titles, scale, caption, ink)
+    scale = ScalarMappable(Normalize(low, high), "viridis")
+    return _panels(found, tables, titles, scale, "log10 of gradient norm", "white", caption, ink)
 
 
 def cosine_maps(found: Gradients, ink: str = NEUTRAL_INK) -> Figure:
@@ -182,20 +168,25 @@ def cosine_maps(found: Gradients, ink: str = NEUTRAL_INK) -> Figure:
         "mean over seeds. Blue: both want the same; red: one undoes what the other does. "
         "Dark line: ddnet turns."
     )
-    scale = _Scale(-1.0, 1.0, "RdBu", "cosine", "#333333")
-    return _panels(found, tables, titles, scale, caption, ink)
+    scale = ScalarMappable(Normalize(-1, 1), "RdBu")
+    return _panels(found, tables, titles, scale, "cosine", "#333333", caption, ink)
 
 
 def _panels(
     found: Gradients,
     tables: Mapping[Condition, Tensor],
     titles: Mapping[Condition, str],
-    scale: _Scale,
+    scale: ScalarMappable,
+    label: str,
+    line: str,
     caption: str,
     ink: str,
 ) -> Figure:
-    """One heat map a condition, on one scale."""
-    depths = sorted({condition.depth for condition in tables})
+    """One heat map a condition, on one scale with a label; a line where ddnet turns back.
+
+    What is not known, as after a divergence, is left free.
+    """
+    setting, depths = found.setting, sorted({condition.depth for condition in tables})
     columns = list(dict.fromkeys((condition.norm, condition.architecture) for condition in tables))
     heights = [max(_LEAST_HIGH, _CELL * (depth + 1)) for depth in depths]
     size = (max(8.6, 1.2 + 2.0 * len(columns)), 1.2 + sum(heights) + 0.5 * len(depths))
@@ -205,57 +196,41 @@ def _panels(
         row = depths.index(condition.depth)
         column = columns.index((condition.norm, condition.architecture))
         axes = grid[row, column]
-        _heat(axes, condition, table, found.setting.steps, scale, ink)
-        head = f"{_name(condition)}\n" if row == 0 else ""
+        axes.imshow(
+            table.numpy(), cmap=scale.cmap, norm=scale.norm, aspect="auto", interpolation="nearest"
+        )
+        axes.set_xticks(range(len(setting.steps)), [str(step) for step in setting.steps])
+        layers = {0: "1", condition.depth - 1: str(condition.depth), condition.depth: "head"}
+        ticks = {at: name for at, name in layers.items() if at < len(table)}
+        axes.set_yticks(list(ticks), list(ticks.values()))
+        axes.tick_params(colors=ink, labelsize=6, length=0, pad=2)
+        axes.set_facecolor("none")
+        axes.spines[:].set_visible(False)
+        if condition.architecture == "ddnet":
+            axes.axhline(condition.depth / 2 - 0.5, color=line, linewidth=0.8)
+        norm = "BatchNorm" if condition.norm else "no BatchNorm"
+        head = f"{_NAMES[condition.architecture]}, {norm}\n" if row == 0 else ""
         axes.set_title(f"{head}{titles[condition]}", loc="left", fontsize=7, color=ink, pad=3)
         if column == 0:
             axes.set_ylabel(f"{condition.depth} layers", fontsize=8, color=ink)
         below = [_failures(found, condition), "step" if row == len(depths) - 1 else ""]
         axes.set_xlabel("\n".join(filter(None, below)), fontsize=7, color=ink)
-    colours = ScalarMappable(Normalize(scale.low, scale.high), scale.colours)
-    bar = figure.colorbar(colours, ax=grid, shrink=0.6, aspect=30, pad=0.02)
+    bar = figure.colorbar(scale, ax=grid, shrink=0.6, aspect=30, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=ink, labelsize=7, length=2)
-    bar.set_label(scale.label, color=ink, fontsize=7)
-    setting = found.setting
+    bar.set_label(label, color=ink, fontsize=7)
     conditions = (
         f"{setting.dataset}, {setting.pictures} pictures; {_optimiser(found)}; "
         f"{setting.width} maps in the first stage; {_seeds(found)}."
     )
-    text = f"{caption}\n{conditions}"
-    figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left")
-    return figure
-
-
-def _heat(
-    axes: Axes, condition: Condition, table: Tensor, steps: tuple[int, ...], scale: _Scale, ink: str
-) -> None:
-    """One condition's table; what is not known, as after a divergence, is left free."""
-    axes.imshow(
-        table.numpy(),
-        cmap=scale.colours,
-        vmin=scale.low,
-        vmax=scale.high,
-        aspect="auto",
-        interpolation="nearest",
-    )
-    axes.set_xticks(range(len(steps)), [str(step) for step in steps])
-    rows = [0, condition.depth - 1, *([condition.depth] if len(table) > condition.depth else [])]
-    axes.set_yticks(rows, [str(row + 1) if row < condition.depth else "head" for row in rows])
-    axes.tick_params(colors=ink, labelsize=6, length=0, pad=2)
-    axes.set_facecolor("none")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    if condition.architecture == "ddnet":
-        axes.axhline(condition.depth / 2 - 0.5, color=scale.line, linewidth=0.8)
+    return captioned(figure, f"{caption}\n{conditions}", ink)
 
 
 def _title(found: Gradients, condition: Condition) -> str:
     start, end = (found.ratio(condition, end=end).mean for end in (False, True))
-    before, after = found.entropies(condition)
-    losses = [sum(side) / len(side) for side in (before, after)]
-    text = f"first/last {_rough(start)}, then {_rough(end)}"
-    return f"{text}\nloss {losses[0]:.2f}, then {losses[1]:.2f}"
+    losses = [sum(side) / len(side) for side in found.entropies(condition)]
+    ratios = f"first/last {_rough(start)}, then {_rough(end)}"
+    return f"{ratios}\nloss {losses[0]:.2f}, then {losses[1]:.2f}"
 
 
 def _rough(ratio: float) -> str:
@@ -269,8 +244,3 @@ def _failures(found: Gradients, condition: Condition) -> str:
     if zero := found.ratio(condition).zero:
         failures.append(f"{zero} let no gradient through")
     return f"of {len(found.of(condition))}: {', '.join(failures)}" if failures else ""
-
-
-def _name(condition: Condition) -> str:
-    norm = "BatchNorm" if condition.norm else "no BatchNorm"
-    return f"{_NAMES[condition.architecture]}, {norm}"

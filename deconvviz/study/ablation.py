@@ -10,8 +10,7 @@ import torch
 from deconvviz.errors import SettingError
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
-from deconvviz.study.plan import Arm, RunSpec
-from deconvviz.study.plans import find_plan
+from deconvviz.study.plan import Arm, RunSpec, find_plan
 from deconvviz.study.report import Report, analyse
 from deconvviz.study.run import run_plan
 from deconvviz.training import Recipe

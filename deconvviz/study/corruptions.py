@@ -36,24 +36,14 @@ mind."""
 
 _BLOCK_NUMBERS = 2**22  # pixels times channels that are worked on at a time
 
-Corruption = Callable[[Tensor, int, torch.Generator], Tensor]
-"""(uint8 pictures (N, C, H, W), severity 1 to 5, generator) -> new pictures of the same form."""
+
+def _noisy(images: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise to each channel of each pixel."""
+    return _pixels(images + 255 * deviation * torch.randn(images.shape, generator=generator))
 
 
-def noisy(images: Tensor, severity: int, generator: torch.Generator) -> Tensor:
-    """Add Gaussian noise to each channel of each pixel; what leaves the range is clipped."""
-    deviation = 255 * _level(NOISE, severity)
-    noise = torch.randn(images.shape, generator=generator, device=generator.device)
-    return _pixels(images + deviation * noise.to(images.device))
-
-
-def blurred(images: Tensor, severity: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
-    """Convolve with a Gaussian, cut off at four deviations; the border row is mirrored about.
-
-    Raises:
-        DataError: The pictures are too small to be mirrored.
-    """
-    deviation = _level(BLUR, severity)
+def _blurred(images: Tensor, deviation: float, _: torch.Generator) -> Tensor:
+    """Convolve with a Gaussian, cut off at four deviations; the border row is mirrored about."""
     radius = math.ceil(4 * deviation)
     height, width = images.shape[-2:]
     if radius >= min(height, width):
@@ -61,7 +51,7 @@ def blurred(images: Tensor, severity: int, generator: torch.Generator) -> Tensor
             f"pictures of {height}x{width} are too small for a blur of {radius} pixels each way; "
             "use larger pictures"
         )
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=images.device)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
     kernel = (-0.5 * (offsets / deviation).square()).exp()
     kernel = kernel / kernel.sum()
     planes = images.float().view(-1, 1, height, width)
@@ -70,35 +60,31 @@ def blurred(images: Tensor, severity: int, generator: torch.Generator) -> Tensor
     return _pixels(functional.conv2d(across, kernel.view(1, 1, -1, 1)).view(images.shape))
 
 
-def brighter(images: Tensor, severity: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
-    """Add the same to every channel of every pixel; what leaves the range is clipped."""
-    return _pixels(images + 255 * _level(BRIGHTNESS, severity))
+def _brighter(images: Tensor, shift: float, _: torch.Generator) -> Tensor:
+    """Add the same to every channel of every pixel."""
+    return _pixels(images + 255 * shift)
 
 
-def compressed(images: Tensor, severity: int, generator: torch.Generator) -> Tensor:  # noqa: ARG001
-    """Encode each picture as JPEG and decode it again; its blocks are of 8 or 16 pixels.
-
-    Raises:
-        DataError: The pictures have neither one channel nor three.
-    """
+def _compressed(images: Tensor, quality: float, _: torch.Generator) -> Tensor:
+    """Encode each picture as JPEG and decode it again; its blocks are of 8 or 16 pixels."""
     if images.shape[1] not in (1, 3):
         raise DataError(
             f"JPEG holds pictures of 1 or 3 channels, not {images.shape[1]}; leave this corruption "
             "out"
         )
-    quality = int(_level(JPEG, severity))
-    arrays = images.permute(0, 2, 3, 1).cpu().numpy()
-    decoded = np.stack([_through_jpeg(array, quality) for array in arrays])
-    return torch.from_numpy(decoded.transpose(0, 3, 1, 2)).contiguous().to(images.device)
+    arrays = images.permute(0, 2, 3, 1).numpy()
+    decoded = np.stack([_through_jpeg(array, int(quality)) for array in arrays])
+    return torch.from_numpy(decoded.transpose(0, 3, 1, 2)).contiguous()
 
 
-CORRUPTIONS: dict[str, Corruption] = {
-    "noise": noisy,
-    "blur": blurred,
-    "brightness": brighter,
-    "jpeg": compressed,
+_Corruption = Callable[[Tensor, float, torch.Generator], Tensor]
+CORRUPTIONS: dict[str, tuple[_Corruption, tuple[float, ...]]] = {
+    "noise": (_noisy, NOISE),
+    "blur": (_blurred, BLUR),
+    "brightness": (_brighter, BRIGHTNESS),
+    "jpeg": (_compressed, JPEG),
 }
-"""Every corruption by name."""
+"""Every corruption by name, with its level at each severity."""
 
 
 def corrupted(images: Tensor, name: str, severity: int, seed: int = 0) -> Tensor:
@@ -120,21 +106,20 @@ def corrupted(images: Tensor, name: str, severity: int, seed: int = 0) -> Tensor
     """
     if name not in CORRUPTIONS:
         raise SettingError(f"no corruption `{name}`; there are {', '.join(CORRUPTIONS)}")
+    if severity not in SEVERITIES:
+        raise SettingError(f"no severity {severity}; there are {', '.join(map(str, SEVERITIES))}")
+    corrupt, levels = CORRUPTIONS[name]
+    level = levels[SEVERITIES.index(severity)]
     generator = torch.Generator().manual_seed(seed)
     rows = max(1, _BLOCK_NUMBERS // max(1, images[:1].numel()))
     result = torch.empty(images.shape, dtype=torch.uint8)
     for source, target in zip(torch.split(images, rows), torch.split(result, rows), strict=True):
-        target.copy_(CORRUPTIONS[name](source.cpu(), severity, generator))
+        target.copy_(corrupt(source.cpu(), level, generator))
     return result
 
 
-def _level(levels: tuple[float, ...], severity: int) -> float:
-    if severity not in SEVERITIES:
-        raise SettingError(f"no severity {severity}; there are {', '.join(map(str, SEVERITIES))}")
-    return levels[SEVERITIES.index(severity)]
-
-
 def _pixels(values: Tensor) -> Tensor:
+    """Rounded, and clipped to the range of pixels."""
     return values.round().clamp(0, 255).to(torch.uint8)
 
 

@@ -21,8 +21,6 @@ RESAMPLES = 100_000
 """With more pairs, so many choices of signs are drawn, with seed 0."""
 _DECIMALS = 12  # of differences: 0.3 - 0.2 and 0.2 - 0.1 are the same number
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -50,11 +48,6 @@ class Difference:
     p: float | None
     equivalent_p: float | None
     margin: float = MARGIN
-
-    @property
-    def exact(self) -> bool:
-        """Whether `p` counts every choice of signs."""
-        return len(self.pairs) <= EXACT
 
 
 def compare(first: Sequence[float], second: Sequence[float], margin: float = MARGIN) -> Difference:
@@ -95,11 +88,7 @@ def compare(first: Sequence[float], second: Sequence[float], margin: float = MAR
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Adjust p values of several tests, so that together they err as seldom as one (Holm 1979).
 
-    Args:
-        p_values: In any order.
-
-    Returns:
-        As many, in the same order, none of them smaller, at most 1.
+    As many are returned, in the same order, none of them smaller, at most 1.
     """
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")
@@ -109,7 +98,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted.tolist())
 
 
-def _sign_flip(pairs: Floats) -> float:
+def _sign_flip(pairs: NDArray[np.float64]) -> float:
     """The share of choices of signs whose sum is as far from zero as that of the pairs."""
     whole = np.rint(pairs * 10**_DECIMALS)  # sums of whole numbers: equal ones are exactly equal
     test = stats.permutation_test(

@@ -1,14 +1,16 @@
-"""Declared plans: which arms, with how many labels, from which seeds, and what is held equal."""
+"""Plans: which arms, with how many labels, from which seeds; each is a file in `declared`."""
 
 import math
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from deconvviz.errors import StudyError
+from deconvviz.errors import SettingError, StudyError
 from deconvviz.schema import Count, Fraction, Positive, changed, validated
 from deconvviz.training import Recipe
 
@@ -51,7 +53,6 @@ class Contrast:
     """Two arms that are compared at every budget.
 
     Attributes:
-        arm: Name of the arm.
         base: Name of the arm that it is compared with.
         aim: Difference of accuracy hoped for at the primary budget; contrasts with one decide.
         description: What the contrast is about, for people; by default the names of both arms.
@@ -81,7 +82,6 @@ class RunSpec(NamedTuple):
         return self.arm.name, self.labels, self.seed
 
     def __str__(self) -> str:
-        """For people."""
         return f"{self.arm.name}, {self.labels} labels, seed {self.seed}"
 
 
@@ -97,11 +97,10 @@ class Plan:
         name: Name on the command line and of the file of records.
         question: What the study asks, for people.
         recipe: Recipe that all arms share.
-        arms: All arms.
         budgets: Labels -> changes of the recipe that all arms have there; mostly the number of
             steps.
         seeds: Seeds of the pairs.
-        dataset: A name of `deconvviz.io.data.LOADERS`.
+        dataset: A name of `deconvviz.io.data.registry.DATASETS`.
         hold_out: Training pictures held out to measure on, for plans that choose something; 0
             measures on the test data, which must never choose.
         robustness: Measure accuracy on corrupted pictures too.
@@ -172,3 +171,37 @@ class Plan:
                 f"{', '.join(map(str, known))}"
             )
         return list(known if wanted is None else wanted)
+
+
+def read_plan(path: Path) -> Plan:
+    """A plan in a TOML file: the fields of `Plan`; its recipe is changes of the default one.
+
+    Raises:
+        StudyError: The file cannot be read, or declares no plan.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+        recipe = content.pop("recipe", {})
+        return Plan(recipe=changed(Recipe(), dotted(recipe)), **content)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, SettingError) as error:
+        raise StudyError(f"{path} is not a plan: {error}") from None
+
+
+PLANS: Mapping[str, Plan] = {
+    plan.name: plan
+    for plan in map(read_plan, sorted((Path(__file__).parent / "declared").glob("*.toml")))
+}
+"""Every plan that `deconvviz study run` knows by name."""
+
+
+def find_plan(name: str) -> Plan:
+    """The plan of a name, or in a file NAME.toml.
+
+    Raises:
+        StudyError: There is none.
+    """
+    if name.endswith(".toml"):
+        return read_plan(Path(name))
+    if name not in PLANS:
+        raise StudyError(f"no study `{name}`; there are {', '.join(PLANS)}")
+    return PLANS[name]

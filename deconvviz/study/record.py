@@ -1,7 +1,7 @@
 """One training run of a study, as the record that is kept of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +9,10 @@ from pydantic import Field
 
 from deconvviz.errors import StudyError
 from deconvviz.io.legacy import current_record
-from deconvviz.schema import Count, NonNegative, read, validated
+from deconvviz.schema import Count, NonNegative, UnitInterval, read, validated
 from deconvviz.study.store import RecordFile
 from deconvviz.training.recipe import completed
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Whole = Annotated[Count, Field(lt=2**63)]
 
 
@@ -23,10 +22,9 @@ class Record:
 
     Attributes:
         study: Name of the plan.
-        arm: Name of the arm.
         labels: Number of labels; all arms of one budget and seed have the same ones.
         seed: Seed of the labelled pictures, the initial weights, the order and the augmentation.
-        test_accuracy: Share of the test pictures that got their class after the last epoch.
+        test_accuracy: UnitInterval of the test pictures that got their class after the last epoch.
         train_accuracy: The same of the labelled pictures, not augmented and with right labels.
         nll: Mean cross-entropy on the test pictures, in nats.
         ece: Expected calibration error on the test pictures.
@@ -42,18 +40,17 @@ class Record:
         subset: Fingerprint of the labelled pictures, with their right labels.
         epochs: Line of metrics of every epoch.
         versions: Versions of Python and the libraries.
-        device: Name of the device.
     """
 
     study: str
     arm: str
     labels: Whole
     seed: Whole
-    test_accuracy: Share
-    train_accuracy: Share
+    test_accuracy: UnitInterval
+    train_accuracy: UnitInterval
     nll: NonNegative
-    ece: Share
-    robustness: Mapping[str, tuple[Share, ...]]
+    ece: UnitInterval
+    robustness: Mapping[str, tuple[UnitInterval, ...]]
     parameters: Whole
     multiply_adds: Whole
     training_parameters: Whole
@@ -79,10 +76,6 @@ class Record:
     def __str__(self) -> str:
         return f"{self.arm}, {self.labels} labels, seed {self.seed}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold."""
-        return asdict(self)
-
 
 def record_file(path: Path) -> RecordFile[Record]:
     """The records of one study, in the file NAME.jsonl."""
@@ -102,10 +95,8 @@ def _decode(content: Any, source: str) -> Record:
     """A record of plain values; options that are newer than it get their defaults."""
     if not isinstance(content, Mapping):
         raise StudyError(f"{source} is not a record of a run")
-    content = current_record(content)
-    record = read(Record, content, source, StudyError)
-    configuration = dict(record.configuration)
-    if isinstance(recipe := configuration.get("recipe"), Mapping):
-        configuration["recipe"] = completed(recipe)
-    object.__setattr__(record, "configuration", configuration)
+    record = read(Record, current_record(content), source, StudyError)
+    if isinstance(recipe := record.configuration.get("recipe"), Mapping):
+        configuration = {**record.configuration, "recipe": completed(recipe)}
+        object.__setattr__(record, "configuration", configuration)
     return record

@@ -12,8 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from deconvviz.errors import StudyError
-from deconvviz.study.metrics import ACCURACY, COSTS, QUALITIES, RECONSTRUCTION, Metric
-from deconvviz.study.metrics import corruption_metrics as corruptions
+from deconvviz.study.metrics import (
+    ACCURACY,
+    COSTS,
+    QUALITIES,
+    RECONSTRUCTION,
+    Metric,
+    corruption_metrics,
+)
 from deconvviz.study.paired import MARGIN, Difference, compare, holm
 from deconvviz.study.plan import Contrast, Plan
 from deconvviz.study.record import Record
@@ -22,6 +28,7 @@ LEVEL = 0.05
 """Significance level of all tests."""
 HELPS, HARMS, INCONCLUSIVE, NOT_RUN = "helps", "harms", "inconclusive", "not run"
 NO_EFFECT = f"no effect beyond ±{100 * MARGIN:.1f} pp"
+_Part = Callable[[Record], object]
 
 
 class Point(NamedTuple):
@@ -51,8 +58,6 @@ class Effect:
     """The effect of one arm over another at one budget.
 
     Attributes:
-        contrast: Which arms.
-        labels: The budget.
         difference: Difference of test accuracy, arm minus base; None if no seed was run in both.
         p: Its p value, Holm-adjusted over the budgets of the contrast; None without one.
         aim: The difference that was aimed at; None at other budgets.
@@ -123,6 +128,12 @@ class Report:
         return tuple(dict.fromkeys(point.arm for point in self.points))
 
     @property
+    def titles(self) -> tuple[str, ...]:
+        """Titles of the training pictures."""
+        titles = (str(record.data.get("title", "")) for record in self.records)
+        return tuple(dict.fromkeys(filter(None, titles)))
+
+    @property
     def base(self) -> str:
         """The first arm, which those of a sweep are compared with."""
         return self.plan.arms[0].name
@@ -160,7 +171,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold: every metric of every point, and every effect."""
-        shown = [*QUALITIES, *corruptions(self.records).values(), RECONSTRUCTION, *COSTS]
+        shown = [*QUALITIES, *corruption_metrics(self.records).values(), RECONSTRUCTION, *COSTS]
         return {
             "study": self.plan.name,
             "question": self.plan.question,
@@ -186,9 +197,7 @@ class Report:
 def analyse(plan: Plan, records: Sequence[Record]) -> Report:
     """Compare the runs of a plan as it declares.
 
-    Args:
-        plan: Which arms are compared.
-        records: Any number; points without runs are reported as not run.
+    Points without records are reported as not run.
 
     Raises:
         StudyError: Two records cannot be compared, both named: they are of two studies or were
@@ -241,40 +250,30 @@ def _statistics(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _check(records: Sequence[Record]) -> None:
-    """That the records can be counted together."""
-    _agree(records, lambda _: (), lambda r: r.study, "are of two studies")
-    _agree(
-        records, lambda _: (), lambda r: r.data.get("test"), "were measured on different pictures"
+    """Refuse two records that belong together and differ where they should agree."""
+    rules: tuple[tuple[_Part, _Part, str], ...] = (
+        (lambda _: (), lambda r: r.study, "are of two studies"),
+        (lambda _: (), lambda r: r.data.get("test"), "were measured on different pictures"),
+        (
+            lambda r: (r.arm, r.labels),
+            lambda r: json.dumps(_seedless(r.configuration), sort_keys=True),
+            "have different configurations",
+        ),
+        (
+            lambda r: (r.labels, r.seed),
+            lambda r: r.subset,
+            "have the same seed but different labelled pictures",
+        ),
     )
-    _agree(
-        records,
-        lambda r: (r.arm, r.labels),
-        lambda r: json.dumps(_seedless(r.configuration), sort_keys=True),
-        "have different configurations",
-    )
-    _agree(
-        records,
-        lambda r: (r.labels, r.seed),
-        lambda r: r.subset,
-        "have the same seed but different labelled pictures",
-    )
-
-
-def _agree(
-    records: Sequence[Record],
-    group: Callable[[Record], object],
-    content: Callable[[Record], object],
-    fault: str,
-) -> None:
-    """Refuse two records of one group whose contents differ."""
-    first: dict[object, Record] = {}
-    for record in records:
-        other = first.setdefault(group(record), record)
-        if content(other) != content(record):
-            raise StudyError(
-                f"the runs ({other}) and ({record}) {fault}; keep one of them, and run the rest "
-                "again"
-            )
+    for group, content, fault in rules:
+        first: dict[object, Record] = {}
+        for record in records:
+            other = first.setdefault(group(record), record)
+            if content(other) != content(record):
+                raise StudyError(
+                    f"the runs ({other}) and ({record}) {fault}; keep one of them, and run the "
+                    "rest again"
+                )
 
 
 def _seedless(content: Any) -> Any:

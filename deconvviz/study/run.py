@@ -72,9 +72,8 @@ def run_plan(
     if plan.hold_out:
         training, test = train_test_split(training, plan.hold_out)
     specs = list(plan.specs(arms, labels, seeds))
-    stratified_subset(
-        training, max((spec.labels for spec in specs), default=1)
-    )  # before hours of training
+    most = max((spec.labels for spec in specs), default=1)
+    stratified_subset(training, most)  # a budget that is too large is refused before hours of work
     file = record_file(path)
     unfinished = path.with_suffix("") / "unfinished"
     trainer = _Trainer(plan, training, test, file, torch.device(device), bars=progress is not None)
@@ -139,10 +138,7 @@ class _Trainer:
         )
         if run.epochs < recipe.epochs:
             raise KeyboardInterrupt
-        return self._measured(spec, subset, folder)
-
-    def _measured(self, spec: RunSpec, subset: Dataset, folder: Path) -> Record:
-        recipe, metrics = self.plan.recipe_of(spec), read_metrics(folder)
+        metrics = read_metrics(folder)
         checkpoint = load_checkpoint(folder / "model.safetensors")
         network, described = checkpoint.network(), checkpoint.description
         size, mean, std = described.input_size, described.mean, described.std

@@ -1,22 +1,13 @@
 """Make the records that are missing: the one loop behind every study."""
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from deconvviz.progress import Progress
 from deconvviz.study.store import Keyed, RecordFile
 
-
-class Spec(Protocol):
-    """What a record is made from."""
-
-    @property
-    def key(self) -> Hashable:
-        """The key of its record."""
-
-
 Made = TypeVar("Made", bound=Keyed)
-Asked = TypeVar("Asked", bound=Spec)
+Asked = TypeVar("Asked", bound=Keyed)
 
 
 def complete(

@@ -38,19 +38,12 @@ def score(
     *,
     batch_size: int = 500,
 ) -> Scores:
-    """Classify every picture once, as it is, in float32.
-
-    Args:
-        model: Logits (N, classes) for normalised (N, C, H, W); its mode stays as it was.
-        dataset: The pictures, at least one.
-        mean: Per channel, as the model was trained.
-        std: Per channel, as the model was trained.
-        batch_size: Pictures in one forward pass.
+    """Classify every picture once, as it is, in float32; arguments as for `predict`.
 
     Raises:
         DataError: There are no pictures, or they do not fit the model.
     """
-    _check(dataset)
+    _refuse_empty(dataset)
     confidence, correct, entropy = [], [], []
     for logits, labels in predict(model, dataset, mean, std, batch_size=batch_size):
         surprise = -logits.cpu().double().log_softmax(1)
@@ -103,13 +96,7 @@ def robustness(
 ) -> dict[str, tuple[float, ...]]:
     """Accuracy on corrupted pictures, the same ones for every network.
 
-    Args:
-        model: As for `score`.
-        dataset: The pictures as they are.
-        mean: Per channel, as the model was trained.
-        std: Per channel, as the model was trained.
-        seed: Seed of what is random in the corruptions.
-        progress: Called after each corruption and severity.
+    Arguments are as for `score`; `seed` is that of what is random in the corruptions.
 
     Returns:
         Name of the corruption -> accuracy at each of `SEVERITIES`.
@@ -117,7 +104,7 @@ def robustness(
     Raises:
         DataError: There are no pictures, they do not fit the model, or JPEG cannot hold them.
     """
-    _check(dataset)
+    _refuse_empty(dataset)
     steps = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
     found: dict[str, tuple[float, ...]] = dict.fromkeys(CORRUPTIONS, ())
     for name, severity in track(steps, "robustness", progress):
@@ -127,6 +114,6 @@ def robustness(
     return found
 
 
-def _check(dataset: Dataset) -> None:
+def _refuse_empty(dataset: Dataset) -> None:
     if not len(dataset):
         raise DataError(f"`{dataset.title}` has no pictures to measure; give at least one")

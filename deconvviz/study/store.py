@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -14,14 +14,11 @@ _OLD_RECORD = "*-[0-9]*.json"  # ends in the seed, which a summary beside it doe
 
 
 class Keyed(Protocol):
-    """What can be kept in a file of records."""
+    """A record, or what one is made from."""
 
     @property
     def key(self) -> Hashable:
         """What no two records of a file share."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The record as JSON has it."""
 
 
 Kept = TypeVar("Kept", bound=Keyed)
@@ -72,7 +69,8 @@ class RecordFile(Generic[Kept]):
     def append(self, record: Kept) -> None:
         """Add a line, which is on the disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(record.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        plain = asdict(record)  # type: ignore[call-overload]  # every record is a dataclass
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
         # unbuffered, so that it is one write to the end: two processes may add to it at once
         with self.path.open("ab+", buffering=0) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 1))

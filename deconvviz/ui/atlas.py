@@ -16,7 +16,6 @@ from deconvviz.atlas.cache import PHOTOS, available_datasets, cached_atlases, op
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
-from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitSheet, draw_units
 from deconvviz.plots.figures import GREY
 from deconvviz.ui.grid import Tile
@@ -82,13 +81,10 @@ def _tile(sheet: UnitSheet, activation: float) -> Tile:
     if not len(sheet):
         grey = np.full((1, 1, 3), GREY, np.uint8)
         return Tile.of(sheet.unit, (grey, grey), "dead", f"Unit {sheet.unit} is dead")
-    pair = (_small(sheet.patches[0]), _small(sheet.shown[0]))
+    pictures = map(Image.fromarray, (sheet.patches[0], sheet.shown[0]))
+    pair = [np.asarray(limit_side(picture, _TILE)) for picture in pictures]
     alt = f"Unit {sheet.unit}: the patch with the highest activation, and its projection"
     return Tile.of(sheet.unit, pair, f"{activation:.3g}", alt)
-
-
-def _small(pixels: Pixels) -> Pixels:
-    return np.asarray(limit_side(Image.fromarray(pixels), _TILE))
 
 
 @st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)

@@ -35,14 +35,7 @@ def runnable_analyses() -> Mapping[str, Analysis]:
 
 @dataclass(frozen=True, eq=False)
 class AnalysisInputs:
-    """What a person chose for an analysis; None is what it does not need.
-
-    Attributes:
-        network: Network.
-        dataset: Pictures of its input size.
-        picture: One picture as it is given to the network.
-        unit: One unit at one place in the picture.
-    """
+    """What a person chose for an analysis; None is what it does not need."""
 
     network: Network
     dataset: Dataset | None = None
@@ -62,13 +55,7 @@ class AnalysisInputs:
 
 @dataclass(frozen=True)
 class SavedResult:
-    """A result, as it was kept.
-
-    Attributes:
-        summary: Summary of the result.
-        numbers: Content of the JSON file.
-        figure: Content of the PNG file.
-    """
+    """A kept result: its summary, and the contents of its JSON and PNG files."""
 
     summary: str
     numbers: bytes
@@ -118,8 +105,7 @@ def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolu
     A progress bar is shown unless it is already known.
     """
     key = (network.key, pictures.fingerprint, layer, str(most))
-    known = _histories().get(key)
-    if known is not None:
+    if known := _histories().get(key):
         return known
     units = {layer: range(min(most, network.net.layers[layer].channels))}
     with bar("Going through the epochs …") as progress:

@@ -26,10 +26,9 @@ class Tile:
     """One channel in the grid.
 
     Attributes:
-        channel: Number of the channel.
         pictures: URLs of PNG files, shown side by side, their pixels enlarged crisply.
         caption: Text below, after the channel's number.
-        alt: Text alternative.
+        alt: Text alternative of the first picture.
     """
 
     channel: int
@@ -51,18 +50,11 @@ def unit_grid(
 ) -> None:
     """Show the tiles; a click on one chooses its channel in `pick_unit`. One grid a page.
 
-    Args:
-        tiles: Tiles in order.
-        label: Name of the grid for assistive technologies.
-        chosen: Channel to mark; None: the tiles are no buttons.
-        noun: Word before a tile's number.
+    `label` names the grid for assistive technologies; `chosen` is the channel to mark, without
+    which the tiles are no buttons; `noun` stands before a tile's number.
     """
-    data = {
-        "label": label,
-        "noun": noun,
-        "chosen": chosen,
-        "tiles": [asdict(tile) for tile in tiles],
-    }
+    rows = [asdict(tile) for tile in tiles]
+    data = {"label": label, "noun": noun, "chosen": chosen, "tiles": rows}
     _grid(data=data, key=_KEY, on_picked_change=_pick)
 
 

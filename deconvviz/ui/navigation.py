@@ -16,15 +16,15 @@ _PAGES = {
 }
 
 
-def pages_folder(package: Path) -> Path:
-    """`_pages` inside the package as a wheel has it, or `pages` beside it as in a checkout."""
-    inside = package / "_pages"
-    return inside if inside.is_dir() else package.parent / "pages"
+def shipped_folder(name: str, package: Path = _PACKAGE) -> Path:
+    """`_NAME` inside the package as a wheel has it, or `NAME` beside it as in a checkout."""
+    inside = package / f"_{name}"
+    return inside if inside.is_dir() else package.parent / name
 
 
 def pages() -> dict[str, st.Page]:
     """Every page of the app by its short name; the overview is shown first."""
-    folder = pages_folder(_PACKAGE)
+    folder = shipped_folder("pages")
     return {
         name: st.Page(folder / f"{name}.py", title=title, icon=icon, default=name == "overview")
         for name, (title, icon) in _PAGES.items()

@@ -47,14 +47,7 @@ class Network:
 
 @dataclass(frozen=True)
 class InputView:
-    """A picture at the size and crop at which a network is given it.
-
-    Attributes:
-        picture: The chosen picture.
-        image: The picture after cropping and resizing.
-        pixels: (1, C, H, W) normalised.
-        size: Maximum side, or "trained" for the size of the training pictures.
-    """
+    """A picture, its image at the size and crop of a network's input, and (1, C, H, W) pixels."""
 
     picture: Picture
     image: Image.Image
@@ -83,21 +76,13 @@ BY_KEY: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, I
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the network …")
 def bundle(name: str) -> Bundle:
-    """A network as it was stored, by name or path.
-
-    Raises:
-        DeconvvizError: There is no such network, or its checkpoint cannot be used.
-    """
+    """A network as it was stored, by name or path; errors as for `load`."""
     return load(name)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Tracing the network …")
 def network(name: str) -> Network:
-    """A traced network, by name or path.
-
-    Raises:
-        DeconvvizError: There is no such network, or its checkpoint cannot be used.
-    """
+    """A traced network, by name or path; errors as for `load`."""
     loaded = bundle(name)
     return Network(loaded, Deconvnet(loaded.model, loaded.input_size))
 
@@ -106,11 +91,8 @@ def network(name: str) -> Network:
 def input_view(network: Network, picture: Picture, size: InputSize) -> InputView:
     """A picture as a network is given it.
 
-    Args:
-        network: The network.
-        picture: A picture of any size.
-        size: "trained": the largest central square at the size of the training pictures, as for
-            classification; or the maximum side, at most `LARGEST`, of the whole picture.
+    `size` is "trained", the largest central square at the size of the training pictures, as for
+    classification; or the maximum side, at most `LARGEST`, of the whole picture.
     """
     loaded = network.bundle
     if size == "trained":
@@ -174,9 +156,5 @@ def pick_network() -> None:
 
 
 def chosen_network() -> Network:
-    """The network of `pick_network`.
-
-    Raises:
-        DeconvvizError: Its checkpoint cannot be used.
-    """
+    """The network of `pick_network`; errors as for `load`."""
     return network(_offered().get(st.session_state.get("model", ""), DEMOS[0]))

@@ -13,16 +13,7 @@ from deconvviz.ui import show
 from deconvviz.ui.networks import bundle, named_checkpoints
 from deconvviz.ui.pickers import Picker
 from deconvviz.ui.pictures import upload_files
-from deconvviz.ui.runner import (
-    KEPT,
-    LABELS,
-    NETWORKS,
-    STEPS,
-    Job,
-    Runner,
-    kept_runs,
-    sources,
-)
+from deconvviz.ui.runner import KEPT, LABELS, NETWORKS, STEPS, Job, Runner, kept_runs, sources
 from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
 
 OWN_RUNS = "Your own runs"
@@ -66,16 +57,19 @@ def own_runs() -> None:
     for message in refused:
         st.warning(message, icon=":material/info:")
     runs = _all_runs()
-    st.dataframe(
-        [run.row for run in runs.values()],
-        hide_index=True,
-        column_config={"test accuracy": st.column_config.NumberColumn(format="%.2f %%")},
-    )
+    run_table(runs)
     st.caption(
         "Accuracy after the last epoch, from each checkpoint. Compare only runs that were tested "
         "on the same pictures. A single run of each is no evidence."
     )
     _two_runs(runs)
+
+
+def run_table(runs: Mapping[str, OwnRun]) -> None:
+    """Runs by name, a row each."""
+    percent = st.column_config.NumberColumn(format="%.2f %%")
+    rows = [run.row for run in runs.values()]
+    st.dataframe(rows, hide_index=True, column_config={"test accuracy": percent})
 
 
 def _two_runs(runs: Mapping[str, OwnRun]) -> None:
@@ -130,7 +124,6 @@ def _stored(path: Path, name: str, origin: str, modified: int) -> OwnRun:  # noq
 
 
 def _uploads() -> dict[str, OwnRun]:
-    """The session's uploaded runs."""
     uploads: dict[str, OwnRun] = st.session_state.setdefault("own_runs", {})
     return uploads
 
@@ -140,18 +133,6 @@ def _keep(content: bytes, name: str) -> None:
     uploads[run.name] = run
     for old in list(uploads)[:-_MAX_UPLOADS]:
         del uploads[old]
-
-
-def _pick_job() -> Job:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        return Job(
-            data=_data(sources()),
-            network=_network(),
-            labels=_labels(),
-            steps=_steps(),
-            seed=_seed(),
-            decoder=st.toggle("With a decoder", key="train-decoder", bind="query-params"),
-        )
 
 
 def train_now() -> None:
@@ -164,7 +145,15 @@ def train_now() -> None:
     )
     status = runner().status
     running = status is not None and status.running
-    job = _pick_job()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        job = Job(
+            data=_data(sources()),
+            network=_network(),
+            labels=_labels(),
+            steps=_steps(),
+            seed=_seed(),
+            decoder=st.toggle("With a decoder", key="train-decoder", bind="query-params"),
+        )
     if st.button("Train", icon=":material/play_arrow:", type="primary", disabled=running):
         if not runner().start(job):
             st.toast("Another session has just started a run. It is shown below.")

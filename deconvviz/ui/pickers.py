@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import streamlit as st
+from torch import Tensor
 
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
@@ -29,11 +30,9 @@ class Picker(Generic[Value]):
 
     Attributes:
         key: Name of the query parameter, and of the label in the session.
-        label: Heading of the widget.
         options: Label -> value, or values that are their own labels; may be given with the call.
         default: Label of the default; the first option if empty.
         help: Explanation behind a question mark.
-        widget: Kind of widget.
         width: Width of a list in pixels.
         needs_choice: Whether to show nothing where there is only one option.
         on_change: Called when a person chooses another option.
@@ -156,9 +155,11 @@ def pick_unit(layer: str, channels: int) -> Unit | int | None:
     return _unit(options)
 
 
-def pick_channel(channels: int) -> int | None:
-    """A channel of the layer, or None: the strongest."""
-    unit = pick_unit("", channels)
+def pick_channel(activations: Tensor) -> int:
+    """A channel of the layer, by default the one with the highest of their (C,) activations."""
+    unit = pick_unit("", len(activations))
+    if unit is None:
+        return int(activations.argmax())
     return unit.channel if isinstance(unit, Unit) else unit
 
 

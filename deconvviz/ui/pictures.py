@@ -27,7 +27,7 @@ _photograph = st.cache_resource(max_entries=len(PHOTOGRAPHS), show_spinner=False
 
 
 def pick_pictures() -> list[Picture]:
-    """The chosen pictures, the main one first; empty if none is chosen."""
+    """The chosen pictures, the main one first; none with a hint to choose one."""
     uploads: dict[str, Picture] = st.session_state.setdefault("uploads", {})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = st.pills(
@@ -43,6 +43,9 @@ def pick_pictures() -> list[Picture]:
             refused = upload_files(label, "upload", _keep)
     for message in refused:
         st.warning(message, icon=":material/image_not_supported:")
+    if not names:
+        icon = ":material/add_photo_alternate:"
+        st.info("Choose a picture above, or add your own.", icon=icon)
     pictures = [uploads[name] if name in uploads else _photograph(name) for name in names]
     if len(pictures) < 2:
         return pictures
@@ -55,12 +58,7 @@ def pick_pictures() -> list[Picture]:
 
 
 def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> list[str]:
-    """An uploader that hands over each file once.
-
-    Args:
-        label: Label of the uploader.
-        key: Prefix of the uploader's keys in the session.
-        keep: Called with content and name of each file.
+    """An uploader that hands over the content and name of each file once, under a key's prefix.
 
     Returns:
         One sentence for each file of the last upload that `keep` raised a `DeconvvizError` on.

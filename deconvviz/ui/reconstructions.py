@@ -42,7 +42,6 @@ class Reconstruction:
     """One unit's projection back to pixels.
 
     Attributes:
-        unit: The unit.
         value: Activation of the unit.
         box: Window of the unit, in pixels of the picture.
         pixels: (C, h, w) signed, in normalised input units.
@@ -77,16 +76,10 @@ def _recorded(network: Network, view: InputView, layers: tuple[str, ...]) -> Rec
 def reconstruct(
     projector: Projector, layer: str, chosen: Unit | int | None = None, count: int = 1
 ) -> list[Reconstruction]:
-    """Project units of one layer, each alone.
+    """Project units of one layer, each alone: by falling activation, none of an inactive channel.
 
-    Args:
-        projector: Network, picture, rule and start value.
-        layer: Name of the layer.
-        chosen: A unit, or a channel at its maximum, or None: the channels with the highest maximum.
-        count: Number of channels, where none is chosen.
-
-    Returns:
-        Reconstructions by falling activation; none of a channel that is not active.
+    `chosen` is a unit, or a channel at its maximum; None: the `count` channels with the highest
+    maximum.
     """
     recording = _record(projector.network, projector.view, layer)
     _, channels, height, width = recording[layer].shape

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
+from deconvviz.ui.navigation import shipped_folder
 from deconvviz.ui.show import below_figure, ink
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 _DPI = 200  # twice as fine as a page shows it, for screens that are
 _ON_SCREEN = 104  # pixels of a page for an inch of a figure
 _FIT = """
@@ -33,32 +33,18 @@ Result = TypeVar("Result", Report, Gradients)
 
 @dataclass(frozen=True, eq=False)
 class StudyView(Generic[Result]):
-    """What the records of one study say.
-
-    Attributes:
-        study: Name of the study.
-        key: Key of the records, for caches.
-        result: The result.
-        runs: Number of records.
-    """
+    """What the records of one study say; `key` identifies the records in caches."""
 
     study: str
     key: str
     result: Result
-    runs: int
 
 
-def results_folder(package: Path) -> Path:
-    """The folder with the records of all studies.
-
-    The folder that DECONVVIZ_RESULTS names; or `_results` inside the package as a wheel has it, or
-    `results` beside it as in a checkout.
-    """
+def _records(name: str) -> Path:
+    """A study's file of records, in the folder that DECONVVIZ_RESULTS names or the shipped one."""
     named = os.environ.get("DECONVVIZ_RESULTS")
-    if named:
-        return Path(named).expanduser()
-    inside = package / "_results"
-    return inside if inside.is_dir() else package.parent / "results"
+    folder = Path(named).expanduser() if named else shipped_folder("results")
+    return folder / f"{name}.jsonl"
 
 
 def study(name: str) -> StudyView[Report]:
@@ -67,30 +53,25 @@ def study(name: str) -> StudyView[Report]:
     Raises:
         StudyError: A record is damaged, or two cannot be compared.
     """
-    path = results_folder(_PACKAGE) / f"{name}.jsonl"
+    path = _records(name)
     return _study(name, str(path), _key(path))
 
 
 def gradients() -> list[StudyView[Gradients]]:
-    """What was found on gradients, one for each setting.
-
-    Raises:
-        StudyError: A record is damaged.
-    """
-    path = results_folder(_PACKAGE) / "gradients.jsonl"
+    """What was found on gradients, one for each setting; errors as for `study`."""
+    path = _records("gradients")
     return _gradients(str(path), _key(path))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the records …")
 def _study(name: str, path: str, key: str) -> StudyView[Report]:
-    report = analyse(find_plan(name), read_records(Path(path)))
-    return StudyView(name, key, report, len(report.records))
+    return StudyView(name, key, analyse(find_plan(name), read_records(Path(path))))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the records …")
 def _gradients(path: str, key: str) -> list[StudyView[Gradients]]:
     return [
-        StudyView("gradients", f"{key}-{number}", found, len(found.traces))
+        StudyView("gradients", f"{key}-{number}", found)
         for number, found in enumerate(read_gradients(Path(path)))
     ]
 
@@ -146,12 +127,8 @@ def show_study_figure(
 ) -> None:
     """A figure of a study, the command that makes it, and its file to download.
 
-    Args:
-        view: The study.
-        name: Name of the figure, with all that it depends on beside the study.
-        draw: Makes it, given the number of columns of panels, and the ink.
-        alt: Alternative text.
-        columns: Columns of panels on a wide page; a telephone has one.
+    `draw` is given the number of columns of panels, which is `columns` on a wide page and 1 on a
+    telephone, and the ink. `name` holds all that the figure depends on beside the study.
     """
     key = f"{view.key}/{name}"
     forms = {"slide": columns} if columns == 1 else {"wide": columns, "narrow": 1}
@@ -159,18 +136,14 @@ def show_study_figure(
         for form, count in forms.items():
             with st.container(key=f"{form}-{view.study}-{name}"):
                 picture = _png(key, ink(), draw, count)
-                st.image(picture, width=_width(picture), output_format="PNG", alt=alt)
+                # so wide that letters are as large as in other figures; a PNG begins with its size
+                width = round(int.from_bytes(picture[16:20], "big") / _DPI * _ON_SCREEN)
+                st.image(picture, width=width, output_format="PNG", alt=alt)
     below_figure(
         f"Made by `deconvviz study report {view.study} --figures FOLDER`",
         lambda: _png(key, NEUTRAL_INK, draw, columns),  # an ink for white and for black paper
         f"{view.study}-{name}.png",
     )
-
-
-def _width(png: bytes) -> int:
-    """Pixels of a figure on the page, so that its letters are as large as in others."""
-    inches = int.from_bytes(png[16:20], "big") / _DPI  # where a PNG's width stands
-    return round(inches * _ON_SCREEN)
 
 
 def fit_figures() -> None:

@@ -36,13 +36,7 @@ _PATIENCE = 10  # seconds that the server waits for it when it ends
 class Job:
     """A small run, after an arm of the study: A, or R-all where it has a decoder.
 
-    Attributes:
-        network: One of `NETWORKS`.
-        data: One of `sources()`.
-        decoder: Whether a deconvolution decoder reconstructs all training pictures beside it.
-        labels: Labelled pictures.
-        steps: Optimiser steps.
-        seed: Seed of the labels, the initial weights, the order and the augmentation.
+    `network` is one of `NETWORKS` and `data` one of `sources()`; `steps` are of the optimiser.
     """
 
     network: str = NETWORKS[0]
@@ -77,16 +71,7 @@ class Job:
 class JobStatus:
     """How far a run is, or how it ended.
 
-    Attributes:
-        job: What was asked for.
-        folder: Folder of the run.
-        running: Whether it runs.
-        stopping: Whether it was asked to stop.
-        doing: What is being done.
-        done: Steps of that which are done.
-        total: All steps of that.
-        message: How it ended, a sentence; empty while it runs.
-        failed: Whether it ended with an error.
+    `done` of `total` steps of what it is `doing` are done; `message` is empty while it runs.
     """
 
     job: Job

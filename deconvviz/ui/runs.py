@@ -18,7 +18,8 @@ from deconvviz.errors import CheckpointError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet
-from deconvviz.schema import Count, NonNegative, read
+from deconvviz.schema import Count, NonNegative, UnitInterval, read
+from deconvviz.study.plan import dotted
 from deconvviz.training import Evaluation
 from deconvviz.training.recipe import completed
 
@@ -42,7 +43,7 @@ class _Epoch(TypedDict):
 class _Test(TypedDict):
     title: str
     pictures: Count
-    accuracy: Annotated[float, Field(ge=0, le=1)]
+    accuracy: UnitInterval
     confusion: NotRequired[list[list[int]]]
 
 
@@ -67,7 +68,6 @@ class OwnRun:
         origin: Where it comes from, for people.
         model: Name of the architecture.
         data: Title of the training pictures.
-        classes: Names of the classes.
         training: The training record: recipe, epochs, labelled pictures, metrics and test.
     """
 
@@ -160,11 +160,7 @@ def read_run(path: Path, name: str, origin: str) -> OwnRun:
 
 
 def read_upload(content: bytes, name: str) -> OwnRun:
-    """The run that made an uploaded checkpoint.
-
-    Args:
-        content: Bytes of the file.
-        name: Whatever the person's machine calls it.
+    """The run that made an uploaded checkpoint, given its bytes and its name on any machine.
 
     Raises:
         CheckpointError: As `read_run`; it is named by its own name, not by where it lay meanwhile.
@@ -184,7 +180,7 @@ def different(first: OwnRun, second: OwnRun) -> list[dict[str, str]]:
 
     An option that did not exist then has its default.
     """
-    ours, theirs = (_flat(completed(one.training["recipe"])) for one in (first, second))
+    ours, theirs = (dotted(completed(one.training["recipe"])) for one in (first, second))
     return [
         {"option": name, first.name: _word(ours.get(name)), second.name: _word(theirs.get(name))}
         for name in dict.fromkeys([*ours, *theirs])
@@ -192,21 +188,10 @@ def different(first: OwnRun, second: OwnRun) -> list[dict[str, str]]:
     ]
 
 
-def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested options beside the others, by names with a dot."""
-    flat: dict[str, Any] = {}
-    for name, value in recipe.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{part}": one for part, one in value.items()}
-        else:
-            flat[name] = value
-    return flat
-
-
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     return "–" if value is None else str(value)
 

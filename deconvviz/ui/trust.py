@@ -19,14 +19,7 @@ from deconvviz.units import Unit
 
 @dataclass(frozen=True)
 class TrustReport:
-    """An examination and other attributions of the same unit.
-
-    Attributes:
-        summary: Verdict of the examination.
-        figure: Figure of all controls, a PNG file.
-        others_summary: Summary of the other attributions.
-        others_figure: Figure of the other attributions, a PNG file.
-    """
+    """An examination and other attributions of the same unit; the figures are PNG files."""
 
     summary: str
     figure: bytes
@@ -47,11 +40,7 @@ def known_trust_report(
 
 
 def trust_report(network: Network, view: InputView, unit: Unit, rule: Rule) -> TrustReport:
-    """Examine a unit's reconstruction, with a progress bar.
-
-    Raises:
-        SelectionError: The projection is zero.
-    """
+    """Examine a unit's reconstruction, with a progress bar; errors as for `examine`."""
     net, pixels, selection = network.net, view.pixels, unit.selection
     with bar("Examining …") as progress:
         trust = examine(net, pixels, selection, TrustOptions(rule=rule), progress=progress)

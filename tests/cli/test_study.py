@@ -8,13 +8,13 @@ from typer.testing import CliRunner
 from deconvviz.cli import app
 from deconvviz.errors import DataError, StudyError
 from deconvviz.io.data import draw_shapes
-from deconvviz.study import PLANS, plans
+from deconvviz.study import PLANS, plan
 from tests.study.test_run import PLAN
 
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(plans, "PLANS", {**PLANS, "small": replace(PLAN, dataset="shapes")})
+    monkeypatch.setattr(plan, "PLANS", {**PLANS, "small": replace(PLAN, dataset="shapes")})
 
 
 def invoke(*words):

@@ -16,9 +16,6 @@ class Item:
     key: int
     value: int = 0
 
-    def to_dict(self):
-        return {"key": self.key, "value": self.value}
-
 
 @pytest.fixture
 def file(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from dataclasses import asdict
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_a_line_without_an_end_that_an_editor_left_is_ended_first(tmp_path):
 
 
 def test_a_folder_of_single_files_under_old_names_is_read_too(tmp_path):
-    old = record("decoder-rate=0.3", study="levers").to_dict()
+    old = asdict(record("decoder-rate=0.3", study="levers"))
     old["configuration"] = {"recipe": OLD_RECIPE, "held_out": 0}
     folder = tmp_path / "levers"
     folder.mkdir()

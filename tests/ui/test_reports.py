@@ -7,12 +7,13 @@ import pytest
 
 from deconvviz.errors import StudyError
 from deconvviz.plots.study import answer, cautions, effect_table, metric_table, sweep_table
-from deconvviz.study import find_plan
+from deconvviz.study import find_plan, read_records
 from deconvviz.study.gradients import Condition, GradientStats, Setting, Trace
 from deconvviz.study.gradients.trace import trace_file
 from deconvviz.study.metrics import ACCURACY
 from deconvviz.study.report import INCONCLUSIVE, NOT_RUN
-from deconvviz.ui.reports import gradients, metrics, numbers, results_folder, study
+from deconvviz.ui.navigation import shipped_folder
+from deconvviz.ui.reports import gradients, metrics, numbers, study
 from tests.study.samples import helps, keep, record
 
 
@@ -29,33 +30,31 @@ def pairs(arm, base, gains, labels=1000):
         yield record(arm, labels, seed, 0.5 + 0.01 * seed + gain)
 
 
-def test_the_results_lie_where_they_are_named_else_inside_else_beside(tmp_path, monkeypatch):
-    package = tmp_path / "deconvviz"
-    package.mkdir()
-    assert results_folder(package) == tmp_path
+def test_the_results_lie_where_they_are_named_else_with_the_package(results, monkeypatch):
+    keep(results, record())
+    assert len(study("helps").result.records) == 1
     monkeypatch.delenv("DECONVVIZ_RESULTS")
-    assert results_folder(package) == tmp_path / "results"
-    (package / "_results").mkdir()
-    assert results_folder(package) == package / "_results"
+    shipped = read_records(shipped_folder("results") / "helps.jsonl")
+    assert len(study("helps").result.records) == len(shipped) > 1
 
 
 def test_without_records_nothing_is_said_to_be_known():
     view = study("helps")
-    assert view.runs == 0
+    assert len(view.result.records) == 0
     short, rest = answer(view.result)
     assert short.startswith("Not known")
     assert rest.startswith("At 1000 labels")
     assert not any("pairs of runs" in caution for caution in cautions(view.result))
     assert set(effect_table(view.result)["verdict"]) == {NOT_RUN}
-    assert study("levers").runs == 0
+    assert len(study("levers").result.records) == 0
     assert gradients() == []
 
 
 def test_a_new_record_is_seen_and_a_damaged_one_refused(results):
     keep(results, *pairs("R-all", "A", [0.02, 0.03]))
-    assert study("helps").runs == 4
+    assert len(study("helps").result.records) == 4
     keep(results, record("R-all", seed=2))
-    assert study("helps").runs == 5
+    assert len(study("helps").result.records) == 5
     with (results / "helps.jsonl").open("a") as file:
         file.write("{")
     with pytest.raises(StudyError, match=r"helps\.jsonl, line 6"):
@@ -117,7 +116,7 @@ def test_cells_and_metrics_are_those_of_the_runs():
 def test_a_sweep_has_its_declared_points_and_what_was_run(results):
     keep(results, *(record("anything", 1000, seed, 0.5, study="levers") for seed in range(2)))
     view = study("levers")
-    assert view.runs == 2
+    assert len(view.result.records) == 2
     cells = sweep_table(view.result).set_index(["arm", "labels"])["test accuracy, %"]
     assert cells["anything", 1000] == "50.00 (2)"
     assert set(cells.drop(("anything", 1000))) == {"not run"}
@@ -140,7 +139,7 @@ def test_gradients_are_one_result_a_setting(results):
     for seed in range(2):
         file.append(trace(seed))
     (view,) = gradients()
-    assert view.runs == 2
+    assert len(view.result.traces) == 2
     assert [one.seed for one in view.result.traces] == [0, 1]
     file.append(trace(3, pictures=9))
-    assert [view.runs for view in gradients()] == [2, 1]
+    assert [len(view.result.traces) for view in gradients()] == [2, 1]

@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -37,9 +37,18 @@ def paired_differences(report: Report, columns: int = 3, ink: str = NEUTRAL_INK)
         for row, effect in enumerate(own):
             drawing.draw_pairs(axes, row, effect.difference, colour, ink)
             verdict = effect.verdict.replace(NO_EFFECT, "no effect")
-            drawing.write_beside(axes, row, verdict, ink, missing=effect.difference is None)
+            drawing.write_in_row(axes, row, verdict, ink, missing=effect.difference is None)
             if effect.aim is not None:
-                _aim(axes, row, effect.aim, ink)
+                aim = 100 * effect.aim
+                axes.plot([aim] * 2, [row - 0.48, row + 0.48], "--", color=ink, linewidth=1.2)
+                axes.annotate(
+                    f"aim {aim:+g}",
+                    (aim, row - 0.5),
+                    ha="center",
+                    va="bottom",
+                    color=ink,
+                    fontsize=drawing.SMALL,
+                )
     for axes in panels[-columns:]:
         axes.set_xlabel("difference of test accuracy, points")
     return figure
@@ -72,34 +81,21 @@ def accuracy_by_labels(report: Report, ink: str = NEUTRAL_INK) -> Figure:
 def accuracy_by_epoch(
     report: Report, labels: int, key: str = "test_accuracy", ink: str = NEUTRAL_INK
 ) -> Figure:
-    """A metric by epoch, an arm a curve: the mean of its runs, shaded from lowest to highest.
-
-    Args:
-        report: The study.
-        labels: The budget.
-        key: Key of the lines of metrics.
-        ink: Colour of lines and letters.
-    """
+    """A metric by epoch, an arm a curve: the mean of its runs, shaded from lowest to highest."""
     figure, axes = plot(6.4, 4.0, ink)
     styles = drawing.styles_of(report.arms)
     drawn = set()
     for arm, style in styles.items():
-        by_epoch: dict[float, list[float]] = {}
-        for line in (line for run in report.runs(arm, labels) for line in run.epochs):
-            if key in line:
-                by_epoch.setdefault(line["epoch"], []).append(line[key])
-        if not by_epoch:
+        lines = [one for run in report.runs(arm, labels) for one in run.epochs if key in one]
+        if not lines:
             continue
         drawn.add(arm)
-        epochs = sorted(by_epoch)
-        low, mean, high = (
-            [float(f(by_epoch[epoch])) for epoch in epochs] for f in (np.min, np.mean, np.max)
+        by_epoch = pd.DataFrame(lines).groupby("epoch")[key]
+        mean, every = by_epoch.mean(), max(1, by_epoch.ngroups // 8)
+        axes.fill_between(
+            mean.index, by_epoch.min(), by_epoch.max(), color=style.colour, alpha=0.18, linewidth=0
         )
-        axes.fill_between(epochs, low, high, color=style.colour, alpha=0.18, linewidth=0)
-        every = max(1, len(epochs) // 8)
-        axes.plot(
-            epochs, mean, color=style.colour, marker=style.marker, markersize=5, markevery=every
-        )
+        axes.plot(mean, color=style.colour, marker=style.marker, markersize=5, markevery=every)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawing.value_axis(axes, ink, key.replace("_", " "), share="accuracy" in key)
@@ -186,7 +182,11 @@ def _dot_panels(
             records = report.runs(arm, labels)
             values = metric.scale * np.asarray(metric.of(records))
             if not len(values):
-                _missing(axes, row, _UNMEASURED if records else NOT_RUN, ink)
+                word = _UNMEASURED if records else NOT_RUN
+                # at the left, where it hides no zero line
+                drawing.write_in_row(
+                    axes, row, word, ink, missing=True, x=0.02, size=drawing.LETTERS
+                )
                 continue
             drawing.draw_dots(axes, values, np.full(len(values), row), style)
             if len(values) > 1:
@@ -198,19 +198,6 @@ def _dot_panels(
         else:
             axes.set_xticks([])
     return figure
-
-
-def _aim(axes: Axes, row: int, aim: float, ink: str) -> None:
-    """What was aimed at, in its row."""
-    axes.plot([100 * aim] * 2, [row - 0.48, row + 0.48], "--", color=ink, linewidth=1.2)
-    axes.annotate(
-        f"aim {100 * aim:+g}",
-        (100 * aim, row - 0.5),
-        ha="center",
-        va="bottom",
-        color=ink,
-        fontsize=drawing.SMALL,
-    )
 
 
 def _legend(
@@ -238,16 +225,3 @@ def _legend(
         title_fontproperties={"size": drawing.LETTERS, "style": "italic"},
     )
     legend.get_title().set_color(ink)
-
-
-def _missing(axes: Axes, row: int, word: str, ink: str) -> None:
-    """A row's word instead of dots, at the left, where it hides no zero line."""
-    axes.annotate(
-        word,
-        (0.02, row),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        color=ink,
-        fontsize=drawing.LETTERS,
-        style="italic",
-    )

@@ -98,15 +98,20 @@ def draw_pairs(axes: Axes, row: int, found: Difference | None, colour: str, ink:
         axes.plot(100 * found.mean, row + _LANE, "|", color=ink, markersize=10, markeredgewidth=2)
 
 
-def write_beside(axes: Axes, row: int, text: str, ink: str, *, missing: bool) -> None:
-    """Words at the right of a row, slanted where they stand for what is missing."""
+def write_in_row(
+    axes: Axes, row: int, text: str, ink: str, *, missing: bool, x: float = 1.02, size: int = SMALL
+) -> None:
+    """Words of a row, by default at its right; in italics where they say what is missing.
+
+    `x` is a share of the panel's width.
+    """
     axes.annotate(
         text,
-        (1.02, row),
+        (x, row),
         xycoords=("axes fraction", "data"),
         va="center",
         color=ink,
-        fontsize=SMALL,
+        fontsize=size,
         style="italic" if missing else "normal",
     )
 

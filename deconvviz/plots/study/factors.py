@@ -13,7 +13,7 @@ from deconvviz.plots.study import drawing
 from deconvviz.plots.study.tables import interval, points
 from deconvviz.study.metrics import ACCURACY, RECONSTRUCTION, Metric
 from deconvviz.study.record import Record
-from deconvviz.study.report import NOT_RUN, Effect, Point, Report
+from deconvviz.study.report import NOT_RUN, Point, Report
 
 _NEAR = 0.12  # of an axis: values nearer than this cannot both be written
 _NEAR_COSTS = 0.2  # the same with costs below them
@@ -33,8 +33,13 @@ def sweep_differences(report: Report, ink: str = NEUTRAL_INK) -> Figure:
     axes.set_xlabel(f"test accuracy minus that of “{report.base}”, points")
     for row, effect in enumerate(shown):
         drawing.draw_pairs(axes, row, effect.difference, ACCENTS[0], ink)
-        text = _change(report, effect)
-        drawing.write_beside(axes, row, text, ink, missing=effect.difference is None)
+        if found := effect.difference:
+            spread = "one pair" if len(found.pairs) == 1 else interval(found)
+            text = f"{points(found.mean)}\n{spread}"
+        else:
+            run = report.runs(effect.contrast.arm, effect.labels)
+            text = "no seed in common" if run else NOT_RUN
+        drawing.write_in_row(axes, row, text, ink, missing=found is None)
     return figure
 
 
@@ -53,15 +58,6 @@ def reconstruction_curves(report: Report, columns: int = 2, ink: str = NEUTRAL_I
     """The decoder's reconstruction error by the value of each factor, as `factor_curves`."""
     factors = report.factors_with(RECONSTRUCTION)
     return _curves(report, factors, RECONSTRUCTION, columns, ink)
-
-
-def _change(report: Report, effect: Effect) -> str:
-    """The mean difference and its interval, or why there is none."""
-    found = effect.difference
-    if found is None:
-        run = report.runs(effect.contrast.arm, effect.labels)
-        return "no seed in common" if run else NOT_RUN
-    return f"{points(found.mean)}\n{'one pair' if len(found.pairs) == 1 else interval(found)}"
 
 
 def _curves(
@@ -100,9 +96,16 @@ def _factor(axes: Axes, report: Report, found: Sequence[Point], metric: Metric, 
         if len(curves) > 1 and own and (last := metric.of(groups[-1])):
             text, end = f"    {own[-1].labels} labels", (x[-1], float(np.mean(last)))
             axes.annotate(text, end, color=style.colour, fontsize=drawing.SMALL, va="center")
-    _places_on(axes, places, logarithmic=logarithmic)
-    first = {point.value: records for point, records in reversed(runs.items())}
-    written = [_written(value, first.get(value), with_cost=len(costs) > 1) for value in places]
+    low, high = min(places.values()), max(places.values())  # run or not
+    if logarithmic:
+        axes.set_xscale("log")
+        more = (high / low) ** 0.15
+        axes.set_xlim(low / more, high * more)
+    else:
+        more = 0.15 * (high - low)
+        axes.set_xlim(low - more, high + more)
+    by_value = {point.value: records for point, records in reversed(runs.items())}
+    written = [_written(value, by_value.get(value), with_cost=len(costs) > 1) for value in places]
     axes.set_xticks(list(places.values()), written, fontsize=drawing.SMALL)
     axes.xaxis.set_minor_locator(NullLocator())
     text = "parameters, multiply-adds, seconds of training"
@@ -128,18 +131,6 @@ def _places(values: Iterable[str], near: float) -> tuple[dict[str, float], bool]
     if min(np.diff(shown)) < near * (shown[-1] - shown[0]):
         return {value: float(place) for place, value in enumerate(ordered)}, False
     return {value: numbers[value] for value in ordered}, logarithmic
-
-
-def _places_on(axes: Axes, places: Mapping[str, float], *, logarithmic: bool) -> None:
-    """The horizontal axis from the first place to the last and a little beyond, run or not."""
-    first, last = min(places.values()), max(places.values())
-    if logarithmic:
-        axes.set_xscale("log")
-        more = (last / first) ** 0.15
-        axes.set_xlim(first / more, last * more)
-    else:
-        more = 0.15 * (last - first)
-        axes.set_xlim(first - more, last + more)
 
 
 def _written(value: str, records: Sequence[Record] | None, *, with_cost: bool) -> str:

@@ -65,7 +65,7 @@ def answer(report: Report) -> tuple[str, str]:
     """The answer in a few words, and what it rests on."""
     deciding = [one for one in report.plan.contrasts if one.aim is not None]
     primary = [report.effect(one.arm, one.base) for one in deciding]
-    titles = ", ".join(dict.fromkeys(str(r.data.get("title", "")) for r in report.records))
+    titles = ", ".join(report.titles)
     where = f"At {report.plan.primary} labels{' of ' * bool(titles)}{titles}"
     others = "".join(
         f" At {effect.labels} labels, {_sentence(effect)}."
@@ -138,19 +138,14 @@ def markdown_report(report: Report, source: str = "") -> str:
         f"{markdown(metric_table(report, metric))}"
         for metric in metrics
     )
-    titles, devices = (
-        ", ".join(dict.fromkeys(filter(None, words))) or "unknown"
-        for words in (
-            [str(r.data.get("title", "")) for r in report.records],
-            [r.device for r in report.records],
-        )
-    )
+    devices = dict.fromkeys(r.device for r in report.records if r.device)
+    titles, machines = (", ".join(words) or "unknown" for words in (report.titles, devices))
     return (
         f"{head}{summary(report)}\n\n{arms(report)}\n{note}\n\n{tables}"
         f"\n### What a run costs\n\n{markdown(cost_table(report))}"
         "\n### Differences of test accuracy, in points\n\n"
         f"{markdown(effect_table(report))}\n{_METHOD}\n\n"
-        f"{len(report.records)} runs. Data: {titles}. Device: {devices}.\n"
+        f"{len(report.records)} runs. Data: {titles}. Device: {machines}.\n"
     )
 
 
@@ -175,13 +170,12 @@ def cautions(report: Report) -> list[str]:
         f"{r.parameters / 1e6:.2f} M parameters"
         for r in records
     )
-    titles = dict.fromkeys(str(r.data.get("title", "")) for r in records)
     if records:
         found.append(
-            f"**One small network.** {'; '.join(networks)}; data: {', '.join(titles)}. Larger "
-            "networks, other data or longer training may give another answer."
+            f"**One small network.** {'; '.join(networks)}; data: {', '.join(report.titles)}. "
+            "Larger networks, other data or longer training may give another answer."
         )
-    if any("JPEG copy" in title for title in titles):
+    if any("JPEG copy" in title for title in report.titles):
         found.append(
             "**A JPEG copy.** Accuracy on it is lower than on the original pixels, and is not to "
             "be compared with published figures; differences between arms are."

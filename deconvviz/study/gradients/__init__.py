@@ -1,7 +1,7 @@
 """Gradients: whether the deep deconvolution network keeps them from vanishing or exploding."""
 
 from deconvviz.study.gradients.collect import gradients, read_gradients
-from deconvviz.study.gradients.result import EXPLODES, VANISHES, Gradients, Ratio
+from deconvviz.study.gradients.result import EXPLODES, VANISHES, Gradients
 from deconvviz.study.gradients.trace import Condition, GradientStats, Setting, Trace
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "Condition",
     "GradientStats",
     "Gradients",
-    "Ratio",
     "Setting",
     "Trace",
     "gradients",

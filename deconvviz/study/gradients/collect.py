@@ -1,9 +1,9 @@
 """Train the networks whose gradients are compared."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -15,10 +15,7 @@ from deconvviz.study.gradients.trace import FORMS, Condition, Setting, Trace, fo
 from deconvviz.study.runner import complete
 
 
-@dataclass(frozen=True)
-class _TraceSpec:
-    """A trace that is wanted."""
-
+class _TraceSpec(NamedTuple):
     condition: Condition
     seed: int
     setting: Setting

@@ -1,13 +1,13 @@
 """Gradients of plain and deconvolution networks: their numbers, and what follows from these."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from deconvviz.analysis.result import plain
 from deconvviz.study.gradients.trace import PROBE, Condition, Setting, Trace
 
 VANISHES, EXPLODES = 1e-3, 1e3
@@ -33,11 +33,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Gradients:
-    """The gradients of plain and deconvolution networks of equal depth, while they train.
-
-    Attributes:
-        traces: Traces of every condition and seed, all of one setting.
-    """
+    """Traces of plain and deconvolution networks of equal depth, all of one setting."""
 
     traces: tuple[Trace, ...]
     name = "gradients"
@@ -105,48 +101,36 @@ class Gradients:
 
     def to_dict(self) -> dict[str, Any]:
         """Every condition's ratios, losses, norms and cosines, and what they were measured on."""
-        numbers: dict[str, Any] = _finite(
-            {
-                **asdict(self.setting),
-                "probe": min(PROBE, self.setting.pictures),
-                "vanishes below": VANISHES,
-                "explodes above": EXPLODES,
-                "versions": dict(self.traces[0].versions),
-                "devices": sorted({run.device for run in self.traces}),
-                "conditions": [self._numbers(one) for one in self.conditions],
-            }
-        )
-        return numbers
+        numbers = {
+            **plain(self.setting),
+            "probe": min(PROBE, self.setting.pictures),
+            "vanishes below": VANISHES,
+            "explodes above": EXPLODES,
+            "versions": self.traces[0].versions,
+            "devices": sorted({run.device for run in self.traces}),
+            "conditions": [self._numbers(one) for one in self.conditions],
+        }
+        return dict(plain(numbers))
 
     def _numbers(self, condition: Condition) -> dict[str, Any]:
         runs, (before, after) = self.of(condition), self.entropies(condition)
         return {
-            **asdict(condition),
+            **plain(condition),
             "seeds": [run.seed for run in runs],
             "diverged at step": [run.diverged for run in runs],
             "layers": runs[0].layers,
-            "first over last at the start": asdict(self.ratio(condition)),
-            "first over last at the end": asdict(self.ratio(condition, end=True)),
+            "first over last at the start": self.ratio(condition),
+            "first over last at the end": self.ratio(condition, end=True),
             "cross-entropy at the start": before,
             "cross-entropy at the end": after,
-            "log10 of gradient norms": self.log_norms(condition).tolist(),
-            "log10 of gradient norms over weights' norms": self.log_shares(condition).tolist(),
-            "cosines": self.cosines(condition).tolist(),
+            "log10 of gradient norms": self.log_norms(condition),
+            "log10 of gradient norms over weights' norms": self.log_shares(condition),
+            "cosines": self.cosines(condition),
         }
 
 
-def _finite(value: Any) -> Any:
-    """Plain values with null for each number that JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _mean(tables: Sequence[Tensor]) -> Tensor:
-    """Mean over runs, of what is there."""
-    return torch.stack(list(tables)).nanmean(0)
+def _mean(tables: list[Tensor]) -> Tensor:
+    return torch.stack(tables).nanmean(0)
 
 
 def _log(table: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,7 +35,6 @@ class Condition:
     """What is compared: a network, and what it is trained on.
 
     Attributes:
-        architecture: Plain CNN or deep deconvolution network.
         depth: Layers with weights between the picture and the head.
         norm: Whether BatchNorm follows each of them but the one that gives `ddnet`'s picture.
         deconv_weight: Weight of the reconstruction error beside the cross-entropy.
@@ -59,7 +57,6 @@ class Setting:
 
     Attributes:
         dataset: Title of the pictures.
-        fingerprint: Fingerprint of pictures and labels.
         pictures: Number of pictures.
         mean: Mean of each channel, subtracted from pixels in [0, 1].
         std: Standard deviation of each channel, the divisor after it.
@@ -115,7 +112,6 @@ class Trace:
         diverged: Number of updates after which the loss was NaN or infinite, or None.
         setting: What it shares with the other runs.
         versions: Versions of Python and the libraries.
-        device: Name of the device.
     """
 
     condition: Condition
@@ -159,23 +155,10 @@ class Trace:
         numbers = [[math.nan if value is None else value for value in row] for row in columns]
         return torch.tensor(numbers, dtype=torch.float64).T
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold."""
-        return asdict(self)
-
 
 def trace_file(path: Path) -> RecordFile[Trace]:
     """Traces in a file NAME.jsonl."""
     return RecordFile(path, _decode)
-
-
-def read_traces(path: Path) -> tuple[Trace, ...]:
-    """All traces of a file.
-
-    Raises:
-        StudyError: One of them is damaged.
-    """
-    return trace_file(path).read()
 
 
 def _decode(content: Any, source: str) -> Trace:
@@ -188,14 +171,8 @@ def network(condition: Condition, channels: int, classes: int, size: int, width:
     """An untrained network of a condition.
 
     `ddnet` goes down and comes back; the plain network has as many layers of each width, all of
-    them on the way down, with as many pools, and its dense layer reads the last maps.
-
-    Args:
-        condition: Architecture, depth and norm.
-        channels: Channels of the pictures.
-        classes: Number of logits.
-        size: Side of the pictures, which each of the pools must be able to halve.
-        width: Maps of the first stage.
+    them on the way down, with as many pools, and its dense layer reads the last maps. `size`, the
+    side of the pictures, must be halved by each pool; `width` is the maps of the first stage.
     """
     multiples, convolutions = FORMS[condition.depth]
     widths = tuple(width * multiple for multiple in multiples)
@@ -291,16 +268,10 @@ def follow(
     setting: Setting,
     report: Callable[[float], None] = lambda _: None,
 ) -> Trace:
-    """Train one network, and measure its gradients on the way.
+    """Train one network on the device of the pictures, and measure its gradients on the way.
 
-    BatchNorm is in training mode throughout; pictures are not augmented.
-
-    Args:
-        condition: Network, and what it is trained on.
-        seed: Seed of initial weights and batches.
-        training: uint8 pictures, on the device that is to train.
-        setting: How it is trained.
-        report: Called with the share of updates that are done, after each.
+    BatchNorm is in training mode throughout; pictures are not augmented. `report` is called after
+    each update with the share of them that are done.
     """
     losses = _Losses(condition, seed, training, setting)
     weights = layer_weights(losses.network)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deconvviz.plots import study as figures
 from deconvviz.plots.figures import figure_png
+from deconvviz.plots.study import factors as figures
 from tests.plots.study.drawn import arm, dots, words
 from tests.study.samples import record, sweep
 

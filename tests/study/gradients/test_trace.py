@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -21,7 +21,6 @@ from deconvviz.study.gradients.trace import (
     gradient_stats,
     he_init,
     network,
-    read_traces,
     trace_file,
 )
 from deconvviz.study.gradients.trace import layer_weights as weights_of
@@ -225,11 +224,11 @@ MADE = Trace(
 def test_a_file_holds_all_of_a_run(tmp_path):
     path = tmp_path / "gradients.jsonl"
     trace_file(path).append(MADE)
-    assert read_traces(path) == (MADE,)
+    assert trace_file(path).read() == (MADE,)
 
 
 def test_a_file_under_old_names_is_read_too(tmp_path):
-    old = MADE.to_dict()
+    old = asdict(MADE)
     old["arm"], old["moments"] = old.pop("condition"), old.pop("stats")
     for now, before in (("dataset", "data"), ("lr", "rate"), ("init", "start")):
         old["setting"][before] = old["setting"].pop(now)
@@ -237,7 +236,7 @@ def test_a_file_under_old_names_is_read_too(tmp_path):
     folder.mkdir(parents=True)
     (folder / "ddnet-6-bare-0.3-2.json").write_text(json.dumps(old))
     (folder / "gradients.json").write_text("a summary")
-    assert read_traces(tmp_path / "gradients.jsonl") == (MADE,)
+    assert trace_file(tmp_path / "gradients.jsonl").read() == (MADE,)
 
 
 @pytest.mark.parametrize(
@@ -256,4 +255,4 @@ def test_a_damaged_trace_is_one_sentence(tmp_path, damage, says):
     trace_file(path).append(MADE)
     path.write_text(damage(path.read_text()))
     with pytest.raises(StudyError, match=says):
-        read_traces(path)
+        trace_file(path).read()
