@@ -292,11 +292,9 @@ class BuildState:
                 "update deconvviz, or build the atlas again"
             )
         metadata = read(_Metadata, stored, path, AtlasError)
-        if metadata.digest not in ("", _digest(tensors)):
-            raise AtlasError(
-                f"{path} is damaged: its checksum differs; delete it and build it again"
-            )
         try:
+            if metadata.digest not in ("", _digest(tensors)):
+                raise ValueError("its checksum differs")
             return cls._from_tensors(metadata.header, metadata.seen, tensors)
         except (KeyError, ValueError) as error:
             raise AtlasError(f"{path} is damaged ({error}); delete it and build it again") from None

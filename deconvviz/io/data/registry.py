@@ -93,8 +93,7 @@ def load_dataset(
     place = None if data_dir is None else Path(data_dir).expanduser()
     options = LoadOptions(split, place, size, channels, download, byte_budget, progress)
     if split == "all" and entry.splits:
-        first, second = (entry.load(replace(options, split=part)) for part in entry.splits)
-        dataset = concat(first, second)
+        dataset = concat(*(entry.load(replace(options, split=part)) for part in entry.splits))
     else:
         dataset = entry.load(options)
     return replace(dataset, source=f"{name}/{split}")
