@@ -268,7 +268,6 @@ def _check_images(tape: Tape, model: nn.Module, images: Tensor) -> None:
 
 
 def _check_size(tape: Tape, shape: tuple[int, ...]) -> None:
-    """Refuse images of a size that the tape is not valid for."""
     (_, channels, h, w), (_, height, width) = shape, tape.input_shape
     advice = f"make a Deconvnet of it with input_size=({channels}, {h}, {w})"
     if tape.fixed_size and (h, w) != (height, width):

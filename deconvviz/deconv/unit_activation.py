@@ -50,10 +50,7 @@ class UnitActivation(nn.Module):
             row, call = row_of(op), op.call(values)
             value = row.value(call) if row else call.run()
             values[op.name] = self.maps(value) if op.name == self._through else value
-        return self._sum(values[self._top])
-
-    def _sum(self, value: Tensor) -> Tensor:
-        chosen = self._selection
+        value, chosen = values[self._top], self._selection
         columns = (chosen.channel, chosen.y, chosen.x)[: value.dim() - 1]
         place = tuple(column.to(value.device) for column in columns)
         units = value.movedim(0, -1)[place].movedim(-1, 0)

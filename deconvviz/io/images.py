@@ -203,7 +203,6 @@ def _safe_name(name: object) -> str:
 
 
 def _read(source: bytes | Path | BinaryIO, name: str) -> bytes:
-    """All bytes of a file of at most `MAX_BYTES`."""
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, Path):

@@ -144,7 +144,6 @@ class _Drawer:
             yield UnitSheet(self.layer, unit, top, patches[mine], pixels[mine], tuple(boxes[mine]))
 
     def _project(self, rows: Sequence[tuple[int, TopActivation]]) -> tuple[Tensor, list[Box]]:
-        """The projection and the window of each activation."""
         if not rows:
             return torch.empty(0, self.bundle.preprocessing.channels, 1, 1), []
         pictures = torch.tensor([activation.picture for _, activation in rows])

@@ -207,7 +207,6 @@ def _rounded(value: float) -> float:
 
 
 def _page(head: Header, data: dict[str, Any]) -> str:
-    """The HTML with its style, script and data."""
     units = sum(channels for channels, _, _ in head.layers.values())
     classes = f", class ({head.classes[0]}, …)" if head.statistics and head.classes else ""
     parts = {

@@ -159,12 +159,7 @@ def _randaugment(images: Tensor, magnitude: int, generator: torch.Generator) -> 
 
 
 def _resized(images: Tensor, crops: Tensor) -> Tensor:
-    """Crops of pictures enlarged to the pictures' size, interpolated bilinearly.
-
-    Args:
-        images: (B, C, H, W), uint8 or float.
-        crops: (B, 4): height, width, centre's y and x, as shares of the picture.
-    """
+    """Crops (B, 4), as `Augmentation._crops` draws them, enlarged to the pictures' size."""
     height, width, y, x = crops.to(images.device, _float_type(images)).T
     none = torch.zeros_like(x)
     theta = torch.stack([width, none, 2 * x - 1, none, height, 2 * y - 1], dim=1).view(-1, 2, 3)

@@ -51,7 +51,6 @@ def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
 
 
 def _check_weights(timm: Any, name: str, download: bool) -> None:
-    """Check that the weights exist, and are on this machine or may be downloaded."""
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         raise UnknownModelError(
