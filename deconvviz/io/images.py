@@ -77,16 +77,6 @@ class Picture:
     key: str
     notices: tuple[str, ...] = ()
 
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return self.image.width
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return self.image.height
-
 
 @dataclass(frozen=True)
 class Photograph:

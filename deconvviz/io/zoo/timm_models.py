@@ -25,11 +25,7 @@ def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
         weights: "default", another tag, or None for random weights.
         download: Whether to download weights that no cache has.
     """
-    try:
-        import timm
-        import timm.data
-    except ImportError as error:
-        raise SettingError("timm is not installed; `pip install 'deconvviz[timm]'`") from error
+    timm = _import_timm()
     full = name if weights in (None, "default") else f"{name.partition('.')[0]}.{weights}"
     plain, _, tag = full.partition(".")
     if not timm.is_model(plain):
@@ -48,6 +44,15 @@ def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
     phrase = f"weights `{tag}`" if weights is not None else "random weights, not trained"
     preprocessing = _preprocess(timm.data.resolve_model_data_config(model))
     return library_bundle(f"timm/{full}", model, preprocessing, [phrase])
+
+
+def _import_timm() -> Any:
+    try:
+        import timm
+        import timm.data
+    except ImportError as error:
+        raise SettingError("timm is not installed; `pip install 'deconvviz[timm]'`") from error
+    return timm
 
 
 def _check_weights(timm: Any, name: str, download: bool) -> None:
