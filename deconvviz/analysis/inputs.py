@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
+from deconvviz.atlas.accumulator import Accumulator, layout
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import DataError, SettingError
@@ -144,11 +144,11 @@ def peaks(
     """
     check_dataset(bundle, dataset)
     found: dict[str, Accumulator] = {}
-    spec = AccumulatorSpec(k=1, classes=0, statistics=False)
     for rows in batches(len(dataset), dataset.images.shape[2:], title, progress=progress):
         images = bundle.preprocessing.normalised(dataset.images[rows])
         for layer, maps in net.stream(images, layers):
             if layer not in found:
-                found[layer] = Accumulator(maps.shape[1], spec, maps.dtype, maps.device)
+                tensors = layout(maps.shape[1], k=1, dtype=maps.dtype)
+                found[layer] = Accumulator.empty(tensors, maps.device)
             found[layer].add(maps, rows.start, dataset.labels[rows])
     return {layer: found[layer] for layer in layers}

@@ -1,7 +1,6 @@
 """Running top-k and statistics of one layer while a data set streams by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,36 +13,34 @@ _TOP = ("value", "picture", "y", "x")
 _COUNTS = ("total", "active", "pictures", "class_total", "histogram")
 
 
-@dataclass(frozen=True)
-class AccumulatorSpec:
-    """What to accumulate for each unit.
+Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
+"""Shape and dtype of each tensor of an `Accumulator`, by name."""
 
-    Attributes:
+
+def layout(channels: int, k: int, dtype: torch.dtype, classes: int | None = None) -> Layout:
+    """The tensors that accumulate the activations of a layer.
+
+    Args:
+        channels: Number of units.
         k: Number of strongest activations, at most one per picture.
-        classes: Number of classes in the data.
-        statistics: Whether to accumulate the statistics too.
+        dtype: Data type of activations.
+        classes: Number of classes in the data; None accumulates no statistics.
     """
-
-    k: int
-    classes: int
-    statistics: bool
-
-    def layout(
-        self, channels: int, dtype: torch.dtype
-    ) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-        """Shape and dtype of each tensor of an `Accumulator`, by name."""
-        layout: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
-            "value": ((channels, self.k), dtype),
-            "picture": ((channels, self.k), torch.int64),
-            "y": ((channels, self.k), torch.int64),
-            "x": ((channels, self.k), torch.int64),
+    found: Layout = {
+        "value": ((channels, k), dtype),
+        "picture": ((channels, k), torch.int64),
+        "y": ((channels, k), torch.int64),
+        "x": ((channels, k), torch.int64),
+    }
+    if classes is not None:
+        found |= {
             "total": ((channels,), torch.float64),
             "active": ((channels,), torch.int64),
             "pictures": ((channels,), torch.int64),
-            "class_total": ((self.classes, channels), torch.float64),
+            "class_total": ((classes, channels), torch.float64),
             "histogram": ((channels, len(EDGES) + 1), torch.int64),
         }
-        return layout if self.statistics else {name: layout[name] for name in _TOP}
+    return found
 
 
 class Accumulator:
@@ -72,17 +69,20 @@ class Accumulator:
     class_total: Tensor
     histogram: Tensor
 
-    def __init__(
-        self,
-        channels: int,
-        spec: AccumulatorSpec,
-        dtype: torch.dtype,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.statistics = spec.statistics
-        for name, (shape, kind) in spec.layout(channels, dtype).items():
-            setattr(self, name, torch.zeros(shape, dtype=kind, device=device))
-        self.picture.fill_(-1)
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.statistics = "total" in tensors
+        for name, tensor in tensors.items():
+            setattr(self, name, tensor)
+
+    @classmethod
+    def empty(cls, layout: Layout, device: torch.device | str = "cpu") -> "Accumulator":
+        """The state before the first picture, with the tensors of a layout."""
+        tensors = {
+            name: torch.zeros(shape, dtype=dtype, device=device)
+            for name, (shape, dtype) in layout.items()
+        }
+        tensors["picture"].fill_(-1)
+        return cls(tensors)
 
     def add(self, maps: Tensor, first: int, labels: Tensor) -> None:
         """Add the next pictures; their indices must be above those of all before.
@@ -156,12 +156,3 @@ class Accumulator:
         """All tensors by name, on the CPU."""
         names = _TOP + (_COUNTS if self.statistics else ())
         return {name: getattr(self, name).cpu().contiguous() for name in names}
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Accumulator":
-        """The inverse of `tensors`."""
-        made = cls.__new__(cls)
-        made.statistics = "total" in tensors
-        for name, tensor in tensors.items():
-            setattr(made, name, tensor)
-        return made

@@ -158,7 +158,6 @@ class _Builder:
             yield
 
     def _add(self, part: BuildState, first: int, count: int) -> None:
-        """Run one batch of pictures."""
         labels = self.dataset.labels[first : first + count].to(self.device)
         for layer, maps in self.net.stream(self._images(first, count), tuple(self.sizes)):
             part.accumulators[layer].add(maps, first, labels)

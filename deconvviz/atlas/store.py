@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
+from deconvviz.atlas.accumulator import Accumulator, Layout, layout
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import AtlasError, SelectionError
 from deconvviz.io.bundle import Bundle, tensors_digest
@@ -67,10 +67,10 @@ class Header:
         """SHA-256 of all fields, a key for caches."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
-    @property
-    def spec(self) -> AccumulatorSpec:
-        """What was accumulated for each unit."""
-        return AccumulatorSpec(self.k, len(self.classes), self.statistics)
+    def layout(self, layer: str) -> Layout:
+        """The tensors that a layer is accumulated in."""
+        classes = len(self.classes) if self.statistics else None
+        return layout(self.layers[layer][0], self.k, getattr(torch, self.dtype), classes)
 
     def difference(self, other: "Header") -> str | None:
         """What `other` has that this has not, as a phrase; None if they fit together."""
@@ -262,10 +262,8 @@ class BuildState:
     @classmethod
     def empty(cls, header: Header, device: torch.device | str = "cpu") -> "BuildState":
         """A build that has seen no picture."""
-        dtype = getattr(torch, header.dtype)
         accumulators = {
-            layer: Accumulator(channels, header.spec, dtype, device)
-            for layer, (channels, _, _) in header.layers.items()
+            layer: Accumulator.empty(header.layout(layer), device) for layer in header.layers
         }
         sizes = torch.zeros(len(header.classes), dtype=torch.int64, device=device)
         return cls(header, accumulators, 0, sizes)
@@ -294,11 +292,9 @@ class BuildState:
                 "update deconvviz, or build the atlas again"
             )
         metadata = read(_Metadata, stored, path, AtlasError)
-        if metadata.digest not in ("", _digest(tensors)):
-            raise AtlasError(
-                f"{path} is damaged: its checksum differs; delete it and build it again"
-            )
         try:
+            if metadata.digest not in ("", _digest(tensors)):
+                raise ValueError("its checksum differs")
             return cls._from_tensors(metadata.header, metadata.seen, tensors)
         except (KeyError, ValueError) as error:
             raise AtlasError(f"{path} is damaged ({error}); delete it and build it again") from None
@@ -310,16 +306,16 @@ class BuildState:
         if seen > header.pictures or sizes.shape != (len(header.classes),):
             raise ValueError("counts do not fit together")
         accumulators = {}
-        for layer, (channels, height, width) in header.layers.items():
+        for layer, (_, height, width) in header.layers.items():
             given = {}
-            for name, layout in header.spec.layout(channels, getattr(torch, header.dtype)).items():
+            for name, expected in header.layout(layer).items():
                 given[name] = tensor = tensors.pop(f"{layer}/{name}")
-                if (tensor.shape, tensor.dtype) != layout:
+                if (tensor.shape, tensor.dtype) != expected:
                     raise ValueError(f"`{layer}/{name}` is {tuple(tensor.shape)} {tensor.dtype}")
             for name, length in (("picture", seen), ("y", height), ("x", width)):
                 if (given[name] >= length).any() or (given[name] < -(name == "picture")).any():
                     raise ValueError(f"`{layer}/{name}` lies outside the data")
-            accumulators[layer] = Accumulator.from_tensors(given)
+            accumulators[layer] = Accumulator(given)
         if tensors:
             raise ValueError(f"`{min(tensors)}` belongs to no layer")
         return cls(header, accumulators, seen, sizes)
@@ -349,15 +345,14 @@ class BuildState:
     def to_cpu(self) -> "BuildState":
         """The same on the CPU."""
         accumulators = {
-            layer: Accumulator.from_tensors(accumulator.tensors())
+            layer: Accumulator(accumulator.tensors())
             for layer, accumulator in self.accumulators.items()
         }
         return BuildState(self.header, accumulators, self.seen, self.class_sizes.cpu())
 
     def atlas(self) -> Atlas:
         """The result of a finished build."""
-        units = {layer: self._units(layer) for layer in self.accumulators}
-        return Atlas(self.header, units)
+        return Atlas(self.header, {layer: self._units(layer) for layer in self.accumulators})
 
     def _units(self, layer: str) -> Units:
         found = self.accumulators[layer]

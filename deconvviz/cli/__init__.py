@@ -6,14 +6,13 @@ import sys
 
 import typer
 
-from deconvviz.cli import atlas, datasets, engine, experiment, start, study, training
+from deconvviz.cli import atlas, engine, experiment, start, study, training
 from deconvviz.cli.base import app
 from deconvviz.errors import DeconvvizError
 
 __all__ = [
     "app",
     "atlas",
-    "datasets",
     "engine",
     "experiment",
     "main",

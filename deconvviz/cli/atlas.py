@@ -48,7 +48,6 @@ def build(
     from deconvviz.atlas import FILE, build_atlas
     from deconvviz.atlas.cache import atlas_folder
     from deconvviz.processes import ProcessGroup
-    from deconvviz.training.device import find_device
 
     if out is None and (layer or not statistics):
         raise SettingError(
@@ -56,9 +55,9 @@ def build(
             "with --out"
         )
     processes = ProcessGroup.from_environment()
-    bundle, dataset, chosen = load_inputs(inputs)
+    bundle, dataset, device = load_inputs(inputs)
     out = out or atlas_folder(bundle, dataset)
-    bundle.model.to(processes.device(find_device(chosen.device)))
+    bundle.model.to(processes.device(device))
     try:
         with _progress() as bars:
             found = build_atlas(
@@ -95,13 +94,12 @@ def show(
     from deconvviz.io.files import write_atomically
     from deconvviz.plots.atlas import draw_units, unit_figure
     from deconvviz.plots.figures import figure_png
-    from deconvviz.training.device import find_device
 
     if out.suffix != ".png":
         raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
     found, name = load_atlas(source), rule_name(rule)
-    bundle, dataset, chosen = load_inputs(inputs)
-    bundle.model.to(find_device(chosen.device))
+    bundle, dataset, device = load_inputs(inputs)
+    bundle.model.to(device)
     sheets = list(draw_units(found, bundle, dataset, layer, unit, rule=name))
     write_atomically(out, figure_png(unit_figure(sheets, found, name)))
     for sheet in sheets:
@@ -121,11 +119,10 @@ def render(
     """Write a gallery of all units that opens from disk in any browser."""
     from deconvviz.atlas import load_atlas
     from deconvviz.plots.gallery import render as draw
-    from deconvviz.training.device import find_device
 
     found, name = load_atlas(source), rule_name(rule)
-    bundle, dataset, chosen = load_inputs(inputs)
-    bundle.model.to(find_device(chosen.device))
+    bundle, dataset, device = load_inputs(inputs)
+    bundle.model.to(device)
     with _progress() as bars:
         page = draw(found, bundle, dataset, out, rule=name, progress=bars)
     typer.echo(page)

@@ -10,6 +10,8 @@ from deconvviz.errors import SettingError
 from deconvviz.schema import changed, options, validated
 
 if TYPE_CHECKING:
+    import torch
+
     from deconvviz.deconv.rules import Rule as RuleName
     from deconvviz.io.bundle import Bundle
     from deconvviz.io.data import Dataset
@@ -78,13 +80,14 @@ def load_network(
     )
 
 
-def load_inputs(given: Mapping[str, Any]) -> tuple["Bundle", "Dataset", InputOptions]:
-    """Load the network and the data set, in the network's size, that `InputOptions` name.
+def load_inputs(given: Mapping[str, Any]) -> tuple["Bundle", "Dataset", "torch.device"]:
+    """Load what `InputOptions` name: network, data set in the network's size, and device.
 
     Args:
         given: Option -> value, as `takes` collects them.
     """
     from deconvviz.io.data import load_for
+    from deconvviz.training.device import find_device
 
     chosen = changed(InputOptions(), given)
     bundle = load_network(
@@ -97,7 +100,7 @@ def load_inputs(given: Mapping[str, Any]) -> tuple["Bundle", "Dataset", InputOpt
         data_dir=chosen.data_dir,
         download=chosen.download,
     )
-    return bundle, dataset, chosen
+    return bundle, dataset, find_device(chosen.device)
 
 
 def rule_name(text: str) -> "RuleName":

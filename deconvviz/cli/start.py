@@ -1,4 +1,4 @@
-"""`deconvviz app`."""
+"""`deconvviz app` and `deconvviz datasets`."""
 
 import re
 import subprocess
@@ -28,3 +28,13 @@ def start_app(context: typer.Context, download: Download = False) -> None:
     if networks:
         command += ["--", *networks]
     raise typer.Exit(subprocess.call(command))  # noqa: S603  our own interpreter and script
+
+
+@app.command()
+def datasets() -> None:
+    """List the data sets for --data."""
+    from deconvviz.io.data import DATASETS
+
+    width = max(map(len, DATASETS))
+    for name, entry in DATASETS.items():
+        typer.echo(f"{name:{width}}  {entry.description}")

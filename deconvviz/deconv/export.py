@@ -10,7 +10,7 @@ import re
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ def _as_tape(program: ExportedProgram, input_size: tuple[int, int, int], fixed_s
         operations.append(op)
         if op.shape is not None:
             varying.add(op.name)
-            if not _leads_with_batch(node):
+            if _traced_shape(node)[:1] != (_BATCH,):
                 mixed.add(op.name)
     read = {name for op in operations for name in op.reads}
     return Tape(
@@ -187,7 +187,8 @@ def _operation(
         name: _referring(value, aliases) for name, value in _bound(target, node.args, node.kwargs)
     }
     inputs = tuple(name for name in refs(arguments.values()) if name in varying)
-    varies = bool(inputs) and _is_tensor(node)
+    varies = bool(inputs) and isinstance(node.meta.get("val"), Tensor | list | tuple)
+    shape = _traced_shape(node) if varies else ()
     stack = node.meta.get("nn_module_stack") or {}
     return Operation(
         name=node.name,
@@ -195,9 +196,9 @@ def _operation(
         arguments=arguments,
         inputs=inputs if varies else (),
         calls=tuple((key, path) for key, (path, _) in stack.items() if path),
-        shape=_shape(node) if varies else None,
+        shape=shape[1:] if varies else None,
         line=_line(node.meta.get("stack_trace") or ""),
-        batched=varies and _leads_with_batch(node) and not mixed.intersection(inputs),
+        batched=shape[:1] == (_BATCH,) and not mixed.intersection(inputs),
     )
 
 
@@ -219,22 +220,10 @@ def _is_part_of_pool(node: fx.Node) -> bool:
     return True
 
 
-def _is_tensor(node: fx.Node) -> bool:
-    value = node.meta.get("val")
-    return isinstance(value, Tensor | list | tuple)
-
-
-def _shape(node: fx.Node) -> tuple[int, ...]:
-    return tuple(_traced(size) for size in _sizes(node)[1:])
-
-
-def _leads_with_batch(node: fx.Node) -> bool:
-    return [_traced(size) for size in _sizes(node)[:1]] == [_BATCH]
-
-
-def _sizes(node: fx.Node) -> Sequence[Any]:
+def _traced_shape(node: fx.Node) -> tuple[int, ...]:
+    """The shape of a value when traced, or of the first of several."""
     value = node.meta["val"]
-    return value.shape if isinstance(value, Tensor) else value[0].shape
+    return tuple(map(_traced, (value if isinstance(value, Tensor) else value[0]).shape))
 
 
 def _traced(size: Any) -> int:

@@ -6,7 +6,7 @@ transposition to channels-last and one back (ConvNeXt) runs channels first, so t
 tape is (N, C, H, W).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,20 +49,18 @@ def _without_dead(operations: list[Operation], before: Tape) -> list[Operation]:
 
 
 def _relus(tape: Tape) -> list[Operation]:
-    return [_as_relu(op) if _clips_at_zero(op) else op for op in tape.operations]
-
-
-def _clips_at_zero(op: Operation) -> bool:
-    match op.kind, op.arguments:
-        case ("clamp", {"min": 0, "max": None}) | ("clamp_min", {"min": 0}):
-            return True
-        case "threshold", {"threshold": 0, "value": 0}:
-            return True
-    return False
+    return [_as_relu(op) for op in tape.operations]
 
 
 def _as_relu(op: Operation) -> Operation:
-    return replace(op, target=_aten.relu.default, arguments={"self": op.arguments["self"]})
+    match op.kind, op.arguments:
+        case (
+            ("clamp", {"min": 0, "max": None})
+            | ("clamp_min", {"min": 0})
+            | ("threshold", {"threshold": 0, "value": 0})
+        ):
+            return replace(op, target=_aten.relu.default, arguments={"self": op.arguments["self"]})
+    return op
 
 
 # --- parts of the channels ------------------------------------------------------------------------
@@ -158,7 +156,7 @@ def _gate_function(name: str, by_name: Mapping[str, Operation]) -> Operation | N
 
 
 def _channels_first(tape: Tape) -> list[Operation]:
-    return _ChannelsFirst(tape.shapes()).rewrite(tape.operations)
+    return _ChannelsFirst(tape).done
 
 
 class _ChannelsFirst:
@@ -169,21 +167,17 @@ class _ChannelsFirst:
     an operation needs channels-last after all, the transposition is put in before it.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.shapes = shapes
+    def __init__(self, tape: Tape) -> None:
+        self.shapes = tape.shapes()
         self.sources: dict[str, str] = {}  # a channels-last value -> the same, channels first
         self.renamed: dict[str, str] = {}  # a value transposed back -> the same, channels first
         self.transposed: set[str] = set()  # channels-last values that were needed after all
         self.done: list[Operation] = []
-
-    def rewrite(self, operations: Iterable[Operation]) -> list[Operation]:
-        operations = list(operations)
-        read = {name for op in operations for name in op.reads}
-        for op in operations:
+        read = {name for op in tape.operations for name in op.reads}
+        for op in tape.operations:
             self._take(_renaming(op, self.renamed))
             if op.name in self.sources and op.name not in read:  # the network's output
                 self._transpose(op.name)
-        return self.done
 
     def _take(self, op: Operation) -> None:
         source = op.inputs[0] if op.inputs else ""

@@ -241,10 +241,8 @@ class _Backward:
             wide, narrow = Windows(anchors, self.fields[name]), Windows(anchors, fields[name])
             signals[name] = wide.move(signal, narrow, self.shapes[name])
         pixels = self._run_calls(place, signals, anchors, fields)
-        wide, narrow = (
-            Windows(anchors, self.fields[self.input]),
-            Windows(anchors, fields[self.input]),
-        )
+        wide = Windows(anchors, self.fields[self.input])
+        narrow = Windows(anchors, fields[self.input])
         return narrow.move(pixels, wide, self.shapes[self.input])
 
     def _run_calls(

@@ -1,7 +1,7 @@
 """One forward pass: the activations that were asked for, and what their projection needs."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from deconvviz.deconv.layers import unknown_layer, value_of
 from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import Saved, row_of
-from deconvviz.deconv.tape import Call, Operation, Tape, weight_of
+from deconvviz.deconv.tape import Operation, Tape, weight_of
 from deconvviz.errors import PictureError, SelectionError
 
 _SHOWN = 6  # layers that the repr of a recording names
@@ -153,21 +153,17 @@ def record(
         layers: Names of the layers that are kept.
     """
     values = _values_of(names, layers)
-    kept = set(values)
-    run = _Run(tape, model, images, tape.ancestors(kept), kept)
+    kept: dict[str, Tensor] = {}
     shapes: dict[str, tuple[int, ...]] = {tape.input: tuple(images.shape)}
     saved: dict[str, Saved] = {}
-    with torch.no_grad():
-        for op, call in run:
-            row = row_of(op) if op.shape is not None else None
-            with _fitting(op, images):
-                value, needed = row.run(call) if row else (call.run(), None)
-            run.keep(op, value)
-            if op.shape is not None:
-                shapes[op.name] = tuple(run.first(op).shape)
-            if needed is not None:
-                saved[op.name] = needed
-    activations = {layer: _as_maps(run.values[names[layer]]) for layer in layers}
+    for op, value, needed in _run(tape, model, images, values, save=True):
+        if op.shape is not None:
+            shapes[op.name] = tuple(_first(value).shape)
+        if needed is not None:
+            saved[op.name] = needed
+        if op.name in values:
+            kept[op.name] = value
+    activations = {layer: _as_maps(kept[names[layer]]) for layer in layers}
     return Recording(tape, shapes, saved, activations)
 
 
@@ -179,14 +175,9 @@ def stream(
     See `Deconvnet.stream` and `record` for the rest.
     """
     values = _values_of(names, layers)
-    run = _Run(tape, model, images, tape.ancestors(values), set())
-    for op, call in run:
-        row = row_of(op) if op.shape is not None else None
-        with torch.no_grad(), _fitting(op, images):
-            value = row.value(call) if row else call.run()
+    for op, value, _ in _run(tape, model, images, values, save=False):
         for layer in values.get(op.name, ()):
             yield layer, _as_maps(value)
-        run.keep(op, value)
 
 
 def _values_of(names: Mapping[str, str], layers: Sequence[str]) -> dict[str, list[str]]:
@@ -201,46 +192,40 @@ def _as_maps(value: Tensor) -> Tensor:
     return value if value.dim() == 4 else value[:, :, None, None]
 
 
-class _Run:
-    """A forward pass over the tape: yields each call, whose value is then handed to `keep`.
+def _run(
+    tape: Tape, model: nn.Module, images: Tensor, wanted: Iterable[str], *, save: bool
+) -> Iterator[tuple[Operation, Any, Saved | None]]:
+    """Run what `wanted` depends on: each operation, its value, and what its adjoint needs.
 
-    A value is freed when its last reader has run, unless it is among `kept`.
+    A value is freed when its last reader has run. What adjoints need is computed only to `save` it.
     """
-
-    def __init__(
-        self,
-        tape: Tape,
-        model: nn.Module,
-        images: Tensor,
-        operations: Sequence[Operation],
-        kept: set[str],
-    ) -> None:
-        _check_images(tape, model, images)
-        # Channels last: convolutions are as fast or faster, and windows are cut in runs of bytes.
-        images = images.detach().contiguous(memory_format=torch.channels_last)
-        self.values: dict[str, Any] = {**tape.state(model), tape.input: images}
-        self._images, self._operations, self._kept = images, operations, kept
-        self._readers = Counter(name for op in operations for name in op.reads)
-
-    def __iter__(self) -> Iterator[tuple[Operation, Call]]:
-        for op in self._operations:
-            yield op, op.call(self.values)
-
-    def keep(self, op: Operation, value: Any) -> None:
-        self.values[op.name] = value
-        mixes = op.batched and self.first(op).shape[:1] != self._images.shape[:1]
-        if op.shape is not None and mixes:
-            raise _misfit(op, self._images, "it would mix pixels with the batch")
+    _check_images(tape, model, images)
+    # Channels last: convolutions are as fast or faster, and windows are cut in runs of bytes.
+    images = images.detach().contiguous(memory_format=torch.channels_last)
+    operations = tape.ancestors(wanted)
+    values: dict[str, Any] = {**tape.state(model), tape.input: images}
+    readers = Counter(name for op in operations for name in op.reads)
+    for op in operations:
+        row, call = row_of(op) if op.shape is not None else None, op.call(values)
+        with torch.no_grad(), _fitting(op, images):
+            if row is None:
+                value, needed = call.run(), None
+            else:
+                value, needed = row.run(call) if save else (row.value(call), None)
+        if op.shape is not None and op.batched and _first(value).shape[:1] != images.shape[:1]:
+            raise _misfit(op, images, "it would mix pixels with the batch")
+        yield op, value, needed
+        values[op.name] = value
         for name in op.reads:
-            self._readers[name] -= 1
-            if not self._readers[name] and name not in self._kept:
-                del self.values[name]
+            readers[name] -= 1
+            if not readers[name]:
+                del values[name]
 
-    def first(self, op: Operation) -> Tensor:
-        """An operation's value, or the first of several."""
-        value = self.values[op.name]
-        first: Tensor = value if isinstance(value, Tensor) else value[0]
-        return first
+
+def _first(value: Any) -> Tensor:
+    """An operation's value, or the first of several."""
+    first: Tensor = value if isinstance(value, Tensor) else value[0]
+    return first
 
 
 @contextmanager
@@ -283,7 +268,6 @@ def _check_images(tape: Tape, model: nn.Module, images: Tensor) -> None:
 
 
 def _check_size(tape: Tape, shape: tuple[int, ...]) -> None:
-    """Refuse images of a size that the tape is not valid for."""
     (_, channels, h, w), (_, height, width) = shape, tape.input_shape
     advice = f"make a Deconvnet of it with input_size=({channels}, {h}, {w})"
     if tape.fixed_size and (h, w) != (height, width):

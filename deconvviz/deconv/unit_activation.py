@@ -50,13 +50,11 @@ class UnitActivation(nn.Module):
             row, call = row_of(op), op.call(values)
             value = row.value(call) if row else call.run()
             values[op.name] = self.maps(value) if op.name == self._through else value
-        return self._sum(values[self._top])
-
-    def _sum(self, value: Tensor) -> Tensor:
+        maps: Tensor = values[self._top]
         chosen = self._selection
-        columns = (chosen.channel, chosen.y, chosen.x)[: value.dim() - 1]
-        place = tuple(column.to(value.device) for column in columns)
-        units = value.movedim(0, -1)[place].movedim(-1, 0)
+        columns = (chosen.channel, chosen.y, chosen.x)[: maps.dim() - 1]
+        place = tuple(column.to(maps.device) for column in columns)
+        units = maps.movedim(0, -1)[place].movedim(-1, 0)
         if chosen.weight is not None:
             units = units * chosen.weight.to(units)
         return units.sum(dim=1)

@@ -77,16 +77,6 @@ class Picture:
     key: str
     notices: tuple[str, ...] = ()
 
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return self.image.width
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return self.image.height
-
 
 @dataclass(frozen=True)
 class Photograph:
@@ -203,7 +193,6 @@ def _safe_name(name: object) -> str:
 
 
 def _read(source: bytes | Path | BinaryIO, name: str) -> bytes:
-    """All bytes of a file of at most `MAX_BYTES`."""
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, Path):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -107,7 +108,9 @@ def draw_units(
     if layer not in net.layers:
         raise unknown_layer(layer, net.layers, f"`{bundle.name}`")
     drawer = _Drawer(bundle, net, dataset, layer, rule, max_bytes)
-    return drawer.all(top, drawer.max_pictures() // (k or atlas.header.k) or 1)
+    batch = drawer.max_pictures() // (k or atlas.header.k) or 1
+    batches = (top[first : first + batch] for first in range(0, len(top), batch))
+    return chain.from_iterable(map(drawer.draw, batches))
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,7 @@ class _Drawer:
         larger = self.dataset.images[0, 0].numel() / (height * width)
         return int(self.max_bytes / (4 * floats * larger))
 
-    def all(
-        self, units: Sequence[tuple[int, tuple[TopActivation, ...]]], batch: int
-    ) -> Iterator[UnitSheet]:
-        for first in range(0, len(units), batch):
-            yield from self._draw(units[first : first + batch])
-
-    def _draw(self, units: Sequence[tuple[int, tuple[TopActivation, ...]]]) -> Iterator[UnitSheet]:
+    def draw(self, units: Sequence[tuple[int, tuple[TopActivation, ...]]]) -> Iterator[UnitSheet]:
         rows = [(unit, activation) for unit, top in units for activation in top]
         pixels, boxes = self._project(rows)
         patches = self._patches(rows, boxes, pixels)
@@ -147,16 +144,14 @@ class _Drawer:
             yield UnitSheet(self.layer, unit, top, patches[mine], pixels[mine], tuple(boxes[mine]))
 
     def _project(self, rows: Sequence[tuple[int, TopActivation]]) -> tuple[Tensor, list[Box]]:
-        """The projection and the window of each activation."""
         if not rows:
             return torch.empty(0, self.bundle.preprocessing.channels, 1, 1), []
         pictures = torch.tensor([activation.picture for _, activation in rows])
         needed, image = torch.unique(pictures, return_inverse=True)
         weight = weight_of(self.bundle.model)
         images = self.dataset.images[needed].to(weight.device)
-        recording = self.net.record(
-            self.bundle.preprocessing.normalised(images).to(weight.dtype), [self.layer]
-        )
+        images = self.bundle.preprocessing.normalised(images).to(weight.dtype)
+        recording = self.net.record(images, [self.layer])
         selection = Selection(
             self.layer,
             image,
@@ -167,10 +162,7 @@ class _Drawer:
         projection = self.net.project(
             recording, selection, rule=self.rule, max_bytes=self.max_bytes
         )
-        boxes: list[Box] = [
-            (top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()
-        ]
-        return projection.pixels.cpu(), boxes
+        return projection.pixels.cpu(), list(map(tuple, projection.boxes.tolist()))
 
     def _patches(
         self, rows: Sequence[tuple[int, TopActivation]], boxes: Sequence[Box], like: Tensor
@@ -228,7 +220,6 @@ def unit_figure(
 
 
 def _caption(sheets: Sequence[UnitSheet], atlas: Atlas, rule: Rule) -> str:
-    """Source of the figure, and how to read it."""
     head, dead = atlas.header, [str(sheet.unit) for sheet in sheets if not len(sheet)]
     layer = sheets[0].layer if sheets else "no layer"
     sentences = [f"{head.network}, {layer}: {head.pictures} pictures ({head.data})."]

@@ -69,7 +69,8 @@ def render(
     """
     atlas.check(bundle, dataset)
     net = net or Deconvnet(bundle.model, bundle.input_size)
-    pictures = Path("pictures") / _digest(atlas.header, rule)
+    key = f"{_VERSION} {_SIDE} {rule} {atlas.header.digest}"  # all that the pictures depend on
+    pictures = Path("pictures") / hashlib.sha256(key.encode()).hexdigest()[:16]
     sheets = [
         _LayerSheets(layer, folder / pictures / str(number))
         for number, layer in enumerate(atlas.units)
@@ -85,12 +86,6 @@ def render(
     path = folder / INDEX
     write_atomically(path, _page(atlas.header, data))
     return path
-
-
-def _digest(header: Header, rule: Rule) -> str:
-    """Digest of all that the pictures depend on, the name of their folder."""
-    text = f"{_VERSION} {_SIDE} {rule} {header.digest}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -141,7 +136,6 @@ def _shrink(tile: Pixels) -> Pixels:
 def _page_data(
     atlas: Atlas, dataset: Dataset, net: Deconvnet, rule: Rule, sheets: Sequence[_LayerSheets]
 ) -> dict[str, Any]:
-    """The data of the page's script."""
     head = atlas.header
     return {
         "title": f"Atlas of {head.network}",
@@ -166,14 +160,13 @@ def _page_data(
 
 def _receptive_field(layer: Layer, size: tuple[int, int, int]) -> str:
     _, high, wide = size
-    (down, across), (height, width) = layer.stride, layer.receptive_field
-    if (down, across) == (0, 0):
+    if layer.stride == (0, 0):
         return "Each unit sees the whole picture."
+    height, width = layer.receptive_field
     return f"Maps of {high} × {wide}; each unit sees {height} × {width} pixels."
 
 
 def _unit_data(atlas: Atlas, layer: str, dataset: Dataset) -> Iterator[dict[str, Any]]:
-    """The data of each unit of a layer."""
     units = atlas[layer]
     selectivity, ranked = units.selectivity, None
     if units.class_mean is not None:
@@ -214,13 +207,10 @@ def _rounded(value: float) -> float:
 
 
 def _page(head: Header, data: dict[str, Any]) -> str:
-    """The HTML with its style, script and data."""
     units = sum(channels for channels, _, _ in head.layers.values())
     classes = f", class ({head.classes[0]}, …)" if head.statistics and head.classes else ""
-    title = str(data["title"])
     parts = {
-        "title": html.escape(title),
-        "heading": html.escape(title),
+        "title": html.escape(data["title"]),
         "lead": html.escape(
             f"The {head.k} strongest activations of each of its {units} units in "
             f"{head.pictures} pictures ({head.data}), and their projections to pixels by a "

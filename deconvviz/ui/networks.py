@@ -96,7 +96,7 @@ def input_view(network: Network, picture: Picture, size: InputSize) -> InputView
     """
     loaded = network.bundle
     if size == "trained":
-        image = loaded.view(picture.image)
+        image = loaded.preprocessing.view(picture.image)
         return InputView(picture, image, loaded.preprocess(image)[None], size)
     image = limit_side(picture.image, min(size, LARGEST))
     return InputView(picture, image, loaded.preprocess(image, size=None)[None], size)

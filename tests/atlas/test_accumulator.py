@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deconvviz.atlas.accumulator import Accumulator, AccumulatorSpec
+from deconvviz.atlas.accumulator import Accumulator, layout
 
-SPEC = AccumulatorSpec(k=4, classes=3, statistics=True)
+LAYOUT = layout(channels=5, k=4, dtype=torch.float64, classes=3)
 
 
 def maps(count, seed):
@@ -18,7 +18,7 @@ def maps(count, seed):
 
 
 def accumulated(parts, first=0):
-    made = Accumulator(5, SPEC, torch.float64)
+    made = Accumulator.empty(LAYOUT)
     for part in parts:
         made.add(part, first, torch.arange(first, first + len(part)) % 3)
         first += len(part)
@@ -37,12 +37,12 @@ def test_cutting_the_data_up_changes_nothing(sizes, seed):
     expected = accumulated([whole])
     parts = whole.split(sizes)
     assert same(accumulated(parts), expected)
-    merged, first = Accumulator(5, SPEC, torch.float64), 0
+    merged, first = Accumulator.empty(LAYOUT), 0
     for part in parts:
         merged.merge(accumulated([part], first))
         first += len(part)
     assert same(merged, expected)
-    backwards = Accumulator(5, SPEC, torch.float64)
+    backwards = Accumulator.empty(LAYOUT)
     for part in reversed(parts):
         first -= len(part)
         backwards.merge(accumulated([part], first))
@@ -51,7 +51,7 @@ def test_cutting_the_data_up_changes_nothing(sizes, seed):
 
 def test_its_tensors_make_it_again():
     made = accumulated([maps(10, 0)])
-    assert same(Accumulator.from_tensors(made.tensors()), made)
+    assert same(Accumulator(made.tensors()), made)
     assert set(made.tensors()) > {"value", "picture", "y", "x", "total", "histogram"}
 
 

@@ -115,7 +115,7 @@ def plain_tiff(width: int, height: int, bits: int, data: bytes, **more: int) -> 
 def test_lossless_formats_keep_every_pixel(kind):
     picture = open_picture(encode(NOISE, kind))
     assert np.array_equal(np.asarray(picture.image), NOISE)
-    assert (picture.image.mode, picture.width, picture.height) == ("RGB", WIDTH, HEIGHT)
+    assert (picture.image.mode, *picture.image.size) == ("RGB", WIDTH, HEIGHT)
     assert picture.notices == ()
 
 
@@ -458,7 +458,7 @@ def test_bombs_are_refused_at_once_and_without_filling_the_memory(tmp_path):
 
 def test_the_limit_of_bytes_is_exact():
     data = encode(NOISE)
-    assert open_picture(data.ljust(MAX_BYTES, b"\0")).width == WIDTH
+    assert open_picture(data.ljust(MAX_BYTES, b"\0")).image.width == WIDTH
     for source in (data.ljust(MAX_BYTES + 1, b"\0"), io.BytesIO(data.ljust(MAX_BYTES + 1, b"\0"))):
         assert "over 20 MB" in refusal(source)
 
@@ -507,7 +507,7 @@ def test_any_damage_gives_a_picture_or_a_refusal(data):
     except PictureError:
         return
     assert picture.image.mode == "RGB"
-    assert len(picture.image.tobytes()) == 3 * picture.width * picture.height
+    assert len(picture.image.tobytes()) == 3 * picture.image.width * picture.image.height
 
 
 @settings(max_examples=100, deadline=None)

@@ -17,7 +17,7 @@ def page():
     from deconvviz.ui.pictures import pick_pictures
 
     for picture in pick_pictures():
-        st.markdown(f"{picture.name} {picture.width}x{picture.height}")
+        st.markdown(f"{picture.name} {picture.image.width}x{picture.image.height}")
 
 
 def png(colour, size=(32, 32)):

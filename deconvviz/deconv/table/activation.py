@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from deconvviz.deconv.rules import Rule, undo_activation
+from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, Row
 from deconvviz.deconv.tape import Call
 
@@ -30,7 +30,10 @@ class Activation(Row, ABC):
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
-        return [undo_activation(rule, signal, saved)]
+        if rule == "deconvnet":
+            return [signal.relu()]
+        passed = signal * saved()
+        return [passed.relu() if rule == "guided" else passed]
 
 
 class ReLU(Activation):

@@ -140,7 +140,6 @@ class LinearMap(WholeMaps):
     undone: ClassVar[str] = "its transpose, from full maps"
 
     def _argument(self, call: Call) -> str:
-        """The name of the argument that is mapped."""
         return next(name for name in call.arguments if call.varies(name))
 
     @override

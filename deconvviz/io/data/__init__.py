@@ -6,8 +6,13 @@
 
 from deconvviz.io.data.augment import Augmentation, normalise
 from deconvviz.io.data.cache import cache_folder
-from deconvviz.io.data.dataset import Dataset, concat, stratified_subset, train_test_split
-from deconvviz.io.data.label_noise import with_label_noise
+from deconvviz.io.data.dataset import (
+    Dataset,
+    concat,
+    stratified_subset,
+    train_test_split,
+    with_label_noise,
+)
 from deconvviz.io.data.registry import DATASETS, DatasetEntry, load_dataset, load_for
 from deconvviz.io.data.shapes import draw_shapes
 

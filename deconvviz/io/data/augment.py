@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from deconvviz.errors import DataError
-from deconvviz.io.data.randaugment import randaugment
 from deconvviz.schema import Count, validated
 
 _TRIES = 10  # random crops drawn before one that fits is made to fit
@@ -73,7 +72,7 @@ class Augmentation:
             images = _resized(images, self._crops(images, generator))
         if self.rotation:
             images = rotate(images, self._angles(images, generator))
-        return self._randaugment(images, generator) if self.randaugment else images
+        return _randaugment(images, self.randaugment, generator) if self.randaugment else images
 
     def cut_out(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Cutout alone."""
@@ -130,37 +129,41 @@ class Augmentation:
         uniform = torch.rand(len(images), generator=generator, device=generator.device)
         return (2 * uniform - 1).mul(self.rotation).to(images.device)
 
-    def _randaugment(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        if images.dtype != torch.uint8 or images.shape[1] not in (1, 3):
-            raise DataError(
-                f"RandAugment takes uint8 pictures of 1 or 3 channels, got {images.dtype} with "
-                f"{images.shape[1]}; set randaugment to 0"
-            )
-        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-        return randaugment(images, self.randaugment, seed)
-
     def _near(self, centre: Tensor, length: int) -> Tensor:
         start = centre - self.cutout // 2
         position = torch.arange(length, device=centre.device)
         return (position >= start) & (position < start + self.cutout)
 
 
-def _resized(images: Tensor, crops: Tensor) -> Tensor:
-    """Crops of pictures enlarged to the pictures' size, interpolated bilinearly.
+def _randaugment(images: Tensor, magnitude: int, generator: torch.Generator) -> Tensor:
+    """RandAugment of torchvision, each picture varied on its own.
 
-    Args:
-        images: (B, C, H, W), uint8 or float.
-        crops: (B, 4): height, width, centre's y and x, as shares of the picture.
+    It draws from torch's global generator, whose state is restored afterwards.
     """
-    floats = images if images.is_floating_point() else images.float()
-    height, width, y, x = crops.to(floats).T
+    if images.dtype != torch.uint8 or images.shape[1] not in (1, 3):
+        raise DataError(
+            f"RandAugment takes uint8 pictures of 1 or 3 channels, got {images.dtype} with "
+            f"{images.shape[1]}; set randaugment to 0"
+        )
+    from torchvision.transforms.v2 import RandAugment
+
+    vary = RandAugment(num_ops=2, magnitude=magnitude)
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    before = torch.default_generator.get_state()
+    try:
+        # Only the CPU's: torch.manual_seed would seed every other device too.
+        torch.default_generator.manual_seed(seed)
+        return torch.stack([vary(image) for image in images])
+    finally:
+        torch.default_generator.set_state(before)
+
+
+def _resized(images: Tensor, crops: Tensor) -> Tensor:
+    """Crops (B, 4), as `Augmentation._crops` draws them, enlarged to the pictures' size."""
+    height, width, y, x = crops.to(images.device, _float_type(images)).T
     none = torch.zeros_like(x)
     theta = torch.stack([width, none, 2 * x - 1, none, height, 2 * y - 1], dim=1).view(-1, 2, 3)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-    cut = functional.grid_sample(
-        floats, grid, "bilinear", padding_mode="border", align_corners=False
-    )
-    return cut if images.is_floating_point() else cut.round().to(images.dtype)
+    return _warped(images, theta, "border", align_corners=False)
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
@@ -175,17 +178,24 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
         repeating the border row. 0 degrees leave uint8 pictures bit-equal.
     """
     height, width = images.shape[-2:]
-    floats = images if images.is_floating_point() else images.float()
-    angle = degrees.to(floats).deg2rad()
+    angle = degrees.to(images.device, _float_type(images)).deg2rad()
     cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
     # In affine_grid's units each axis goes from -1 to 1, whatever its length.
     tall = max(height - 1, 1) / max(width - 1, 1)
     theta = torch.stack([cos, -sin * tall, none, sin / tall, cos, none], dim=1).view(-1, 2, 3)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=True)
-    turned = functional.grid_sample(
-        floats, grid, "bilinear", padding_mode="reflection", align_corners=True
-    )
-    return turned if images.is_floating_point() else turned.round().to(images.dtype)
+    return _warped(images, theta, "reflection", align_corners=True)
+
+
+def _warped(images: Tensor, theta: Tensor, border: str, *, align_corners: bool) -> Tensor:
+    """Pictures under the affine maps (B, 2, 3) of `affine_grid`, interpolated bilinearly."""
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=align_corners)
+    floats = images.to(_float_type(images))
+    warped = functional.grid_sample(floats, grid, "bilinear", border, align_corners)
+    return warped if images.is_floating_point() else warped.round().to(images.dtype)
+
+
+def _float_type(images: Tensor) -> torch.dtype:
+    return images.dtype if images.is_floating_point() else torch.float32
 
 
 def _draw(high: int, rows: int, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -217,7 +227,7 @@ def normalise(
     Returns:
         (B, C, H, W) in normalised units: float32 for uint8, else the input's dtype.
     """
-    dtype = images.dtype if images.is_floating_point() else torch.float32
+    dtype = _float_type(images)
     scale = 1.0 if images.is_floating_point() else 255.0
     middle = torch.tensor(mean, dtype=dtype).mul(scale).to(images.device).view(1, -1, 1, 1)
     spread = torch.tensor(std, dtype=dtype).mul(scale).to(images.device).view(1, -1, 1, 1)

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,6 @@ class ClassFolders:
     classes: tuple[str, ...]
     files: tuple[str, ...]
     labels: Tensor
-
-    def pick(self, indices: Tensor) -> "ClassFolders":
-        """The pictures at `indices`, with the same classes."""
-        files = tuple(self.files[index] for index in indices.tolist())
-        return ClassFolders(self.root, self.classes, files, self.labels[indices])
 
 
 def load_folder(options: LoadOptions) -> Dataset:
@@ -89,7 +84,9 @@ def _split(whole: ClassFolders, split: str) -> ClassFolders:
     if split not in ("train", "test"):
         raise DataError(f"{whole.root} has no split `{split}`; there are train, test, all")
     train, test = stratified_split(whole.labels, _TEST_SIZE, seed=0)
-    return whole.pick(train if split == "train" else test)
+    chosen = train if split == "train" else test
+    files = tuple(whole.files[index] for index in chosen.tolist())
+    return replace(whole, files=files, labels=whole.labels[chosen])
 
 
 def list_classes(root: Path) -> ClassFolders:
@@ -149,20 +146,17 @@ def _content_key(folders: ClassFolders, options: LoadOptions) -> str:
     digest = hashlib.sha256(json.dumps(head).encode())
     with _bar("reading", folders, options) as bar:
         for file in folders.files:
-            content = _read(folders.root / file)
+            path = folders.root / file
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise DataError(
+                    f"{path} cannot be read ({error.strerror}); remove or replace it"
+                ) from error
             digest.update(f"{file}\0{len(content)}\0".encode())
             digest.update(content)
             bar.update()
     return digest.hexdigest()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror}); remove or replace it"
-        ) from error
 
 
 def _decoded_blocks(folders: ClassFolders, options: LoadOptions) -> Iterator[NDArray[np.uint8]]:

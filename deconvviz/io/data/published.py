@@ -141,7 +141,7 @@ class PublishedDataset:
 
     def _folder_title(self, folders: ClassFolders, split: str) -> str:
         kinds = {Path(file).suffix.lower().replace(".jpg", ".jpeg") for file in folders.files}
-        kind = kinds.copy().pop()[1:].upper() if len(kinds) == 1 else "mixed"
+        kind = min(kinds)[1:].upper() if len(kinds) == 1 else "mixed"
         copy = "" if self.torchvision is None or kinds <= _LOSSLESS else f", {kind} copy"
         whole, there = self.counts[split], len(folders.files)
         part = "" if there == whole else f", {there} of {whole} pictures"

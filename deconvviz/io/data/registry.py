@@ -7,14 +7,12 @@ from typing import Any
 
 from deconvviz.errors import DataError
 from deconvviz.io.data.augment import Augmentation
-from deconvviz.io.data.cifar10 import CIFAR10
-from deconvviz.io.data.cifar100 import CIFAR100
 from deconvviz.io.data.dataset import Dataset, Loader, LoadOptions, concat
 from deconvviz.io.data.folders import load_folder
-from deconvviz.io.data.mnist import FASHION_MNIST, MNIST
 from deconvviz.io.data.photos import load_photos
 from deconvviz.io.data.photos20 import load_photos20
 from deconvviz.io.data.shapes import load_shapes
+from deconvviz.io.data.torchvision_datasets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST
 from deconvviz.io.images import MIN_SIDE
 
 
@@ -95,8 +93,7 @@ def load_dataset(
     place = None if data_dir is None else Path(data_dir).expanduser()
     options = LoadOptions(split, place, size, channels, download, byte_budget, progress)
     if split == "all" and entry.splits:
-        first, second = (entry.load(replace(options, split=part)) for part in entry.splits)
-        dataset = concat(first, second)
+        dataset = concat(*(entry.load(replace(options, split=part)) for part in entry.splits))
     else:
         dataset = entry.load(options)
     return replace(dataset, source=f"{name}/{split}")

@@ -64,22 +64,14 @@ def load(
         from deconvviz.io.zoo.timm_models import load_timm
 
         return load_timm(rest, weights, download=download)
-    return _from_file(text)
-
-
-def _from_file(name: str) -> Bundle:
-    if name in DEMOS:
-        folder = Path(__file__).parents[2] / "demo"
-        checkpoint = load_checkpoint(folder / f"{name}.safetensors")
-        return Bundle.from_checkpoint(name, checkpoint, _snapshots(folder / f"{name}-epochs"))
-    path = Path(name).expanduser()
-    if not path.exists() and path.suffix != ".safetensors":
-        raise UnknownModelError(f"no model `{name}`; there are {_KINDS}")
-    return Bundle.from_checkpoint(
-        path.stem, load_checkpoint(path), _snapshots(path.parent / "snapshots")
-    )
-
-
-def _snapshots(folder: Path) -> dict[int, Path]:
-    paths = sorted(folder.glob("epoch-*.safetensors"))
-    return {int(path.stem.removeprefix("epoch-")): path for path in paths}
+    if text in DEMOS:
+        path = Path(__file__).parents[2] / "demo" / f"{text}.safetensors"
+        epochs = path.parent / f"{text}-epochs"
+    else:
+        path = Path(text).expanduser()
+        epochs = path.parent / "snapshots"
+        if not path.exists() and path.suffix != ".safetensors":
+            raise UnknownModelError(f"no model `{text}`; there are {_KINDS}")
+    files = sorted(epochs.glob("epoch-*.safetensors"))
+    snapshots = {int(file.stem.removeprefix("epoch-")): file for file in files}
+    return Bundle.from_checkpoint(path.stem, load_checkpoint(path), snapshots)

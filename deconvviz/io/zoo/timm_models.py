@@ -56,7 +56,6 @@ def _import_timm() -> Any:
 
 
 def _check_weights(timm: Any, name: str, download: bool) -> None:
-    """Check that the weights exist, and are on this machine or may be downloaded."""
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         raise UnknownModelError(

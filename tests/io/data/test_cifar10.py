@@ -7,7 +7,7 @@ from PIL import Image
 
 from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset, draw_shapes, load_dataset, published
-from deconvviz.io.data.cifar10 import CLASSES
+from deconvviz.io.data.torchvision_datasets import CIFAR10
 
 from .conftest import write_folders
 
@@ -19,7 +19,7 @@ def load(split="train", **options):
 @pytest.fixture
 def pictures():
     """Twenty pictures like those of CIFAR-10."""
-    return Dataset(draw_shapes(20).images, torch.arange(20) % 10, CLASSES, "")
+    return Dataset(draw_shapes(20).images, torch.arange(20) % 10, CIFAR10.classes, "")
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def original(monkeypatch, pictures):
 
 
 def test_class_order_is_alphabetical():
-    assert list(CLASSES) == sorted(CLASSES)
-    assert len(CLASSES) == 10
+    assert list(CIFAR10.classes) == sorted(CIFAR10.classes)
+    assert len(CIFAR10.classes) == 10
 
 
 def test_class_folders_give_labels_in_cifar10s_order(copy, pictures):
@@ -55,7 +55,7 @@ def test_class_folders_give_labels_in_cifar10s_order(copy, pictures):
     assert torch.equal(train.images, pictures.images[order])
     assert train.labels.tolist() == [label for label in range(10) for _ in range(2)]
     assert test.labels.tolist() == list(range(10))
-    assert train.classes == CLASSES
+    assert train.classes == CIFAR10.classes
 
 
 @pytest.mark.parametrize("place", ["data_dir", "environment", "cache"])
@@ -79,7 +79,7 @@ def test_original_is_found_one_level_down_or_named_itself(below, original, tmp_p
     assert original == [{"root": batches.parent, "train": False, "download": False}]
     assert torch.equal(dataset.images, pictures.images)
     assert dataset.images.is_contiguous()
-    assert (dataset.title, dataset.classes) == ("CIFAR-10", CLASSES)
+    assert (dataset.title, dataset.classes) == ("CIFAR-10", CIFAR10.classes)
     assert torch.equal(dataset.labels, pictures.labels)
 
 
@@ -133,7 +133,7 @@ def test_missing_test_folder_is_named(copy):
 
 
 def test_pictures_of_another_size_are_not_cifar10(tmp_path):
-    small = Dataset(draw_shapes(10, size=16).images, torch.arange(10), CLASSES, "")
+    small = Dataset(draw_shapes(10, size=16).images, torch.arange(10), CIFAR10.classes, "")
     write_folders(tmp_path / "small" / "train", small)
     with pytest.raises(
         DataError, match="pictures of 16x16, and CIFAR-10's are 32x32; load them as"
@@ -164,7 +164,7 @@ def test_grey_is_the_same_from_both_forms(copy, original, tmp_path, pictures):
     ],
 )
 def test_title_says_which_copy_and_how_much_of_it(tmp_path, suffixes, title):
-    for number, name in enumerate(CLASSES):
+    for number, name in enumerate(CIFAR10.classes):
         folder = tmp_path / "part" / "train" / name
         folder.mkdir(parents=True)
         Image.new("RGB", (32, 32)).save(folder / f"0{suffixes[number % len(suffixes)]}")
@@ -177,7 +177,7 @@ def test_real_pictures_are_all_there(data_dir, split, pictures):
     dataset = load(split, data_dir=data_dir)
     assert dataset.images.shape == (pictures, 3, 32, 32)
     assert dataset.labels.bincount().tolist() == [pictures // 10] * 10
-    assert dataset.classes == CLASSES
+    assert dataset.classes == CIFAR10.classes
     assert dataset.title in ("CIFAR-10", "CIFAR-10, JPEG copy")
     mean, std = dataset.channel_statistics()
     np.testing.assert_allclose(mean, (0.491, 0.482, 0.447), atol=0.005)

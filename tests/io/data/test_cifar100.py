@@ -5,7 +5,7 @@ import torch
 
 from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset, draw_shapes, load_dataset
-from deconvviz.io.data.cifar100 import CLASSES
+from deconvviz.io.data.torchvision_datasets import CIFAR100
 from tests.originals import pixels, write_cifar100
 
 from .conftest import write_folders
@@ -16,8 +16,8 @@ def load(split="train", **options):
 
 
 def test_class_order_is_alphabetical():
-    assert list(CLASSES) == sorted(set(CLASSES))
-    assert len(CLASSES) == 100
+    assert list(CIFAR100.classes) == sorted(set(CIFAR100.classes))
+    assert len(CIFAR100.classes) == 100
 
 
 @pytest.mark.parametrize("below", ["", "cifar100"])
@@ -31,7 +31,7 @@ def test_original_files_give_fine_labels(tmp_path, monkeypatch, below):
 
 
 def test_class_folders_may_have_one_that_is_called_train(tmp_path):
-    pictures = Dataset(draw_shapes(100).images, torch.arange(100), CLASSES, "")
+    pictures = Dataset(draw_shapes(100).images, torch.arange(100), CIFAR100.classes, "")
     write_folders(tmp_path / "train", pictures)
     dataset = load(data_dir=tmp_path)
     assert torch.equal(dataset.images, pictures.images)

@@ -6,7 +6,7 @@ import torch
 
 from deconvviz.errors import DataError
 from deconvviz.io.data import load_dataset
-from deconvviz.io.data.mnist import FASHION_MNIST, MNIST
+from deconvviz.io.data.torchvision_datasets import FASHION_MNIST, MNIST
 from tests.originals import pixels, write_idx, write_mnist
 
 FOLDER = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
