@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from deconvviz.deconv import Box
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.card import card
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
@@ -105,6 +106,14 @@ class Bundle:
     def input_size(self) -> tuple[int, int, int]:
         """(C, H, W) of the pictures it was trained on."""
         return self.preprocessing.input_size
+
+    def box(self, picture: Image.Image) -> Box:
+        """The part of `picture` that the model sees: top, left, bottom, right, in pixels."""
+        return self.preprocessing.box(picture)
+
+    def view(self, picture: Image.Image, size: Size = "trained") -> Image.Image:
+        """The resized and cropped picture, as `preprocess` normalises it; same arguments."""
+        return self.preprocessing.view(picture, size)
 
     def preprocess(self, picture: Image.Image, size: Size = "trained") -> Tensor:
         """Preprocess a picture for this model.
