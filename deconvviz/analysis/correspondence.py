@@ -40,8 +40,6 @@ class Correspondence(Result):
     """How alike the features change when the same part is hidden in N pictures.
 
     Attributes:
-        network: Name of the network.
-        title: Title of the pictures.
         pictures: uint8 (N, H, W, 3).
         boxes: Part -> its box in each picture.
         layers: The L layers whose features are compared.
@@ -202,16 +200,7 @@ class _Comparison:
     def distances(
         self, boxes: Tensor, title: str, progress: Progress | None
     ) -> tuple[Tensor, Tensor]:
-        """Distances of all pairs, and unchanged shares, for K sets of one mask a picture.
-
-        Args:
-            boxes: (K, N, 4) int64 masks.
-            title: Name of the part, for progress.
-            progress: Called with the number of sets done.
-
-        Returns:
-            (L, K, pairs) distances, and (L, K) mean shares of unchanged features.
-        """
+        """(L, K, pairs) distances, (L, K) unchanged shares under K sets of masks (K, N, 4)."""
         count, (height, width) = len(self.images), self.images.shape[2:]
         found, same = [], []
         together = (count * height, width)  # one pass takes whole sets

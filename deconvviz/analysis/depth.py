@@ -47,11 +47,9 @@ class LayerAccuracy:
     """A linear classifier on one layer's features.
 
     Attributes:
-        layer: Name of the layer.
         features: Number of features after pooling.
         accuracy: Accuracy on the test pictures, in [0, 1].
         training_accuracy: Accuracy on the pictures that it was fitted on.
-        penalty: The chosen penalty.
         gradient: Largest magnitude in the gradient of the objective; zero at the optimum.
     """
 
@@ -68,7 +66,6 @@ class Depth(Result):
     """Linear classifiers on the features of rising depth.
 
     Attributes:
-        network: Name of the network.
         rows: One row for each layer, lowest first.
         grid: Largest number of rows and columns of the averaged maps.
         training: Number of training pictures.

@@ -88,7 +88,6 @@ class Invariance(Result):
     picture, whatever the layer or network.
 
     Attributes:
-        network: Name of the network.
         layers: The L watched layers, lowest first.
         transformations: One for each kind.
         unit: (L,) distance that counts as 1, in the layer's own units.
@@ -97,7 +96,6 @@ class Invariance(Result):
         untouched: (N,) probability of it for the untransformed picture; None without classes.
         labelled: Whether the true class is the label; else it is the network's decision on the
             untransformed picture.
-        border: What lies beyond the border.
         data: Number of pictures and title of the data.
     """
 

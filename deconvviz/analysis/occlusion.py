@@ -45,10 +45,6 @@ class Occlusion(Result):
     """A picture under an occluder at R x C places.
 
     Attributes:
-        network: Name of the network.
-        classes: Names of the classes.
-        truth: True class of the picture.
-        layer: Watched layer.
         channel: Feature map of it with the highest maximum in the uncovered picture.
         picture: uint8 (H, W, 3), the picture.
         covered: uint8 (H, W, 3), the picture under the occluder where `probability` is lowest
@@ -178,7 +174,7 @@ def occlusion(
     channel = int(whole.peaks(layer).value[0].argmax())
 
     sums, logits = [], []
-    for rows in batches(len(occluder), occluder.size, "occluder", progress=progress):
+    for rows in batches(len(occluder), image.shape[1:], "occluder", progress=progress):
         found = dict(net.stream(occluder.cover(image, rows), [layer, output]))
         sums.append(found[layer][:, channel].sum((1, 2)).cpu())
         logits.append(found[output][:, :, 0, 0].cpu())
@@ -248,7 +244,6 @@ def _classes(bundle: Bundle, output: Tensor) -> tuple[str, ...]:
 
 
 def _class_number(classes: tuple[str, ...], label: str | int) -> int:
-    """The number of a class that is given by name or number."""
     if label in classes:
         return classes.index(str(label))
     if not str(label).isdecimal():

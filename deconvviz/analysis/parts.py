@@ -29,7 +29,6 @@ class MarkedPictures:
     Attributes:
         images: (N, C, H, W), normalised, as the network sees them.
         parts: Part -> its box in each picture, in pixels of `images`.
-        title: Title of the pictures.
 
     Raises:
         DataError: Fewer than two pictures or no parts; or a box is missing, empty or leaves its

@@ -25,7 +25,6 @@ class Analysis:
 
     Attributes:
         name: Name of the command, of the result and of its files.
-        title: Name for people.
         question: What it asks and how, in one or two sentences.
         source: The figure or table of Zeiler & Fergus (2014), or the paper, that it follows.
         needs: What it is run on.

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Border = Literal["reflect", "edge", "mean"]
-BORDERS: tuple[Border, ...] = get_args(Border)
 """What lies beyond the border: the mirror image, the outermost pixels, or zero, which is the mean
 colour in a network's units."""
 

@@ -19,7 +19,7 @@ from deconvviz.cli.base import (
     app,
     load_network,
 )
-from deconvviz.cli.engine import read_pixels
+from deconvviz.cli.engine import Layer, Picture, Size, read_pixels
 from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
@@ -46,20 +46,10 @@ def pictures(
     download: bool = False,
     split: str = "",
 ) -> "Dataset":
-    """Some pictures at the network's own size.
+    """`count` pictures, of each class in proportion, at the network's own size if there is one.
 
-    Args:
-        bundle: The network; without one pictures have their own size.
-        data: A name of `deconvviz.io.data.DATASETS`.
-        data_dir: Folder of the pictures, for data that are read from files.
-        count: Number of pictures, of each class in proportion; 0, or more than there are: all.
-        seed: Seed of the choice; pictures stay in the order of the data.
-        download: Fetch published data where they are not found.
-        split: By default "test", but all of the photos, since networks are seldom trained on them.
-
-    Raises:
-        DataError: The data or the split are not there.
-        SettingError: The count is negative.
+    A count of 0, or above what there is, means all. The split is by default "test", but all of the
+    photos, since networks are seldom trained on them.
     """
     from deconvviz.io.data import load_dataset, load_for, train_test_split
 
@@ -117,22 +107,18 @@ def _training(
     return {"training": training, "test": measured}
 
 
-def _picture(
-    bundle: Any, picture: Annotated[Path, typer.Argument(help="A picture's file.")]
-) -> dict[str, Any]:
+def _picture(bundle: Any, picture: Picture) -> dict[str, Any]:
     return {"image": read_pixels(bundle, picture)}
 
 
 def _unit(
     bundle: Any,
     picture: Path,
-    layer: Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")],
+    layer: Layer,
     unit: Annotated[
         int | None, typer.Option(help="A feature map, or a class; by default the strongest.")
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
-    ] = None,
+    size: Size = None,
 ) -> dict[str, Any]:
     from deconvviz.deconv import Deconvnet
     from deconvviz.units import Unit

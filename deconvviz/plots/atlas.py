@@ -40,8 +40,6 @@ class UnitSheet:
     """The patches and projections of one unit's strongest activations.
 
     Attributes:
-        layer: Layer of the unit.
-        unit: Number of the unit.
         top: The n strongest activations, descending; none for a dead unit.
         patches: uint8 (n, h, w, 3), the pictures in the unit's windows, grey beyond their edges.
         projections: (n, C, h, w) signed, in normalised input units, on the CPU.
@@ -106,8 +104,7 @@ def draw_units(
     net = net or Deconvnet(bundle.model, bundle.input_size)
     if layer not in net.layers:
         raise unknown_layer(layer, net.layers, f"`{bundle.name}`")
-    drawer = _Drawer(bundle, net, dataset, layer, rule, max_bytes)
-    return drawer.all(top, drawer.max_pictures() // (k or atlas.header.k) or 1)
+    return _Drawer(bundle, net, dataset, layer, rule, max_bytes).draw(top, k or atlas.header.k)
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,26 @@ class _Drawer:
     rule: Rule
     max_bytes: int
 
-    def max_pictures(self) -> int:
+    def draw(
+        self, units: Sequence[tuple[int, tuple[TopActivation, ...]]], k: int
+    ) -> Iterator[UnitSheet]:
+        """The sheets of units, given with at most `k` activations each."""
+        batch = self._max_pictures() // k or 1
+        for first in range(0, len(units), batch):
+            some = units[first : first + batch]
+            rows = [(unit, activation) for unit, top in some for activation in top]
+            pixels, boxes = self._project(rows)
+            pictures = [self.dataset.images[activation.picture] for _, activation in rows]
+            seen = [crop(_colours(one), box) for one, box in zip(pictures, boxes, strict=True)]
+            patches = np.array(seen, np.uint8).reshape(len(rows), *pixels.shape[2:], 3)
+            done = 0
+            for unit, top in some:
+                mine = slice(done, done + len(top))
+                done = mine.stop
+                windows = tuple(boxes[mine])
+                yield UnitSheet(self.layer, unit, top, patches[mine], pixels[mine], windows)
+
+    def _max_pictures(self) -> int:
         """Approximate number of pictures that one recording may have."""
         _, height, width = self.bundle.input_size
         names = list(self.net.layers)
@@ -130,56 +146,24 @@ class _Drawer:
         larger = self.dataset.images[0, 0].numel() / (height * width)
         return int(self.max_bytes / (4 * floats * larger))
 
-    def all(
-        self, units: Sequence[tuple[int, tuple[TopActivation, ...]]], batch: int
-    ) -> Iterator[UnitSheet]:
-        for first in range(0, len(units), batch):
-            yield from self._draw(units[first : first + batch])
-
-    def _draw(self, units: Sequence[tuple[int, tuple[TopActivation, ...]]]) -> Iterator[UnitSheet]:
-        rows = [(unit, activation) for unit, top in units for activation in top]
-        pixels, boxes = self._project(rows)
-        patches = self._patches(rows, boxes, pixels)
-        done = 0
-        for unit, top in units:
-            mine = slice(done, done + len(top))
-            done = mine.stop
-            yield UnitSheet(self.layer, unit, top, patches[mine], pixels[mine], tuple(boxes[mine]))
-
     def _project(self, rows: Sequence[tuple[int, TopActivation]]) -> tuple[Tensor, list[Box]]:
         """The projection and the window of each activation."""
         if not rows:
             return torch.empty(0, self.bundle.preprocessing.channels, 1, 1), []
-        pictures = torch.tensor([activation.picture for _, activation in rows])
+        units, tops = zip(*rows, strict=True)
+        pictures = torch.tensor([one.picture for one in tops])
         needed, image = torch.unique(pictures, return_inverse=True)
         weight = weight_of(self.bundle.model)
         images = self.dataset.images[needed].to(weight.device)
         recording = self.net.record(
             self.bundle.preprocessing.normalised(images).to(weight.dtype), [self.layer]
         )
-        selection = Selection(
-            self.layer,
-            image,
-            [unit for unit, _ in rows],
-            [activation.y for _, activation in rows],
-            [activation.x for _, activation in rows],
-        )
+        y, x = ([getattr(one, axis) for one in tops] for axis in "yx")
+        selection = Selection(self.layer, image, units, y, x)
         projection = self.net.project(
             recording, selection, rule=self.rule, max_bytes=self.max_bytes
         )
-        boxes: list[Box] = [
-            (top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()
-        ]
-        return projection.pixels.cpu(), boxes
-
-    def _patches(
-        self, rows: Sequence[tuple[int, TopActivation]], boxes: Sequence[Box], like: Tensor
-    ) -> Pixels:
-        """The part of each picture in its window."""
-        seen = np.empty((len(rows), *like.shape[2:], 3), np.uint8)
-        for place, ((_, activation), box) in enumerate(zip(rows, boxes, strict=True)):
-            seen[place] = crop(_colours(self.dataset.images[activation.picture]), box)
-        return seen
+        return projection.pixels.cpu(), list(map(tuple, projection.boxes.tolist()))
 
 
 def _colours(picture: Tensor) -> Pixels:

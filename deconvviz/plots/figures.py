@@ -8,10 +8,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -25,6 +28,8 @@ from deconvviz.io.preprocess import Pixels
 GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
 ACCENTS = ("#d0753c", "#3f92b0")
+COLOURS = (*ACCENTS, "#009e73", "#cc79a7", "#e8d444", "#7a5fb5")
+"""More colours, after Okabe & Ito (2008): distinct also for those who see fewer."""
 _FRAME = (255, 255, 255)
 _CHOSEN = (255, 150, 60)
 # A contact sheet, in inches: a picture's longer side, what is left free around cells and between
@@ -137,7 +142,7 @@ def learning_curves(
         ink: Colour of lines and letters.
     """
     figure, axes = plot(4.8, 3.2, ink)
-    for colour, (name, metrics) in zip(_colours(len(runs)), runs.items(), strict=True):
+    for colour, (name, metrics) in zip(cycle(ACCENTS), runs.items(), strict=False):
         epochs = [line["epoch"] for line in metrics]
         for key, style, label in (
             ("test_accuracy", "-", f"{name}, test"),
@@ -157,7 +162,7 @@ def learning_curves(
     axes.set_ylabel("accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.legend(frameon=False, labelcolor=ink, fontsize=8, loc="lower right")
+    legend(axes, ink, loc="lower right")
     return figure
 
 
@@ -171,12 +176,12 @@ def per_class_accuracy(
         ink: Colour of lines and letters.
     """
     first = next(iter(results.values()))
-    classes = sorted(first, key=lambda name: first[name])
+    classes = sorted(first, key=first.__getitem__)
     figure, axes = plot(4.8, 0.9 + 0.24 * len(classes), ink)
     for row, name in enumerate(classes):
         values = [result[name] for result in results.values() if name in result]
         axes.plot([min(values), max(values)], [row, row], color=ink, linewidth=1, zorder=1)
-    for colour, (network, result) in zip(_colours(len(results)), results.items(), strict=True):
+    for colour, (network, result) in zip(cycle(ACCENTS), results.items(), strict=False):
         rows = [row for row, name in enumerate(classes) if name in result]
         axes.scatter(
             [result[classes[row]] for row in rows], rows, color=colour, s=34, label=network
@@ -186,14 +191,7 @@ def per_class_accuracy(
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(axis="x", color=ink, alpha=0.2, linewidth=0.6)
-    axes.legend(
-        frameon=False,
-        labelcolor=ink,
-        fontsize=8,
-        ncols=len(results),
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-    )
+    legend(axes, ink, ncols=len(results), loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 
@@ -210,9 +208,8 @@ def confusion_matrix(
     figure, axes = plot(4.8, 4.6, ink)
     # Opacity, not lightness, carries the number, so that it reads alike on light and dark pages.
     strongest = max(float(mistakes.max()), 1e-9)
-    red, green, blue = (int(ACCENTS[0][i : i + 2], 16) / 255 for i in (1, 3, 5))
     cells = np.zeros((*mistakes.shape, 4))
-    cells[..., :3] = red, green, blue
+    cells[..., :3] = to_rgb(ACCENTS[0])
     cells[..., 3] = 0.85 * np.sqrt(mistakes / strongest)
     axes.imshow(cells, interpolation="nearest")
     for (row, column), share in np.ndenumerate(shares):
@@ -242,7 +239,6 @@ class GalleryRow:
 
     Attributes:
         photograph: uint8 (H, W, 3).
-        title: Title of the photograph.
         units: Caption, patch, reconstruction; pictures are uint8 (h, w, 3).
     """
 
@@ -307,7 +303,9 @@ def contact_sheet(
     height, width = cells[0][0].shape[:2] if cells else (1, 1)
     high, wide = (side * pixels / max(height, width) for pixels in (height, width))
     across = max(side, len(cells[0]) * (wide + _NEAR) - _NEAR if cells else 0)
-    titles = [_wrapped(_breaking_at_commas(title), across) for title in titles]
+    # a line ends at no other spaces than those after commas
+    spaced = (title.replace(" ", "\N{NO-BREAK SPACE}") for title in titles)
+    titles = [_wrapped(title.replace(",\N{NO-BREAK SPACE}", ", "), across) for title in spaced]
     above = max(map(_height, titles), default=0)
     columns, rows = min(columns, len(cells)), -(-len(cells) // columns)
     page = max(columns * (across + _GAP) + _GAP, _NARROWEST)
@@ -325,11 +323,6 @@ def contact_sheet(
     x, y = _GAP / page, 1 - below / figure.get_figheight()
     figure.text(x, y, text, va="top", fontsize=_LETTERS, color=ink, parse_math=False)
     return figure
-
-
-def _breaking_at_commas(title: str) -> str:
-    """The title with spaces that no line ends at, but for those after commas."""
-    return title.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
 
 
 def _wrapped(text: str, width: float) -> str:
@@ -397,5 +390,6 @@ def quiet(axes: Axes, ink: str = NEUTRAL_INK) -> None:
     axes.yaxis.label.set(color=ink, fontsize=9)
 
 
-def _colours(count: int) -> list[str]:
-    return [ACCENTS[i % len(ACCENTS)] for i in range(count)]
+def legend(axes: Axes, ink: str, *, fontsize: float = 8, **place: Any) -> None:
+    """A legend without a frame; `place` is as in `Axes.legend`."""
+    axes.legend(frameon=False, labelcolor=ink, fontsize=fontsize, **place)

@@ -9,7 +9,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from deconvviz.analysis.filters import NYQUIST_CHANCE, Filters
+from deconvviz.analysis.filters import Filters
+from deconvviz.analysis.kernels import NYQUIST_CHANCE
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
 

@@ -218,19 +218,17 @@ def _page(head: Header, data: dict[str, Any]) -> str:
     units = sum(channels for channels, _, _ in head.layers.values())
     classes = f", class ({head.classes[0]}, …)" if head.statistics and head.classes else ""
     title = str(data["title"])
-    parts = {
-        "title": html.escape(title),
-        "heading": html.escape(title),
-        "lead": html.escape(
-            f"The {head.k} strongest activations of each of its {units} units in "
-            f"{head.pictures} pictures ({head.data}), and their projections to pixels by a "
-            "deconvnet (Zeiler & Fergus 2014)."
-        ),
-        "hint": html.escape(f"layer, unit number{classes}, or dead"),
-        "caption": html.escape(
-            f"{display_caption()} Patches are preprocessed pictures, grey beyond the edge. A "
-            "projection shows what activated a unit, not why the network decided."
-        ),
+    words = {
+        "title": title,
+        "heading": title,
+        "lead": f"The {head.k} strongest activations of each of its {units} units in "
+        f"{head.pictures} pictures ({head.data}), and their projections to pixels by a "
+        "deconvnet (Zeiler & Fergus 2014).",
+        "hint": f"layer, unit number{classes}, or dead",
+        "caption": f"{display_caption()} Patches are preprocessed pictures, grey beyond the edge. "
+        "A projection shows what activated a unit, not why the network decided.",
+    }
+    parts = {name: html.escape(text) for name, text in words.items()} | {
         "style": _template("gallery.css"),
         "script": _template("gallery.js"),
         # No "<" in it, so that no name can end the element that holds it.

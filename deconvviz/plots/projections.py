@@ -95,5 +95,4 @@ def _image_parts(projection: Projection, images: Tensor, most: int) -> list[Pixe
             f"{tuple(images.shape)}"
         )
     shown = stretched(images[first].detach().float().cpu().numpy())
-    boxes = [(top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()]
-    return [crop(image, box) for image, box in zip(shown, boxes, strict=False)]
+    return [crop(*pair) for pair in zip(shown, projection.boxes.tolist(), strict=False)]

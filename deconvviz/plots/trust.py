@@ -13,7 +13,7 @@ from deconvviz.analysis.trust.checks import SMALLEST, Similarity
 from deconvviz.analysis.trust.examination import Trust
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
 from deconvviz.units import Unit
 
 LETTERS = 7  # points
@@ -222,7 +222,7 @@ def _finish(axes: Axes, title: str, ink: str) -> None:
     axes.set_title(title, loc="left", fontsize=LETTERS + 1, color=ink)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -0.05), high + 0.3 * (high - low))
-    axes.legend(loc="upper left", frameon=False, labelcolor=ink, fontsize=LETTERS, ncols=2)
+    legend(axes, ink, fontsize=LETTERS, loc="upper left", ncols=2)
 
 
 def _caption() -> str:

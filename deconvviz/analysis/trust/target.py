@@ -18,8 +18,6 @@ class Target:
     """One projection under examination.
 
     Attributes:
-        net: Deconvnet that made the projection.
-        rule: Rule of the projection.
         image: (1, C, H, W) normalised: the part of the picture that the units need.
         selection: Units in `image`; they start together.
         recording: Recording of `image`, with the units' layer.
