@@ -121,14 +121,8 @@ def correspondence(
     related where its score is below both. Zeiler & Fergus (2014), section 4.3 and Table 1,
     arXiv:1311.2901; there layers 5 and 7, and 10 draws.
 
-    Args:
-        bundle: The network.
-        marked: Pictures with their parts; by default those that `options.parts` names. A hidden
-            part shows the mean of the training pictures, zero in normalised units.
-        options: Parts, layers and number of draws.
-        seed: Seed of the masks' places, and of drawn faces.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of masks done.
+    Without `marked`, the pictures are those that `options.parts` names. A hidden part shows the
+    mean of the training pictures, zero in normalised units. Other arguments are as in `Inputs`.
 
     Raises:
         UnknownLayerError: The network has no such layer.

@@ -119,14 +119,8 @@ def depth(
 
     All features are held in memory: layers x pictures x features x 4 bytes.
 
-    Args:
-        bundle: The network.
-        training: Pictures to fit on.
-        test: Other pictures of the same classes to measure on.
-        options: Layers, pooling and penalties.
-        seed: Seed of the choice of held-out pictures.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of pictures and of classifiers done.
+    `training` and `test` are different pictures of the same classes; other arguments are as in
+    `Inputs`.
 
     Raises:
         DataError: The two sets have different classes, fewer than two, or too few pictures.

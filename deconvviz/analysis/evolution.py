@@ -110,13 +110,8 @@ def evolution(
     saw the lower layers settle within a few epochs and the upper ones late, and sudden jumps where
     another picture becomes the strongest.
 
-    Args:
-        bundle: A network with snapshots, made by `deconvviz train --snapshots`.
-        dataset: Pictures among which the strongest is looked for.
-        options: Layers, number of units and rule.
-        units: Layer -> its units to project, in place of random ones.
-        seed: Seed of the choice of units.
-        progress: Called with the number of pictures done.
+    The network has snapshots, made by `deconvviz train --snapshots`. `units` maps layers to the
+    units to project, in place of random ones; other arguments are as in `Inputs`.
 
     Raises:
         DataError: The data set has no pictures or other channels than the network.

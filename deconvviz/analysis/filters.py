@@ -117,12 +117,7 @@ def filters(
     that a few kernels dominated, that others were dead, and that a stride of 4 and kernels without
     middle frequencies caused aliasing.
 
-    Args:
-        bundle: The network.
-        dataset: Pictures on which dead units are found; without them none are.
-        options: Layer and thresholds.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of pictures done.
+    Without a data set no units are found dead. Arguments are as in `Inputs`.
 
     Raises:
         DataError: The data set has no pictures or other channels than the network.

@@ -127,12 +127,8 @@ def invariance(
     first and the last layer: small transformations change the first much and the last little, and
     a network is not invariant to rotation, but for things that look the same when rotated.
 
-    Args:
-        bundle: The network.
-        dataset: Two pictures or more, of the network's input size.
-        options: Layers, strengths and border.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of pictures done.
+    The data set has at least two pictures, of the network's input size; arguments are as in
+    `Inputs`.
 
     Raises:
         DataError: Fewer than two pictures, other channels than the network's, or a layer has equal

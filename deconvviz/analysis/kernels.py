@@ -52,11 +52,8 @@ class Kernels:
 
         A kernel's energy at a frequency is the squared magnitude of its Fourier transform, summed
         over its inputs. High frequencies are above a limit on either axis. For random weights the
-        share is 1 - 4 `down` `across`; for a kernel of zeros it is 0.
-
-        Args:
-            down: Limit on the vertical axis, in cycles a pixel, from 0 to 0.5 (Nyquist).
-            across: Limit on the horizontal axis.
+        share is 1 - 4 `down` `across`; for a kernel of zeros it is 0. The limits are in cycles a
+        pixel, from 0 to 0.5 (Nyquist).
         """
         kernels = self.weights.double()
         down_low, across_low = (

@@ -30,13 +30,10 @@ class Occluder:
     def on(
         cls, image: Tensor, shade: Tensor, side: int | None = None, stride: int | None = None
     ) -> "Occluder":
-        """An occluder for (C, H, W).
+        """An occluder for a picture (C, H, W).
 
-        Args:
-            image: The picture.
-            shade: (C, 1, 1) colour of the square.
-            side: By default about a quarter of the shorter side.
-            stride: By default the largest divisor of `side` up to a quarter of it.
+        Its side is by default about a quarter of the picture's shorter one, and its stride the
+        largest divisor of that up to a quarter of it.
 
         Raises:
             SettingError: `stride` does not divide `side`, or `side` is larger than the picture.

@@ -144,14 +144,9 @@ def occlusion(
     equally often, (side / stride) squared times. Zeiler & Fergus (2014), section 4.2 and Fig. 7,
     arXiv:1311.2901.
 
-    Args:
-        bundle: The classifier.
-        image: (C, H, W), normalised, as `bundle.preprocess` makes it.
-        options: True class, layer and occluder.
-        dataset: Other pictures of the same size: the map is also projected into those that excite
-            it most. The same picture among them is left out.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of places done.
+    The image is (C, H, W), normalised, as `bundle.preprocess` makes it. The map is also projected
+    into those pictures of a data set, of the same size, that excite it most, the image itself left
+    out. Other arguments are as in `Inputs`.
 
     Raises:
         SettingError: There is no such class or occluder, or the network is not a classifier.

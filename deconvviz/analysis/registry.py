@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +45,9 @@ class Analysis:
 
     def run(self, inputs: Inputs, options: Any = None) -> Result:
         """The result on some inputs."""
-        return self.function(**inputs.given_to(self.function), options=options or self.options)
+        names = vars(inputs).keys() & signature(self.function).parameters.keys()
+        given = {name: getattr(inputs, name) for name in names}
+        return self.function(**given, options=options or self.options)
 
 
 @cache

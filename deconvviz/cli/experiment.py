@@ -149,9 +149,7 @@ def show(result: "Result", out: Path) -> None:
 def command_of(analysis: "Analysis", others: str = "") -> Any:
     """The command that runs an analysis on what its options name.
 
-    Args:
-        analysis: The analysis.
-        others: Another analysis of the same needs and options, which `--others` runs as well.
+    `others` names another analysis of the same needs and options, which `--others` runs as well.
     """
     from deconvviz.analysis.inputs import Inputs
     from deconvviz.analysis.registry import analyses

@@ -79,16 +79,9 @@ def draw_units(
     Zeiler & Fergus (2014), arXiv:1311.2901, figure 2. Only the pictures of these activations are
     recorded, up to the layer; many units are projected at once.
 
-    Args:
-        atlas: Atlas of the network and the data set.
-        bundle: Network; it runs on the device it is on.
-        dataset: Pictures of the atlas.
-        layer: Layer of the atlas.
-        units: Numbers of units; by default all of the layer.
-        net: Deconvnet of the network, if there is one already.
-        k: Number of activations for each unit; by default all that the atlas has.
-        rule: Rule of the projections.
-        max_bytes: Approximate limit on the memory of recordings, and again of projections.
+    By default all units of the layer and all activations that the atlas has are drawn. The network
+    runs on the device it is on. `max_bytes` is an approximate limit on the memory of recordings,
+    and again of projections.
 
     Yields:
         One sheet per unit, in the order given; all windows of a layer have one size.
@@ -189,12 +182,8 @@ def unit_figure(
 ) -> Figure:
     """Patches beside projections, unit by unit, as in Zeiler & Fergus (2014), figure 2.
 
-    Args:
-        sheets: Sheets of one layer, from `draw_units`; dead units are named in the caption.
-        atlas: Atlas that they come from.
-        rule: Rule of the projections.
-        columns: Number of units in a row.
-        ink: Colour of the text; the background is transparent.
+    Sheets are of one layer of the atlas, from `draw_units`; dead units are named in the caption.
+    Text has the colour `ink`, the background is transparent.
 
     Returns:
         Figure without pyplot state, with the activations above each unit.
@@ -212,7 +201,6 @@ def unit_figure(
 
 
 def _caption(sheets: Sequence[UnitSheet], atlas: Atlas, rule: Rule) -> str:
-    """Source of the figure, and how to read it."""
     head, dead = atlas.header, [str(sheet.unit) for sheet in sheets if not len(sheet)]
     layer = sheets[0].layer if sheets else "no layer"
     sentences = [f"{head.network}, {layer}: {head.pictures} pictures ({head.data})."]
@@ -236,11 +224,8 @@ def histogram_figure(
 ) -> Figure:
     """Histogram of a unit's peak in each picture, two bins per octave.
 
-    Args:
-        counts: A row of `Units.histogram`; the first bin, of inactive pictures, is not drawn.
-        ink: Colour of lines and text.
-        width: Width in inches.
-        height: Height in inches.
+    Counts are a row of `Units.histogram`; its first bin, of inactive pictures, is not drawn. Width
+    and height are in inches.
     """
     figure, axes = plot(width, height, ink)
     active = np.asarray(counts[1:], np.int64)

@@ -55,7 +55,6 @@ def _note(one: Attribution) -> str:
 
 
 def _areas(panel: Figure, found: Attributions, ink: str) -> None:
-    """Insertion and deletion of all methods on one axis, with the range of random orders."""
     axes = panel.add_axes((0.22, 0.22, 0.75, 0.19))
     quiet(axes, ink)
     axes.spines["left"].set_visible(False)

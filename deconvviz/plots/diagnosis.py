@@ -196,7 +196,6 @@ def evidence(finding: Finding, k: int) -> tuple[bytes, str]:
 
 
 def _frequencies(finding: Finding) -> bytes:
-    """How often each unit is active, by falling frequency."""
     assert finding.evidence is not None
     values = finding.evidence.values.sort(descending=True).values.tolist()
     drawn, axes = plot(4.8, 2.2)

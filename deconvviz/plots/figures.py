@@ -120,9 +120,8 @@ def stretched(images: NDArray[np.floating]) -> Pixels:
 
     Each goes from its smallest value, black, to its largest, white; one that is flat is black.
 
-    Args:
-        images: (N, C, H, W). Three channels are red, green and blue; any other number is shown as
-            its mean, in grey.
+    Images are (N, C, H, W). Three channels are red, green and blue; any other number is shown as
+    its mean, in grey.
     """
     if images.shape[1] != 3:
         images = images.mean(axis=1, keepdims=True).repeat(3, axis=1)
@@ -137,9 +136,7 @@ def learning_curves(
 ) -> Figure:
     """Accuracy by epoch: solid on the test data, dashed on the (augmented) training data.
 
-    Args:
-        runs: Name -> lines of metrics, as a training record has them.
-        ink: Colour of lines and letters.
+    Runs are name -> lines of metrics, as a training record has them.
     """
     figure, axes = plot(4.8, 3.2, ink)
     for colour, (name, metrics) in zip(cycle(ACCENTS), runs.items(), strict=False):
@@ -171,9 +168,7 @@ def per_class_accuracy(
 ) -> Figure:
     """Each class on a line, the networks' accuracies as dots on it; the easiest class on top.
 
-    Args:
-        results: Network -> class -> accuracy in [0, 1]; classes as in the first network.
-        ink: Colour of lines and letters.
+    Results are network -> class -> accuracy in [0, 1]; classes as in the first network.
     """
     first = next(iter(results.values()))
     classes = sorted(first, key=first.__getitem__)
@@ -250,10 +245,7 @@ class GalleryRow:
 def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333333") -> Figure:
     """Photographs on the left; to the right, layer by layer, what units saw and answered to.
 
-    Args:
-        rows: One a photograph, with as many units as `heading` has layers.
-        heading: Heading of each layer's pairs of pictures.
-        ink: Colour of the letters; the background is white.
+    Each row has as many units as there are headings; the background is white.
     """
     engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     wide, high = 3 + 4 * len(heading), 2 * len(rows)  # a photograph is 3:2, the rest are squares
@@ -331,7 +323,6 @@ def _wrapped(text: str, width: float) -> str:
 
 
 def _height(text: str) -> float:
-    """Of some lines of letters, in inches."""
     return _LINE * (text.count("\n") + 1)
 
 

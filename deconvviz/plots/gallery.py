@@ -4,8 +4,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +51,7 @@ def render(
     `#LAYER/UNIT`. The pictures of a unit are one PNG file. An interrupted call can be repeated:
     existing pictures of the same atlas are not drawn again. The page is written last.
 
-    Args:
-        atlas: Atlas to draw.
-        bundle: Network of the atlas.
-        dataset: Pictures of the atlas.
-        folder: Folder of the gallery; other files there are left alone.
-        net: Deconvnet of the network, if there is one already.
-        rule: Rule of the projections.
-        progress: Called with the number of units done.
+    Other files in the folder are left alone. `progress` is called with the number of units done.
 
     Returns:
         Path of the page.
@@ -70,18 +62,23 @@ def render(
     atlas.check(bundle, dataset)
     net = net or Deconvnet(bundle.model, bundle.input_size)
     pictures = Path("pictures") / _digest(atlas.header, rule)
-    sheets = [
-        _LayerSheets(layer, folder / pictures / str(number))
-        for number, layer in enumerate(atlas.units)
-    ]
+    folders = {layer: folder / pictures / str(number) for number, layer in enumerate(atlas.units)}
     total = sum(map(len, atlas.units.values()))
     done = 0
-    for one in sheets:
-        for count in one.draw(atlas, bundle, dataset, net, rule):
-            done += count
+    for layer, files in folders.items():
+        dead = atlas[layer].dead.tolist()
+        missing = [
+            unit for unit, none in enumerate(dead) if not none and not _file(files, unit).is_file()
+        ]
+        done += len(dead) - len(missing)
+        if progress:
+            progress("units", done, total)
+        for sheet in draw_units(atlas, bundle, dataset, layer, missing, net=net, rule=rule):
+            write_atomically(_file(files, sheet.unit), to_png(_sprite(sheet, atlas.header.k)))
+            done += 1
             if progress:
                 progress("units", done, total)
-    data = _page_data(atlas, dataset, net, rule, sheets) | {"folder": pictures.as_posix()}
+    data = _page_data(atlas, dataset, net, rule, folders) | {"folder": pictures.as_posix()}
     path = folder / INDEX
     write_atomically(path, _page(atlas.header, data))
     return path
@@ -93,36 +90,17 @@ def _digest(header: Header, rule: Rule) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class _LayerSheets:
-    """The pictures of a layer: a PNG per unit, patches above projections."""
+def _file(folder: Path, unit: int) -> Path:
+    return folder / f"{unit}.png"
 
-    layer: str
-    folder: Path
 
-    def path(self, unit: int) -> Path:
-        return self.folder / f"{unit}.png"
-
-    def draw(
-        self, atlas: Atlas, bundle: Bundle, dataset: Dataset, net: Deconvnet, rule: Rule
-    ) -> Iterator[int]:
-        """Draw the missing pictures, and yield the number of units done in each step."""
-        dead = atlas[self.layer].dead.tolist()
-        missing = [
-            unit for unit, none in enumerate(dead) if not none and not self.path(unit).is_file()
-        ]
-        yield len(dead) - len(missing)
-        for sheet in draw_units(atlas, bundle, dataset, self.layer, missing, net=net, rule=rule):
-            write_atomically(self.path(sheet.unit), to_png(_sprite(sheet, atlas.header.k)))
-            yield 1
-
-    def tile(self, k: int, units: Units) -> tuple[int, int]:
-        """Height and width of a tile of this layer; squares where all units are dead."""
-        alive = (~units.dead).nonzero()[:, 0].tolist()
-        if not alive:
-            return 1, 1
-        with Image.open(self.path(alive[0])) as image:
-            return image.height // 2, image.width // k
+def _tile(folder: Path, k: int, units: Units) -> tuple[int, int]:
+    """Height and width of a tile of a layer; squares where all units are dead."""
+    alive = (~units.dead).nonzero()[:, 0].tolist()
+    if not alive:
+        return 1, 1
+    with Image.open(_file(folder, alive[0])) as image:
+        return image.height // 2, image.width // k
 
 
 def _sprite(sheet: UnitSheet, k: int) -> Pixels:
@@ -139,9 +117,8 @@ def _shrink(tile: Pixels) -> Pixels:
 
 
 def _page_data(
-    atlas: Atlas, dataset: Dataset, net: Deconvnet, rule: Rule, sheets: Sequence[_LayerSheets]
+    atlas: Atlas, dataset: Dataset, net: Deconvnet, rule: Rule, folders: Mapping[str, Path]
 ) -> dict[str, Any]:
-    """The data of the page's script."""
     head = atlas.header
     return {
         "title": f"Atlas of {head.network}",
@@ -154,12 +131,12 @@ def _page_data(
         "layers": [
             {
                 "number": number,
-                "name": one.layer,
-                "receptive_field": _receptive_field(net.layers[one.layer], head.layers[one.layer]),
-                "tile": one.tile(head.k, atlas[one.layer]),
-                "units": list(_unit_data(atlas, one.layer, dataset)),
+                "name": layer,
+                "receptive_field": _receptive_field(net.layers[layer], head.layers[layer]),
+                "tile": _tile(folders[layer], head.k, atlas[layer]),
+                "units": list(_unit_data(atlas, layer, dataset)),
             }
-            for number, one in enumerate(sheets)
+            for number, layer in enumerate(folders)
         ],
     }
 
@@ -173,7 +150,6 @@ def _receptive_field(layer: Layer, size: tuple[int, int, int]) -> str:
 
 
 def _unit_data(atlas: Atlas, layer: str, dataset: Dataset) -> Iterator[dict[str, Any]]:
-    """The data of each unit of a layer."""
     units = atlas[layer]
     selectivity, ranked = units.selectivity, None
     if units.class_mean is not None:
@@ -214,7 +190,6 @@ def _rounded(value: float) -> float:
 
 
 def _page(head: Header, data: dict[str, Any]) -> str:
-    """The HTML with its style, script and data."""
     units = sum(channels for channels, _, _ in head.layers.values())
     classes = f", class ({head.classes[0]}, …)" if head.statistics and head.classes else ""
     title = str(data["title"])

@@ -95,7 +95,6 @@ def _heat(axes: Axes, found: Occlusion, values: Tensor, title: str, most: float,
 
 
 def _classes(axes: Axes, found: Occlusion, ink: str) -> None:
-    """The most probable class by the occluder's place."""
     _titled(axes, "e  most probable class", ink)
     others = [name for name in found.decisions if name != found.classes[found.truth]]
     named = [found.classes[found.truth], *others[: len(_COLOURS) - 1]]

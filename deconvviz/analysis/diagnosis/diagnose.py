@@ -73,13 +73,9 @@ def diagnose(
     strides that alias; deep layers that see little but edges. Zeiler & Fergus (2014),
     arXiv:1311.2901, section 4.1, looked at AlexNet in this way, and changed it.
 
-    Args:
-        bundle: The network, on the CPU.
-        dataset: At least two pictures of its size; labels count if the classes are its own.
-        options: Thresholds, and where a known atlas is.
-        atlas: Atlas of these pictures, with statistics, where there is one already.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of pictures done.
+    The network is on the CPU; the data set has at least two pictures of its size, and labels count
+    if the classes are the network's own. `atlas` is one of these pictures with statistics, where
+    there is one already; other arguments are as in `Inputs`.
 
     Raises:
         DataError: There are fewer than two pictures, or they do not fit the network.

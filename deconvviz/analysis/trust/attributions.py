@@ -96,12 +96,8 @@ def compare_attributions(
     guided Grad-CAM is ours, because captum's is the plain gradient wherever a rectifier is not an
     `nn.ReLU` module.
 
-    Args:
-        net: Deconvnet of the network.
-        image: (C, H, W), or (N, C, H, W) as recorded.
-        selection: One unit, or several of one group.
-        options: Rule, and how much is drawn.
-        seed: Seed of the random orders.
+    The image is (C, H, W), or (N, C, H, W) as recorded; the selection is one unit, or several of
+    one group.
 
     Raises:
         SelectionError: The selection makes several projections, or the projection is zero.

@@ -168,13 +168,8 @@ def examine(
 ) -> Trust:
     """Examine how far one projection can be trusted.
 
-    Args:
-        net: Deconvnet of the network.
-        image: (C, H, W), or (N, C, H, W) as recorded.
-        selection: One unit, or several of one group, which start together.
-        options: Rule, and how much is drawn.
-        seed: Seed of all random choices.
-        progress: Called after each control.
+    The image is (C, H, W), or (N, C, H, W) as recorded; the selection is one unit, or several of
+    one group, which start together. `progress` is called after each control.
 
     Returns:
         Trust, with everything on the CPU.
