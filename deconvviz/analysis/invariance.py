@@ -194,7 +194,11 @@ class _Measured:
     def add(self, images: Tensor, strengths: dict[str, Tensor], labels: Tensor | None) -> None:
         """Transform a batch at every strength."""
         own = self._features(images)
-        self._sum(own)
+        self.count += len(images)
+        for name in self.layers:
+            features = own[name].double()
+            self.sums[name] = self.sums.get(name, 0) + features.sum(0)
+            self.squares[name] += float(features.square().sum())
         if self.logits:
             scores = own[self.logits]
             truth = scores.argmax(1) if labels is None else labels
@@ -214,13 +218,6 @@ class _Measured:
 
     def _features(self, images: Tensor) -> dict[str, Tensor]:
         return {name: maps.flatten(1) for name, maps in self.net.stream(images, self.read)}
-
-    def _sum(self, own: dict[str, Tensor]) -> None:
-        for name in self.layers:
-            features = own[name].double()
-            self.sums[name] = self.sums.get(name, 0) + features.sum(0)
-            self.squares[name] += float(features.square().sum())
-        self.count += len(own[self.layers[0]])
 
     def unit(self) -> Tensor:
         """(L,) root mean square distance between the features of two different pictures.

@@ -6,7 +6,6 @@ background and one `ink` for lines and letters, for light and dark pages.
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import cycle
 from typing import Any
@@ -91,14 +90,10 @@ def _outline(
 def mosaic(
     tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: int = 0, places: int = 0
 ) -> Pixels:
-    """K tiles (h, w, 3) row by row on a transparent background: (H, W, 4).
+    """K tiles (h, w, 3), at least one, row by row on a transparent background: (H, W, 4).
 
-    Args:
-        tiles: At least one tile; all have one size.
-        columns: Tiles in a row.
-        gap: Pixels between tiles, in the result.
-        side: Pixels that each tile is enlarged to, about.
-        places: Room for at least this many tiles.
+    Each is enlarged to about `side` pixels, then `gap` pixels are left between them; there is room
+    for at least `places` tiles.
     """
     large = np.stack([enlarge(tile, side) for tile in tiles])
     opaque = np.full((*large.shape[:3], 1), 255, np.uint8)
@@ -228,18 +223,8 @@ def confusion_matrix(
     return figure
 
 
-@dataclass(frozen=True)
-class GalleryRow:
-    """One photograph with units of rising depth: for each its patch and its reconstruction.
-
-    Attributes:
-        photograph: uint8 (H, W, 3).
-        units: Caption, patch, reconstruction; pictures are uint8 (h, w, 3).
-    """
-
-    photograph: Pixels
-    title: str
-    units: Sequence[tuple[str, Pixels, Pixels]]
+GalleryRow = tuple[Pixels, str, Sequence[tuple[str, Pixels, Pixels]]]
+"""A photograph, its title, and of units of rising depth the caption, patch and reconstruction."""
 
 
 def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333333") -> Figure:
@@ -252,10 +237,10 @@ def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333
     shape = (11.0, 11.0 * high / wide + 0.2 * len(rows) + 0.35)
     figure = Figure(figsize=shape, facecolor="white", layout=engine)
     grid = figure.add_gridspec(len(rows), 2, width_ratios=(3, wide - 3))
-    for y, row in enumerate(rows):
-        picture_on(figure.add_subplot(grid[y, 0]), row.photograph, row.title, ink, smooth=True)
+    for y, (photograph, title, units) in enumerate(rows):
+        picture_on(figure.add_subplot(grid[y, 0]), photograph, title, ink, smooth=True)
         pairs = grid[y, 1].subgridspec(1, 2 * len(heading))
-        for x, (caption, patch, reconstruction) in enumerate(row.units):
+        for x, (caption, patch, reconstruction) in enumerate(units):
             left = figure.add_subplot(pairs[2 * x])
             picture_on(left, patch, caption, ink)
             picture_on(figure.add_subplot(pairs[2 * x + 1]), reconstruction, " ", ink)
@@ -281,14 +266,9 @@ def contact_sheet(
 ) -> Figure:
     """Small pictures row by row under their titles, and a caption below them all.
 
-    Args:
-        cells: For each title its pictures, side by side; uint8 (h, w, 3), all of one size. Without
-            any, the caption stands alone.
-        titles: One a cell; broken after commas where too long.
-        caption: Caption, of any length.
-        columns: Cells in a row.
-        ink: Colour of the letters; there is no background.
-        side: Inches of a picture's longer side.
+    A cell holds the pictures of one title side by side, uint8 (h, w, 3), all of one size, the
+    longer side `side` inches; without cells the caption stands alone. Titles are broken after
+    commas where too long. There is no background.
     """
     # All is placed by hand, in inches from the top left: a layout engine takes seconds for many
     # pictures, and lets long titles run into each other.

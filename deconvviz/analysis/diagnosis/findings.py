@@ -58,7 +58,7 @@ class LayerStats:
     Attributes:
         depth: Position among the measured layers, from 0 for the first to 1 for the last.
         units: The atlas's statistics of its C units.
-        is_labelled: Whether these are the network's own classes.
+        is_labelled: Whether `classes` are the network's own.
         kernels: Kernels of its convolution; None where no module holds them.
         edges: (C,) R squared of edges; None where units see the whole picture.
     """
