@@ -13,6 +13,7 @@ from deconvviz.cli.base import (
     Checkpoint,
     Data,
     DataDir,
+    Download,
     InputSize,
     Model,
     Weights,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 Out = Annotated[Path, typer.Option(help="Folder of the result: NAME.json and NAME.png.")]
 Count = Annotated[int, typer.Option(help="Number of pictures, of all classes alike; 0: all.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
-Fetch = Annotated[bool, typer.Option("--download", help="Fetch data or weights that are not here.")]
 
 
 def pictures(
@@ -73,7 +73,7 @@ def _network(
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
-    download: Fetch = False,
+    download: Download = False,
 ) -> dict[str, Any]:
     return {"bundle": load_network(model, weights, download, checkpoint, input_size)}
 
@@ -85,7 +85,7 @@ def _dataset(
     data_dir: DataDir = None,
     count: Count = 1000,
     seed: Seed = 0,
-    download: Fetch = False,
+    download: Download = False,
 ) -> dict[str, Any]:
     found = pictures(bundle, data, data_dir, count, seed, download=download, split=split)
     return {"dataset": found}
@@ -98,7 +98,7 @@ def _training(
     count: Annotated[int, typer.Option(help="Number of pictures to fit on; 0: all.")] = 5000,
     test: Annotated[int, typer.Option(help="Number of pictures to measure on; 0: all.")] = 2000,
     seed: Seed = 0,
-    download: Fetch = False,
+    download: Download = False,
 ) -> dict[str, Any]:
     training, measured = (
         pictures(bundle, data, data_dir, number, seed, download=download, split=split)
