@@ -36,7 +36,7 @@ def gallery_row(bundle: Bundle, net: Deconvnet, name: str) -> GalleryRow:
         boxes.append((top, left, bottom, right))
         title = f"unit {shown.selection.channel[row]}"
         units.append((title, crop(pixels, boxes[-1]), display(shown.pixels[row])))
-    return GalleryRow(framed(pixels, boxes), PHOTOGRAPHS[name].title, units)
+    return framed(pixels, boxes), PHOTOGRAPHS[name].title, units
 
 
 def main() -> None:

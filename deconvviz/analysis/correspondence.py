@@ -40,8 +40,6 @@ class Correspondence(Result):
     """How alike the features change when the same part is hidden in N pictures.
 
     Attributes:
-        network: Name of the network.
-        title: Title of the pictures.
         pictures: uint8 (N, H, W, 3).
         boxes: Part -> its box in each picture.
         layers: The L layers whose features are compared.
@@ -123,14 +121,8 @@ def correspondence(
     related where its score is below both. Zeiler & Fergus (2014), section 4.3 and Table 1,
     arXiv:1311.2901; there layers 5 and 7, and 10 draws.
 
-    Args:
-        bundle: The network.
-        marked: Pictures with their parts; by default those that `options.parts` names. A hidden
-            part shows the mean of the training pictures, zero in normalised units.
-        options: Parts, layers and number of draws.
-        seed: Seed of the masks' places, and of drawn faces.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of masks done.
+    Without `marked`, the pictures are those that `options.parts` names. A hidden part shows the
+    mean of the training pictures, zero in normalised units. Other arguments are as in `Inputs`.
 
     Raises:
         UnknownLayerError: The network has no such layer.
@@ -202,16 +194,7 @@ class _Comparison:
     def distances(
         self, boxes: Tensor, title: str, progress: Progress | None
     ) -> tuple[Tensor, Tensor]:
-        """Distances of all pairs, and unchanged shares, for K sets of one mask a picture.
-
-        Args:
-            boxes: (K, N, 4) int64 masks.
-            title: Name of the part, for progress.
-            progress: Called with the number of sets done.
-
-        Returns:
-            (L, K, pairs) distances, and (L, K) mean shares of unchanged features.
-        """
+        """(L, K, pairs) distances, (L, K) unchanged shares under K sets of masks (K, N, 4)."""
         count, (height, width) = len(self.images), self.images.shape[2:]
         found, same = [], []
         together = (count * height, width)  # one pass takes whole sets

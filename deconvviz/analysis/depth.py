@@ -47,11 +47,9 @@ class LayerAccuracy:
     """A linear classifier on one layer's features.
 
     Attributes:
-        layer: Name of the layer.
         features: Number of features after pooling.
         accuracy: Accuracy on the test pictures, in [0, 1].
         training_accuracy: Accuracy on the pictures that it was fitted on.
-        penalty: The chosen penalty.
         gradient: Largest magnitude in the gradient of the objective; zero at the optimum.
     """
 
@@ -68,7 +66,6 @@ class Depth(Result):
     """Linear classifiers on the features of rising depth.
 
     Attributes:
-        network: Name of the network.
         rows: One row for each layer, lowest first.
         grid: Largest number of rows and columns of the averaged maps.
         training: Number of training pictures.
@@ -122,14 +119,8 @@ def depth(
 
     All features are held in memory: layers x pictures x features x 4 bytes.
 
-    Args:
-        bundle: The network.
-        training: Pictures to fit on.
-        test: Other pictures of the same classes to measure on.
-        options: Layers, pooling and penalties.
-        seed: Seed of the choice of held-out pictures.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of pictures and of classifiers done.
+    `training` and `test` are different pictures of the same classes; other arguments are as in
+    `Inputs`.
 
     Raises:
         DataError: The two sets have different classes, fewer than two, or too few pictures.

@@ -36,7 +36,6 @@ class History:
     """One layer over E epochs: numbers of all of its C units, projections of U of them.
 
     Attributes:
-        layer: Name of the layer.
         activation: (C, E) strongest activation of each unit over the data; 0 if never above zero.
         picture: (C, E) int64 picture of the data that it is in; -1 if there is none.
         units: (U,) int64 projected units.
@@ -81,10 +80,8 @@ class Evolution(Result):
     """What excites units most, after each kept epoch.
 
     Attributes:
-        network: Name of the network.
         epochs: Epochs of the E columns; the last is the trained network.
         histories: One history for each layer, lowest first.
-        rule: Rule of the projections.
         data: Number of pictures and title of the data.
     """
 
@@ -113,13 +110,8 @@ def evolution(
     saw the lower layers settle within a few epochs and the upper ones late, and sudden jumps where
     another picture becomes the strongest.
 
-    Args:
-        bundle: A network with snapshots, made by `deconvviz train --snapshots`.
-        dataset: Pictures among which the strongest is looked for.
-        options: Layers, number of units and rule.
-        units: Layer -> its units to project, in place of random ones.
-        seed: Seed of the choice of units.
-        progress: Called with the number of pictures done.
+    The network has snapshots, made by `deconvviz train --snapshots`. `units` maps layers to the
+    units to project, in place of random ones; other arguments are as in `Inputs`.
 
     Raises:
         DataError: The data set has no pictures or other channels than the network.
@@ -134,24 +126,21 @@ def evolution(
     owner = "this model's convolutional stages"
     layers = chosen_layers(stages, chosen.layers, tuple(units or stages.default_layers), owner)
     projected = _projected_units(stages, layers, chosen.units, units, seed)
-    epochs: dict[str, list[_LayerEpoch]] = {layer: [] for layer in layers}
+    epochs: dict[str, list[tuple[Tensor, ...]]] = {layer: [] for layer in layers}
     for epoch, net in networks.items():
         title = f"epoch {epoch}"
         found = peaks(net, bundle, dataset, layers, title=title, progress=progress)
-        for one in _project(net, bundle, dataset, found, projected, chosen.rule):
-            epochs[one.layer].append(one)
-    histories = tuple(_history(projected[layer], epochs[layer]) for layer in layers)
-    return Evolution(bundle.name, tuple(networks), histories, chosen.rule, title_of(dataset))
-
-
-@dataclass(frozen=True, eq=False)
-class _LayerEpoch:
-    """One layer after one epoch: its peaks, and U projections (U, channels, h, w) with boxes."""
-
-    layer: str
-    peaks: Accumulator
-    pixels: Tensor
-    boxes: Tensor
+        shown = _project(net, bundle, dataset, found, projected, chosen.rule)
+        for layer, pixels, boxes in shown:
+            strongest = found[layer].value[:, 0], found[layer].picture[:, 0]
+            epochs[layer].append((*strongest, pixels, boxes))
+    histories = []
+    for layer, columns in epochs.items():
+        activation, picture, pixels, boxes = (
+            torch.stack(column, dim=1) for column in zip(*columns, strict=True)
+        )
+        histories.append(History(layer, activation, picture, projected[layer], pixels, boxes))
+    return Evolution(bundle.name, tuple(networks), tuple(histories), chosen.rule, title_of(dataset))
 
 
 def _networks(bundle: Bundle) -> dict[int, Deconvnet]:
@@ -202,8 +191,8 @@ def _project(
     found: Mapping[str, Accumulator],
     projected: Mapping[str, Tensor],
     rule: Rule,
-) -> Iterator[_LayerEpoch]:
-    """Project the strongest activations of the projected units."""
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Layer, (U, channels, h, w) projections of the strongest activations, (U, 4) boxes."""
     winners = torch.cat([found[layer].picture[units, 0] for layer, units in projected.items()])
     pictures = torch.unique(winners.clamp_min(0))  # a unit without one gets any
     images = bundle.preprocessing.normalised(dataset.images[pictures])
@@ -218,19 +207,7 @@ def _project(
         pixels = projection.pixels.new_zeros(len(units), *projection.pixels.shape[1:])
         boxes = projection.boxes.new_zeros(len(units), 4)
         pixels[rows], boxes[rows] = projection.pixels, projection.boxes
-        yield _LayerEpoch(layer, one, pixels, boxes)
-
-
-def _history(units: Tensor, epochs: Sequence[_LayerEpoch]) -> History:
-    """The epochs of one layer side by side."""
-    return History(
-        layer=epochs[0].layer,
-        activation=torch.cat([one.peaks.value for one in epochs], dim=1),
-        picture=torch.cat([one.peaks.picture for one in epochs], dim=1),
-        units=units,
-        projections=torch.stack([one.pixels for one in epochs], dim=1),
-        boxes=torch.stack([one.boxes for one in epochs], dim=1),
-    )
+        yield layer, pixels, boxes
 
 
 ANALYSIS = Analysis(

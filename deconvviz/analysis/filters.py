@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from deconvviz.analysis.inputs import peaks, title_of
-from deconvviz.analysis.kernels import Kernels, kernels_of
+from deconvviz.analysis.kernels import NYQUIST_CHANCE, Kernels, kernels_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.deconv import Deconvnet
@@ -17,12 +17,6 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
 from deconvviz.schema import validated
-
-NYQUIST_BAND = 0.375
-"""Cycles a pixel above which a frequency counts as near Nyquist (0.5): the upper quarter."""
-
-NYQUIST_CHANCE = 1 - (2 * NYQUIST_BAND) ** 2
-"""The share of a random kernel's energy that lies there."""
 
 _DRAWS = 20  # layers of random kernels, for their mean similarity
 
@@ -44,10 +38,8 @@ class Filters(Result):
     """The kernels of one layer, U of them.
 
     Attributes:
-        network: Name of the network.
         layer: Rectified map after the convolution.
         kernels: Kernels as the network applies them.
-        options: Layer and thresholds.
         chance_similarity: Mean over kernels of the largest |cosine| with another one, for random
             kernels of the same number and size.
         peak: (U,) largest activation of each unit over the data, 0 if never above zero; or None.
@@ -76,8 +68,7 @@ class Filters(Result):
     @property
     def dominant(self) -> Tensor:
         """(U,) bool: kernels that are much larger than the others."""
-        rms = self.kernels.rms
-        return rms > self.options.dominance_threshold * rms.median()
+        return self.kernels.dominant(self.options.dominance_threshold)
 
     @property
     def dead(self) -> Tensor | None:
@@ -86,8 +77,8 @@ class Filters(Result):
 
     @property
     def nyquist(self) -> Tensor:
-        """(U,) share of each kernel's energy near Nyquist; see `Kernels.energy_above`."""
-        return self.kernels.energy_above(NYQUIST_BAND, NYQUIST_BAND)
+        """(U,) share of each kernel's energy near Nyquist."""
+        return self.kernels.near_nyquist
 
     @property
     def duplicates(self) -> list[tuple[int, int, float]]:
@@ -126,12 +117,7 @@ def filters(
     that a few kernels dominated, that others were dead, and that a stride of 4 and kernels without
     middle frequencies caused aliasing.
 
-    Args:
-        bundle: The network.
-        dataset: Pictures on which dead units are found; without them none are.
-        options: Layer and thresholds.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of pictures done.
+    Without a data set no units are found dead. Arguments are as in `Inputs`.
 
     Raises:
         DataError: The data set has no pictures or other channels than the network.

@@ -1,8 +1,7 @@
 """The inputs of analyses: checks, batches that fit the memory, strongest activations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +49,13 @@ class Inputs:
     folder: Path | None = None
     progress: Progress | None = None
 
-    def given_to(self, function: Callable[..., Any]) -> dict[str, Any]:
-        """The arguments of a function: the fields of its parameters' names."""
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if name in signature(function).parameters
-        }
-
 
 def batches(
     count: int, size: Sequence[int], title: str = "", *, progress: Progress | None = None
 ) -> Iterator[slice]:
     """The rows of `count` pictures of `size`, one slice after the other.
 
-    Args:
-        count: Number of pictures.
-        size: Height and width in pixels.
-        title: What is done, for progress.
-        progress: Called after each slice.
+    `size` is their height and width in pixels; `progress` is called after each slice.
     """
     at_once = max(1, _PIXELS // (size[0] * size[1]))
     for first in range(0, count, at_once):
@@ -127,13 +114,7 @@ def peaks(
 ) -> dict[str, Accumulator]:
     """The strongest activation of every unit over a data set, with its picture and position.
 
-    Args:
-        net: Deconvnet of the network, or of an earlier epoch of it.
-        bundle: Network whose preprocessing is used.
-        dataset: Pictures.
-        layers: Layers of `net`.
-        title: What is done, for progress.
-        progress: Called with the number of pictures done.
+    `net` is of the bundle's network, or of an earlier epoch of it.
 
     Returns:
         Layer -> accumulator with k = 1; value 0 and picture -1 where a unit is never above zero.

@@ -88,7 +88,6 @@ class Invariance(Result):
     picture, whatever the layer or network.
 
     Attributes:
-        network: Name of the network.
         layers: The L watched layers, lowest first.
         transformations: One for each kind.
         unit: (L,) distance that counts as 1, in the layer's own units.
@@ -97,7 +96,6 @@ class Invariance(Result):
         untouched: (N,) probability of it for the untransformed picture; None without classes.
         labelled: Whether the true class is the label; else it is the network's decision on the
             untransformed picture.
-        border: What lies beyond the border.
         data: Number of pictures and title of the data.
     """
 
@@ -129,12 +127,8 @@ def invariance(
     first and the last layer: small transformations change the first much and the last little, and
     a network is not invariant to rotation, but for things that look the same when rotated.
 
-    Args:
-        bundle: The network.
-        dataset: Two pictures or more, of the network's input size.
-        options: Layers, strengths and border.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of pictures done.
+    The data set has at least two pictures, of the network's input size; arguments are as in
+    `Inputs`.
 
     Raises:
         DataError: Fewer than two pictures, other channels than the network's, or a layer has equal
@@ -200,7 +194,11 @@ class _Measured:
     def add(self, images: Tensor, strengths: dict[str, Tensor], labels: Tensor | None) -> None:
         """Transform a batch at every strength."""
         own = self._features(images)
-        self._sum(own)
+        self.count += len(images)
+        for name in self.layers:
+            features = own[name].double()
+            self.sums[name] = self.sums.get(name, 0) + features.sum(0)
+            self.squares[name] += float(features.square().sum())
         if self.logits:
             scores = own[self.logits]
             truth = scores.argmax(1) if labels is None else labels
@@ -220,13 +218,6 @@ class _Measured:
 
     def _features(self, images: Tensor) -> dict[str, Tensor]:
         return {name: maps.flatten(1) for name, maps in self.net.stream(images, self.read)}
-
-    def _sum(self, own: dict[str, Tensor]) -> None:
-        for name in self.layers:
-            features = own[name].double()
-            self.sums[name] = self.sums.get(name, 0) + features.sum(0)
-            self.squares[name] += float(features.square().sum())
-        self.count += len(own[self.layers[0]])
 
     def unit(self) -> Tensor:
         """(L,) root mean square distance between the features of two different pictures.

@@ -10,6 +10,12 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import UnsupportedOperationError
 
+NYQUIST_BAND = 0.375
+"""Cycles a pixel above which a frequency counts as near Nyquist (0.5): the upper quarter."""
+
+NYQUIST_CHANCE = 1 - (2 * NYQUIST_BAND) ** 2
+"""The share of a random kernel's energy that lies there."""
+
 
 @dataclass(frozen=True, eq=False)
 class Kernels:
@@ -17,9 +23,7 @@ class Kernels:
 
     Attributes:
         weights: (units, inputs, h, w), times BatchNorm's scale where one follows.
-        convolution: Name of the convolution.
         scaled_by: Name of that BatchNorm, or None.
-        stride: Stride of the convolution, down and across.
     """
 
     weights: Tensor
@@ -48,11 +52,8 @@ class Kernels:
 
         A kernel's energy at a frequency is the squared magnitude of its Fourier transform, summed
         over its inputs. High frequencies are above a limit on either axis. For random weights the
-        share is 1 - 4 `down` `across`; for a kernel of zeros it is 0.
-
-        Args:
-            down: Limit on the vertical axis, in cycles a pixel, from 0 to 0.5 (Nyquist).
-            across: Limit on the horizontal axis.
+        share is 1 - 4 `down` `across`; for a kernel of zeros it is 0. The limits are in cycles a
+        pixel, from 0 to 0.5 (Nyquist).
         """
         kernels = self.weights.double()
         down_low, across_low = (
@@ -63,6 +64,15 @@ class Kernels:
         whole = kernels.square().sum((1, 2, 3))
         share = 1 - low / whole.where(whole > 0, 1.0)
         return share.where(whole > 0, 0.0).clamp(0, 1).to(self.weights.dtype)
+
+    def dominant(self, threshold: float) -> Tensor:
+        """(units,) bool: whether the RMS is above `threshold` times the layer's median."""
+        return self.rms > threshold * self.rms.median()
+
+    @cached_property
+    def near_nyquist(self) -> Tensor:
+        """(units,) share of each kernel's energy near Nyquist; see `energy_above`."""
+        return self.energy_above(NYQUIST_BAND, NYQUIST_BAND)
 
     @property
     def aliased(self) -> Tensor:

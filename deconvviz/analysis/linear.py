@@ -54,13 +54,9 @@ def fit(
 ) -> Linear:
     """Fit a classifier with L-BFGS, in float64; the optimum does not depend on the start.
 
-    Args:
-        features: (N, D) features; they are standardised here.
-        labels: (N,) int64 below `classes`.
-        classes: Number of classes.
-        penalty: Weight of half the sum of squared weights, above zero; biases have none.
-        start: Classifier of the same features to start from.
-        tolerance: Largest magnitude in the gradient at which the fit may end.
+    Features (N, D) are standardised here; labels are (N,) int64 below `classes`. `penalty` weighs
+    half the sum of squared weights, biases have none; the fit ends where no gradient is above
+    `tolerance`, and begins at `start`.
     """
     mean, spread = features.double().mean(0), features.double().std(0, correction=0)
     # Rounding leaves a constant feature a spread, which dividing by would blow up.
@@ -102,13 +98,8 @@ def fit_held_out(
 ) -> Linear:
     """Choose the penalty on held-out rows, then fit all rows with it.
 
-    Args:
-        features: (N, D) features.
-        labels: (N,) int64 below `classes`.
-        classes: Number of classes.
-        penalties: Penalties to try; of equal accuracies the largest penalty wins.
-        share: Share of the rows of each class that is held out.
-        seed: Seed of the choice of rows.
+    Features are (N, D), labels (N,) int64 below `classes`. `share` of the rows of each class is
+    held out; of equal accuracies the largest penalty wins.
 
     Raises:
         DataError: There are too few rows to hold some out.

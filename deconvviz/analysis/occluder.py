@@ -13,51 +13,40 @@ class Occluder:
     """A square at R x C places, from where it just touches a picture to where it just leaves it.
 
     Attributes:
-        size: Height and width of the picture.
         side: Side of the square, in pixels.
         stride: Pixels from one place to the next.
+        tops: (R,) int64 first rows, in pixels; negative where it leaves the picture.
+        lefts: (C,) int64 first columns.
         shade: (C, 1, 1) colour of the square.
     """
 
-    size: tuple[int, int]
     side: int
     stride: int
+    tops: Tensor
+    lefts: Tensor
     shade: Tensor
 
     @classmethod
     def on(
         cls, image: Tensor, shade: Tensor, side: int | None = None, stride: int | None = None
     ) -> "Occluder":
-        """An occluder for (C, H, W).
+        """An occluder for a picture (C, H, W).
 
-        Args:
-            image: The picture.
-            shade: (C, 1, 1) colour of the square.
-            side: By default about a quarter of the shorter side.
-            stride: By default a quarter of `side`.
+        Its side is by default about a quarter of the picture's shorter one, and its stride the
+        largest divisor of that up to a quarter of it.
 
         Raises:
             SettingError: `stride` does not divide `side`, or `side` is larger than the picture.
         """
-        size = (image.shape[1], image.shape[2])
+        size = image.shape[1:]
         side = 4 * max(1, min(size) // 16) if side is None else side
-        stride = _quarter(side) if stride is None else stride
-        for length in size:
-            places(length, side, stride)
-        return cls(size, side, stride, shade.to(image))
+        if stride is None:
+            stride = max(part for part in range(1, max(1, side // 4) + 1) if side % part == 0)
+        tops, lefts = (places(length, side, stride) for length in size)
+        return cls(side, stride, tops, lefts, shade.to(image))
 
     def __len__(self) -> int:
         return len(self.tops) * len(self.lefts)
-
-    @property
-    def tops(self) -> Tensor:
-        """(R,) int64 first rows, in pixels; negative where it leaves the picture."""
-        return places(self.size[0], self.side, self.stride)
-
-    @property
-    def lefts(self) -> Tensor:
-        """(C,) int64 first columns."""
-        return places(self.size[1], self.side, self.stride)
 
     def cover(self, image: Tensor, rows: slice) -> Tensor:
         """(K, C, H, W): `image` (C, H, W) covered at some of the places, counted row by row."""
@@ -65,7 +54,7 @@ class Occluder:
         top, left = torch.cartesian_prod(self.tops, self.lefts)[rows].T
         down, across = (
             hides(starts, self.side, length)
-            for starts, length in zip((top, left), self.size, strict=True)
+            for starts, length in zip((top, left), image.shape[1:], strict=True)
         )
         hidden = (down[:, None, :, None] & across[:, None, None, :]).to(image.device)
         return torch.where(hidden, self.shade, image)
@@ -93,8 +82,3 @@ def hides(starts: Tensor, side: int, length: int) -> Tensor:
     """(K, length) bool: pixels that an occluder covers along one side, starting at each of K."""
     pixel = torch.arange(length)
     return (pixel >= starts[:, None]) & (pixel < starts[:, None] + side)
-
-
-def _quarter(side: int) -> int:
-    """The largest divisor of `side` that is at most a quarter of it; 1 below four."""
-    return max(part for part in range(1, max(1, side // 4) + 1) if side % part == 0)

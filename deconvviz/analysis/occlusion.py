@@ -45,10 +45,6 @@ class Occlusion(Result):
     """A picture under an occluder at R x C places.
 
     Attributes:
-        network: Name of the network.
-        classes: Names of the classes.
-        truth: True class of the picture.
-        layer: Watched layer.
         channel: Feature map of it with the highest maximum in the uncovered picture.
         picture: uint8 (H, W, 3), the picture.
         covered: uint8 (H, W, 3), the picture under the occluder where `probability` is lowest
@@ -148,14 +144,9 @@ def occlusion(
     equally often, (side / stride) squared times. Zeiler & Fergus (2014), section 4.2 and Fig. 7,
     arXiv:1311.2901.
 
-    Args:
-        bundle: The classifier.
-        image: (C, H, W), normalised, as `bundle.preprocess` makes it.
-        options: True class, layer and occluder.
-        dataset: Other pictures of the same size: the map is also projected into those that excite
-            it most. The same picture among them is left out.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of places done.
+    The image is (C, H, W), normalised, as `bundle.preprocess` makes it. The map is also projected
+    into those pictures of a data set, of the same size, that excite it most, the image itself left
+    out. Other arguments are as in `Inputs`.
 
     Raises:
         SettingError: There is no such class or occluder, or the network is not a classifier.
@@ -178,7 +169,7 @@ def occlusion(
     channel = int(whole.peaks(layer).value[0].argmax())
 
     sums, logits = [], []
-    for rows in batches(len(occluder), occluder.size, "occluder", progress=progress):
+    for rows in batches(len(occluder), image.shape[1:], "occluder", progress=progress):
         found = dict(net.stream(occluder.cover(image, rows), [layer, output]))
         sums.append(found[layer][:, channel].sum((1, 2)).cpu())
         logits.append(found[output][:, :, 0, 0].cpu())
@@ -248,7 +239,6 @@ def _classes(bundle: Bundle, output: Tensor) -> tuple[str, ...]:
 
 
 def _class_number(classes: tuple[str, ...], label: str | int) -> int:
-    """The number of a class that is given by name or number."""
     if label in classes:
         return classes.index(str(label))
     if not str(label).isdecimal():

@@ -29,7 +29,6 @@ class MarkedPictures:
     Attributes:
         images: (N, C, H, W), normalised, as the network sees them.
         parts: Part -> its box in each picture, in pixels of `images`.
-        title: Title of the pictures.
 
     Raises:
         DataError: Fewer than two pictures or no parts; or a box is missing, empty or leaves its
@@ -64,9 +63,7 @@ def read_parts(path: Path, preprocessing: Preprocess) -> MarkedPictures:
     `parts`, for each name a list of boxes [top, left, bottom, right] in whole pixels of those
     files, one a picture, the last two exclusive.
 
-    Args:
-        path: File of marks.
-        preprocessing: Preprocessing of the network; boxes are moved to what it sees.
+    Boxes are moved to what the network sees with this preprocessing.
 
     Raises:
         DataError: The file has another form, or a box leaves what the network sees.
@@ -96,10 +93,7 @@ def read_parts(path: Path, preprocessing: Preprocess) -> MarkedPictures:
 def draw_faces(count: int, preprocessing: Preprocess, seed: int = 0) -> MarkedPictures:
     """Plain faces of random place, size and colours, whose eyes, nose and mouth are known.
 
-    Args:
-        count: Number of faces, at least two.
-        preprocessing: Preprocessing of the network; faces have its input size.
-        seed: Seed of places, sizes and colours.
+    There must be at least two; they have the network's input size.
     """
     rng = np.random.default_rng(seed)
     drawn = [_face(rng, preprocessing.size) for _ in range(count)]
@@ -114,19 +108,15 @@ def draw_faces(count: int, preprocessing: Preprocess, seed: int = 0) -> MarkedPi
 
 @dataclass(frozen=True)
 class _Marks:
-    """The content of a file of marks."""
-
     pictures: tuple[str, ...]
     parts: Mapping[str, tuple[Box, ...]]
 
 
 def _marks(path: Path) -> _Marks:
     try:
-        text = path.read_text("utf-8")
+        return read(_Marks, path.read_text("utf-8"), path, DataError)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read marks from {path}; give a JSON file: {_FORM}") from error
-    try:
-        return read(_Marks, text, path, DataError)
     except DataError as error:
         raise DataError(f"{error}; {_FORM}") from None
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,6 @@ class Analysis:
 
     Attributes:
         name: Name of the command, of the result and of its files.
-        title: Name for people.
         question: What it asks and how, in one or two sentences.
         source: The figure or table of Zeiler & Fergus (2014), or the paper, that it follows.
         needs: What it is run on.
@@ -45,7 +45,9 @@ class Analysis:
 
     def run(self, inputs: Inputs, options: Any = None) -> Result:
         """The result on some inputs."""
-        return self.function(**inputs.given_to(self.function), options=options or self.options)
+        names = vars(inputs).keys() & signature(self.function).parameters.keys()
+        given = {name: getattr(inputs, name) for name in names}
+        return self.function(**given, options=options or self.options)
 
 
 @cache

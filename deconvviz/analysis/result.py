@@ -38,11 +38,7 @@ class Result:
         return str(view(f"{self.name}.summary")(self))
 
     def figure(self, ink: str = "") -> Any:
-        """A matplotlib figure without background.
-
-        Args:
-            ink: Colour of lines and letters; by default a grey for light and dark pages.
-        """
+        """A matplotlib figure without background, with lines and letters in the colour `ink`."""
         draw = view(f"{self.name}.figure")
         return draw(self, ink) if ink else draw(self)
 

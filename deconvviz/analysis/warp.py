@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Border = Literal["reflect", "edge", "mean"]
-BORDERS: tuple[Border, ...] = get_args(Border)
 """What lies beyond the border: the mirror image, the outermost pixels, or zero, which is the mean
 colour in a network's units."""
 
@@ -43,12 +42,8 @@ def _sampled(
 ) -> Tensor:
     """Sample each pixel of the result from the pictures (bicubic).
 
-    Args:
-        images: (B, C, H, W) pictures.
-        turn: Matrix that takes (x, y) from the centre of the result to the pictures, in pixels.
-        down: Added to y there.
-        samples: Places on each axis that a pixel is the mean of, for pictures that shrink.
-        border: What lies beyond the pictures.
+    `turn` takes (x, y) in pixels from the centre of the result to the pictures, and `down` is added
+    to y there; a pixel is the mean of `samples` places on each axis, for pictures that shrink.
     """
     batch, channels, height, width = images.shape
     (xx, xy), (yx, yy) = turn

@@ -10,6 +10,7 @@ from deconvviz.cli.base import (
     Download,
     InputSize,
     Model,
+    Rule,
     Weights,
     app,
     load_network,
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
     from deconvviz.deconv import Projection
     from deconvviz.io.bundle import Bundle
+
+Picture = Annotated[Path, typer.Argument(help="A picture's file.")]
+Layer = Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")]
+Size = Annotated[
+    int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
+]
 
 
 @app.command()
@@ -63,15 +70,13 @@ def coverage(
 @app.command()
 def project(
     model: Model,
-    picture: Annotated[Path, typer.Argument(help="A picture's file.")],
-    layer: Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")],
+    picture: Picture,
+    layer: Layer,
     out: Annotated[Path, typer.Option(help="The sheet, a .png; or the pixels, .safetensors.")],
     unit: Annotated[int | None, typer.Option(help="A feature map, or a class.")] = None,
     count: Annotated[int, typer.Option("-k", help="Number of strongest units.")] = 9,
-    rule: Annotated[str, typer.Option(help="deconvnet, guided or gradient.")] = "deconvnet",
-    size: Annotated[
-        int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
-    ] = None,
+    rule: Rule = "deconvnet",
+    size: Size = None,
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,

@@ -13,13 +13,14 @@ from deconvviz.cli.base import (
     Checkpoint,
     Data,
     DataDir,
+    Download,
     InputSize,
     Model,
     Weights,
     app,
     load_network,
 )
-from deconvviz.cli.engine import read_pixels
+from deconvviz.cli.engine import Layer, Picture, Size, read_pixels
 from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 Out = Annotated[Path, typer.Option(help="Folder of the result: NAME.json and NAME.png.")]
 Count = Annotated[int, typer.Option(help="Number of pictures, of all classes alike; 0: all.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
-Fetch = Annotated[bool, typer.Option("--download", help="Fetch data or weights that are not here.")]
 
 
 def pictures(
@@ -46,20 +46,10 @@ def pictures(
     download: bool = False,
     split: str = "",
 ) -> "Dataset":
-    """Some pictures at the network's own size.
+    """`count` pictures, of each class in proportion, at the network's own size if there is one.
 
-    Args:
-        bundle: The network; without one pictures have their own size.
-        data: A name of `deconvviz.io.data.DATASETS`.
-        data_dir: Folder of the pictures, for data that are read from files.
-        count: Number of pictures, of each class in proportion; 0, or more than there are: all.
-        seed: Seed of the choice; pictures stay in the order of the data.
-        download: Fetch published data where they are not found.
-        split: By default "test", but all of the photos, since networks are seldom trained on them.
-
-    Raises:
-        DataError: The data or the split are not there.
-        SettingError: The count is negative.
+    A count of 0, or above what there is, means all. The split is by default "test", but all of the
+    photos, since networks are seldom trained on them.
     """
     from deconvviz.io.data import load_dataset, load_for, train_test_split
 
@@ -83,7 +73,7 @@ def _network(
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
-    download: Fetch = False,
+    download: Download = False,
 ) -> dict[str, Any]:
     return {"bundle": load_network(model, weights, download, checkpoint, input_size)}
 
@@ -95,7 +85,7 @@ def _dataset(
     data_dir: DataDir = None,
     count: Count = 1000,
     seed: Seed = 0,
-    download: Fetch = False,
+    download: Download = False,
 ) -> dict[str, Any]:
     found = pictures(bundle, data, data_dir, count, seed, download=download, split=split)
     return {"dataset": found}
@@ -108,7 +98,7 @@ def _training(
     count: Annotated[int, typer.Option(help="Number of pictures to fit on; 0: all.")] = 5000,
     test: Annotated[int, typer.Option(help="Number of pictures to measure on; 0: all.")] = 2000,
     seed: Seed = 0,
-    download: Fetch = False,
+    download: Download = False,
 ) -> dict[str, Any]:
     training, measured = (
         pictures(bundle, data, data_dir, number, seed, download=download, split=split)
@@ -117,22 +107,18 @@ def _training(
     return {"training": training, "test": measured}
 
 
-def _picture(
-    bundle: Any, picture: Annotated[Path, typer.Argument(help="A picture's file.")]
-) -> dict[str, Any]:
+def _picture(bundle: Any, picture: Picture) -> dict[str, Any]:
     return {"image": read_pixels(bundle, picture)}
 
 
 def _unit(
     bundle: Any,
     picture: Path,
-    layer: Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")],
+    layer: Layer,
     unit: Annotated[
         int | None, typer.Option(help="A feature map, or a class; by default the strongest.")
     ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
-    ] = None,
+    size: Size = None,
 ) -> dict[str, Any]:
     from deconvviz.deconv import Deconvnet
     from deconvviz.units import Unit
@@ -163,9 +149,7 @@ def show(result: "Result", out: Path) -> None:
 def command_of(analysis: "Analysis", others: str = "") -> Any:
     """The command that runs an analysis on what its options name.
 
-    Args:
-        analysis: The analysis.
-        others: Another analysis of the same needs and options, which `--others` runs as well.
+    `others` names another analysis of the same needs and options, which `--others` runs as well.
     """
     from deconvviz.analysis.inputs import Inputs
     from deconvviz.analysis.registry import analyses

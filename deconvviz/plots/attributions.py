@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from deconvviz.analysis.trust.attributions import Attribution, Attributions
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
 from deconvviz.plots.trust import LETTERS, picture_row, unit_title
 
 
@@ -55,7 +55,6 @@ def _note(one: Attribution) -> str:
 
 
 def _areas(panel: Figure, found: Attributions, ink: str) -> None:
-    """Insertion and deletion of all methods on one axis, with the range of random orders."""
     axes = panel.add_axes((0.22, 0.22, 0.75, 0.19))
     quiet(axes, ink)
     axes.spines["left"].set_visible(False)
@@ -70,10 +69,7 @@ def _areas(panel: Figure, found: Attributions, ink: str) -> None:
     axes.set_ylim(len(found.methods) - 0.5, -0.5)
     axes.tick_params(labelsize=LETTERS, length=0)
     axes.set_xlabel("area under the curve, relative activation", fontsize=LETTERS)
-    axes.legend(
-        frameon=False, labelcolor=ink, fontsize=LETTERS, ncols=3, loc="lower right",
-        bbox_to_anchor=(1, 0.97),
-    )  # fmt: skip
+    legend(axes, ink, fontsize=LETTERS, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.97))
 
 
 _CAPTION = (

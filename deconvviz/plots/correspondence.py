@@ -1,5 +1,7 @@
 """Correspondence of parts beside its controls, as a figure and in words."""
 
+from itertools import cycle
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -7,10 +9,9 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from deconvviz.analysis.correspondence import Correspondence
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, picture_on, quiet
+from deconvviz.plots.figures import COLOURS, NEUTRAL_INK, picture_on, quiet
 
 _SHOWN = 6  # pictures
-_COLOURS = (*ACCENTS, "#009e73", "#cc79a7", "#e8d444", "#7a5fb5")
 
 
 def summary(found: Correspondence) -> str:
@@ -59,7 +60,7 @@ def figure(found: Correspondence, ink: str = NEUTRAL_INK) -> Figure:
 
 def _marked(axes: Axes, found: Correspondence, nth: int, ink: str) -> None:
     picture_on(axes, found.pictures[nth], "", ink)
-    for colour, boxes in zip(_cycled(len(found.boxes)), found.boxes.values(), strict=True):
+    for colour, boxes in zip(cycle(COLOURS), found.boxes.values(), strict=False):
         top, left, bottom, right = boxes[nth]
         corner, wide, high = (left - 0.5, top - 0.5), right - left, bottom - top
         axes.add_patch(Rectangle(corner, wide, high, fill=False, edgecolor=colour, linewidth=1.3))
@@ -69,7 +70,7 @@ def _layer(axes: Axes, found: Correspondence, nth: int, ink: str) -> None:
     quiet(axes, ink)
     axes.set_title(found.layers[nth], loc="left", fontsize=9, color=ink, parse_math=False)
     spread = np.random.default_rng(0).uniform(-0.14, 0.14, found.random.shape[2])
-    for row, colour in enumerate(_cycled(len(found.boxes))):
+    for row, colour in zip(range(len(found.boxes)), cycle(COLOURS), strict=False):
         for place, marker, every in ((-0.2, ".", found.random), (0.2, "x", found.moved)):
             draws = every[row, nth].numpy()
             axes.scatter(
@@ -81,7 +82,3 @@ def _layer(axes: Axes, found: Correspondence, nth: int, ink: str) -> None:
         axes.scatter([score], [row], s=60, marker="D", color=colour, zorder=3)
     axes.set_yticks(range(len(found.boxes)), list(found.boxes) if nth == 0 else [])
     axes.invert_yaxis()
-
-
-def _cycled(count: int) -> list[str]:
-    return [_COLOURS[nth % len(_COLOURS)] for nth in range(count)]

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from deconvviz.analysis.depth import Depth
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, plot
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, plot
 
 
 def summary(found: Depth) -> str:
@@ -42,5 +42,5 @@ def figure(found: Depth, ink: str = NEUTRAL_INK) -> Figure:
     axes.set_ylabel("accuracy of a linear classifier")
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.legend(frameon=False, labelcolor=ink, fontsize=8, loc="lower right")
+    legend(axes, ink, loc="lower right")
     return drawn

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from deconvviz.analysis.diagnosis import Diagnosis, DiagnosisOptions, Finding
-from deconvviz.analysis.filters import NYQUIST_CHANCE
+from deconvviz.analysis.kernels import NYQUIST_CHANCE
 from deconvviz.io.images import to_png
 from deconvviz.plots.atlas import grid_of
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, crop, figure_png, mosaic, plot
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, crop, figure_png, legend, mosaic, plot
 
 _TEMPLATE = Path(__file__).with_name("diagnosis.html")
 _NAMED = 24  # units of a finding
@@ -103,7 +103,7 @@ def figure(found: Diagnosis, ink: str = NEUTRAL_INK) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylim(0, 1)
     axes.tick_params(axis="x", rotation=60)
-    axes.legend(frameon=False, labelcolor=ink, fontsize=8, loc="upper right")
+    legend(axes, ink, loc="upper right")
     return drawn
 
 
@@ -196,7 +196,6 @@ def evidence(finding: Finding, k: int) -> tuple[bytes, str]:
 
 
 def _frequencies(finding: Finding) -> bytes:
-    """How often each unit is active, by falling frequency."""
     assert finding.evidence is not None
     values = finding.evidence.values.sort(descending=True).values.tolist()
     drawn, axes = plot(4.8, 2.2)

@@ -6,12 +6,14 @@ background and one `ink` for lines and letters, for light and dark pages.
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -25,6 +27,8 @@ from deconvviz.io.preprocess import Pixels
 GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
 ACCENTS = ("#d0753c", "#3f92b0")
+COLOURS = (*ACCENTS, "#009e73", "#cc79a7", "#e8d444", "#7a5fb5")
+"""More colours, after Okabe & Ito (2008): distinct also for those who see fewer."""
 _FRAME = (255, 255, 255)
 _CHOSEN = (255, 150, 60)
 # A contact sheet, in inches: a picture's longer side, what is left free around cells and between
@@ -86,14 +90,10 @@ def _outline(
 def mosaic(
     tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: int = 0, places: int = 0
 ) -> Pixels:
-    """K tiles (h, w, 3) row by row on a transparent background: (H, W, 4).
+    """K tiles (h, w, 3), at least one, row by row on a transparent background: (H, W, 4).
 
-    Args:
-        tiles: At least one tile; all have one size.
-        columns: Tiles in a row.
-        gap: Pixels between tiles, in the result.
-        side: Pixels that each tile is enlarged to, about.
-        places: Room for at least this many tiles.
+    Each is enlarged to about `side` pixels, then `gap` pixels are left between them; there is room
+    for at least `places` tiles.
     """
     large = np.stack([enlarge(tile, side) for tile in tiles])
     opaque = np.full((*large.shape[:3], 1), 255, np.uint8)
@@ -115,9 +115,8 @@ def stretched(images: NDArray[np.floating]) -> Pixels:
 
     Each goes from its smallest value, black, to its largest, white; one that is flat is black.
 
-    Args:
-        images: (N, C, H, W). Three channels are red, green and blue; any other number is shown as
-            its mean, in grey.
+    Images are (N, C, H, W). Three channels are red, green and blue; any other number is shown as
+    its mean, in grey.
     """
     if images.shape[1] != 3:
         images = images.mean(axis=1, keepdims=True).repeat(3, axis=1)
@@ -132,12 +131,10 @@ def learning_curves(
 ) -> Figure:
     """Accuracy by epoch: solid on the test data, dashed on the (augmented) training data.
 
-    Args:
-        runs: Name -> lines of metrics, as a training record has them.
-        ink: Colour of lines and letters.
+    Runs are name -> lines of metrics, as a training record has them.
     """
     figure, axes = plot(4.8, 3.2, ink)
-    for colour, (name, metrics) in zip(_colours(len(runs)), runs.items(), strict=True):
+    for colour, (name, metrics) in zip(cycle(ACCENTS), runs.items(), strict=False):
         epochs = [line["epoch"] for line in metrics]
         for key, style, label in (
             ("test_accuracy", "-", f"{name}, test"),
@@ -157,7 +154,7 @@ def learning_curves(
     axes.set_ylabel("accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.legend(frameon=False, labelcolor=ink, fontsize=8, loc="lower right")
+    legend(axes, ink, loc="lower right")
     return figure
 
 
@@ -166,17 +163,15 @@ def per_class_accuracy(
 ) -> Figure:
     """Each class on a line, the networks' accuracies as dots on it; the easiest class on top.
 
-    Args:
-        results: Network -> class -> accuracy in [0, 1]; classes as in the first network.
-        ink: Colour of lines and letters.
+    Results are network -> class -> accuracy in [0, 1]; classes as in the first network.
     """
     first = next(iter(results.values()))
-    classes = sorted(first, key=lambda name: first[name])
+    classes = sorted(first, key=first.__getitem__)
     figure, axes = plot(4.8, 0.9 + 0.24 * len(classes), ink)
     for row, name in enumerate(classes):
         values = [result[name] for result in results.values() if name in result]
         axes.plot([min(values), max(values)], [row, row], color=ink, linewidth=1, zorder=1)
-    for colour, (network, result) in zip(_colours(len(results)), results.items(), strict=True):
+    for colour, (network, result) in zip(cycle(ACCENTS), results.items(), strict=False):
         rows = [row for row, name in enumerate(classes) if name in result]
         axes.scatter(
             [result[classes[row]] for row in rows], rows, color=colour, s=34, label=network
@@ -186,14 +181,7 @@ def per_class_accuracy(
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(axis="x", color=ink, alpha=0.2, linewidth=0.6)
-    axes.legend(
-        frameon=False,
-        labelcolor=ink,
-        fontsize=8,
-        ncols=len(results),
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-    )
+    legend(axes, ink, ncols=len(results), loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 
@@ -210,9 +198,8 @@ def confusion_matrix(
     figure, axes = plot(4.8, 4.6, ink)
     # Opacity, not lightness, carries the number, so that it reads alike on light and dark pages.
     strongest = max(float(mistakes.max()), 1e-9)
-    red, green, blue = (int(ACCENTS[0][i : i + 2], 16) / 255 for i in (1, 3, 5))
     cells = np.zeros((*mistakes.shape, 4))
-    cells[..., :3] = red, green, blue
+    cells[..., :3] = to_rgb(ACCENTS[0])
     cells[..., 3] = 0.85 * np.sqrt(mistakes / strongest)
     axes.imshow(cells, interpolation="nearest")
     for (row, column), share in np.ndenumerate(shares):
@@ -236,38 +223,24 @@ def confusion_matrix(
     return figure
 
 
-@dataclass(frozen=True)
-class GalleryRow:
-    """One photograph with units of rising depth: for each its patch and its reconstruction.
-
-    Attributes:
-        photograph: uint8 (H, W, 3).
-        title: Title of the photograph.
-        units: Caption, patch, reconstruction; pictures are uint8 (h, w, 3).
-    """
-
-    photograph: Pixels
-    title: str
-    units: Sequence[tuple[str, Pixels, Pixels]]
+GalleryRow = tuple[Pixels, str, Sequence[tuple[str, Pixels, Pixels]]]
+"""A photograph, its title, and of units of rising depth the caption, patch and reconstruction."""
 
 
 def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333333") -> Figure:
     """Photographs on the left; to the right, layer by layer, what units saw and answered to.
 
-    Args:
-        rows: One a photograph, with as many units as `heading` has layers.
-        heading: Heading of each layer's pairs of pictures.
-        ink: Colour of the letters; the background is white.
+    Each row has as many units as there are headings; the background is white.
     """
     engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     wide, high = 3 + 4 * len(heading), 2 * len(rows)  # a photograph is 3:2, the rest are squares
     shape = (11.0, 11.0 * high / wide + 0.2 * len(rows) + 0.35)
     figure = Figure(figsize=shape, facecolor="white", layout=engine)
     grid = figure.add_gridspec(len(rows), 2, width_ratios=(3, wide - 3))
-    for y, row in enumerate(rows):
-        picture_on(figure.add_subplot(grid[y, 0]), row.photograph, row.title, ink, smooth=True)
+    for y, (photograph, title, units) in enumerate(rows):
+        picture_on(figure.add_subplot(grid[y, 0]), photograph, title, ink, smooth=True)
         pairs = grid[y, 1].subgridspec(1, 2 * len(heading))
-        for x, (caption, patch, reconstruction) in enumerate(row.units):
+        for x, (caption, patch, reconstruction) in enumerate(units):
             left = figure.add_subplot(pairs[2 * x])
             picture_on(left, patch, caption, ink)
             picture_on(figure.add_subplot(pairs[2 * x + 1]), reconstruction, " ", ink)
@@ -293,21 +266,18 @@ def contact_sheet(
 ) -> Figure:
     """Small pictures row by row under their titles, and a caption below them all.
 
-    Args:
-        cells: For each title its pictures, side by side; uint8 (h, w, 3), all of one size. Without
-            any, the caption stands alone.
-        titles: One a cell; broken after commas where too long.
-        caption: Caption, of any length.
-        columns: Cells in a row.
-        ink: Colour of the letters; there is no background.
-        side: Inches of a picture's longer side.
+    A cell holds the pictures of one title side by side, uint8 (h, w, 3), all of one size, the
+    longer side `side` inches; without cells the caption stands alone. Titles are broken after
+    commas where too long. There is no background.
     """
     # All is placed by hand, in inches from the top left: a layout engine takes seconds for many
     # pictures, and lets long titles run into each other.
     height, width = cells[0][0].shape[:2] if cells else (1, 1)
     high, wide = (side * pixels / max(height, width) for pixels in (height, width))
     across = max(side, len(cells[0]) * (wide + _NEAR) - _NEAR if cells else 0)
-    titles = [_wrapped(_breaking_at_commas(title), across) for title in titles]
+    # a line ends at no other spaces than those after commas
+    spaced = (title.replace(" ", "\N{NO-BREAK SPACE}") for title in titles)
+    titles = [_wrapped(title.replace(",\N{NO-BREAK SPACE}", ", "), across) for title in spaced]
     above = max(map(_height, titles), default=0)
     columns, rows = min(columns, len(cells)), -(-len(cells) // columns)
     page = max(columns * (across + _GAP) + _GAP, _NARROWEST)
@@ -327,18 +297,12 @@ def contact_sheet(
     return figure
 
 
-def _breaking_at_commas(title: str) -> str:
-    """The title with spaces that no line ends at, but for those after commas."""
-    return title.replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
-
-
 def _wrapped(text: str, width: float) -> str:
     """Text in lines of at most about `width` inches."""
     return textwrap.fill(text, int(width * 72 / (_WIDE * _LETTERS)))
 
 
 def _height(text: str) -> float:
-    """Of some lines of letters, in inches."""
     return _LINE * (text.count("\n") + 1)
 
 
@@ -397,5 +361,6 @@ def quiet(axes: Axes, ink: str = NEUTRAL_INK) -> None:
     axes.yaxis.label.set(color=ink, fontsize=9)
 
 
-def _colours(count: int) -> list[str]:
-    return [ACCENTS[i % len(ACCENTS)] for i in range(count)]
+def legend(axes: Axes, ink: str, *, fontsize: float = 8, **place: Any) -> None:
+    """A legend without a frame; `place` is as in `Axes.legend`."""
+    axes.legend(frameon=False, labelcolor=ink, fontsize=fontsize, **place)

@@ -9,7 +9,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from deconvviz.analysis.filters import NYQUIST_CHANCE, Filters
+from deconvviz.analysis.filters import Filters
+from deconvviz.analysis.kernels import NYQUIST_CHANCE
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
 
@@ -106,7 +107,6 @@ def _sheet(
 
 
 def _mark(axes: Axes, found: Filters, unit: int, text: str, colour: str) -> None:
-    """A frame around one kernel of the sheet, and a word in it."""
     height, width = found.kernels.weights.shape[2:]
     factor = max(1, round(_TILE / max(height, width)))
     high, wide = height * factor, width * factor
@@ -120,7 +120,6 @@ def _mark(axes: Axes, found: Filters, unit: int, text: str, colour: str) -> None
 
 
 def _bars(axes: Axes, values: Tensor, title: str, line: float, ink: str) -> None:
-    """Values by falling size, and a line to compare them with."""
     ordered = values.sort(descending=True).values.tolist()
     quiet(axes, ink)
     axes.bar(range(len(ordered)), ordered, width=1, color=ACCENTS[1])

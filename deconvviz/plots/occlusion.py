@@ -12,12 +12,19 @@ from torch import Tensor
 
 from deconvviz.analysis.occlusion import Occlusion
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
+from deconvviz.plots.figures import (
+    COLOURS,
+    NEUTRAL_INK,
+    captioned,
+    legend,
+    mosaic,
+    picture_on,
+    quiet,
+)
 
 _SHOWN = 3  # other pictures
-# Of the true class, then of others by falling frequency, then of all that remain: after Okabe & Ito
-# (2008), distinct also for those who see fewer colours.
-_COLOURS = (ACCENTS[1], ACCENTS[0], "#009e73", "#cc79a7", "#e8d444", "#7a5fb5")
+# of the true class, then of others by falling frequency, then of all that remain
+_COLOURS = (COLOURS[1], COLOURS[0], *COLOURS[2:])
 _REST = "#9a9a9a"
 
 
@@ -88,7 +95,6 @@ def _heat(axes: Axes, found: Occlusion, values: Tensor, title: str, most: float,
 
 
 def _classes(axes: Axes, found: Occlusion, ink: str) -> None:
-    """The most probable class by the occluder's place."""
     _titled(axes, "e  most probable class", ink)
     others = [name for name in found.decisions if name != found.classes[found.truth]]
     named = [found.classes[found.truth], *others[: len(_COLOURS) - 1]]
@@ -102,10 +108,8 @@ def _classes(axes: Axes, found: Occlusion, ink: str) -> None:
     ]
     if rest := sum(found.decisions[name] for name in others[len(_COLOURS) - 1 :]):
         patches.append(Patch(color=_REST, label=f"others {rest:.0%}"))
-    axes.legend(
-        handles=patches, frameon=False, labelcolor=ink, fontsize=7, handlelength=1,
-        loc="upper left", bbox_to_anchor=(1, 1.03),
-    )  # fmt: skip
+    place = {"loc": "upper left", "bbox_to_anchor": (1, 1.03)}
+    legend(axes, ink, fontsize=7, handles=patches, handlelength=1, **place)
 
 
 def _projections(axes: Axes, found: Occlusion, ink: str) -> None:

@@ -75,7 +75,6 @@ def titles(projection: Projection) -> list[str]:
 
 
 def _caption(projection: Projection, most: int) -> str:
-    """How many of which projections are shown, and how."""
     count = len(projection)
     shown = f"The first {most} of {count}" if count > most else str(count or "No")
     return (
@@ -85,7 +84,6 @@ def _caption(projection: Projection, most: int) -> str:
 
 
 def _image_parts(projection: Projection, images: Tensor, most: int) -> list[Pixels]:
-    """The part of its image in each of the first windows."""
     first = projection.image[:most].to(images.device)
     fits = images.dim() == 4 and images.shape[2:] == projection.size
     if not fits or bool((first >= len(images)).any()):
@@ -95,5 +93,4 @@ def _image_parts(projection: Projection, images: Tensor, most: int) -> list[Pixe
             f"{tuple(images.shape)}"
         )
     shown = stretched(images[first].detach().float().cpu().numpy())
-    boxes = [(top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()]
-    return [crop(image, box) for image, box in zip(shown, boxes, strict=False)]
+    return [crop(*pair) for pair in zip(shown, projection.boxes.tolist(), strict=False)]

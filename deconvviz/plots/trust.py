@@ -13,7 +13,7 @@ from deconvviz.analysis.trust.checks import SMALLEST, Similarity
 from deconvviz.analysis.trust.examination import Trust
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
 from deconvviz.units import Unit
 
 LETTERS = 7  # points
@@ -22,7 +22,15 @@ _LINE = 195  # letters of that size in a line
 
 def summary(trust: Trust) -> str:
     """The verdict, and what the other controls add to it."""
-    return " ".join([verdict(trust), *_others(trust), _deletion(trust), *_above(trust)])
+    sentences = [verdict(trust)]
+    named = " and ".join(similar_controls(trust))
+    if named and trust.outcome != "inconclusive":
+        sentences.append(f"{named.capitalize()} give much the same picture.")
+    sentences.append(_deletion(trust))
+    if trust.above:
+        ends = " to ".join(dict.fromkeys((trust.above[0], trust.above[-1])))
+        sentences.append(f"The layers above ({ends}) have no part in it, by construction.")
+    return " ".join(sentences)
 
 
 def verdict(trust: Trust) -> str:
@@ -89,12 +97,6 @@ def _numbers(similarity: Similarity) -> str:
     return f"rank correlation {similarity.rank:.2f}{ssim}"
 
 
-def _others(trust: Trust) -> Iterator[str]:
-    named = " and ".join(similar_controls(trust))
-    if named and trust.outcome != "inconclusive":
-        yield f"{named.capitalize()} give much the same picture."
-
-
 def _deletion(trust: Trust) -> str:
     one, other = trust.curves.insertion, trust.curves.deletion
     match trust.beats_random_orders:
@@ -112,12 +114,6 @@ def _deletion(trust: Trust) -> str:
     )
 
 
-def _above(trust: Trust) -> Iterator[str]:
-    if trust.above:
-        ends = dict.fromkeys((trust.above[0], trust.above[-1]))
-        yield f"The layers above ({' to '.join(ends)}) have no part in it, by construction."
-
-
 def figure(trust: Trust, ink: str = NEUTRAL_INK) -> Figure:
     """The controls' pictures beside the examined one; the cascade; insertion and deletion."""
     panel = Figure(figsize=(11.0, 5.7), facecolor="none")
@@ -132,7 +128,7 @@ def figure(trust: Trust, ink: str = NEUTRAL_INK) -> Figure:
     title = unit_title(trust.units, trust.map_size)
     heading = textwrap.fill(f"{title}, {trust.rule}. {summary(trust)}", 145)
     panel.text(0.01, 0.99, heading, va="top", color=ink, fontsize=9, parse_math=False)
-    text = textwrap.fill(_caption(), _LINE)
+    text = textwrap.fill(f"{_CAPTION} {display_caption()}", _LINE)
     panel.text(0.01, 0.01, text, va="bottom", color=ink, fontsize=LETTERS, parse_math=False)
     return panel
 
@@ -183,7 +179,6 @@ def _lines(similarity: Similarity, more: str) -> str:
 
 
 def _cascade(axes: Axes, trust: Trust, ink: str) -> None:
-    """Similarity as the kernels of one module after the other are shuffled."""
     places = range(len(trust.cascade) + 1)
     chance = trust.chance.similarity
     found = [step.control.similarity for step in trust.cascade]
@@ -201,7 +196,6 @@ def _cascade(axes: Axes, trust: Trust, ink: str) -> None:
 
 
 def _curves(axes: Axes, trust: Trust, ink: str) -> None:
-    """Insertion and deletion against random orders."""
     both = {"inserted": trust.curves.insertion, "deleted": trust.curves.deletion}
     for colour, (name, curve) in zip(ACCENTS, both.items(), strict=True):
         label = f"{name}: area {curve.area:.2f}"
@@ -215,21 +209,19 @@ def _curves(axes: Axes, trust: Trust, ink: str) -> None:
 
 
 def _finish(axes: Axes, title: str, ink: str) -> None:
-    """Small letters, a title, and room for a legend."""
     quiet(axes, ink)
     axes.tick_params(labelsize=LETTERS)
     axes.xaxis.label.set(fontsize=LETTERS + 1)
     axes.set_title(title, loc="left", fontsize=LETTERS + 1, color=ink)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -0.05), high + 0.3 * (high - low))
-    axes.legend(loc="upper left", frameon=False, labelcolor=ink, fontsize=LETTERS, ncols=2)
+    legend(axes, ink, fontsize=LETTERS, loc="upper left", ncols=2)
 
 
-def _caption() -> str:
-    return (
-        "Each control changes one thing and shows its first example; below it, the similarity of "
-        "its pictures to the examined one, by magnitudes, the mean of all. Unrelated pictures, of "
-        "shuffled networks on shuffled pixels, are the chance level: a control keeps 0 % there and "
-        "100 % where nothing changes. Inserted into, or deleted to, the training pictures' mean "
-        f"colour. A deconvnet is a projection, not an attribution. {display_caption()}"
-    )
+_CAPTION = (
+    "Each control changes one thing and shows its first example; below it, the similarity of "
+    "its pictures to the examined one, by magnitudes, the mean of all. Unrelated pictures, of "
+    "shuffled networks on shuffled pixels, are the chance level: a control keeps 0 % there and "
+    "100 % where nothing changes. Inserted into, or deleted to, the training pictures' mean "
+    "colour. A deconvnet is a projection, not an attribution."
+)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.filters import NYQUIST_CHANCE, FilterOptions, filters
+from deconvviz.analysis.filters import FilterOptions, filters
+from deconvviz.analysis.kernels import NYQUIST_CHANCE
 from deconvviz.errors import DataError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, draw_shapes

@@ -1,10 +1,12 @@
 """Moved, scaled and turned pictures, against arrays that were moved by hand."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
-from deconvviz.analysis.warp import BORDERS, rotated, scaled, shifted
+from deconvviz.analysis.warp import Border, rotated, scaled, shifted
 
 PAD = {"reflect": "symmetric", "edge": "edge", "mean": "constant"}
 
@@ -17,7 +19,7 @@ def near(first, second):
     torch.testing.assert_close(first, second, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("border", get_args(Border))
 def test_nothing_happens_at_strength_zero_to_the_last_bit(border):
     images = noise()
     for same in (
@@ -29,7 +31,7 @@ def test_nothing_happens_at_strength_zero_to_the_last_bit(border):
         assert torch.equal(same, images)
 
 
-@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("border", get_args(Border))
 @pytest.mark.parametrize("pixels", [1, 5, -3])
 def test_a_shift_moves_rows_down_and_fills_what_it_leaves(border, pixels):
     images = noise(10, 14)

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from deconvviz.plots import figures
-from deconvviz.plots.figures import GREY, GalleryRow
+from deconvviz.plots.figures import GREY
 
 RUNS = {
     "a": [
@@ -131,7 +131,7 @@ def test_figures_are_see_through_and_written_in_the_given_ink(ink):
 
 def test_the_gallery_shows_every_picture_of_every_row():
     units = [("unit 1", random_picture(4, 4), random_picture(4, 4, 1))] * 2
-    row = GalleryRow(random_picture(9, 12), "something", units)
+    row = (random_picture(9, 12), "something", units)
     figure = figures.gallery([row, row, row], ["low", "high"])
     assert sum(len(axes.images) for axes in figure.axes) == 3 * (1 + 2 * 2)
     assert len(figures.figure_png(figure, dpi=50)) > 1000

@@ -6,7 +6,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from deconvviz.analysis.trust import CascadeStep, Control, Similarity, TrustOptions, examine
+from deconvviz.analysis.trust import TrustOptions, examine
+from deconvviz.analysis.trust.checks import CascadeStep, Control, Similarity
 from deconvviz.deconv import Deconvnet
 from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load

@@ -36,12 +36,10 @@ class Diagnosis(Result):
     """What is wrong with a network, as far as its units and kernels show.
 
     Attributes:
-        network: Name of the network.
         data: Number of pictures and title of the data.
         k: Patches of a unit, at most.
         layers: A row of numbers for each layer, lowest first.
         findings: Findings, the largest share of a layer first.
-        options: Thresholds.
     """
 
     network: str
@@ -75,13 +73,9 @@ def diagnose(
     strides that alias; deep layers that see little but edges. Zeiler & Fergus (2014),
     arXiv:1311.2901, section 4.1, looked at AlexNet in this way, and changed it.
 
-    Args:
-        bundle: The network, on the CPU.
-        dataset: At least two pictures of its size; labels count if the classes are its own.
-        options: Thresholds, and where a known atlas is.
-        atlas: Atlas of these pictures, with statistics, where there is one already.
-        net: Deconvnet of the network, where there is one already.
-        progress: Called with the number of pictures done.
+    The network is on the CPU; the data set has at least two pictures of its size, and labels count
+    if the classes are the network's own. `atlas` is one of these pictures with statistics, where
+    there is one already; other arguments are as in `Inputs`.
 
     Raises:
         DataError: There are fewer than two pictures, or they do not fit the network.
@@ -159,15 +153,13 @@ def _patches(
 ) -> Evidence:
     """A unit's strongest activations: their pictures, windows and projections."""
     known = stats.units.picture[unit] >= 0
-    places = (column[unit][known] for column in (stats.units.picture, stats.units.y, stats.units.x))
-    picture, y, x = places
+    columns = (stats.units.picture, stats.units.y, stats.units.x)
+    picture, y, x = (column[unit][known] for column in columns)
     images = bundle.preprocessing.normalised(dataset.images[picture])
     recording = net.record(images, [stats.layer])
     selection = Selection(stats.layer, range(len(picture)), unit, y, x)
     projection = net.project(recording, selection)
-    boxes = tuple(
-        (top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()
-    )
+    boxes = tuple(map(tuple, projection.boxes.tolist()))
     pictures = bundle.preprocessing.pixels(images)
     return Evidence("patches", projection.pixels.cpu(), (unit,), pictures, boxes)
 

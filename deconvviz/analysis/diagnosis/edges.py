@@ -16,7 +16,7 @@ _ORIENTATIONS = 8  # directions, 45 degrees apart: light on one side is not ligh
 _RIDGE = 1e-6
 _BATCH = 32
 
-Moments = tuple[Tensor, Tensor, Tensor]
+Moments = tuple[Tensor, ...]
 
 
 def explained_by_edges(
@@ -31,11 +31,8 @@ def explained_by_edges(
     on the left has about 1; a detector of a colour, a texture or an arrangement of edges has less,
     though not 0 where these go together with edges.
 
-    Args:
-        net: Deconvnet of the network.
-        bundle: Network whose preprocessing is used.
-        dataset: At least two pictures of the network's input size.
-        layers: Layers to measure; those whose units see the whole picture are left out.
+    The data set has at least two pictures of the network's input size. Layers whose units see the
+    whole picture are left out.
 
     Returns:
         Layer -> (C,) float64 in [0, 1]; 0 for a unit that does not vary.
@@ -48,9 +45,10 @@ def explained_by_edges(
             edges = oriented_edges(images)
             for layer, maps in net.stream(images, windowed):
                 pooled = _quarters(edges, net.layers[layer], (maps.shape[2], maps.shape[3]))
-                new = _moments(pooled, maps)
-                before = found.get(layer)
-                found[layer] = new if before is None else _sum(before, new)
+                sums = _moments(pooled, maps)
+                if layer in found:
+                    sums = tuple(map(torch.add, found[layer], sums))
+                found[layer] = sums
     fitted, measured = moments
     return {layer: _explained(fitted[layer], measured[layer]) for layer in windowed}
 
@@ -104,10 +102,6 @@ def _moments(features: Tensor, maps: Tensor) -> Moments:
     x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
     y = maps.double().permute(0, 2, 3, 1).flatten(0, 2)
     return x.T @ x, x.T @ y, y.square().sum(0)
-
-
-def _sum(one: Moments, other: Moments) -> Moments:
-    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
 
 
 def _explained(fitted: Moments, measured: Moments) -> Tensor:

@@ -8,8 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from deconvviz.analysis.filters import NYQUIST_BAND, NYQUIST_CHANCE
-from deconvviz.analysis.kernels import Kernels
+from deconvviz.analysis.kernels import NYQUIST_CHANCE, Kernels
 from deconvviz.atlas import Units
 from deconvviz.deconv import Box
 from deconvviz.io.preprocess import Pixels
@@ -57,11 +56,9 @@ class LayerStats:
     """All that was measured of a layer.
 
     Attributes:
-        layer: Name of the layer.
         depth: Position among the measured layers, from 0 for the first to 1 for the last.
         units: The atlas's statistics of its C units.
-        classes: Classes of the pictures.
-        is_labelled: Whether these are the network's own classes.
+        is_labelled: Whether `classes` are the network's own.
         kernels: Kernels of its convolution; None where no module holds them.
         edges: (C,) R squared of edges; None where units see the whole picture.
     """
@@ -78,6 +75,11 @@ class LayerStats:
     def activation_frequency(self) -> Tensor:
         """(C,) share of the pictures in which each unit is above zero."""
         return _known(self.units.activation_frequency)
+
+    def rare(self, options: DiagnosisOptions) -> Tensor:
+        """(C,) bool: units that are active in few pictures, but not dead."""
+        frequency = self.activation_frequency
+        return (frequency > 0) & (frequency < options.rare_threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +107,6 @@ class Finding:
     """Something to act on, or at least to know.
 
     Attributes:
-        kind: Kind of the finding.
-        layer: Name of the layer.
         share: Share of the layer that it concerns, in [0, 1]; findings are sorted by it.
         units: Units concerned, the clearest case first.
         total: Number of units of the layer.
@@ -162,18 +162,15 @@ def _dead(stats: LayerStats, _: DiagnosisOptions) -> Finding | None:
 
 
 def _rare(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
-    frequency = stats.activation_frequency
-    mask = (frequency > 0) & (frequency < options.rare_threshold)
-    return _finding("rare", stats, mask, -frequency)
+    return _finding("rare", stats, stats.rare(options), -stats.activation_frequency)
 
 
 def _dominant(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
     if stats.kernels is None:
         return None
-    rms = stats.kernels.rms
-    mask = rms > options.dominance_threshold * rms.median()
+    mask = stats.kernels.dominant(options.dominance_threshold)
     share = float(stats.kernels.share[mask].sum())
-    return _finding("dominant", stats, mask, rms, share) if mask.any() else None
+    return _finding("dominant", stats, mask, stats.kernels.rms, share) if mask.any() else None
 
 
 def _loud(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
@@ -190,11 +187,11 @@ def _high_frequency(stats: LayerStats, options: DiagnosisOptions) -> Finding | N
     kernels = stats.kernels
     if kernels is None or max(kernels.stride) > 1 or max(kernels.weights.shape[2:]) < 3:
         return None
-    nyquist = kernels.energy_above(NYQUIST_BAND, NYQUIST_BAND)
-    share, chance = float(nyquist.mean()), NYQUIST_CHANCE
+    energy, chance = kernels.near_nyquist, NYQUIST_CHANCE
+    share = float(energy.mean())
     if share <= options.nyquist_threshold * chance:
         return None
-    return _finding("high_frequency", stats, nyquist > chance, nyquist, share, chance=chance)
+    return _finding("high_frequency", stats, energy > chance, energy, share, chance=chance)
 
 
 def _aliased(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
@@ -202,11 +199,11 @@ def _aliased(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
     if kernels is None or max(kernels.stride) == 1:
         return None
     aliased, threshold = kernels.aliased, options.aliasing_threshold
-    share, values = float(aliased.mean()), {"stride": kernels.stride}
+    share = float(aliased.mean())
     if share <= threshold:
         return None
-    chance = kernels.aliased_by_chance
-    return _finding("aliased", stats, aliased > threshold, aliased, share, chance=chance, **values)
+    values = {"chance": kernels.aliased_by_chance, "stride": kernels.stride}
+    return _finding("aliased", stats, aliased > threshold, aliased, share, **values)
 
 
 def _duplicate(stats: LayerStats, options: DiagnosisOptions) -> Finding | None:
@@ -249,13 +246,12 @@ def table_row(
     """The layer's numbers, findings or not."""
     chosen = options or DiagnosisOptions()
     units, kernels, selectivity = stats.units, stats.kernels, stats.units.selectivity
-    frequency = stats.activation_frequency
     row: dict[str, float | int | str | None] = {
         "layer": stats.layer,
         "units": len(units),
         "dead": int(units.dead.sum()),
-        "rare": int(((frequency > 0) & (frequency < chosen.rare_threshold)).sum()),
-        "median_activation_frequency": float(frequency.median()),
+        "rare": int(stats.rare(chosen).sum()),
+        "median_activation_frequency": float(stats.activation_frequency.median()),
         "dominant": None,
         "near_nyquist": None,
         "aliased": None,
@@ -264,13 +260,12 @@ def table_row(
         "class_specific": None,
     }
     if kernels is not None:
-        rms, cosine = kernels.rms, kernels.nearest[1]
-        row["dominant"] = int((rms > chosen.dominance_threshold * rms.median()).sum())
-        row["near_nyquist"] = float(kernels.energy_above(NYQUIST_BAND, NYQUIST_BAND).mean())
+        row["dominant"] = int(kernels.dominant(chosen.dominance_threshold).sum())
+        row["near_nyquist"] = float(kernels.near_nyquist.mean())
         if max(kernels.stride) > 1:
             row["aliased"] = float(kernels.aliased.mean())
         if len(kernels) > 1:
-            row["duplicates"] = int((cosine > chosen.duplicate_threshold).sum())
+            row["duplicates"] = int((kernels.nearest[1] > chosen.duplicate_threshold).sum())
     if selectivity is not None and stats.is_labelled:
         row["class_specific"] = int((selectivity > chosen.selectivity_threshold).sum())
     return row

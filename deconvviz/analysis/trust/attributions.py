@@ -7,11 +7,11 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
-from deconvviz.analysis.trust import _captum
 from deconvviz.analysis.trust.checks import Similarity, similarity
 from deconvviz.analysis.trust.insertion import InsertionDeletion, insertion_and_deletion
 from deconvviz.analysis.trust.target import Target, find_target
@@ -23,6 +23,7 @@ from deconvviz.schema import Positive, validated
 from deconvviz.units import Unit
 
 _OCCLUDERS = 8  # times the occluding square fits into the window's shorter side
+_POINTS = 32  # of an integral; also images in one forward pass
 
 
 @validated
@@ -42,11 +43,9 @@ class Attribution:
     """One method's attribution of the unit.
 
     Attributes:
-        method: Name of the method.
         pixels: (C, h, w) signed, in the unit's window, in units of the method.
         scores: (h, w) score of each pixel, by which it is inserted and deleted.
         curves: Insertion and deletion in the order of the scores.
-        similarity: Similarity to the unit's projection.
     """
 
     method: str
@@ -64,11 +63,9 @@ class Attributions(Result):
         units: Attributed units; several start together.
         map_size: Height and width of their layer's feature maps.
         activation: Summed activation of the units.
-        rule: Rule of the projection.
         patch: (C, h, w) picture in the unit's window, normalised.
         methods: The projection, integrated gradients, occlusion, and guided Grad-CAM.
         missing: Method -> why it is missing.
-        seed: Seed of the random orders.
     """
 
     name = "attributions"
@@ -99,12 +96,8 @@ def compare_attributions(
     guided Grad-CAM is ours, because captum's is the plain gradient wherever a rectifier is not an
     `nn.ReLU` module.
 
-    Args:
-        net: Deconvnet of the network.
-        image: (C, H, W), or (N, C, H, W) as recorded.
-        selection: One unit, or several of one group.
-        options: Rule, and how much is drawn.
-        seed: Seed of the random orders.
+    The image is (C, H, W), or (N, C, H, W) as recorded; the selection is one unit, or several of
+    one group.
 
     Raises:
         SelectionError: The selection makes several projections, or the projection is zero.
@@ -140,10 +133,10 @@ def _attributed(
     tape, model = target.recording.tape, target.net.model
     unit = UnitActivation(model, tape, target.selection)
     sign = math.copysign(1, target.activation)  # what makes a negative activation scores high
-    gradients = target.cut(_captum.integrated_gradients(unit, target.image))
+    gradients = target.cut(_integrated_gradients(unit, target.image))
     yield "integrated gradients", (gradients, sign * gradients.sum(0))
     side = max(1, min(target.patch.shape[1:]) // _OCCLUDERS)
-    covered = target.cut(_captum.occlusion(unit, target.image, side, max(1, side // 2)))
+    covered = target.cut(_occlusion(unit, target.image, side, max(1, side // 2)))
     yield "occlusion", (covered, sign * covered.sum(0))
     through = layer_below(tape, target.layer, target.net.default_layers)
     if through is None:
@@ -155,12 +148,57 @@ def _attributed(
         missing["guided Grad-CAM"] = str(error)
         return
     unit = UnitActivation(model, tape, target.selection, through)
-    where = _captum.grad_cam(unit, unit.maps, target.image)
+    where = _grad_cam(unit, unit.maps, target.image)
     both = target.cut(guided.full()[0] * where)
     if not bool(both.any()):
         missing["guided Grad-CAM"] = f"the maps of {through} have no positive share in the unit"
         return
     yield "guided Grad-CAM", (both, both.abs().sum(0))
+
+
+# captum is imported when it is used: that takes a second. It sets hooks on the module that it is
+# given, so that is always a function made for one unit, images (N, C, H, W) -> activations (N,),
+# never a loaded model, which other threads may be reading.
+
+
+def _integrated_gradients(unit: nn.Module, image: Tensor) -> Tensor:
+    """(C, H, W) integrated gradients from a blank to (1, C, H, W).
+
+    Sundararajan et al. (2017), arXiv:1703.01365.
+    """
+    from captum.attr import IntegratedGradients
+
+    image = image.detach().clone().requires_grad_()
+    credit: Tensor = IntegratedGradients(unit).attribute(
+        image, image.detach() * 0, n_steps=_POINTS, internal_batch_size=_POINTS
+    )
+    return credit[0].detach()
+
+
+def _occlusion(unit: nn.Module, image: Tensor, side: int, stride: int) -> Tensor:
+    """(C, H, W) mean fall of the activation as a blank square covers places of (1, C, H, W).
+
+    Zeiler & Fergus (2014), section 4.2, arXiv:1311.2901.
+    """
+    from captum.attr import Occlusion
+
+    channels, height, width = image.shape[1:]
+    square = (channels, min(side, height), min(side, width))
+    steps = (channels, min(stride, square[1]), min(stride, square[2]))
+    credit: Tensor = Occlusion(unit).attribute(
+        image.detach(), square, steps, baselines=0, perturbations_per_eval=_POINTS
+    )
+    return credit[0].detach()
+
+
+def _grad_cam(unit: nn.Module, maps: nn.Module, image: Tensor) -> Tensor:
+    """(H, W) Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) of a part `maps` of the unit."""
+    from captum.attr import LayerGradCam
+
+    image = image.detach().clone().requires_grad_()
+    coarse: Tensor = LayerGradCam(unit, maps).attribute(image, relu_attributions=True)
+    size = tuple(image.shape[2:])
+    return functional.interpolate(coarse.detach(), size, mode="bilinear")[0, 0]
 
 
 ANALYSIS = Analysis(

@@ -34,7 +34,6 @@ class Similarity:
         rank_spread: Standard deviation of it over the pictures; 0 for one.
         ssim: Structural similarity, mean over the pictures; NaN in windows under three pixels.
         ssim_spread: Standard deviation of it.
-        count: Number of pictures.
     """
 
     rank: float
@@ -49,7 +48,6 @@ class Control:
     """Outcome of one control.
 
     Attributes:
-        similarity: Similarity of its pictures to the examined projection.
         example: (C, h, w) first of its pictures; None where there are none.
     """
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal, TypeVar
 
 import torch
@@ -57,7 +58,6 @@ class Trust(Result):
     Attributes:
         units: Projected units; several start together.
         map_size: Height and width of their layer's feature maps.
-        rule: Rule of the projection.
         activation: Summed activation of the units.
         box: Window of the units in the picture, clipped to it.
         pixels: (C, h, w) projection in the window, in normalised input units.
@@ -71,7 +71,6 @@ class Trust(Result):
         edges: The image's own edges; see `checks.edge_similarity`.
         edges_chance: The same edges at random shifts.
         curves: Insertion and deletion by projection times image.
-        seed: Seed of all random choices.
     """
 
     name = "trust"
@@ -169,13 +168,8 @@ def examine(
 ) -> Trust:
     """Examine how far one projection can be trusted.
 
-    Args:
-        net: Deconvnet of the network.
-        image: (C, H, W), or (N, C, H, W) as recorded.
-        selection: One unit, or several of one group, which start together.
-        options: Rule, and how much is drawn.
-        seed: Seed of all random choices.
-        progress: Called after each control.
+    The image is (C, H, W), or (N, C, H, W) as recorded; the selection is one unit, or several of
+    one group, which start together. `progress` is called after each control.
 
     Returns:
         Trust, with everything on the CPU.
@@ -189,7 +183,13 @@ def examine(
     generator = torch.Generator().manual_seed(seed)
     tape = target.recording.tape
     depths = len({kernel.depth for kernel in weights_below(tape, selection.layer)})
-    step = _Steps(_CONTROLS + min(chosen.steps, depths), progress)
+    total, done = _CONTROLS + min(chosen.steps, depths), count(1)
+
+    def step(result: Value) -> Value:
+        if progress:
+            progress("controls", next(done), total)
+        return result
+
     # The order of the controls is the order of the random draws: another one gives other numbers.
     chance = step(checks.chance_level(target, networks, generator))
     cascade = [step(one) for one in checks.cascade(target, networks, chosen.steps, generator)]
@@ -218,19 +218,6 @@ def examine(
         curves=curves,
         seed=seed,
     )
-
-
-class _Steps:
-    """Counts controls and reports each one that is done."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._done, self._total, self._progress = 0, total, progress
-
-    def __call__(self, result: Value) -> Value:
-        self._done += 1
-        if self._progress:
-            self._progress("controls", self._done, self._total)
-        return result
 
 
 ANALYSIS = Analysis(

@@ -59,13 +59,8 @@ def insertion_and_deletion(
     The chance level is that of random orders. A random order read backwards is one too, so the same
     ones serve for both curves, and both have the same mean area.
 
-    Args:
-        target: The examined projection.
-        scores: (h, w) score of each pixel, one map for each method. For a projection it is the
-            projection times the picture, summed over the channels: the first-order share.
-        steps: Points of a curve, at most one per pixel.
-        orders: Number of random orders.
-        generator: Source of the random orders.
+    Each of `scores` is (h, w); for a projection it is the projection times the picture, summed over
+    the channels: the first-order share. A curve has `steps` points, at most one per pixel.
 
     Yields:
         InsertionDeletion for each map of scores; the random orders are the same for all.

@@ -19,14 +19,9 @@ def select_other_units(
 
     Where several units start together, each is replaced by another one.
 
-    Args:
-        recording: One image's recording, with the activations of the other units.
-        like: The examined units.
-        sign: Sign of the examined activation. Each other unit starts from the magnitude of its own
-            activation with this sign, because what is subtracted looks unlike what is added.
-        most: Largest number of other units.
-        generator: Source of the random order.
-        itself: Whether the examined units may be among them.
+    Each other unit starts from the magnitude of its own activation with the `sign` of the examined
+    one, because what is subtracted looks unlike what is added. `itself` lets the examined units be
+    among the at most `most` others.
 
     Returns:
         Selection with one group for each; empty where no other unit is active.

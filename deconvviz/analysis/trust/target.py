@@ -18,8 +18,6 @@ class Target:
     """One projection under examination.
 
     Attributes:
-        net: Deconvnet that made the projection.
-        rule: Rule of the projection.
         image: (1, C, H, W) normalised: the part of the picture that the units need.
         selection: Units in `image`; they start together.
         recording: Recording of `image`, with the units' layer.
@@ -74,11 +72,8 @@ def find_target(net: Deconvnet, images: Tensor, selection: Selection, rule: Rule
     Only the part of the picture that the units see is kept, if it gives the same projection: so a
     large picture takes no longer than a small one.
 
-    Args:
-        net: Deconvnet of the network.
-        images: (N, C, H, W) or (C, H, W), normalised.
-        selection: One unit, or several of one group, which start together.
-        rule: Rule of the projection.
+    Images are (N, C, H, W) or (C, H, W), normalised; the selection is one unit, or several of one
+    group, which start together.
 
     Raises:
         SelectionError: The selection makes several projections, or the projection is zero.

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from deconvviz.analysis.trust import Control, Similarity, TrustOptions, examine
+from deconvviz.analysis.trust import TrustOptions, examine
+from deconvviz.analysis.trust.checks import Control, Similarity
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.randomization import shuffle_weights
 from deconvviz.errors import SelectionError
