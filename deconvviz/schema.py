@@ -81,7 +81,12 @@ def options(config: Any, prefix: str = "") -> Iterator[Option]:
         if is_dataclass(value):
             yield from options(value, f"{name}.")
         else:
-            described = type(config).__pydantic_fields__[one.name].description or ""
+            # pydantic finds the docstrings of a class's own fields only
+            owners = [kind for kind in type(config).__mro__ if hasattr(kind, "__pydantic_fields__")]
+            found = (kind.__pydantic_fields__.get(one.name) for kind in owners)
+            described = next(
+                (field.description for field in found if field and field.description), ""
+            )
             yield Option(name, kinds[one.name], value, " ".join(described.split()))
 
 

@@ -62,4 +62,4 @@ def analyses() -> Mapping[str, Analysis]:
 def table() -> str:
     """All analyses as a table in Markdown, as the docs show it."""
     rows = [f"| `{one.name}` | {one.source} | {one.question} |" for one in analyses().values()]
-    return "\n".join(["| analysis | after | asks |", "| --- | --- | --- |", *rows])
+    return "\n".join(["| analysis | source | question |", "| --- | --- | --- |", *rows])

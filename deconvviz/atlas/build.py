@@ -29,7 +29,7 @@ _BATCHES_PER_SEGMENT = 32  # summed by one process before a merge
 def build_atlas(
     bundle: Bundle,
     dataset: Dataset,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     *,
     net: Deconvnet | None = None,
     k: int = 9,
@@ -67,6 +67,7 @@ def build_atlas(
     processes = processes or ProcessGroup()
     net = net or Deconvnet(bundle.model, bundle.input_size)
     builder = _Builder(bundle, net, dataset, net.default_layers if layers is None else layers)
+    folder = None if folder is None else Path(folder)
     state = _resume(folder, builder.header(k, statistics))
     for _ in builder.segments(state, processes, progress):
         if folder is not None and processes.is_main:

@@ -106,6 +106,14 @@ def current_record(stored: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
+def earlier_arm(arm: str) -> str:
+    """The name that an arm of a study had before, for the folder of a run that was stopped."""
+    names = {present: earlier for earlier, present in _ARMS.items()}
+    factors = {present: earlier for earlier, present in _FACTORS.items()}
+    factor, equals, value = arm.partition("=")
+    return names.get(arm, f"{factors.get(factor, factor)}{equals}{value}")
+
+
 def current_trace(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The trace of a network's gradients under its present names."""
     trace: dict[str, Any] = _renamed(stored, _TRACE)

@@ -61,7 +61,7 @@ def verdict(trust: Trust) -> str:
             )
         case "layers_below":
             return (
-                "This picture is what the layers below let through, hardly this unit's own: "
+                "This picture is mostly determined by the layers below, not specific to this unit: "
                 f"{kernels} changes it little {of_own}."
             )
         case "partly_unit":

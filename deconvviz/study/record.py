@@ -24,7 +24,7 @@ class Record:
         study: Name of the plan.
         labels: Number of labels; all arms of one budget and seed have the same ones.
         seed: Seed of the labelled pictures, the initial weights, the order and the augmentation.
-        test_accuracy: UnitInterval of the test pictures that got their class after the last epoch.
+        test_accuracy: Fraction of the test pictures classified correctly after the last epoch.
         train_accuracy: The same of the labelled pictures, not augmented and with right labels.
         nll: Mean cross-entropy on the test pictures, in nats.
         ece: Expected calibration error on the test pictures.

@@ -12,6 +12,7 @@ import torch
 from deconvviz.errors import StudyError
 from deconvviz.io.checkpoint import load_checkpoint, versions
 from deconvviz.io.data import Dataset, stratified_subset, train_test_split, with_label_noise
+from deconvviz.io.legacy import earlier_arm
 from deconvviz.progress import Progress
 from deconvviz.schema import to_dict
 from deconvviz.study.plan import Plan, RunSpec
@@ -79,7 +80,7 @@ def run_plan(
     trainer = _Trainer(plan, training, test, file, torch.device(device), bars=progress is not None)
 
     def make(spec: RunSpec, report: Callable[[float], None]) -> Record:
-        folder = runs(spec) if runs else unfinished / "-".join(map(str, spec.key))
+        folder = runs(spec) if runs else _scratch(unfinished, spec)
         record = trainer.same(spec) or trainer.record(spec, folder, report)
         if not runs:
             shutil.rmtree(folder, ignore_errors=True)
@@ -97,6 +98,13 @@ def run_plan(
         title=plan.name,
         progress=progress,
     )
+
+
+def _scratch(unfinished: Path, spec: RunSpec) -> Path:
+    """The folder of a run until it has a record; a stopped run may be under the arm's old name."""
+    arm, *rest = map(str, spec.key)
+    earlier = unfinished / "-".join([earlier_arm(arm), *rest])
+    return earlier if earlier.is_dir() else unfinished / "-".join([arm, *rest])
 
 
 @dataclass(frozen=True, eq=False)

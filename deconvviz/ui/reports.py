@@ -88,8 +88,8 @@ def _key(path: Path) -> str:
 def command(name: str) -> str:
     """How a study is run, in Markdown."""
     return (
-        f"**Not run.** `deconvviz study run {name}` trains what is missing, one record a run, and "
-        f"goes on where it was stopped. This page reads `results/{name}.jsonl` beside the package, "
+        f"**Not run.** `deconvviz study run {name}` trains what is missing, one record per run, "
+        f"and resumes after a stop. This page reads `results/{name}.jsonl` beside the package, "
         "or in the folder that DECONVVIZ_RESULTS names."
     )
 

@@ -14,7 +14,7 @@ from deconvviz.analysis.registry import Analysis, analyses, table
 from deconvviz.cli import app
 from deconvviz.cli.experiment import command_of
 from deconvviz.plots.figures import plot
-from deconvviz.schema import Positive, validated
+from deconvviz.schema import Positive, options, validated
 
 ROOT = Path(__file__).parents[2]
 BY_HAND = {"ablation"}
@@ -84,3 +84,8 @@ def test_a_new_analysis_gets_its_command_also_without_a_network(tmp_path, capsys
     assert "84 pictures" in capsys.readouterr().out
     content = json.loads((tmp_path / "counted.json").read_text())
     assert (content["pictures"], content["folder"]) == (84, str(tmp_path))
+
+
+def test_no_option_is_without_help():
+    for analysis in analyses().values():
+        assert all(option.help for option in options(analysis.options)), analysis.name

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from deconvviz.io.checkpoint import load_checkpoint
-from deconvviz.io.legacy import current_options, current_run, current_state
+from deconvviz.io.legacy import (
+    current_options,
+    current_record,
+    current_run,
+    current_state,
+    earlier_arm,
+)
 from deconvviz.schema import to_dict
 from deconvviz.training import DecoderConfig, Recipe
 from deconvviz.training.run_folder import RunConfig, read_config
@@ -139,3 +145,9 @@ def test_the_shipped_checkpoints_open(path):
     assert {"lr", "ema", "teachers"} <= training["recipe"].keys()
     assert not {"peak_rate", "averaged"} & training["recipe"].keys()
     assert len(training["teacher_sha256"]) == 2
+
+
+def test_an_arm_knows_its_earlier_name():
+    for arm in ("lr=0.01", "decoder-lr=3.0", "skip_last_stages", "constant lr", "A"):
+        record = current_record({"arm": earlier_arm(arm)})
+        assert record["arm"] == arm

@@ -54,7 +54,13 @@ def made(found, own, last, edges=0.0, others=0.0):
     [
         (0.9, 0.8, 0.5, "image", "mostly the image's own edges (rank correlation with them 0.50)"),
         (0.9, 0.8, 0.1, "image", "mostly the image's own: shuffling all kernels below"),
-        (0.6, 0.1, 0.5, "layers_below", "hardly this unit's own: shuffling the unit's own kernels"),
+        (
+            0.6,
+            0.1,
+            0.5,
+            "layers_below",
+            "not specific to this unit: shuffling the unit's own kernels",
+        ),
         (0.3, 0.1, 0.5, "partly_unit", "in part this unit's own"),
         (0.1, 0.1, 0.5, "unit", "is this unit's own: shuffling the unit's own kernels (c2)"),
     ],

@@ -164,3 +164,10 @@ def test_a_robust_plan_measures_every_corruption_on_some_pictures(tmp_path, data
     (one,) = run_plan(plan, *data, tmp_path / "small.jsonl", arms=["A"], labels=[24], seeds=[0])
     assert set(one.robustness) == {"noise", "blur", "brightness", "jpeg"}
     assert all(len(strengths) == 5 for strengths in one.robustness.values())
+
+
+def test_a_stopped_run_is_found_under_its_arms_earlier_name(tmp_path):
+    spec = RunSpec(Arm("lr=0.01", ""), 24, 0)
+    assert run._scratch(tmp_path, spec) == tmp_path / "lr=0.01-24-0"
+    (tmp_path / "rate=0.01-24-0").mkdir()
+    assert run._scratch(tmp_path, spec) == tmp_path / "rate=0.01-24-0"
