@@ -8,6 +8,7 @@ import torch
 from deconvviz.errors import DataError, StudyError
 from deconvviz.io.data import draw_shapes, stratified_subset
 from deconvviz.study import Arm, Plan, read_records, run, run_plan
+from deconvviz.study.plan import RunSpec
 from deconvviz.training import Recipe
 
 PLAN = Plan(
