@@ -135,10 +135,10 @@ def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
 
 
 def two_networks() -> None:
-    """The demo and its twin: one pair in detail."""
+    """The two demo networks in detail."""
     st.markdown(
         "The two networks that come with the app: the same recipe, and the same two networks that "
-        "they learned from beside the labels, but the twin also had to reconstruct the picture "
+        "they learned from beside the labels. `demo-deconv` also had to reconstruct the picture "
         "from its features, through a deconvolution decoder."
     )
     runs = {name: OwnRun.of(bundle(name), "built in") for name in DEMOS}

@@ -33,7 +33,7 @@ def test_trains_and_measures_what_it_trained(tmp_path):
         app, ["evaluate", str(tmp_path / "model.safetensors"), "--data", "shapes"]
     )
     assert measured.exit_code == 0, measured.output
-    assert "its card" in measured.output
+    assert "model card" in measured.output
     assert "triangle" in measured.output
 
 

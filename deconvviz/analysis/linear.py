@@ -15,7 +15,7 @@ _STEPS = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Linear:
+class LinearClassifier:
     """A fitted classifier.
 
     Attributes:
@@ -49,9 +49,9 @@ def fit(
     labels: Tensor,
     classes: int,
     penalty: float,
-    start: Linear | None = None,
+    start: LinearClassifier | None = None,
     tolerance: float = _GRADIENT,
-) -> Linear:
+) -> LinearClassifier:
     """Fit a classifier with L-BFGS, in float64; the optimum does not depend on the start.
 
     Features (N, D) are standardised here; labels are (N,) int64 below `classes`. `penalty` weighs
@@ -85,7 +85,7 @@ def fit(
     optimiser.step(objective)  # type: ignore[no-untyped-call]
     objective()
     gradient = max(float(p.grad.abs().max()) for p in parameters if p.grad is not None)
-    return Linear(mean, std, weight.detach(), bias.detach(), penalty, gradient)
+    return LinearClassifier(mean, std, weight.detach(), bias.detach(), penalty, gradient)
 
 
 def fit_held_out(
@@ -95,7 +95,7 @@ def fit_held_out(
     penalties: Sequence[float],
     share: float,
     seed: int,
-) -> Linear:
+) -> LinearClassifier:
     """Choose the penalty on held-out rows, then fit all rows with it.
 
     Features are (N, D), labels (N,) int64 below `classes`. `share` of the rows of each class is
@@ -105,7 +105,7 @@ def fit_held_out(
         DataError: There are too few rows to hold some out.
     """
     kept, out = stratified_split(labels, share, seed)
-    tried: list[tuple[float, Linear]] = []
+    tried: list[tuple[float, LinearClassifier]] = []
     for penalty in sorted(penalties, reverse=True):  # from the easiest problem to the hardest
         before = tried[-1][1] if tried else None
         found = fit(features[kept], labels[kept], classes, penalty, before, _ROUGH)

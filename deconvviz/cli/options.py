@@ -96,7 +96,8 @@ def _parameter(option: Option) -> inspect.Parameter:
     else:
         # Text, whatever its type: the declaration reads it, with the same messages everywhere.
         kind = list[str] if isinstance(option.default, tuple) else str
-        metavar = {int: "INTEGER", float: "NUMBER"}.get(option.kind, "TEXT")
+        kinds = get_args(option.kind) or (option.kind,)  # of `int | None`, the first
+        metavar = {int: "INTEGER", float: "NUMBER"}.get(kinds[0], "TEXT")
         made = typer.Option(None, flag, metavar=metavar, help=_help(option) + shown)
     only = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(_key(option), only, default=made, annotation=kind | None)

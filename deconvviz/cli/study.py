@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deconvviz.cli.base import Data, DataDir, Device, app
+from deconvviz.cli.base import Data, DataDir, Device, Download, app
 from deconvviz.cli.experiment import experiments
 from deconvviz.progress import TerminalBars
 
@@ -16,7 +16,6 @@ app.add_typer(studies, name="study")
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of the records, NAME.jsonl.")]
 Figures = Annotated[Path | None, typer.Option(help="Folder for the figures.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")]
 
 
 @studies.callback()

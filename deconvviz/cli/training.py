@@ -11,6 +11,7 @@ from deconvviz.cli.base import (
     Data,
     DataDir,
     Device,
+    Download,
     InputSize,
     Model,
     Weights,
@@ -35,7 +36,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run is continued.")],
     data: Data = "cifar10",
     data_dir: DataDir = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch the data if needed.")] = False,
+    download: Download = False,
     size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
     hold_out: Annotated[
         int, typer.Option(help="Test on this many pictures held out of the training data.")
@@ -115,9 +116,7 @@ def evaluate(
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch data or weights that are not here.")
-    ] = False,
+    download: Download = False,
     device: Device = "auto",
 ) -> None:
     """Accuracy of a network on the test pictures, without augmentation."""
@@ -141,4 +140,4 @@ def evaluate(
         typer.echo(f"{name:>12} {accuracy:7.2%}")
     typer.echo(f"{'all':>12} {result.accuracy:7.2%}  of {len(test)} pictures, {test.title}")
     if "test" in bundle.training:
-        typer.echo(f"{'its card':>12} {bundle.training['test']['accuracy']:7.2%}")
+        typer.echo(f"{'model card':>12} {bundle.training['test']['accuracy']:7.2%}")

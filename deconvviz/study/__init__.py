@@ -1,6 +1,6 @@
 """The study: declared plans of paired training runs, their records, and what follows from them."""
 
-from deconvviz.study.paired import Difference
+from deconvviz.study.paired import PairedDifference
 from deconvviz.study.plan import PLANS, Arm, Plan, find_plan
 from deconvviz.study.record import Record, read_records
 from deconvviz.study.report import Report, analyse
@@ -9,7 +9,7 @@ from deconvviz.study.run import run_plan
 __all__ = [
     "PLANS",
     "Arm",
-    "Difference",
+    "PairedDifference",
     "Plan",
     "Record",
     "Report",

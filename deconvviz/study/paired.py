@@ -23,7 +23,7 @@ _DECIMALS = 12  # of differences: 0.3 - 0.2 and 0.2 - 0.1 are the same number
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """How far one arm is above another, pair by pair.
 
     Attributes:
@@ -50,7 +50,9 @@ class Difference:
     margin: float = MARGIN
 
 
-def compare(first: Sequence[float], second: Sequence[float], margin: float = MARGIN) -> Difference:
+def compare(
+    first: Sequence[float], second: Sequence[float], margin: float = MARGIN
+) -> PairedDifference:
     """How far `first` is above `second`.
 
     Args:
@@ -74,7 +76,7 @@ def compare(first: Sequence[float], second: Sequence[float], margin: float = MAR
         )
     mean, values = float(pairs.mean()), tuple(pairs.tolist())
     if len(pairs) == 1:
-        return Difference(values, mean, None, None, None, None, margin)
+        return PairedDifference(values, mean, None, None, None, None, margin)
     low = high = mean
     equivalent = 0.5 ** len(pairs) if abs(mean) < margin else 1.0
     if np.ptp(pairs) > 0:
@@ -82,7 +84,7 @@ def compare(first: Sequence[float], second: Sequence[float], margin: float = MAR
         above = stats.ttest_1samp(pairs, -margin, alternative="greater").pvalue
         below = stats.ttest_1samp(pairs, margin, alternative="less").pvalue
         equivalent = float(max(above, below))
-    return Difference(values, mean, low, high, _sign_flip(pairs), equivalent, margin)
+    return PairedDifference(values, mean, low, high, _sign_flip(pairs), equivalent, margin)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from deconvviz.study.metrics import (
     Metric,
     corruption_metrics,
 )
-from deconvviz.study.paired import MARGIN, Difference, compare, holm
+from deconvviz.study.paired import MARGIN, PairedDifference, compare, holm
 from deconvviz.study.plan import Contrast, Plan
 from deconvviz.study.record import Record
 
@@ -65,7 +65,7 @@ class Effect:
 
     contrast: Contrast
     labels: int
-    difference: Difference | None = None
+    difference: PairedDifference | None = None
     p: float | None = None
     aim: float | None = None
 
@@ -234,7 +234,7 @@ def _effects(report: Report, contrast: Contrast) -> list[Effect]:
     ]
 
 
-def _difference(report: Report, point: Point, base: str) -> Difference | None:
+def _difference(report: Report, point: Point, base: str) -> PairedDifference | None:
     """Test accuracy of a point minus that of the base over shared seeds; None if there are none."""
     arms = (point.arm, base)
     ours, theirs = (

@@ -203,15 +203,15 @@ def summary(bundle: Bundle) -> str:
     return " · ".join([*parts, *bundle.summary])
 
 
-def conclusion(baseline: OwnRun, twin: OwnRun) -> str:
+def conclusion(baseline: OwnRun, other: OwnRun) -> str:
     """What two single runs may and may not prove, in Markdown, from their own numbers."""
-    difference = 100 * (twin.accuracy - baseline.accuracy)
+    difference = 100 * (other.accuracy - baseline.accuracy)
     if abs(difference) < 0.005:
-        compared = f"`{twin.name}` and `{baseline.name}` are equally accurate"
+        compared = f"`{other.name}` and `{baseline.name}` are equally accurate"
     else:
         which = "above" if difference > 0 else "below"
         compared = (
-            f"`{twin.name}` is **{abs(difference):.2f}** percentage points {which} "
+            f"`{other.name}` is **{abs(difference):.2f}** percentage points {which} "
             f"`{baseline.name}`"
         )
     spread = (
@@ -228,14 +228,14 @@ def conclusion(baseline: OwnRun, twin: OwnRun) -> str:
             "so a difference this large is unlikely to be the seed alone; but one pair of runs "
             "does not separate the decoder's effect from luck or from tuning. Many pairs would"
         )
-    titles = sorted({baseline.title, twin.title})
+    titles = sorted({baseline.title, other.title})
     measured = f"Measured on {' and '.join(titles)}, the last epoch, each picture once as it is."
     if any("JPEG copy" in title for title in titles):
         measured += (
             " Accuracy on the JPEG copy is lower than on the original pixels, and is not to be "
             "compared with published figures."
         )
-    if len(titles) > 1 or baseline.training["epochs"] != twin.training["epochs"]:
+    if len(titles) > 1 or baseline.training["epochs"] != other.training["epochs"]:
         measured += " The two differ in data or in epochs, so they are no fair pair."
     return f"{compared}. {spread}, {evidence}.\n\n{measured}"
 

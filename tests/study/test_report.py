@@ -7,7 +7,7 @@ import pytest
 
 from deconvviz.errors import StudyError
 from deconvviz.plots.study import answer, markdown_report, summary
-from deconvviz.study import Difference, find_plan
+from deconvviz.study import PairedDifference, find_plan
 from deconvviz.study.metrics import RECONSTRUCTION
 from deconvviz.study.plan import Contrast
 from deconvviz.study.report import (
@@ -71,10 +71,13 @@ def test_a_single_pair_proves_nothing():
 
 
 def test_an_interval_clear_of_zero_is_not_enough_without_p():
-    found, contrast = Difference((0.01,) * 3, 0.01, 0.005, 0.015, 0.01, 1.0), Contrast("C", "A")
+    found, contrast = (
+        PairedDifference((0.01,) * 3, 0.01, 0.005, 0.015, 0.01, 1.0),
+        Contrast("C", "A"),
+    )
     assert Effect(contrast, 500, found, p=0.04).verdict == HELPS
     assert Effect(contrast, 500, found, p=0.06).verdict == INCONCLUSIVE
-    wide = Difference((), 0, -0.01, 0.02, 0.01, 1.0)
+    wide = PairedDifference((), 0, -0.01, 0.02, 0.01, 1.0)
     assert Effect(contrast, 500, wide, 0.01).verdict == INCONCLUSIVE
 
 

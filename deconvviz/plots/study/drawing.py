@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deconvviz.plots.figures import ACCENTS, quiet
 from deconvviz.study.metrics import ACCURACY, Metric
-from deconvviz.study.paired import MARGIN, Difference
+from deconvviz.study.paired import MARGIN, PairedDifference
 from deconvviz.study.record import Record
 from deconvviz.study.report import NOT_RUN
 
@@ -74,7 +74,7 @@ def zero_line(axes: Axes, names: Sequence[str], limits: tuple[float, float], ink
 
 
 def limits_of(
-    found: Iterable[Difference | None], aims: Iterable[float | None] = ()
+    found: Iterable[PairedDifference | None], aims: Iterable[float | None] = ()
 ) -> tuple[float, float]:
     """From the lowest to the highest of all that is drawn, in points, and a little more."""
     ends = [-2 * MARGIN, 2 * MARGIN, *(aim for aim in aims if aim is not None)]
@@ -85,7 +85,7 @@ def limits_of(
     return 100 * (min(ends) - more), 100 * (max(ends) + more)
 
 
-def draw_pairs(axes: Axes, row: int, found: Difference | None, colour: str, ink: str) -> None:
+def draw_pairs(axes: Axes, row: int, found: PairedDifference | None, colour: str, ink: str) -> None:
     """One row of differences: pairs as dots by seed, below them the mean and its interval."""
     if found is None:
         return

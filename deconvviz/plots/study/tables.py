@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from deconvviz.study.metrics import ACCURACY, COSTS, GAP, RECONSTRUCTION, Metric
-from deconvviz.study.paired import Difference
+from deconvviz.study.paired import PairedDifference
 from deconvviz.study.record import Record
 from deconvviz.study.report import NOT_RUN, Report
 
@@ -17,7 +17,7 @@ def points(share: float) -> str:
     return f"{100 * share:+.2f}"
 
 
-def interval(found: Difference) -> str:
+def interval(found: PairedDifference) -> str:
     """The 95 % interval of a difference of accuracies, in points; a dash with one pair."""
     if found.low is None or found.high is None:
         return "–"
@@ -92,7 +92,7 @@ def sweep_table(report: Report) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _numbers(found: Difference | None) -> dict[str, float]:
+def _numbers(found: PairedDifference | None) -> dict[str, float]:
     values = (found.mean, found.low, found.high) if found else (None,) * 3
     scaled = [float("nan") if value is None else 100 * value for value in values]
     names = ("difference, points", "95 % from", "to")
