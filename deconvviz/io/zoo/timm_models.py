@@ -9,7 +9,7 @@ from PIL import Image
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.preprocess import Preprocess
-from deconvviz.io.zoo.library import (
+from deconvviz.io.zoo.weights import (
     library_bundle,
     missing_weights,
     unknown_network,

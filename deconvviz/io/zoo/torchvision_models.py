@@ -14,7 +14,7 @@ from torch import nn
 from deconvviz.errors import UnknownModelError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.preprocess import Preprocess
-from deconvviz.io.zoo.library import (
+from deconvviz.io.zoo.weights import (
     library_bundle,
     missing_weights,
     unknown_network,

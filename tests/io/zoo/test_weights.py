@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deconvviz.io.zoo.library import missing_weights, unreadable_weights
+from deconvviz.io.zoo.weights import missing_weights, unreadable_weights
 
 
 def test_missing_weights_say_how_to_get_them_or_do_without():
