@@ -2,11 +2,11 @@
 
     DECONVVIZ_DATA=DIR python benchmarks/atlas.py [--pictures 60000] [--device cuda] [--write]
 
-The demo network over CIFAR-10 (drawn shapes where there is none): the forward pass, the sweep for
-the strongest activations with their positions, and the sweep with all statistics, every default
+The demo network over CIFAR-10 (drawn shapes where there is none): the forward pass, the pass for
+the strongest activations with their positions, and the pass with all statistics, every default
 layer together, over the first pictures in turns in one run; each normalises the pictures. Then all
 pictures once, in a process of its own, whose peak of memory is compared with that of a process that
-sweeps the first pictures only.
+passes over the first pictures only.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from report import cifar10, environment, markdown, options, publish, seconds
 import deconvviz as dv
 from deconvviz.io.data import Dataset
 
-BLOCK = 64  # pictures a forward pass, as in the sweep of this network
+BLOCK = 64  # pictures a forward pass, as the atlas takes them for this network
 FIRST = 2048  # pictures, in turns
 SECONDS = 90.0  # spent on these
 
@@ -59,11 +59,11 @@ def main() -> None:
         print(taken, peak.ru_maxrss / 1024)  # noqa: T201
         return
     first = dataset.subset(range(FIRST))
-    sweep = partial(dv.build_atlas, bundle, first, net=net)
+    build = partial(dv.build_atlas, bundle, first, net=net)
     forward_pass = partial(forward, bundle, first, given.device)
     runs = {"plain forward pass": forward_pass}
-    runs |= {"9 strongest with positions": partial(sweep, statistics=False)}
-    runs |= {"and all statistics": sweep}
+    runs |= {"9 strongest with positions": partial(build, statistics=False)}
+    runs |= {"and all statistics": build}
     times = seconds(list(runs.values()), given.device, spend=SECONDS)
     taken, peak = in_own_process(len(dataset), given.device)
     _, before = in_own_process(FIRST, given.device)
@@ -77,7 +77,7 @@ def main() -> None:
         f"units in {len(net.default_layers)} layers, {dataset.title}. All {len(dataset)} pictures, "
         f"with statistics, took {taken:.0f} s; the process's peak of memory was {peak:.0f} MB, "
         f"{before:.0f} MB with the first {FIRST} only.\n\n"
-        + markdown(["sweep", f"ms for {FIRST} pictures", "of the forward pass"], rows)
+        + markdown(["pass", f"ms for {FIRST} pictures", "of the forward pass"], rows)
     )
     publish("The atlas", text, write=given.write)
 

@@ -96,9 +96,9 @@ def curves() -> None:
         show(view, shown, f"-{labels}-{key}")
 
 
-def levers_and_recipe() -> None:
+def hyperparameters_and_recipe() -> None:
     """What else changes accuracy."""
-    for name in ("levers", "recipe"):
+    for name in ("hyperparameters", "recipe"):
         with showing.errors():
             view = reports.study(name)
             st.header(view.result.plan.question, anchor=False)
@@ -180,7 +180,7 @@ def two_networks() -> None:
 SECTIONS: Mapping[str, Callable[[], None]] = {
     "The answer": the_answer,
     "Curves": curves,
-    "Levers and recipe": levers_and_recipe,
+    "Hyperparameters and recipe": hyperparameters_and_recipe,
     "These two networks": two_networks,
     OWN_RUNS: own_runs,
     "Train now": train_now,

@@ -4,7 +4,7 @@ import streamlit as st
 
 from deconvviz.atlas import Units
 from deconvviz.deconv.rules import Rule
-from deconvviz.plots.atlas import UnitSheet, grid_of, histogram_figure
+from deconvviz.plots.atlas import UnitTiles, grid_of, histogram_figure
 from deconvviz.plots.display import display_caption
 from deconvviz.ui import atlas, pickers, show
 from deconvviz.ui.atlas import AtlasView
@@ -18,7 +18,7 @@ SIDE = 120  # pixels that a tile of nine is enlarged to
 CLASSES = 5
 
 
-def strongest(view: AtlasView, sheet: UnitSheet, rule: Rule) -> None:
+def strongest(view: AtlasView, sheet: UnitTiles, rule: Rule) -> None:
     """The image patches with the highest activations, beside their projections."""
     k, units, dataset = view.atlas.header.k, view.atlas[sheet.layer], view.dataset
     unit = f"of unit {sheet.unit} of {sheet.layer}, row by row from the strongest"
@@ -91,7 +91,7 @@ def details(network: Network, view: AtlasView, layer: str, channel: int) -> None
             icon=":material/info:",
         )
         return
-    sheet = atlas.unit_sheet(network, view, layer, channel, rule)
+    sheet = atlas.unit_tiles(network, view, layer, channel, rule)
     strongest(view, sheet, rule)
     statistics(units, channel, head.pictures)
     preferences(units, channel, head.classes)

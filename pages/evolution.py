@@ -21,8 +21,8 @@ def grid(found: Evolution, units: History, column: int, chosen: int) -> None:
     tiles = []
     for place, channel in enumerate(units.units.tolist()):
         value = float(units.activation[channel, column])
-        jumped = column > 0 and bool(units.jumped[channel, column - 1])
-        mark = " ↷" if jumped else ""
+        changed = column > 0 and bool(units.changed[channel, column - 1])
+        mark = " ↷" if changed else ""
         alt = f"Unit {channel} after epoch {found.epochs[column]}"
         tiles.append(Tile.of(channel, [pictures[place]], f"{value:.2g}{mark}", alt))
     unit_grid(tiles, f"Units of {units.layer} after one epoch", chosen)
@@ -49,7 +49,7 @@ def epochs(found: Evolution, units: History) -> None:
         column = found.epochs.index(epoch)
         channel = pickers.pick_channel(units.activation[: len(units.units), -1])
         if column:
-            share = float(units.jumped[:, column - 1].double().mean())
+            share = float(units.changed[:, column - 1].double().mean())
             st.markdown(
                 f"Between epochs {found.epochs[column - 1]} and {epoch}, the strongest activation "
                 f"of **{share:.0%}** of the {len(units.activation)} units moved to another picture."

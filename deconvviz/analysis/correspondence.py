@@ -28,10 +28,10 @@ class CorrespondenceOptions:
     """Options of the analysis of correspondence."""
 
     parts: str = "faces"
-    """JSON file of marked pictures, see `read_parts`; or faces, which are drawn."""
+    """JSON file of marked pictures, in the form of `read_parts`; or faces, which are drawn."""
     layers: tuple[str, ...] = ()
     """Layers to compare at; by default the last convolution, not rectified, and the output."""
-    draws: Positive = 100
+    random_masks: Positive = 100
     """Random masks for each part."""
 
 
@@ -44,8 +44,8 @@ class Correspondence(Result):
         boxes: Part -> its box in each picture.
         layers: The L layers whose features are compared.
         distance: (P, L, N * (N - 1) / 2) distance of each pair, for each part and layer.
-        random: (P, L, draws) mean over the pairs for masks of equal sizes at random places.
-        moved: (P, L, draws) the same for the part's own masks, all moved by one random step.
+        random: (P, L, random_masks) mean over the pairs for masks of equal sizes at random places.
+        moved: (P, L, random_masks) the same for the part's own masks, all moved by one random step.
         unchanged: (P, L) share of features that hiding the part does not change.
         random_unchanged: (P, L) the same for the random masks.
     """
@@ -71,7 +71,7 @@ class Correspondence(Result):
 
     @property
     def spread(self) -> dict[str, dict[str, Tensor]]:
-        """(P, L) means and standard deviations of the distances, over pairs or draws."""
+        """(P, L) means and standard deviations of the distances, over pairs or masks."""
         every = {"distance": self.distance, "random": self.random, "moved": self.moved}
         return {
             name: {
@@ -119,7 +119,7 @@ def correspondence(
     pictures change the same positions of the maps, whatever they show: so in the second control
     all masks of a part are moved together, by one random step that keeps them inside. A part is
     related where its score is below both. Zeiler & Fergus (2014), section 4.3 and Table 1,
-    arXiv:1311.2901; there layers 5 and 7, and 10 draws.
+    arXiv:1311.2901; there layers 5 and 7, and 10 random masks.
 
     Without `marked`, the pictures are those that `options.parts` names. A hidden part shows the
     mean of the training pictures, zero in normalised units. Other arguments are as in `Inputs`.
@@ -143,17 +143,17 @@ def correspondence(
     comparison = _Comparison(net, marked.images, layers)
     generator = torch.Generator().manual_seed(seed)
     distance, random, moved, unchanged = [], [], [], list[Tensor]()
-    size, draws = marked.images.shape[2:], chosen.draws
+    size, count = marked.images.shape[2:], chosen.random_masks
     for part, boxes in marked.parts.items():
         true = torch.tensor([list(box) for box in boxes])
-        elsewhere = _elsewhere(true, size, draws, generator)
-        together = _together(true, size, draws, generator)
+        elsewhere = _elsewhere(true, size, count, generator)
+        together = _together(true, size, count, generator)
         masks = torch.cat([true[None], elsewhere, together])
         found, same = comparison.distances(masks, part, progress)
         distance.append(found[:, 0])
-        random.append(found[:, 1 : draws + 1].mean(2))
-        moved.append(found[:, draws + 1 :].mean(2))
-        unchanged.append(torch.stack([same[:, 0], same[:, 1 : draws + 1].mean(1)]))
+        random.append(found[:, 1 : count + 1].mean(2))
+        moved.append(found[:, count + 1 :].mean(2))
+        unchanged.append(torch.stack([same[:, 0], same[:, 1 : count + 1].mean(1)]))
     return Correspondence(
         network=bundle.name,
         title=marked.title,
@@ -229,27 +229,27 @@ def _inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _elsewhere(
-    boxes: Tensor, size: Sequence[int], draws: int, generator: torch.Generator
+    boxes: Tensor, size: Sequence[int], count: int, generator: torch.Generator
 ) -> Tensor:
-    """(draws, N, 4) boxes of the same sizes at uniformly random places in the pictures."""
+    """(count, N, 4) boxes of the same sizes at uniformly random places in the pictures."""
     sides = boxes[:, 2:] - boxes[:, :2]
     free = torch.tensor(list(size)) - sides + 1
-    corner = (torch.rand(draws, len(boxes), 2, generator=generator) * free).long()
+    corner = (torch.rand(count, len(boxes), 2, generator=generator) * free).long()
     corner = torch.minimum(corner, free - 1)  # rand() * n may round up to n
     return torch.cat([corner, corner + sides], dim=2)
 
 
-def _together(boxes: Tensor, size: Sequence[int], draws: int, generator: torch.Generator) -> Tensor:
-    """(draws, N, 4) all boxes moved by one random step that keeps all inside."""
+def _together(boxes: Tensor, size: Sequence[int], count: int, generator: torch.Generator) -> Tensor:
+    """(count, N, 4) all boxes moved by one random step that keeps all inside."""
     least = -boxes[:, :2].amin(0)
     free = torch.tensor(list(size)) - boxes[:, 2:].amax(0) - least + 1
-    step = torch.minimum((torch.rand(draws, 2, generator=generator) * free).long(), free - 1)
+    step = torch.minimum((torch.rand(count, 2, generator=generator) * free).long(), free - 1)
     return boxes + (step + least).repeat(1, 2)[:, None]
 
 
-def _rank(score: Tensor, draws: Tensor) -> Tensor:
-    """Share of draws that are as low as the score, itself counted among them."""
-    return ((draws <= score[:, :, None]).sum(2) + 1) / (draws.shape[2] + 1)
+def _rank(score: Tensor, chance: Tensor) -> Tensor:
+    """Share of chance values that are as low as the score, itself counted among them."""
+    return ((chance <= score[:, :, None]).sum(2) + 1) / (chance.shape[2] + 1)
 
 
 ANALYSIS = Analysis(

@@ -39,7 +39,7 @@ class DepthOptions:
         0.01,
         0.001,
     )
-    """Weights of half the sum of squared weights to choose from."""
+    """L2 penalties to choose from, as weights of half the sum of squares."""
 
 
 @dataclass(frozen=True)

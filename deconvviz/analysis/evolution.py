@@ -50,29 +50,29 @@ class History:
     units: Tensor
     projections: Tensor
     boxes: Tensor
-    derived = ("share_jumped", "share_settled")
+    derived = ("share_changed", "share_stable")
 
     @property
-    def jumped(self) -> Tensor:
+    def changed(self) -> Tensor:
         """(C, E - 1) bool: whether another picture is strongest than at the epoch before."""
         return self.picture[:, 1:] != self.picture[:, :-1]
 
     @property
-    def settled(self) -> Tensor:
+    def stable_since(self) -> Tensor:
         """(C,) int64 column of the first epoch from which the strongest picture stays the same."""
         columns = torch.arange(1, self.picture.shape[1])
-        return (self.jumped * columns).amax(dim=1)
+        return (self.changed * columns).amax(dim=1)
 
     @property
-    def share_jumped(self) -> Tensor:
-        """(E - 1,) the share of units that jumped."""
-        return self.jumped.double().mean(0)
+    def share_changed(self) -> Tensor:
+        """(E - 1,) the share of units that changed."""
+        return self.changed.double().mean(0)
 
     @property
-    def share_settled(self) -> list[float]:
+    def share_stable(self) -> list[float]:
         """The share of units whose strongest picture is the final one, from each column on."""
         columns = range(self.picture.shape[1])
-        return [float((self.settled <= column).double().mean()) for column in columns]
+        return [float((self.stable_since <= column).double().mean()) for column in columns]
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ class LinearClassifier:
         std: (D,) standard deviation of the features; 1 where a feature is constant.
         weight: (D, K) weights for standardised features.
         bias: (K,) biases.
-        penalty: Weight of half the sum of squared weights, beside the mean cross-entropy in nats.
+        penalty: L2 penalty: weight of half the sum of squares, beside the mean cross-entropy.
         gradient: Largest magnitude in the gradient where the fit ended; zero at the only optimum.
     """
 

@@ -47,7 +47,7 @@ def build_atlas(
     Args:
         bundle: Network; it runs on the device it is on.
         dataset: Pictures of a size that the network takes.
-        folder: Folder for the atlas, as `FILE`; an interrupted build goes on there. None writes no
+        folder: Folder for the atlas, as `FILE`; an interrupted build resumes there. None writes no
             file.
         net: Deconvnet of the network, if there is one already.
         k: Number of activations to keep for each unit, at most one per picture; only positive ones.

@@ -389,6 +389,6 @@ def load_atlas(path: str | Path) -> Atlas:
     if state.seen < state.header.pictures:
         raise AtlasError(
             f"{path} is unfinished: {state.seen} of {state.header.pictures} pictures; run the "
-            "command that began it again to go on"
+            "command that began it again to resume"
         )
     return state.atlas()

@@ -92,7 +92,7 @@ def show(
     """Draw the strongest patches of units beside their projections, as in the paper."""
     from deconvviz.atlas import load_atlas
     from deconvviz.io.files import write_atomically
-    from deconvviz.plots.atlas import draw_units, unit_figure
+    from deconvviz.plots.atlas import render_units, unit_figure
     from deconvviz.plots.figures import figure_png
 
     if out.suffix != ".png":
@@ -100,7 +100,7 @@ def show(
     found, name = load_atlas(source), rule_name(rule)
     bundle, dataset, device = load_inputs(inputs)
     bundle.model.to(device)
-    sheets = list(draw_units(found, bundle, dataset, layer, unit, rule=name))
+    sheets = list(render_units(found, bundle, dataset, layer, unit, rule=name))
     write_atomically(out, figure_png(unit_figure(sheets, found, name)))
     for sheet in sheets:
         peak = f"peak {sheet.top[0].value:.4g}" if len(sheet) else "dead"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deconvviz.deconv import Projection
     from deconvviz.io.bundle import Bundle
 
-Picture = Annotated[Path, typer.Argument(help="A picture's file.")]
+Picture = Annotated[Path, typer.Argument(help="Picture file.")]
 Layer = Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")]
 Size = Annotated[
     int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
@@ -72,7 +72,7 @@ def project(
     model: Model,
     picture: Picture,
     layer: Layer,
-    out: Annotated[Path, typer.Option(help="The sheet, a .png; or the pixels, .safetensors.")],
+    out: Annotated[Path, typer.Option(help="Output: .png figure, or pixels as .safetensors.")],
     unit: Annotated[int | None, typer.Option(help="A feature map, or a class.")] = None,
     count: Annotated[int, typer.Option("-k", help="Number of strongest units.")] = 9,
     rule: Rule = "deconvnet",

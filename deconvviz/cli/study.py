@@ -25,12 +25,12 @@ def study() -> None:
 
 @contextmanager
 def _training() -> Iterator[TerminalBars]:
-    """Progress bars; Ctrl-C ends the command with the way to go on."""
+    """Progress bars; Ctrl-C ends the command and says how to resume."""
     try:
         with TerminalBars() as bars:
             yield bars
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from the last whole epoch", err=True)
+        typer.echo("stopped; the same command resumes from the last whole epoch", err=True)
         raise typer.Exit(130) from None
 
 
@@ -45,7 +45,7 @@ def run(
     download: Download = False,
     device: Device = "auto",
 ) -> None:
-    """Train what a study lacks; each finished run is one record, an unfinished one goes on."""
+    """Train what a study lacks; each finished run is one record, an unfinished one resumes."""
     from deconvviz.io.data import load_dataset
     from deconvviz.study import find_plan, run_plan
     from deconvviz.training.device import find_device
@@ -139,15 +139,15 @@ def ablation(
         list[str] | None,
         typer.Option(
             help="Only this declared variant, or a network like plain:32/64+256; repeatable. The "
-            "first is compared with."
+            "first is the baseline."
         ),
     ] = None,
     data: Data = "cifar10",
     data_dir: DataDir = None,
     size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
     count: Annotated[int, typer.Option(help="Training pictures; 0: all.")] = 0,
-    epochs: int = 10,
-    batch_size: int = 128,
+    epochs: Annotated[int, typer.Option(help="Epochs of each run.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 128,
     lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.03,
     seed: Annotated[list[int] | None, typer.Option(help="Seed of the runs; repeatable.")] = None,
     precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
@@ -156,7 +156,7 @@ def ablation(
 ) -> None:
     """Train networks with layers removed or resized (Table 3).
 
-    What is trained stays in the folder, and the same command goes on where it was stopped.
+    What is trained stays in the folder, and the same command resumes it.
     """
     from functools import partial
 

@@ -87,23 +87,23 @@ def train(
 def decode(
     network: Annotated[Path, typer.Argument(help="A run's model.safetensors.")],
     pictures: Annotated[list[Path], typer.Argument(help="Pictures.")],
-    out: Annotated[Path, typer.Option(help="Sheet of pictures to write, a .png file.")],
+    out: Annotated[Path, typer.Option(help="Output figure, a .png file.")],
 ) -> None:
     """Reconstruct pictures with the decoder that a network was trained with."""
     import torch
 
     from deconvviz.io.files import write_atomically
     from deconvviz.io.images import open_picture
-    from deconvviz.plots.decoder import decoder_sheet
+    from deconvviz.plots.decoder import decoder_figure
     from deconvviz.plots.figures import figure_png
-    from deconvviz.training.reconstruct import load_decoder
+    from deconvviz.training.decode import load_decoder
 
     if out.suffix != ".png":
         raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
     decoded = load_decoder(network)
     tensor = decoded.preprocessing.tensor
     images = torch.stack([tensor(open_picture(picture).image) for picture in pictures])
-    sheet = decoder_sheet(decoded, images, [path.stem for path in pictures])
+    sheet = decoder_figure(decoded, images, [path.stem for path in pictures])
     write_atomically(out, figure_png(sheet))
     typer.echo(f"{len(images)} reconstructions: {out}")
 

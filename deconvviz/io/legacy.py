@@ -36,6 +36,7 @@ _ARMS = {
     "without cooling": "constant lr",
     "without fast shifts": "without fast biases",
 }
+_STUDIES = {"levers": "hyperparameters"}
 _FACTORS = {"rate": "lr", "decoder-rate": "decoder-lr"}
 _TRACE = {"arm": "condition", "moments": "stats"}
 _SETTING = {"data": "dataset", "rate": "lr", "start": "init"}
@@ -98,6 +99,8 @@ def current_atlas(stored: Any) -> Any:
 def current_record(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a study's run under its present names: arm, and options of the recipe."""
     renamed = dict(stored)
+    if isinstance(study := stored.get("study"), str):
+        renamed["study"] = _STUDIES.get(study, study)
     if isinstance(arm := stored.get("arm"), str):
         factor, equals, value = arm.partition("=")
         renamed["arm"] = _ARMS.get(arm, f"{_FACTORS.get(factor, factor)}{equals}{value}")
@@ -112,6 +115,11 @@ def earlier_arm(arm: str) -> str:
     factors = {present: earlier for earlier, present in _FACTORS.items()}
     factor, equals, value = arm.partition("=")
     return names.get(arm, f"{factors.get(factor, factor)}{equals}{value}")
+
+
+def earlier_study(name: str) -> str:
+    """The name that a study had before, for its file of records."""
+    return {present: earlier for earlier, present in _STUDIES.items()}.get(name, name)
 
 
 def current_trace(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Results as figures, sheets and words; no result imports this."""
+"""Results as figures and words; no result imports this."""

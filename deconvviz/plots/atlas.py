@@ -37,7 +37,7 @@ _TICKS = 7  # more labels would overlap
 
 
 @dataclass(frozen=True, eq=False)
-class UnitSheet:
+class UnitTiles:
     """The patches and projections of one unit's strongest activations.
 
     Attributes:
@@ -65,7 +65,7 @@ class UnitSheet:
         return display(self.projections) if len(self) else self.patches
 
 
-def draw_units(
+def render_units(
     atlas: Atlas,
     bundle: Bundle,
     dataset: Dataset,
@@ -76,7 +76,7 @@ def draw_units(
     k: int | None = None,
     rule: Rule = "deconvnet",
     max_bytes: int = 2**29,
-) -> Iterator[UnitSheet]:
+) -> Iterator[UnitTiles]:
     """Project the strongest activations of many units back to pixels, unit by unit.
 
     Zeiler & Fergus (2014), arXiv:1311.2901, figure 2. Only the pictures of these activations are
@@ -133,7 +133,7 @@ class _Drawer:
         larger = self.dataset.images[0, 0].numel() / (height * width)
         return int(self.max_bytes / (4 * floats * larger))
 
-    def draw(self, units: Sequence[tuple[int, tuple[TopActivation, ...]]]) -> Iterator[UnitSheet]:
+    def draw(self, units: Sequence[tuple[int, tuple[TopActivation, ...]]]) -> Iterator[UnitTiles]:
         rows = [(unit, activation) for unit, top in units for activation in top]
         pixels, boxes = self._project(rows)
         patches = self._patches(rows, boxes, pixels)
@@ -141,7 +141,7 @@ class _Drawer:
         for unit, top in units:
             mine = slice(done, done + len(top))
             done = mine.stop
-            yield UnitSheet(self.layer, unit, top, patches[mine], pixels[mine], tuple(boxes[mine]))
+            yield UnitTiles(self.layer, unit, top, patches[mine], pixels[mine], tuple(boxes[mine]))
 
     def _project(self, rows: Sequence[tuple[int, TopActivation]]) -> tuple[Tensor, list[Box]]:
         if not rows:
@@ -189,7 +189,7 @@ def grid_of(tiles: Pixels, count: int, side: int = _SIDE) -> Pixels:
 
 
 def unit_figure(
-    sheets: Sequence[UnitSheet],
+    sheets: Sequence[UnitTiles],
     atlas: Atlas,
     rule: Rule = "deconvnet",
     columns: int = _COLUMNS,
@@ -198,7 +198,7 @@ def unit_figure(
     """Patches beside projections, unit by unit, as in Zeiler & Fergus (2014), figure 2.
 
     Args:
-        sheets: Sheets of one layer, from `draw_units`; dead units are named in the caption.
+        sheets: Sheets of one layer, from `render_units`; dead units are named in the caption.
         atlas: Atlas that they come from.
         rule: Rule of the projections.
         columns: Number of units in a row.
@@ -219,7 +219,7 @@ def unit_figure(
     return contact_sheet(cells, titles, caption, columns, ink, side=inches)
 
 
-def _caption(sheets: Sequence[UnitSheet], atlas: Atlas, rule: Rule) -> str:
+def _caption(sheets: Sequence[UnitTiles], atlas: Atlas, rule: Rule) -> str:
     head, dead = atlas.header, [str(sheet.unit) for sheet in sheets if not len(sheet)]
     layer = sheets[0].layer if sheets else "no layer"
     sentences = [f"{head.network}, {layer}: {head.pictures} pictures ({head.data})."]

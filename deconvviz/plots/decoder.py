@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from deconvviz.plots.figures import NEUTRAL_INK, contact_sheet
-from deconvviz.training.reconstruct import DecodedNetwork
+from deconvviz.training.decode import DecodedNetwork
 
 
-def decoder_sheet(
+def decoder_figure(
     decoded: DecodedNetwork, images: Tensor, titles: Sequence[str], ink: str = NEUTRAL_INK
 ) -> Figure:
     """Normalised pictures (N, C, H, W), each beside its reconstruction, with its error."""

@@ -16,19 +16,19 @@ _TILE, _GAP = 64, 6  # pixels of a projection on the sheet, and between two
 
 
 def summary(found: Evolution) -> str:
-    """How many units jumped, when, and how that differs between the lowest and the highest."""
-    jumped = torch.cat([history.jumped for history in found.histories])
+    """How many units changed, when, and how that differs between the lowest and the highest."""
+    changed = torch.cat([history.changed for history in found.histories])
     steps = [
         f"{share:.0%} from {before} to {after}"
         for (before, after), share in zip(
-            pairwise(found.epochs), jumped.double().mean(0).tolist(), strict=True
+            pairwise(found.epochs), changed.double().mean(0).tolist(), strict=True
         )
     ]
     first, last = found.histories[0], found.histories[-1]
-    low, high = (float(layer.jumped[:, -1].double().mean()) for layer in (first, last))
+    low, high = (float(layer.changed[:, -1].double().mean()) for layer in (first, last))
     return (
         f"Over {found.data}, the picture that excites a unit most changed in "
-        f"{jumped.double().mean():.0%} of the steps between kept epochs ({len(jumped)} units: "
+        f"{changed.double().mean():.0%} of the steps between kept epochs ({len(changed)} units: "
         f"{', '.join(steps)}); in the last step for {low:.0%} of {first.layer} and {high:.0%} "
         f"of {last.layer}."
     )
@@ -67,6 +67,6 @@ def _block(axes: Axes, epochs: tuple[int, ...], history: History, ink: str) -> N
     rows = [(at + 0.5) * high - _GAP / 2 for at in range(units)]
     axes.set_yticks(rows, [str(unit) for unit in history.units.tolist()])
     axes.tick_params(length=0, labelsize=6, colors=ink, pad=2)
-    for row, column in history.jumped[history.units].nonzero().tolist():
+    for row, column in history.changed[history.units].nonzero().tolist():
         x, y = (column + 1) * wide - (_GAP + 1) / 2, row * high - 0.5
         axes.plot([x, x], [y, y + high - _GAP], color=ACCENTS[0], linewidth=1.2)

@@ -22,7 +22,7 @@ from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
 from deconvviz.io.images import limit_side, to_png
 from deconvviz.io.preprocess import Pixels
-from deconvviz.plots.atlas import UnitSheet, draw_units
+from deconvviz.plots.atlas import UnitTiles, render_units
 from deconvviz.plots.display import display_caption
 from deconvviz.plots.figures import mosaic
 from deconvviz.progress import Progress
@@ -107,7 +107,7 @@ class _LayerSheets:
             unit for unit, none in enumerate(dead) if not none and not self.path(unit).is_file()
         ]
         yield len(dead) - len(missing)
-        for sheet in draw_units(atlas, bundle, dataset, self.layer, missing, net=net, rule=rule):
+        for sheet in render_units(atlas, bundle, dataset, self.layer, missing, net=net, rule=rule):
             write_atomically(self.path(sheet.unit), to_png(_sprite(sheet, atlas.header.k)))
             yield 1
 
@@ -120,7 +120,7 @@ class _LayerSheets:
             return image.height // 2, image.width // k
 
 
-def _sprite(sheet: UnitSheet, k: int) -> Pixels:
+def _sprite(sheet: UnitTiles, k: int) -> Pixels:
     """The tiles of a unit in k columns, patches above projections."""
     rows = [
         mosaic([_shrink(tile) for tile in tiles], columns=k, gap=0, places=k)[..., :3]

@@ -37,10 +37,10 @@ def ablation(
 
     All have the same data, recipe and seeds, so that order and augmentation are the same; the last
     epoch counts. Zeiler & Fergus (2014), section 5.1 and Table 3, arXiv:1311.2901, at the size of
-    small pictures. A sweep as the declared plan `ablation`, with data and variants of your own.
+    small pictures. The declared plan `ablation`, with data and variants of your own.
 
     Records of finished runs are in `folder/ablation.jsonl`, beside the folders of the runs. A run
-    that has a record is not trained again, and one that was interrupted goes on.
+    that has a record is not trained again, and one that was interrupted resumes.
 
     Args:
         training: Training pictures.

@@ -15,9 +15,9 @@ from deconvviz.io.data import Dataset, stratified_subset, train_test_split, with
 from deconvviz.io.legacy import earlier_arm
 from deconvviz.progress import Progress
 from deconvviz.schema import to_dict
+from deconvviz.study.complete import complete
 from deconvviz.study.plan import Plan, RunSpec
 from deconvviz.study.record import Record, record_file
-from deconvviz.study.runner import complete
 from deconvviz.study.scores import robustness, score
 from deconvviz.study.store import RecordFile
 from deconvviz.training import read_metrics, train
@@ -43,7 +43,7 @@ def run_plan(
 ) -> tuple[Record, ...]:
     """Train whatever has no record yet, and return the records of all that was asked for.
 
-    A run that is interrupted goes on where it was; Ctrl-C keeps what there is.
+    A run that is interrupted resumes where it was; Ctrl-C keeps what there is.
 
     Args:
         plan: What is to be run.
@@ -76,17 +76,16 @@ def run_plan(
     most = max((spec.labels for spec in specs), default=1)
     stratified_subset(training, most)  # a budget that is too large is refused before hours of work
     file = record_file(path)
-    unfinished = path.with_suffix("") / "unfinished"
     trainer = _Trainer(plan, training, test, file, torch.device(device), bars=progress is not None)
 
     def make(spec: RunSpec, report: Callable[[float], None]) -> Record:
-        folder = runs(spec) if runs else _scratch(unfinished, spec)
+        folder = runs(spec) if runs else _scratch(file, spec)
         record = trainer.same(spec) or trainer.record(spec, folder, report)
         if not runs:
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # another run is unfinished too
-                unfinished.rmdir()
-                unfinished.parent.rmdir()
+                folder.parent.rmdir()
+                folder.parent.parent.rmdir()
         return record
 
     return complete(
@@ -100,11 +99,15 @@ def run_plan(
     )
 
 
-def _scratch(unfinished: Path, spec: RunSpec) -> Path:
-    """The folder of a run until it has a record; a stopped run may be under the arm's old name."""
+def _scratch(file: RecordFile[Record], spec: RunSpec) -> Path:
+    """The folder of a run until it has a record; a stopped run may be under earlier names."""
     arm, *rest = map(str, spec.key)
-    earlier = unfinished / "-".join([earlier_arm(arm), *rest])
-    return earlier if earlier.is_dir() else unfinished / "-".join([arm, *rest])
+    folders = [
+        path.with_suffix("") / "unfinished" / "-".join([name, *rest])
+        for path in file.paths
+        for name in (earlier_arm(arm), arm)
+    ]
+    return next((folder for folder in folders if folder.is_dir()), folders[-1])
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from deconvviz.errors import StudyError
+from deconvviz.io.legacy import earlier_study
 from deconvviz.schema import parse
 
 _OLD_RECORD = "*-[0-9]*.json"  # ends in the seed, which a summary beside it does not
@@ -36,6 +37,12 @@ class RecordFile(Generic[Kept]):
     path: Path
     decode: Callable[[Any, str], Kept]
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file, and first the one of the study's earlier name, if it had another."""
+        earlier = self.path.with_stem(earlier_study(self.path.stem))
+        return tuple(dict.fromkeys((earlier, self.path)))
+
     def read(self) -> tuple[Kept, ...]:
         """All records, in the order of the lines.
 
@@ -44,11 +51,12 @@ class RecordFile(Generic[Kept]):
         """
         texts: dict[str, bytes] = {}
         try:
-            if self.path.is_file():
-                lines = self.path.read_bytes().splitlines()
-                texts = {f"{self.path}, line {n}": line for n, line in enumerate(lines, 1)}
-            for old in sorted(self.path.with_suffix("").rglob(_OLD_RECORD)):
-                texts[str(old)] = old.read_bytes()
+            for path in self.paths:
+                if path.is_file():
+                    lines = path.read_bytes().splitlines()
+                    texts |= {f"{path}, line {n}": line for n, line in enumerate(lines, 1)}
+                for old in sorted(path.with_suffix("").rglob(_OLD_RECORD)):
+                    texts[str(old)] = old.read_bytes()
         except OSError as error:
             raise StudyError(f"{error.filename} cannot be read: {error.strerror}") from None
         found: dict[Hashable, tuple[Kept, str]] = {}

@@ -36,6 +36,7 @@ from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
 from deconvviz.schema import to_dict
 from deconvviz.training.allocator import keep_memory
+from deconvviz.training.decode import save_decoder
 from deconvviz.training.device import device_name, native_precision
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
 from deconvviz.training.evaluate import Evaluation, evaluate
@@ -44,7 +45,6 @@ from deconvviz.training.loader import Batch, BatchLoader
 from deconvviz.training.objective import Objective, Terms
 from deconvviz.training.optimisers import max_norm_, optimisers, scale_lr
 from deconvviz.training.recipe import Recipe
-from deconvviz.training.reconstruct import save_decoder
 from deconvviz.training.run_folder import (
     RunConfig,
     RunState,

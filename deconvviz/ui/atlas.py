@@ -16,11 +16,11 @@ from deconvviz.atlas.cache import PHOTOS, available_datasets, cached_atlases, op
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
-from deconvviz.plots.atlas import UnitSheet, draw_units
+from deconvviz.plots.atlas import UnitTiles, render_units
 from deconvviz.plots.figures import GREY
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.networks import BY_KEY, Network
-from deconvviz.ui.progress import bar
+from deconvviz.ui.work import bar
 
 _TILE = 96  # pixels: larger tiles would only make the page slow
 
@@ -71,13 +71,13 @@ def atlas_view(network: Network, name: str = PHOTOS) -> AtlasView:
 @st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)
 def tiles(network: Network, view: AtlasView, layer: str, channels: tuple[int, ...]) -> list[Tile]:
     """Units as tiles: the image patch with the highest activation beside its projection."""
-    sheets = draw_units(
+    sheets = render_units(
         view.atlas, network.bundle, view.dataset, layer, channels, net=network.net, k=1
     )
     return [_tile(sheet, float(view.atlas[layer].value[sheet.unit, 0])) for sheet in sheets]
 
 
-def _tile(sheet: UnitSheet, activation: float) -> Tile:
+def _tile(sheet: UnitTiles, activation: float) -> Tile:
     if not len(sheet):
         grey = np.full((1, 1, 3), GREY, np.uint8)
         return Tile.of(sheet.unit, (grey, grey), "dead", f"Unit {sheet.unit} is dead")
@@ -88,11 +88,11 @@ def _tile(sheet: UnitSheet, activation: float) -> Tile:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)
-def unit_sheet(
+def unit_tiles(
     network: Network, view: AtlasView, layer: str, channel: int, rule: Rule
-) -> UnitSheet:
+) -> UnitTiles:
     """All activations of one unit that the atlas holds, drawn."""
-    (sheet,) = draw_units(
+    (sheet,) = render_units(
         view.atlas, network.bundle, view.dataset, layer, [channel], net=network.net, rule=rule
     )
     return sheet

@@ -21,7 +21,7 @@ from deconvviz.analysis.registry import Analysis, analyses
 from deconvviz.io.data import Dataset, cache_folder
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.networks import InputView, Network
-from deconvviz.ui.progress import ResultCache, bar
+from deconvviz.ui.work import ResultCache, bar
 from deconvviz.units import Unit
 
 _KEYS: dict[str | type, Any] = {Network: attrgetter("key"), Dataset: attrgetter("fingerprint")}

@@ -13,7 +13,7 @@ from deconvviz.analysis.trust import (
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.figures import figure_png
 from deconvviz.ui.networks import InputView, Network
-from deconvviz.ui.progress import ResultCache, bar
+from deconvviz.ui.work import ResultCache, bar
 from deconvviz.units import Unit
 
 

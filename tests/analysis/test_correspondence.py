@@ -18,7 +18,7 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.zoo import load
 
 PART = 5
-MIX = CorrespondenceOptions(layers=("mix",), draws=60)
+MIX = CorrespondenceOptions(layers=("mix",), random_masks=60)
 
 
 class Linear(nn.Module):
@@ -56,7 +56,9 @@ def bundle():
 
 
 def test_a_part_that_is_the_same_in_all_pictures_has_distance_zero(bundle):
-    found = correspondence(bundle, same_part(), CorrespondenceOptions(layers=("mix",), draws=50))
+    found = correspondence(
+        bundle, same_part(), CorrespondenceOptions(layers=("mix",), random_masks=50)
+    )
     assert found.distance.shape == (1, 1, 15)
     assert not found.distance.any()
     assert found.unchanged.item() == 0
@@ -82,7 +84,7 @@ def test_one_picture_at_a_time_by_hand():
     bundle = load("demo")
     marked = draw_faces(3, bundle.preprocessing)
     layers = ("stage2.relu1", "stage3.relu2", "head.logits")
-    found = correspondence(bundle, marked, CorrespondenceOptions(layers=layers, draws=2))
+    found = correspondence(bundle, marked, CorrespondenceOptions(layers=layers, random_masks=2))
     kept = {}
     hooks = [
         bundle.model.get_submodule(name).register_forward_hook(
@@ -122,7 +124,7 @@ def test_two_features_that_stay_as_they_are_agree():
     images = torch.randn(2, 3, 24, 24)
     images[:, :, :, 12:] = 0  # as the mask itself
     boxes = [(0, 14, 5, 20), (9, 13, 12, 16)]
-    options = CorrespondenceOptions(layers=("1",), draws=3)
+    options = CorrespondenceOptions(layers=("1",), random_masks=3)
     found = correspondence(bundle, MarkedPictures(images, {"none": boxes}, ""), options)
     assert found.score.item() == 0
     assert found.unchanged.item() == 1
@@ -157,7 +159,7 @@ def test_what_lies_alike_is_no_correspondence_by_that_alone():
     bundle = Bundle.of(nn.Sequential(nn.Conv2d(1, 1, 1)), (1, 24, 24))
     noise = torch.randn(5, 1, 24, 24, generator=torch.Generator().manual_seed(2))
     marked = MarkedPictures(noise, {"place": [(8, 8, 13, 13)] * 5}, "noise")
-    found = correspondence(bundle, marked, CorrespondenceOptions(layers=("0",), draws=60))
+    found = correspondence(bundle, marked, CorrespondenceOptions(layers=("0",), random_masks=60))
     assert found.chance.item() == pytest.approx(1 / 61)
     assert found.moved_chance.item() > 0.05
     assert "below 95% of these: none" in found.summary()
@@ -167,7 +169,8 @@ def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
     bundle = load("demo")
     faces = draw_faces(3, bundle.preprocessing)
     one, other = (
-        correspondence(bundle, faces, CorrespondenceOptions(draws=4), seed=5) for _ in range(2)
+        correspondence(bundle, faces, CorrespondenceOptions(random_masks=4), seed=5)
+        for _ in range(2)
     )
     assert torch.equal(one.random, other.random)
     assert one.layers == ("stage3.bn2", "head")  # before it is rectified, and the logits
@@ -179,8 +182,8 @@ def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
 
 def test_wrong_options_and_pictures_are_refused(bundle):
     marked = same_part(2)
-    with pytest.raises(SettingError, match="draws"):
-        CorrespondenceOptions(draws=0)
+    with pytest.raises(SettingError, match="random_masks"):
+        CorrespondenceOptions(random_masks=0)
     with pytest.raises(UnknownLayerError, match="conv9"):
         correspondence(bundle, marked, CorrespondenceOptions(layers=("conv9",)))
     grey = MarkedPictures(torch.zeros(2, 1, 24, 24), marked.parts, "")

@@ -102,8 +102,8 @@ def test_projections_are_those_of_each_snapshot_alone(demo, shapes, found):
 def test_a_network_that_stays_as_it_is_never_jumps(tmp_path, shapes):
     same = evolution(run_of(tmp_path, stay, stay, stay), shapes, EvolutionOptions(units=2))
     assert same.epochs == (1, 2, 3)
-    assert not any(history.jumped.any() for history in same.histories)
-    assert not any(history.settled.any() for history in same.histories)
+    assert not any(history.changed.any() for history in same.histories)
+    assert not any(history.stable_since.any() for history in same.histories)
     assert "changed in 0% of the steps" in same.summary()
 
 
@@ -113,12 +113,12 @@ def test_kernels_that_turn_around_jump_once_and_dead_units_answer_nothing(tmp_pa
     turned = evolution(run, shapes, units={first: [0, 30]})
     (history,) = turned.histories
     # in some picture both a kernel and its negative may be strongest
-    assert history.jumped[5:, 0].double().mean() > 0.8
-    assert not history.jumped[5:, 1:].any()
+    assert history.changed[5:, 0].double().mean() > 0.8
+    assert not history.changed[5:, 1:].any()
     assert history.picture[:5, 2].tolist() == [-1] * 5
     assert not history.projections[0, 2].any()
     assert history.projections[1, 2].any()
-    assert history.settled[5:].max() == 1
+    assert history.stable_since[5:].max() == 1
     turned.figure()
 
 
@@ -126,7 +126,7 @@ def test_it_is_saved_with_all_units_in_numbers(found, tmp_path):
     numbers, picture = found.save(tmp_path)
     told = json.loads(numbers.read_text())
     assert len(told["histories"][1]["picture"]) == 224
-    assert told["histories"][1]["share_settled"][-1] == 1
+    assert told["histories"][1]["share_stable"][-1] == 1
     assert picture.stat().st_size > 10_000
 
 

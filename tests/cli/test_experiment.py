@@ -40,7 +40,7 @@ def test_occlusion_of_a_file(tmp_path):
 
 
 def test_correspondence_of_drawn_faces_and_of_a_file_of_marks(tmp_path):
-    said = invoke("correspondence", "demo", "--draws", 3, "--out", tmp_path)
+    said = invoke("correspondence", "demo", "--random-masks", 3, "--out", tmp_path)
     numbers = written(tmp_path, "correspondence")
     assert numbers["summary"] in said
     assert len(numbers["boxes"]["nose"]) == 5
@@ -48,7 +48,7 @@ def test_correspondence_of_drawn_faces_and_of_a_file_of_marks(tmp_path):
         photograph(name).image.save(tmp_path / f"{name}.png")
     marks = {"pictures": ["cat.png", "coffee.png"], "parts": {"middle": [[90, 150, 200, 290]] * 2}}
     (tmp_path / "marks.json").write_text(json.dumps(marks))
-    words = ("--parts", tmp_path / "marks.json", "--layers", "stage1.relu1", "--draws", 3)
+    words = ("--parts", tmp_path / "marks.json", "--layers", "stage1.relu1", "--random-masks", 3)
     invoke("correspondence", "demo", *words, "--out", tmp_path)
     numbers = written(tmp_path, "correspondence")
     assert (list(numbers["boxes"]), numbers["layers"]) == (["middle"], ["stage1.relu1"])

@@ -32,13 +32,13 @@ def full(results):
         for place, arm in enumerate(("A", "R-all", "C", "C+R")):
             keep(results, record(arm, 1000, seed, 0.5 + 0.01 * seed + 0.02 * place))
         for name in ("base", "kernel=3", "kernel=5"):
-            for study in ("levers", "recipe"):
+            for study in ("hyperparameters", "recipe"):
                 keep(results, record(name, 1000, seed, 0.5 + 0.01 * seed, study=study))
     return results
 
 
 def test_an_empty_folder_is_not_run_and_tells_the_command(open_page):
-    for section in ("The answer", "Curves", "Levers and recipe"):
+    for section in ("The answer", "Curves", "Hyperparameters and recipe"):
         app = open_page("accuracy", section=section)
         assert not app.exception
         assert not app.error
@@ -75,8 +75,8 @@ def test_the_curves_follow_the_link(open_page, full):
     assert "deconvviz study report helps --figures FOLDER" in all_words(app)
 
 
-def test_levers_and_recipe_are_drawn_and_gradients_wait(open_page, full):
-    app = open_page("accuracy", section="Levers and recipe")
+def test_hyperparameters_and_recipe_are_drawn_and_gradients_wait(open_page, full):
+    app = open_page("accuracy", section="Hyperparameters and recipe")
     assert not app.exception
     assert not app.info
     assert len(set(alternatives(app))) == 2  # curves of kernels; differences in both studies
@@ -86,7 +86,7 @@ def test_levers_and_recipe_are_drawn_and_gradients_wait(open_page, full):
 def test_gradients_are_shown_once_somebody_has_looked(open_page, results):
     for architecture in ("plain", "ddnet"):
         trace_file(results / "gradients.jsonl").append(trace(0, architecture=architecture))
-    app = open_page("accuracy", section="Levers and recipe")
+    app = open_page("accuracy", section="Hyperparameters and recipe")
     assert not app.exception
     assert app.header[-1].value == "Gradients"
     assert "The deep deconvolution network" in all_words(app)
@@ -94,12 +94,12 @@ def test_gradients_are_shown_once_somebody_has_looked(open_page, results):
 
 
 def test_a_damaged_record_is_one_sentence_and_the_rest_goes_on(open_page, full):
-    with (full / "levers.jsonl").open("a") as file:
-        file.write('{"study": "levers"')
-    app = open_page("accuracy", section="Levers and recipe")
+    with (full / "hyperparameters.jsonl").open("a") as file:
+        file.write('{"study": "hyperparameters"')
+    app = open_page("accuracy", section="Hyperparameters and recipe")
     assert not app.exception
     assert len(app.error) == 1
-    assert "levers.jsonl, line 10 is not valid JSON" in app.error[0].value
+    assert "hyperparameters.jsonl, line 10 is not valid JSON" in app.error[0].value
     assert "Differences of test accuracy from the first arm, every pair" in alternatives(app)
 
 

@@ -13,7 +13,7 @@ from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, draw_shapes
-from deconvviz.plots.atlas import draw_units, grid_of, histogram_figure, unit_figure
+from deconvviz.plots.atlas import grid_of, histogram_figure, render_units, unit_figure
 from deconvviz.plots.figures import figure_png
 
 LAYERS = ("1", "4")
@@ -32,7 +32,7 @@ def atlas(bundle, shapes, net):
 
 @pytest.fixture(scope="module")
 def sheets(atlas, bundle, shapes, net):
-    return {layer: list(draw_units(atlas, bundle, shapes, layer, net=net)) for layer in LAYERS}
+    return {layer: list(render_units(atlas, bundle, shapes, layer, net=net)) for layer in LAYERS}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -58,7 +58,7 @@ def test_many_at_once_are_each_alone(atlas, bundle, shapes, net, sheets, layer):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_little_memory_and_few_units_give_the_same(atlas, bundle, shapes, net, sheets, layer):
     some = [5, 2, DEAD]
-    drawn = draw_units(atlas, bundle, shapes, layer, some, net=net, max_bytes=1)
+    drawn = render_units(atlas, bundle, shapes, layer, some, net=net, max_bytes=1)
     for sheet, unit in zip(drawn, some, strict=True):
         expected = sheets[layer][unit]
         assert (sheet.unit, sheet.boxes) == (unit, expected.boxes)
@@ -77,14 +77,14 @@ def test_a_dead_unit_has_nothing_to_show(sheets):
 
 
 def test_only_the_strongest_can_be_drawn(atlas, bundle, shapes, net, sheets):
-    drawn = list(draw_units(atlas, bundle, shapes, "1", net=net, k=1))
+    drawn = list(render_units(atlas, bundle, shapes, "1", net=net, k=1))
     assert [len(sheet) for sheet in drawn] == [min(1, len(sheet)) for sheet in sheets["1"]]
     for one, whole in zip(drawn, sheets["1"], strict=True):
         assert one.top == whole.top[:1]
 
 
 def test_another_rule_is_another_projection(atlas, bundle, shapes, net, sheets):
-    (drawn,) = draw_units(atlas, bundle, shapes, "4", [5], net=net, rule="gradient")
+    (drawn,) = render_units(atlas, bundle, shapes, "4", [5], net=net, rule="gradient")
     assert not torch.equal(drawn.projections, sheets["4"][5].projections)
 
 
@@ -94,7 +94,7 @@ def test_a_grey_picture_is_shown_in_grey():
     bundle = Bundle.of(model, (1, 12, 12))
     images = torch.randint(0, 256, (10, 1, 12, 12), dtype=torch.uint8)
     pictures = Dataset(images, torch.zeros(10, dtype=torch.int64), ("noise",), "noise")
-    for sheet in draw_units(build_atlas(bundle, pictures), bundle, pictures, "1"):
+    for sheet in render_units(build_atlas(bundle, pictures), bundle, pictures, "1"):
         for patch, one in zip(sheet.patches, sheet.top, strict=True):
             seen = images[one.picture, 0, one.y : one.y + 3, one.x : one.x + 3]
             assert (patch == seen.numpy()[..., None]).all()
@@ -102,13 +102,13 @@ def test_a_grey_picture_is_shown_in_grey():
 
 def test_what_does_not_go_with_the_atlas_is_refused_at_once(atlas, bundle, shapes):
     with pytest.raises(AtlasError, match="other weights"):
-        draw_units(atlas, replace(bundle, sha256="0" * 64), shapes, "1")
+        render_units(atlas, replace(bundle, sha256="0" * 64), shapes, "1")
     with pytest.raises(AtlasError, match="not of these 60"):
-        draw_units(atlas, bundle, draw_shapes(60, 16), "1")
+        render_units(atlas, bundle, draw_shapes(60, 16), "1")
     with pytest.raises(UnknownLayerError, match="no layer `nine`; this atlas has 1, 4"):
-        draw_units(atlas, bundle, shapes, "nine")
+        render_units(atlas, bundle, shapes, "nine")
     with pytest.raises(SelectionError, match="no unit 12 in `4`; it has 12"):
-        draw_units(atlas, bundle, shapes, "4", [12])
+        render_units(atlas, bundle, shapes, "4", [12])
 
 
 @pytest.mark.parametrize("ink", ["#222222", "#eeeeee"])

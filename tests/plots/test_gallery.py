@@ -13,7 +13,7 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.errors import AtlasError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, draw_shapes
-from deconvviz.plots.atlas import draw_units
+from deconvviz.plots.atlas import render_units
 from deconvviz.plots.gallery import INDEX, render
 
 DEAD = 3  # of the second layer
@@ -80,7 +80,7 @@ def test_every_unit_has_its_activations_and_statistics(atlas, shapes, data):
 def test_every_unit_has_its_pictures_and_a_dead_one_none(atlas, bundle, shapes, net, folder, data):
     for layer in data["layers"]:
         high, wide = layer["tile"]
-        for sheet in draw_units(atlas, bundle, shapes, layer["name"], net=net):
+        for sheet in render_units(atlas, bundle, shapes, layer["name"], net=net):
             path = folder / data["folder"] / str(layer["number"]) / f"{sheet.unit}.png"
             assert path.is_file() == bool(len(sheet))
             if not len(sheet):

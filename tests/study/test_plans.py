@@ -73,7 +73,7 @@ def test_arms_of_the_question_differ_in_what_they_are_about_alone():
 @pytest.mark.parametrize("factor", ["kernel", "depth", "lr", "decoder-kernel", "decoder-lr"])
 def test_each_factor_holds_the_value_that_its_base_has(factor):
     """Else its curve would lack the point that all others share."""
-    plan = find_plan("levers")
+    plan = find_plan("hyperparameters")
     base = "decoder" if "decoder" in factor else "classifier"
     (first,) = plan.specs([base], [4000], [0])
     values = [s for s in plan.specs(seeds=[0]) if s.arm.name.startswith(f"{factor}=")]
@@ -93,7 +93,8 @@ def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
 
 def test_a_name_that_is_no_plan_lists_them():
     with pytest.raises(
-        StudyError, match="no study `help`; there are ablation, helps, levers, recipe, search"
+        StudyError,
+        match="no study `help`; there are ablation, helps, hyperparameters",
     ):
         find_plan("help")
 

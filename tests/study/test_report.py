@@ -205,7 +205,7 @@ def test_numbers_survive_json_and_hold_every_run():
 @pytest.mark.parametrize(
     ("one", "other", "word"),
     [
-        ({"arm": "A"}, {"arm": "C", "study": "levers"}, "studies"),
+        ({"arm": "A"}, {"arm": "C", "study": "hyperparameters"}, "studies"),
         ({"data": {"test": "x"}}, {"arm": "C", "data": {"test": "y"}}, "different pictures"),
         (
             {"configuration": {"recipe": {"seed": 0, "momentum": 0.9}}},

@@ -9,6 +9,7 @@ from deconvviz.errors import DataError, StudyError
 from deconvviz.io.data import draw_shapes, stratified_subset
 from deconvviz.study import Arm, Plan, read_records, run, run_plan
 from deconvviz.study.plan import RunSpec
+from deconvviz.study.record import record_file
 from deconvviz.training import Recipe
 
 PLAN = Plan(
@@ -167,8 +168,11 @@ def test_a_robust_plan_measures_every_corruption_on_some_pictures(tmp_path, data
     assert all(len(strengths) == 5 for strengths in one.robustness.values())
 
 
-def test_a_stopped_run_is_found_under_its_arms_earlier_name(tmp_path):
-    spec = RunSpec(Arm("lr=0.01", ""), 24, 0)
-    assert run._scratch(tmp_path, spec) == tmp_path / "lr=0.01-24-0"
-    (tmp_path / "rate=0.01-24-0").mkdir()
-    assert run._scratch(tmp_path, spec) == tmp_path / "rate=0.01-24-0"
+@pytest.mark.parametrize("study", ["hyperparameters", "levers"])
+def test_a_stopped_run_is_found_under_earlier_names(tmp_path, study):
+    spec, file = RunSpec(Arm("lr=0.01", ""), 24, 0), record_file(tmp_path / "hyperparameters.jsonl")
+    new = tmp_path / "hyperparameters" / "unfinished" / "lr=0.01-24-0"
+    assert run._scratch(file, spec) == new
+    old = tmp_path / study / "unfinished" / "rate=0.01-24-0"
+    old.mkdir(parents=True)
+    assert run._scratch(file, spec) == old

@@ -67,8 +67,9 @@ def test_a_folder_of_single_files_under_old_names_is_read_too(tmp_path):
     (folder / "unfinished" / "A-1000-0").mkdir(parents=True)
     (folder / "unfinished" / "A-1000-0" / "config.json").write_text("{")
     (folder / "levers.json").write_text("a summary")
-    keep(tmp_path, record("lr=0.1", study="levers"))
-    ours, new = read_records(tmp_path / "levers.jsonl")
+    keep(tmp_path, record("lr=0.1", study="hyperparameters"))
+    ours, new = read_records(tmp_path / "hyperparameters.jsonl")
+    assert ours.study == new.study == "hyperparameters"
     assert (ours.arm, new.arm) == ("decoder-lr=0.3", "lr=0.1")
     recipe = ours.configuration["recipe"]
     expected = to_dict(Recipe(epochs=3, steps_per_epoch=7, lr=0.3, max_kernel_rms=0.5))

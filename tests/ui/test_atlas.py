@@ -9,7 +9,7 @@ from deconvviz.atlas import build_atlas
 from deconvviz.deconv import Deconvnet
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import draw_shapes
-from deconvviz.plots.atlas import draw_units
+from deconvviz.plots.atlas import render_units
 from deconvviz.ui import atlas
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.networks import Network
@@ -57,15 +57,15 @@ def test_tiles_show_the_strongest_patch_beside_its_projection(small, view):
     tiles = atlas.tiles(small, view, "1", (4, DEAD, 0))
     assert [tile.channel for tile in tiles] == [4, DEAD, 0]
     assert tiles[1].caption == "dead"
-    (sheet,) = draw_units(view.atlas, small.bundle, view.dataset, "1", [4], net=small.net)
+    (sheet,) = render_units(view.atlas, small.bundle, view.dataset, "1", [4], net=small.net)
     assert tiles[0].pictures == Tile.of(4, (sheet.patches[0], sheet.shown[0]), "", "").pictures
     assert tiles[0].caption == f"{view.atlas['1'].value[4, 0]:.3g}"
 
 
 def test_sheets_are_cached_by_rule(small, view):
-    first = atlas.unit_sheet(small, view, "1", 4, "guided")
-    assert atlas.unit_sheet(small, view, "1", 4, "guided") is first
-    assert atlas.unit_sheet(small, view, "1", 4, "gradient") is not first
+    first = atlas.unit_tiles(small, view, "1", 4, "guided")
+    assert atlas.unit_tiles(small, view, "1", 4, "guided") is first
+    assert atlas.unit_tiles(small, view, "1", 4, "gradient") is not first
     assert len(first) == 9
 
 

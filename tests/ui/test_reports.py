@@ -46,7 +46,7 @@ def test_without_records_nothing_is_said_to_be_known():
     assert rest.startswith("At 1000 labels")
     assert not any("pairs of runs" in caution for caution in cautions(view.result))
     assert set(effect_table(view.result)["verdict"]) == {NOT_RUN}
-    assert len(study("levers").result.records) == 0
+    assert len(study("hyperparameters").result.records) == 0
     assert gradients() == []
 
 
@@ -114,13 +114,16 @@ def test_cells_and_metrics_are_those_of_the_runs():
 
 
 def test_a_sweep_has_its_declared_points_and_what_was_run(results):
-    keep(results, *(record("anything", 1000, seed, 0.5, study="levers") for seed in range(2)))
-    view = study("levers")
+    keep(
+        results,
+        *(record("anything", 1000, seed, 0.5, study="hyperparameters") for seed in range(2)),
+    )
+    view = study("hyperparameters")
     assert len(view.result.records) == 2
     cells = sweep_table(view.result).set_index(["arm", "labels"])["test accuracy, %"]
     assert cells["anything", 1000] == "50.00 (2)"
     assert set(cells.drop(("anything", 1000))) == {"not run"}
-    assert len(cells) == len(find_plan("levers").points) + 1
+    assert len(cells) == len(find_plan("hyperparameters").points) + 1
 
 
 def test_all_numbers_can_be_downloaded():

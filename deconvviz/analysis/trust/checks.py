@@ -8,15 +8,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.trust.metrics import magnitudes, rank_correlation, structural_similarity
+from deconvviz.analysis.trust.similarity import magnitudes, rank_correlation, structural_similarity
 from deconvviz.analysis.trust.starts import (
     one_per_image,
     select_other_units,
     select_random_starts,
 )
 from deconvviz.analysis.trust.target import Target
-from deconvviz.deconv import Deconvnet
-from deconvviz.deconv.randomization import random_switches as switches_of_noise
+from deconvviz.deconv import Deconvnet, randomization
 from deconvviz.deconv.randomization import shuffle_weights, weights_below
 
 SMALLEST = 64
@@ -192,7 +191,7 @@ def random_switches(target: Target, count: int, generator: torch.Generator) -> C
     """
     net = target.net
     recording = net.record(target.image.repeat(count, 1, 1, 1), [target.layer])
-    other = switches_of_noise(net.model, recording, target.layer, generator)
+    other = randomization.random_switches(net.model, recording, target.layer, generator)
     if other is None:
         return None
     return _control(target, target.projected(net, other, one_per_image(target.selection, count)))

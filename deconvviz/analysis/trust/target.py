@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.trust.metrics import edges
+from deconvviz.analysis.trust.similarity import edges
 from deconvviz.deconv import Box, Deconvnet, Recording, Selection
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import PictureError, SelectionError

@@ -1,10 +1,12 @@
 """All tables and figures of a study, made anew from its records."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from deconvviz.errors import StudyError
 from deconvviz.io.files import write_atomically
 from deconvviz.plots import gradients as heatmaps
 from deconvviz.plots.figures import figure_png
@@ -23,18 +25,22 @@ def publish(name: str, results: Path, folder: Path | None = None) -> Path:
         folder: Folder for the figures, NAME-FIGURE.png.
 
     Raises:
-        StudyError: There is no such study, a record is damaged, or two cannot be compared.
+        StudyError: There is no such study, it has no record, or its records are damaged or cannot
+            be compared.
     """
     drawn: dict[str, Figure] = {}
     if name == "gradients":
         found = read_gradients(results / "gradients.jsonl")
+        _refuse_nothing(found, name, results)
         text = heatmaps.markdown_report(found)
         for number, one in enumerate(found, 1) if folder else ():
             drawn[f"norms-{number}"] = heatmaps.norm_maps(one)
             drawn[f"cosines-{number}"] = heatmaps.cosine_maps(one)
     else:
         plan = find_plan(name)
-        report = analyse(plan, read_records(results / f"{plan.name}.jsonl"))
+        records = read_records(results / f"{plan.name}.jsonl")
+        _refuse_nothing(records, plan.name, results)
+        report = analyse(plan, records)
         text, name = markdown_report(report, name), plan.name
         drawn |= figures(report) if folder else {}
     path = results / f"{name}.md"
@@ -43,6 +49,14 @@ def publish(name: str, results: Path, folder: Path | None = None) -> Path:
         assert folder is not None
         write_atomically(folder / f"{name}-{what}.png", figure_png(figure))
     return path
+
+
+def _refuse_nothing(records: Sequence[object], name: str, results: Path) -> None:
+    if not records:
+        raise StudyError(
+            f"{results} has no record of the study {name}; give the folder of its {name}.jsonl "
+            "(--results), or run the study"
+        )
 
 
 def save(result: Report | Gradients, folder: Path) -> tuple[Path, ...]:

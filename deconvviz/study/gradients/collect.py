@@ -10,9 +10,9 @@ import torch
 from deconvviz.errors import DataError, SettingError
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
+from deconvviz.study.complete import complete
 from deconvviz.study.gradients.result import Gradients
 from deconvviz.study.gradients.trace import FORMS, Condition, Setting, Trace, follow, trace_file
-from deconvviz.study.runner import complete
 
 
 class _TraceSpec(NamedTuple):

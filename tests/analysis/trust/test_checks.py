@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from deconvviz.analysis.trust import checks
-from deconvviz.analysis.trust.metrics import magnitudes, rank_correlation
+from deconvviz.analysis.trust.similarity import magnitudes, rank_correlation
 from deconvviz.analysis.trust.target import find_target
 from deconvviz.deconv import Deconvnet, Selection
 from tests.analysis.trust.conftest import whole_map

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.trust.metrics import edges
+from deconvviz.analysis.trust.similarity import edges
 from deconvviz.analysis.trust.target import find_target
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import SelectionError

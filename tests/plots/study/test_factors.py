@@ -55,7 +55,7 @@ def test_costs_stand_below_where_they_differ_and_once_where_they_do_not(swept):
     )
 
 
-def test_levers_share_a_scale_so_that_steeper_is_stronger(swept):
+def test_factors_share_a_scale_so_that_steeper_is_stronger(swept):
     *factors, classifier = sorted(
         figures.factor_curves(swept).axes,
         key=lambda axes: "by number" in axes.get_title(loc="left"),
@@ -74,7 +74,7 @@ def test_budgets_of_one_factor_are_curves_of_their_own():
     assert len(dots(figure.axes[0])) == 16
 
 
-def test_what_decoders_leave_is_drawn_for_the_levers_that_had_one():
+def test_what_decoders_leave_is_drawn_for_the_factors_that_had_one():
     left = {3: 0.3, 5: 0.2}
     made = [*arm("kernel=3"), *arm("kernel=5")]
     for side, error in left.items():

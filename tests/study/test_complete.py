@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from deconvviz.errors import StudyError
-from deconvviz.study.runner import complete
+from deconvviz.study.complete import complete
 from deconvviz.study.store import RecordFile
 
 

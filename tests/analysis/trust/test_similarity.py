@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage, stats
 from skimage import metrics
 
-from deconvviz.analysis.trust.metrics import (
+from deconvviz.analysis.trust.similarity import (
     edges,
     magnitudes,
     rank_correlation,

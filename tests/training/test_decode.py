@@ -8,9 +8,9 @@ from safetensors.torch import load_file, save_file
 
 from deconvviz.errors import CheckpointError
 from deconvviz.io.data import draw_shapes, normalise
-from deconvviz.plots.decoder import decoder_sheet
+from deconvviz.plots.decoder import decoder_figure
 from deconvviz.training import DecoderConfig, Recipe, train
-from deconvviz.training.reconstruct import load_decoder
+from deconvviz.training.decode import load_decoder
 from deconvviz.training.trainer import Trainer
 
 RECIPE = Recipe(
@@ -58,7 +58,7 @@ def test_its_reconstructions_are_those_of_training(run, data, monkeypatch):
 def test_the_sheet_names_each_picture_and_its_error(run, data):
     decoded = load_decoder(run)
     images = decoded.preprocessing.normalised(data[1].images[:2])
-    figure = decoder_sheet(decoded, images, ["first", "second"])
+    figure = decoder_figure(decoded, images, ["first", "second"])
     errors = (decoded.reconstruct(images) - images).abs().flatten(1).mean(1)
     texts = " ".join(text.get_text() for text in figure.findobj(lambda o: hasattr(o, "get_text")))
     texts = " ".join(texts.split())

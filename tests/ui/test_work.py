@@ -2,7 +2,7 @@
 
 from streamlit.testing.v1 import AppTest
 
-from deconvviz.ui.progress import ResultCache
+from deconvviz.ui.work import ResultCache
 
 
 def test_the_oldest_result_is_dropped_first():
@@ -18,7 +18,7 @@ def test_the_oldest_result_is_dropped_first():
 def page():
     import streamlit as st
 
-    from deconvviz.ui.progress import bar
+    from deconvviz.ui.work import bar
 
     try:
         with bar("Starting") as progress:
