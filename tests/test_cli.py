@@ -15,6 +15,7 @@ from deconvviz.atlas import load_atlas
 from deconvviz.cli import app
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import UnknownModelError
+from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import load_dataset
 from deconvviz.io.images import limit_side, open_picture, photograph
 from deconvviz.io.zoo import load
@@ -35,6 +36,23 @@ def test_trains_and_measures_what_it_trained(tmp_path):
     assert measured.exit_code == 0, measured.output
     assert "model card" in measured.output
     assert "triangle" in measured.output
+    network = tmp_path / "model.safetensors"
+    words = ["evaluate", str(network), "--data", "shapes", "--robust", "20"]
+    attacked = runner.invoke(app, [*words, "--save"])
+    assert "of 20 attacked pictures, radius 0.5" in attacked.output, attacked.output
+    l2, linf = load_checkpoint(network).description.training["robust"]
+    assert (l2["norm"], linf["radius"], l2["pictures"]) == ("l2", 2 / 255, 20)
+    assert f"| Under attack | **{l2['accuracy']:.1%} of 20 pictures**" in (
+        network.with_suffix(".md").read_text()
+    )
+    again = runner.invoke(app, words).output
+    assert f"card {l2['accuracy']:.2%}" in again
+    assert f"{l2['accuracy']:7.2%}  of 20 attacked" in again  # no seed decides
+
+
+def test_what_cannot_be_stored_is_refused():
+    refused = runner.invoke(app, ["evaluate", "demo", "--save"])
+    assert "--save needs --robust N" in str(refused.exception)
 
 
 def test_every_option_has_a_flag_and_reconstructions_of_the_decoder_are_drawn(tmp_path):

@@ -111,23 +111,44 @@ def decode(
 @app.command()
 def evaluate(
     model: Model,
-    data: Data = "cifar10",
+    data: Annotated[
+        str | None, typer.Option(help="Data set; by default the one it was trained on, or cifar10.")
+    ] = None,
     data_dir: DataDir = None,
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
+    robust: Annotated[
+        int, typer.Option(help="Number of pictures to attack as well, for robust accuracy.")
+    ] = 0,
+    save: Annotated[
+        bool, typer.Option("--save", help="Store robust accuracy in the checkpoint and its card.")
+    ] = False,
     download: Download = False,
     device: Device = "auto",
 ) -> None:
-    """Accuracy of a network on the test pictures, without augmentation."""
+    """Accuracy of a network on the test pictures, without augmentation.
+
+    The attack is projected gradient descent, 20 steps from the picture itself: L2 radius 0.5 and
+    L-infinity radius 2/255, of pixels in [0, 1].
+    """
+    from deconvviz.io.card import card
+    from deconvviz.io.checkpoint import amend_checkpoint
     from deconvviz.io.data import load_dataset
+    from deconvviz.io.data.registry import name_of
+    from deconvviz.io.files import write_atomically
+    from deconvviz.progress import TerminalBars
     from deconvviz.training import evaluate as measure
     from deconvviz.training.device import find_device
+    from deconvviz.training.robust import ATTACKS, robust_accuracy
 
+    if save and not (robust > 0 and Path(model).suffix == ".safetensors"):
+        raise SettingError("--save needs --robust N, and the file of a checkpoint")
     bundle = load_network(model, weights, download, checkpoint, input_size)
     preprocessing = bundle.preprocessing
+    trained_on = bundle.training.get("test", {}).get("title", "")
     test = load_dataset(
-        data,
+        data or name_of(trained_on) or "cifar10",
         "test",
         data_dir=data_dir,
         size=preprocessing.size,
@@ -141,3 +162,28 @@ def evaluate(
     typer.echo(f"{'all':>12} {result.accuracy:7.2%}  of {len(test)} pictures, {test.title}")
     if "test" in bundle.training:
         typer.echo(f"{'model card':>12} {bundle.training['test']['accuracy']:7.2%}")
+    if robust <= 0:
+        return
+    stored = {one["norm"]: one["accuracy"] for one in bundle.training.get("robust", ())}
+    found = []
+    for attack in ATTACKS:
+        with TerminalBars() as bars:
+            one = robust_accuracy(
+                network,
+                test,
+                preprocessing.mean,
+                preprocessing.std,
+                attack,
+                count=robust,
+                progress=bars,
+            )
+        found.append(one)
+        on_card = f", card {stored[attack.norm]:.2%}" if attack.norm in stored else ""
+        typer.echo(
+            f"{attack.norm:>12} {one['accuracy']:7.2%}  of {one['pictures']} attacked pictures, "
+            f"radius {attack.radius:.4g}{on_card}"
+        )
+    if save:
+        path = Path(model)
+        description = amend_checkpoint(path, robust=found)
+        write_atomically(path.with_suffix(".md"), card(description, path.stem))

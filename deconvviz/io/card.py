@@ -1,9 +1,11 @@
 """The readable card of a checkpoint: what it is, how it was made, how good it is."""
 
 from deconvviz.io.checkpoint import Description
+from deconvviz.io.data.photos20 import PHOTOS20
+from deconvviz.io.data.torchvision_datasets import CIFAR10, CIFAR100
 
 _ORIGIN = {
-    "CIFAR-10": "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+    **{one.title: one.origin for one in (CIFAR10, CIFAR100, PHOTOS20)},
     "CIFAR-10, JPEG copy": (
         "all 60 000 pictures of CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from "
         "Tiny Images, 2009) as JPEG files of quality 75; accuracy on it is lower than on the "
@@ -21,7 +23,7 @@ def card(description: Description, name: str) -> str:
     """
     kind = "the convolutional stages of " if description.stages_only else ""
     heading = f"# {name}\n\n{kind}`{description.model}`, trained on {description.data['title']}.\n"
-    return "\n".join([heading, _table(description), _training(description), _LIMITS])
+    return "\n".join([heading, _table(description), _training(description), _limits(description)])
 
 
 def _table(d: Description) -> str:
@@ -33,6 +35,11 @@ def _table(d: Description) -> str:
         accuracy = f"**{t['test']['accuracy']:.2%} of {_spaced(t['test']['pictures'])} pictures**"
         how = "last epoch, weights as stored, float32, each picture once as it is"
         rows.append(("Test accuracy", f"{accuracy} ({how})"))
+    for one in t.get("robust", ()):
+        attacked = f"{one['norm']} radius {one['radius']:.4g} of pixels in [0, 1], PGD, "
+        attacked += f"{one['steps']} steps from the picture itself"
+        measured = f"**{one['accuracy']:.1%} of {_spaced(one['pictures'])} pictures** ({attacked})"
+        rows.append(("Under attack", measured))
     rows.append(("Data", f"{title}: {_ORIGIN[title]}" if title in _ORIGIN else title))
     rows.append(("Data fingerprint", f"`{d.data['fingerprint'][:16]}`"))
     if "pictures" in t:
@@ -73,12 +80,21 @@ def _training(d: Description) -> str:
             f"from the last stage's features, weight {weight} of its mean squared error; it is not "
             "in this file."
         )
+    if (adversary := recipe.get("adversary")) and (radius := adversary["radius"]):
+        paragraphs.append(
+            f"Trained on pictures changed against it, by {adversary['steps']} gradient steps up to "
+            f"an {adversary['norm']} distance of {radius:g} of pixels in [0, 1]. Such training "
+            "trades accuracy for clearer projections."
+        )
+    if notes := d.training.get("notes", ""):
+        paragraphs.append(notes)
     return "\n\n".join(paragraphs) + "\n"
 
 
-_LIMITS = (
-    "## What it is for\n\n"
-    "Looking at what a small network's units respond to, and comparing networks. One seed, one "
-    "data set of 32x32 pictures: no judgement about real photographs should rest on its "
-    "classes.\n"
-)
+def _limits(d: Description) -> str:
+    return (
+        "## What it is for\n\n"
+        "Looking at what a small network's units respond to, and comparing networks. One seed, one "
+        f"data set of {d.size}x{d.size} pictures: no judgement about other pictures should rest on "
+        "its classes.\n"
+    )

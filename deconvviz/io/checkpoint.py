@@ -10,12 +10,12 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, NotRequired
+from typing import Annotated, Any, NotRequired
 
 import torch
 from pydantic import ConfigDict, Field
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
@@ -50,6 +50,26 @@ class TestRecord(TypedDict):
     confusion: NotRequired[list[list[Count]]]
 
 
+class RobustRecord(TypedDict):
+    """Accuracy on test pictures that an attack changed, within a radius of pixels in [0, 1]."""
+
+    norm: str
+    radius: NonNegative
+    steps: Count
+    pictures: Annotated[int, Field(ge=1)]
+    accuracy: UnitInterval
+
+
+class AdversaryRecord(TypedDict):
+    """What a card names of the attack in training."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's own place
+
+    radius: NonNegative
+    norm: str
+    steps: Count
+
+
 class RecipeRecord(TypedDict, total=False):
     """A recipe as it was stored: of its options, those that a card names. Others are kept."""
 
@@ -61,12 +81,14 @@ class RecipeRecord(TypedDict, total=False):
     deconv_weight: NonNegative
     teachers: tuple[str, ...]
     distillation_weight: NonNegative
+    adversary: AdversaryRecord
 
 
 class TrainingRecord(TypedDict, total=False):
     """How a network was trained: epochs done, labelled pictures, seconds in training steps.
 
     `metrics` has a mapping for each epoch, `test` is after the last one; snapshots have neither.
+    `robust` and `notes` are added later.
     """
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's own place
@@ -79,6 +101,8 @@ class TrainingRecord(TypedDict, total=False):
     teacher_sha256: tuple[str, ...]
     metrics: list[dict[str, float]]
     test: TestRecord
+    robust: list[RobustRecord]
+    notes: str
 
 
 @validated
@@ -172,6 +196,26 @@ def save_checkpoint(
     }
     text = json.dumps({"schema": SCHEMA, **asdict(description)}, sort_keys=True)
     write_atomically(path, save(weights, metadata={_KEY: text}))
+
+
+def amend_checkpoint(path: Path, **training: Any) -> Description:
+    """Replace entries of a checkpoint's training record; the weights stay as they are.
+
+    Args:
+        path: The checkpoint.
+        training: New values of `TrainingRecord`.
+
+    Returns:
+        The new description.
+
+    Raises:
+        CheckpointError: As for `load_checkpoint`.
+    """
+    description = load_checkpoint(path).description
+    amended = {**asdict(description), "training": {**description.training, **training}}
+    text = json.dumps({"schema": SCHEMA, **amended}, sort_keys=True)
+    write_atomically(path, save(load_file(path), metadata={_KEY: text}))
+    return load_checkpoint(path).description
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

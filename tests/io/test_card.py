@@ -56,6 +56,30 @@ def test_teachers_are_named_with_their_digests():
     assert "of every target" not in card(DESCRIPTION, "mine")
 
 
+def test_an_attack_in_training_and_one_afterwards_are_named():
+    adversary = {"norm": "l2", "radius": 1.0, "steps": 1, "delay": 0.25}
+    robust = {"norm": "linf", "radius": 2 / 255, "steps": 20, "pictures": 1000, "accuracy": 0.512}
+    training = {
+        **DESCRIPTION.training,
+        "recipe": {**DESCRIPTION.training["recipe"], "adversary": adversary},
+        "robust": [robust],
+        "notes": "Radius chosen on held-out pictures.",
+    }
+    clear = replace(
+        DESCRIPTION, size=128, training=training, data={**DESCRIPTION.data, "title": "photos20"}
+    )
+    text = card(clear, "clear")
+    for fact in (
+        "**51.2% of 1 000 pictures** (linf radius 0.007843 of pixels in [0, 1], PGD, 20 steps",
+        "1 gradient steps up to an l2 distance of 1",
+        "Radius chosen on held-out pictures.",
+        "non-commercial research",
+        "data set of 128x128 pictures",
+    ):
+        assert fact in text
+    assert "attack" not in card(DESCRIPTION, "mine").lower()
+
+
 def test_what_is_not_recorded_is_left_out():
     text = card(replace(DESCRIPTION, training={}), "mine")
     assert "Epochs" not in text

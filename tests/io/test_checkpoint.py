@@ -6,10 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from deconvviz.errors import CheckpointError
-from deconvviz.io.checkpoint import SCHEMA, Description, load_checkpoint, save_checkpoint, versions
+from deconvviz.io.checkpoint import (
+    SCHEMA,
+    Description,
+    amend_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    versions,
+)
 from deconvviz.models import build
 
 DESCRIPTION = Description(
@@ -80,6 +87,21 @@ def test_a_snapshot_holds_the_stages_alone_and_computes_the_same_features(tmp_pa
     stages = load_checkpoint(tmp_path / "s.safetensors").network()
     images = torch.randn(1, 3, 32, 32)
     assert torch.equal(stages(images), model.eval().stages(images))
+
+
+def test_an_amended_record_leaves_the_weights_as_they_are(path):
+    before = load_checkpoint(path)
+    robust = [{"norm": "l2", "radius": 0.5, "steps": 20, "pictures": 9, "accuracy": 0.25}]
+    description = amend_checkpoint(path, robust=robust, notes="chosen on held-out pictures")
+    after = load_checkpoint(path)
+    assert after.description == description != before.description
+    assert description.training == {
+        **before.description.training,
+        "robust": robust,
+        "notes": "chosen on held-out pictures",
+    }
+    assert load_file(path).keys() == before.weights.keys()
+    assert all(torch.equal(after.weights[name], w) for name, w in before.weights.items())
 
 
 def test_the_same_content_gives_the_same_sha256_and_another_weight_another(path, model, tmp_path):

@@ -28,6 +28,12 @@ PHOTOS20 = PublishedDataset(
     classes=CLASSES,
     counts={"train": 18_494, "test": 5_881},
     class_folders=True,
+    origin=(
+        "Imagenette and ImageWoof (J. Howard, fast.ai), 20 classes of ImageNet (Russakovsky et "
+        "al., ImageNet Large Scale Visual Recognition Challenge, 2015), resized to 128x128 without "
+        "regard to their aspect; for non-commercial research and education by ImageNet's terms; "
+        "both are published by fast.ai, and are read as class folders `train|test/CLASS`"
+    ),
 )
 
 _SIDE = 16

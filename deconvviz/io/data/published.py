@@ -38,6 +38,7 @@ class PublishedDataset:
         counts: Split -> number of pictures.
         class_folders: Whether it may be stored as `train|test/CLASS/*` too; `classes` are then in
             alphabetical order.
+        origin: Source, terms, and how a person gets it, for cards; without a last full stop.
     """
 
     name: str
@@ -48,6 +49,7 @@ class PublishedDataset:
     classes: tuple[str, ...]
     counts: Mapping[str, int]
     class_folders: bool
+    origin: str = ""
 
     def load(self, options: LoadOptions) -> Dataset:
         """Load a split from where it is found, or download it if that was asked for.

@@ -10,7 +10,7 @@ from deconvviz.io.data.augment import Augmentation
 from deconvviz.io.data.dataset import Dataset, Loader, LoadOptions, concat
 from deconvviz.io.data.folders import load_folder
 from deconvviz.io.data.photos import load_photos
-from deconvviz.io.data.photos20 import load_photos20
+from deconvviz.io.data.photos20 import PHOTOS20, load_photos20
 from deconvviz.io.data.shapes import load_shapes
 from deconvviz.io.data.torchvision_datasets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST
 from deconvviz.io.images import MIN_SIDE
@@ -97,6 +97,12 @@ def load_dataset(
     else:
         dataset = entry.load(options)
     return replace(dataset, source=f"{name}/{split}")
+
+
+def name_of(title: str) -> str:
+    """The published data set whose title, as a card has it, this is; empty if there is none."""
+    sets = (CIFAR10, CIFAR100, MNIST, FASHION_MNIST, PHOTOS20)
+    return next((one.name for one in sets if one.title == title.removesuffix(", JPEG copy")), "")
 
 
 def load_for(

@@ -22,11 +22,16 @@ CIFAR10 = PublishedDataset(
     ),
     counts={"train": 50_000, "test": 10_000},
     class_folders=True,
+    origin=(
+        "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; published "
+        "without a licence, to be cited as said; `--data cifar10 --download` gets it"
+    ),
 )
 
 CIFAR100 = replace(
     CIFAR10,
     name="cifar100",
+    origin=CIFAR10.origin.replace("cifar10", "cifar100"),
     title="CIFAR-100",
     torchvision="CIFAR100",
     folder=PurePosixPath("cifar-100-python"),
