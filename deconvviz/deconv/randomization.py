@@ -105,6 +105,29 @@ def shuffle_weights(
     return copy.deepcopy(model, memo)
 
 
+def untrained(model: nn.Module, generator: torch.Generator) -> nn.Module:
+    """A copy of a model as its modules initialise themselves, with the statistics of no picture.
+
+    Parameters of modules that have no `reset_parameters` are permuted.
+
+    Args:
+        model: The model, which is not changed.
+        generator: Random generator on the CPU.
+    """
+    resets = [one for one in model.modules() if hasattr(one, "reset_parameters")]
+    own = {id(tensor) for one in resets for tensor in one.parameters(recurse=False)}
+    others = [name for name, tensor in model.named_parameters() if id(tensor) not in own]
+    copied = copy.deepcopy(shuffle_weights(model, others, generator))
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):  # modules draw from torch's own generator
+        torch.manual_seed(seed)
+        for module in copied.modules():
+            reset: Any = getattr(module, "reset_parameters", None)
+            if reset:
+                reset()
+    return copied
+
+
 def random_switches(
     model: nn.Module, recording: Recording, layer: str, generator: torch.Generator
 ) -> Recording | None:

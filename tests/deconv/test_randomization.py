@@ -11,6 +11,7 @@ from deconvviz.deconv.randomization import (
     modules_not_below,
     random_switches,
     shuffle_weights,
+    untrained,
     weights_below,
 )
 from deconvviz.errors import UnknownLayerError
@@ -143,3 +144,24 @@ def test_padding_is_never_a_switch():
 def test_without_pooling_there_are_no_switches(recording, net):
     assert random_switches(net.model, recording, "stage1.relu1", draws()) is None
     assert random_switches(net.model, recording, "stage1.relu2", draws()) is not None
+
+
+def test_untrained_is_as_modules_initialise_themselves():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.Flatten())
+    with torch.no_grad():
+        for tensor in model.parameters():
+            tensor.fill_(7)
+        model[1].running_mean.fill_(3)
+    state = torch.random.get_rng_state()
+    one, again, other = (untrained(model, draws(seed)) for seed in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(one[0].weight, again[0].weight)
+    assert not torch.equal(one[0].weight, other[0].weight)
+    bound = 27**-0.5  # of nn.Conv2d's uniform distribution
+    assert float(one[0].weight.detach().abs().max()) == pytest.approx(bound, rel=0.01)
+    assert one[1].running_mean.eq(0).all()
+    assert one[1].weight.eq(1).all()
+    assert model[0].weight.eq(7).all()
+    assert model[1].running_mean.eq(3).all()
+    assert one.training == model.training

@@ -1,0 +1,228 @@
+"""Clarity: how much of a projection is fine noise, colour noise, and the picture itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from deconvviz.analysis.inputs import chosen_layers, peaks, title_of
+from deconvviz.analysis.registry import Analysis
+from deconvviz.analysis.result import Result
+from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.deconv.randomization import untrained
+from deconvviz.deconv.rules import Rule
+from deconvviz.errors import SettingError
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import Dataset
+from deconvviz.io.zoo import load
+from deconvviz.progress import Progress
+from deconvviz.schema import Positive, validated
+
+_CUTOFF = 0.25  # cycles per pixel: half of what a row of pixels can show
+_AT_ONCE = 16  # projections of full size in memory
+
+
+@validated
+class ClarityOptions:
+    """Options of the analysis of clarity."""
+
+    layers: tuple[str, ...] = ()
+    """Layers to measure; by default the rectified map after each convolution."""
+    units: Positive = 64
+    """Maximum number of units per layer, evenly spaced."""
+    rule: Rule = "deconvnet"
+    """Rule at activations."""
+    others: tuple[str, ...] = ()
+    """Other networks of the same input size to measure beside it: names or checkpoints."""
+    random_weights: bool = True
+    """Measure the same network with random weights as well."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerClarity:
+    """Clarity of U units of a layer, each at its strongest activation over the data.
+
+    Attributes:
+        channels: (U,) int64.
+        high_frequency: (U,) fraction of the projection's power above 0.25 cycles per pixel.
+        colour: (U,) fraction of its power that is not common to all channels.
+        correlation: (U,) Pearson correlation with the grey picture inside the window; NaN where
+            one of them is constant.
+        silent: Number of units that are never above zero, or whose projection is zero; left out.
+    """
+
+    layer: str
+    channels: Tensor
+    high_frequency: Tensor
+    colour: Tensor
+    correlation: Tensor
+    silent: int
+    derived = ("mean", "spread")
+
+    def _each(self) -> dict[str, Tensor]:
+        names = ("high_frequency", "colour", "correlation")
+        return {name: getattr(self, name)[getattr(self, name).isfinite()] for name in names}
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean over the units of each measure."""
+        return {name: float(values.mean()) for name, values in self._each().items()}
+
+    @property
+    def spread(self) -> dict[str, float]:
+        """Standard deviation over the units of each measure."""
+        return {name: float(values.std()) for name, values in self._each().items()}
+
+
+@dataclass(frozen=True)
+class NetworkClarity:
+    """Clarity of one network, layer by layer."""
+
+    network: str
+    layers: tuple[LayerClarity, ...]
+
+
+@dataclass(frozen=True)
+class Clarity(Result):
+    """Clarity of one or several networks over the same pictures.
+
+    Attributes:
+        networks: The network itself, then others, then the one with random weights.
+        rule: Rule at activations.
+        data: Number of pictures and title of the data.
+    """
+
+    networks: tuple[NetworkClarity, ...]
+    rule: Rule
+    data: str
+    name = "clarity"
+
+
+def clarity(
+    bundle: Bundle,
+    dataset: Dataset,
+    options: ClarityOptions | None = None,
+    *,
+    net: Deconvnet | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Clarity:
+    """Measure how clear projections are: fine noise, colour noise, likeness to the picture.
+
+    Each unit is projected from its strongest activation over the data, to the whole picture, in
+    normalised units. A clear projection need not be true to its unit: see the analysis `trust`.
+
+    Args:
+        bundle: The network.
+        dataset: Pictures at its size.
+        options: Layers, units, rule and other networks.
+        net: Deconvnet of the network, where there is one already.
+        seed: Seed of the random weights.
+        progress: Called after each batch of pictures.
+
+    Raises:
+        DataError: There are no pictures, or they have other channels.
+        SettingError: Another network takes pictures of another size.
+        UnknownLayerError: A network has no such layer.
+    """
+    chosen = options or ClarityOptions()
+    net = net or Deconvnet(bundle.model, bundle.input_size)
+    networks = [(bundle, net)]
+    for name in chosen.others:
+        other = load(name)
+        if other.input_size != bundle.input_size:
+            raise SettingError(
+                f"`{name}` takes pictures of {other.input_size}, `{bundle.name}` of "
+                f"{bundle.input_size}; compare networks of one input size"
+            )
+        networks.append((other, Deconvnet(other.model, other.input_size)))
+    if chosen.random_weights:
+        model = untrained(bundle.model, torch.Generator().manual_seed(seed))
+        twin = replace(bundle, name=f"{bundle.name}, random weights", model=model)
+        networks.append((twin, net.with_model(model)))
+    measured = []
+    for one, its_net in networks:
+        layers = chosen_layers(its_net, chosen.layers, its_net.default_layers, f"`{one.name}`")
+        found = _measure(one, its_net, dataset, layers, chosen, progress)
+        measured.append(NetworkClarity(one.name, found))
+    return Clarity(tuple(measured), chosen.rule, title_of(dataset))
+
+
+def _measure(
+    bundle: Bundle,
+    net: Deconvnet,
+    dataset: Dataset,
+    layers: Sequence[str],
+    options: ClarityOptions,
+    progress: Progress | None,
+) -> tuple[LayerClarity, ...]:
+    strongest = peaks(net, bundle, dataset, layers, title=bundle.name, progress=progress)
+    found = []
+    for layer in layers:
+        top, channels = strongest[layer], net.layers[layer].channels
+        units = torch.linspace(0, channels - 1, min(options.units, channels)).round().long()
+        active = units[top.picture[units, 0].cpu() >= 0]
+        rows = []
+        for some in torch.split(active, _AT_ONCE):
+            picture, y, x = (column[some, 0].cpu() for column in (top.picture, top.y, top.x))
+            images = bundle.preprocessing.normalised(dataset.images[picture])
+            recording = net.record(images, [layer])
+            selection = Selection(layer, torch.arange(len(some)), some, y, x)
+            projection = net.project(recording, selection, options.rule)
+            full = projection.full().double().cpu()
+            both = zip(full, images.double().cpu(), projection.boxes.tolist(), strict=True)
+            correlations = [correlation_inside(one, image, box) for one, image, box in both]
+            share = torch.tensor(correlations, dtype=torch.float64)
+            rows.append(torch.stack([high_frequency_share(full), colour_share(full), share]))
+        values = torch.cat(rows, dim=1) if rows else torch.empty(3, 0, dtype=torch.float64)
+        shown = values[0].isfinite()
+        high, colour, correlation = values[:, shown]
+        silent = len(units) - int(shown.sum())
+        found.append(LayerClarity(layer, active[shown], high, colour, correlation, silent))
+    return tuple(found)
+
+
+def high_frequency_share(projections: Tensor) -> Tensor:
+    """(G,) fraction of the power of (G, C, H, W) pictures above 0.25 cycles per pixel.
+
+    In any direction, each channel's mean removed; NaN for a constant.
+    """
+    centred = projections - projections.mean((2, 3), keepdim=True)
+    power = torch.fft.fft2(centred).abs().square().sum(1)
+    height, width = projections.shape[2:]
+    y, x = (torch.fft.fftfreq(n, dtype=power.dtype) for n in (height, width))
+    fine = (y[:, None].square() + x.square()).sqrt() > _CUTOFF
+    share: Tensor = (power * fine).sum((1, 2)) / power.sum((1, 2))
+    return share
+
+
+def colour_share(projections: Tensor) -> Tensor:
+    """(G,) fraction of the power of (G, C, H, W) projections that is not common to the channels."""
+    own = projections - projections.mean(1, keepdim=True)
+    return own.square().sum((1, 2, 3)) / projections.square().sum((1, 2, 3))
+
+
+def correlation_inside(projection: Tensor, image: Tensor, box: Sequence[int]) -> float:
+    """Pearson correlation of the channel means of two pictures (C, H, W) inside a box.
+
+    The box is clipped to them; NaN if one is constant there.
+    """
+    top, left = (max(0, edge) for edge in box[:2])
+    ours, theirs = (one.mean(0)[top : box[2], left : box[3]] for one in (projection, image))
+    ours, theirs = ours - ours.mean(), theirs - theirs.mean()
+    return float((ours * theirs).sum() / (ours.norm() * theirs.norm()))
+
+
+ANALYSIS = Analysis(
+    name="clarity",
+    title="Clarity",
+    question="How much of the projections is fine noise, how much is colour noise, and how alike "
+    "are they to the picture? Means over each layer's units, beside other networks and random "
+    "weights.",
+    source="this project",
+    needs=("network", "dataset"),
+    function=clarity,
+    options=ClarityOptions(),
+    defaults={"count": 250},
+)
