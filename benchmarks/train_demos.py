@@ -21,6 +21,7 @@ Result: SGD 63.5 %, Muon 71.3 %; so Muon at radius 1.0, and radius 0.5 was not r
 
 `cifar`: candidates of 6 epochs, 5000 pictures held out, at L2 radii of 0.25, 0.35 and 0.5: the
 largest radius with at least 80 %, because the final network (5 times as long) must have 86 %.
+Result: radius 0.5 has 81.2 %, so it is 0.5, and the others were not run.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The CNNs that the trainer makes: named stages, and a registry.
 
 Every network is a `StagedCNN`: convolutional stages one after the other, then a `head` that
-classifies. ReLU and max pooling throughout, as in the paper; only `zf`'s pools overlap.
+classifies. ReLU and max pooling throughout, as in the paper; only `zf`'s pools overlap by default.
 """
 
 import re
@@ -115,23 +115,36 @@ def vgg(
     classes: int = 10,
     size: int = 32,  # noqa: ARG001  global pooling makes it free; the registry passes it to all
     widths: tuple[int, ...] = (64, 224, 256),
+    first: int = 3,
+    pool: str = "max",
 ) -> StagedCNN:
-    """Two 3x3 convolutions a stage with BatchNorm and a pool, then global average pooling.
+    """Two 3x3 convolutions per stage with BatchNorm and a pool, then global average pooling.
 
     After Simonyan & Zisserman (2015), arXiv:1409.1556, at the size of CIFAR-10. A stage widens in
     its second convolution and pools at once, before BatchNorm: more maps for the same work. It
-    takes pictures of any size from 8x8.
+    takes pictures of any size from 8x8. All options by name: `vgg:32,64,128:first=7:pool=overlap`.
+
+    Args:
+        channels: Input channels.
+        classes: Number of logits.
+        size: Not used.
+        widths: Channels of the stages.
+        first: Side of the first kernels, an odd number.
+        pool: "max" of 2x2 pixels, or "overlap", of 3x3 with a stride of 2.
     """
+    pooling = {"max": (2, 2, 0), "overlap": (3, 2, 1)}[pool]
     inner = (widths[0] // 2, *widths)
     stages: list[nn.Module] = [
         _named(
-            **_conv(c, middle, 1),
+            **_conv(c, middle, 1, kernel=3 if stage else first),
             conv2=nn.Conv2d(middle, w, 3, padding=1, bias=False),
-            pool=nn.MaxPool2d(2),
+            pool=nn.MaxPool2d(*pooling),
             bn2=nn.BatchNorm2d(w),
             relu2=nn.ReLU(),
         )
-        for c, middle, w in zip((channels, *widths), inner, widths, strict=False)
+        for stage, (c, middle, w) in enumerate(
+            zip((channels, *widths), inner, widths, strict=False)
+        )
     ]
     return StagedCNN(stages, _global_head(nn.AdaptiveAvgPool2d(1), widths[-1], classes))
 
@@ -344,7 +357,8 @@ _PLAIN = re.compile(
     rf"plain:({_WIDTHS}?(?:/{_WIDTHS}?){{0,9}})(?:\+({_WIDTHS}))?"
     r"(?::kernel=([13579]))?(?::pool=(max|mean))?(?::head=(maps|mean))?"
 )
-_WIDE = re.compile(rf"(vgg|fast|zf):({_WIDTHS})")
+_WIDE = re.compile(rf"(fast|zf):({_WIDTHS})")
+_VGG = re.compile(rf"vgg:({_WIDTHS})(?::first=([13579]))?(?::pool=(max|overlap))?")
 
 
 def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
@@ -365,6 +379,9 @@ def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) ->
         hidden, kernel = _numbers(form[2] or ""), int(form[3] or 3)
         pool, head = form[4] or "max", form[5] or "maps"
         return plain(channels, classes, size, stages, hidden, kernel, pool, head)
+    if form := _VGG.fullmatch(name):
+        widths, kernel = tuple(_numbers(form[1])), int(form[2] or 3)
+        return vgg(channels, classes, size, widths, kernel, form[3] or "max")
     if form := _WIDE.fullmatch(name):
         widths = tuple(_numbers(form[2]))
         return MODELS[form[1]](channels=channels, classes=classes, size=size, widths=widths)

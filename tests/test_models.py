@@ -132,6 +132,18 @@ def test_transposed_convolutions_are_undone_too(name):
     assert projection.pixels.abs().sum() > 0
 
 
+def test_vggs_first_kernels_and_pools_are_options():
+    usual, other = build("vgg:4,8"), build("vgg:4,8:first=7:pool=overlap")
+    assert usual.stage1.conv1.kernel_size == (3, 3)
+    assert other.stage1.conv1.kernel_size == (7, 7)
+    assert other.stage2.conv1.kernel_size == (3, 3)
+    images = torch.rand(2, 3, 32, 32)
+    assert other.stages(images).shape == usual.stages(images).shape == (2, 8, 8, 8)
+    maps = torch.randn(1, 8, 16, 16)
+    expected = torch.nn.functional.max_pool2d(maps, 3, 2, padding=1)
+    assert torch.equal(other.stage2.pool(maps), expected)
+
+
 def test_stages_of_vgg_and_fast_are_as_wide_as_their_names_say():
     for name in ("vgg", "fast"):
         model = build(f"{name}:8,16")

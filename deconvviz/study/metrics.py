@@ -55,6 +55,22 @@ RECONSTRUCTION = Metric(
 )
 """Mean squared error of a decoder over the last epoch's training pictures, in normalised units,
 in which pictures have a variance of about 1; errors of compared stages are added."""
+
+
+def _clarity(name: str) -> Callable[[Record], float | None]:
+    def mean(record: Record) -> float | None:
+        values = [layer[name] for layer in record.clarity.values()]
+        return statistics.fmean(values) if values else None
+
+    return mean
+
+
+CLARITY = (
+    Metric("power above 1/4 cycle per pixel", _clarity("high_frequency"), "%", 100, 1),
+    Metric("power of colour", _clarity("colour"), "%", 100, 1),
+    Metric("correlation with the picture", _clarity("correlation"), digits=2),
+)
+"""Clarity of the projections: means over units and over the last two layers."""
 COSTS = (
     Metric("parameters", lambda r: r.parameters, "M", 1e-6),
     Metric("multiply-adds", lambda r: r.multiply_adds, "M", 1e-6, 1),

@@ -104,6 +104,7 @@ class Plan:
         hold_out: Training pictures held out to measure on, for plans that choose something; 0
             measures on the test data, which must never choose.
         robustness: Measure accuracy on corrupted pictures too.
+        clarity: Measure how clear the projections of the last two layers are, too.
         swept: Arms that are run at every budget; the others at the first one only. Empty: all.
         contrasts: Comparisons that answer the question; empty for a sweep.
         primary: Budget at which the contrasts with an aim decide.
@@ -118,6 +119,7 @@ class Plan:
     dataset: str = "cifar10"
     hold_out: Count = 0
     robustness: bool = False
+    clarity: bool = False
     swept: tuple[str, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
     primary: Positive | None = None

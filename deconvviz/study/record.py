@@ -40,6 +40,7 @@ class Record:
         subset: Fingerprint of the labelled pictures, with their right labels.
         epochs: Line of metrics of every epoch.
         versions: Versions of Python and the libraries.
+        clarity: Layer -> means of the analysis `clarity` over its units; empty if not measured.
     """
 
     study: str
@@ -62,6 +63,7 @@ class Record:
     epochs: tuple[Mapping[str, int | float], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = ""
+    clarity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int, int]:

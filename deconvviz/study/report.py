@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from deconvviz.errors import StudyError
 from deconvviz.study.metrics import (
     ACCURACY,
+    CLARITY,
     COSTS,
     QUALITIES,
     RECONSTRUCTION,
@@ -171,7 +172,8 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold: every metric of every point, and every effect."""
-        shown = [*QUALITIES, *corruption_metrics(self.records).values(), RECONSTRUCTION, *COSTS]
+        corrupted = corruption_metrics(self.records).values()
+        shown = [*QUALITIES, *corrupted, RECONSTRUCTION, *CLARITY, *COSTS]
         return {
             "study": self.plan.name,
             "question": self.plan.question,

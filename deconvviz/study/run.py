@@ -18,7 +18,7 @@ from deconvviz.schema import to_dict
 from deconvviz.study.complete import complete
 from deconvviz.study.plan import Plan, RunSpec
 from deconvviz.study.record import Record, record_file
-from deconvviz.study.scores import robustness, score
+from deconvviz.study.scores import clarity_of, robustness, score
 from deconvviz.study.store import RecordFile
 from deconvviz.training import read_metrics, train
 from deconvviz.training.cost import multiply_adds, step_cost
@@ -168,6 +168,9 @@ class _Trainer:
             train_accuracy=score(network, subset, mean, std).accuracy,
             nll=found.nll,
             ece=found.ece,
+            clarity=clarity_of(folder / "model.safetensors", self.test)
+            if self.plan.clarity
+            else {},
             robustness=robustness(network, some, mean, std) if self.plan.robustness else {},
             parameters=sum(weight.numel() for weight in network.parameters()),
             multiply_adds=forward,

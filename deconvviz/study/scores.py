@@ -1,15 +1,21 @@
 """How good a trained classifier is: accuracy, calibration and robustness."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from deconvviz.analysis.clarity import ClarityOptions, clarity
+from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError
 from deconvviz.io.data import Dataset
+from deconvviz.io.zoo import load
 from deconvviz.progress import Progress, track
 from deconvviz.study.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from deconvviz.training.evaluate import evaluate, predict
+
+_CLARITY_PICTURES = 250
 
 BINS = 15
 """Bins of confidence, as in Guo et al. (2017)."""
@@ -117,3 +123,13 @@ def robustness(
 def _refuse_empty(dataset: Dataset) -> None:
     if not len(dataset):
         raise DataError(f"`{dataset.title}` has no pictures to measure; give at least one")
+
+
+def clarity_of(checkpoint: Path, test: Dataset) -> dict[str, dict[str, float]]:
+    """Layer -> means of the analysis `clarity` over its units, of the last two default layers."""
+    bundle = load(checkpoint)
+    net = Deconvnet(bundle.model, bundle.input_size)
+    some = test.subset(range(0, len(test), max(1, len(test) // _CLARITY_PICTURES)))
+    options = ClarityOptions(layers=net.default_layers[-2:], random_weights=False)
+    (found,) = clarity(bundle, some, options, net=net).networks
+    return {one.layer: one.mean for one in found.layers}

@@ -70,6 +70,27 @@ def test_arms_of_the_question_differ_in_what_they_are_about_alone():
         assert {name.partition(".")[0] for name in arm.changes} <= _MAY_DIFFER["helps"]
 
 
+def test_clarity_changes_one_thing_at_a_time_in_at_most_45_runs():
+    plan = find_plan("clarity")
+    assert len({repr(plan.recipe_of(spec)) for spec in plan.specs()}) <= 45
+    (base,) = plan.specs(["plain"], seeds=[0])
+    factors = {}
+    for spec in plan.specs(seeds=[0]):
+        factors.setdefault(spec.arm.name.partition("=")[0], []).append(plan.recipe_of(spec))
+    del factors["plain"]
+    assert set(factors) == {
+        "radius",
+        "noise",
+        "weight-decay",
+        "kernel-rms",
+        "decoder",
+        "first",
+        "pool",
+    }
+    for recipes in factors.values():
+        assert plan.recipe_of(base) in recipes
+
+
 @pytest.mark.parametrize("factor", ["kernel", "depth", "lr", "decoder-kernel", "decoder-lr"])
 def test_each_factor_holds_the_value_that_its_base_has(factor):
     """Else its curve would lack the point that all others share."""
@@ -92,10 +113,7 @@ def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
 
 
 def test_a_name_that_is_no_plan_lists_them():
-    with pytest.raises(
-        StudyError,
-        match="no study `help`; there are ablation, helps, hyperparameters",
-    ):
+    with pytest.raises(StudyError, match="no study `help`; there are ablation, clarity, helps"):
         find_plan("help")
 
 

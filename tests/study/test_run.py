@@ -1,16 +1,22 @@
 """Running a plan: what is missing is made, what is there is not made again."""
 
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 import torch
 
+from deconvviz.analysis.clarity import ClarityOptions, clarity
+from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError, StudyError
 from deconvviz.io.data import draw_shapes, stratified_subset
+from deconvviz.io.zoo import load
 from deconvviz.study import Arm, Plan, read_records, run, run_plan
+from deconvviz.study.metrics import CLARITY
 from deconvviz.study.plan import RunSpec
 from deconvviz.study.record import record_file
 from deconvviz.training import Recipe
+from tests.study.samples import record
 
 PLAN = Plan(
     name="small",
@@ -176,3 +182,20 @@ def test_a_stopped_run_is_found_under_earlier_names(tmp_path, study):
     old = tmp_path / study / "unfinished" / "rate=0.01-24-0"
     old.mkdir(parents=True)
     assert run._scratch(file, spec) == old
+
+
+def test_clarity_is_measured_at_the_last_two_layers_where_the_plan_asks(tmp_path, data):
+    plan = replace(PLAN, clarity=True)
+    (one,) = run_plan(plan, *data, tmp_path / "c.jsonl", arms=["A"], labels=[24], seeds=[0])
+    assert read_records(tmp_path / "c.jsonl") == (one,)
+    checkpoint = tmp_path / "run"
+    runs = {"runs": lambda _: checkpoint}
+    run_plan(plan, *data, tmp_path / "d.jsonl", arms=["A"], labels=[24], seeds=[0], **runs)
+    bundle = load(checkpoint / "model.safetensors")
+    layers = Deconvnet(bundle.model, bundle.input_size).default_layers[-2:]
+    expected = clarity(bundle, data[1], ClarityOptions(layers=layers)).networks[0].layers
+    assert one.clarity == {layer.layer: layer.mean for layer in expected}
+    high, _, alike = (metric.of([one]) for metric in CLARITY)
+    assert high == [pytest.approx(fmean(layer.mean["high_frequency"] for layer in expected))]
+    assert alike == [pytest.approx(fmean(layer.mean["correlation"] for layer in expected))]
+    assert [metric.of([record()]) for metric in CLARITY] == [[], [], []]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from deconvviz.study.metrics import ACCURACY, COSTS, GAP, RECONSTRUCTION, Metric
+from deconvviz.study.metrics import ACCURACY, CLARITY, COSTS, GAP, RECONSTRUCTION, Metric
 from deconvviz.study.paired import PairedDifference
 from deconvviz.study.record import Record
 from deconvviz.study.report import NOT_RUN, Report
@@ -79,12 +79,14 @@ def effect_table(report: Report) -> pd.DataFrame:
 def sweep_table(report: Report) -> pd.DataFrame:
     """Every point of a sweep, and its difference from the first arm in percentage points."""
     error = (RECONSTRUCTION,) if report.factors_with(RECONSTRUCTION) else ()
+    clear = tuple(metric for metric in CLARITY if metric.of(report.records))
+    shown = (ACCURACY, GAP, *error, *clear, *COSTS)
     found = {(e.contrast.arm, e.labels): e.difference for e in report.effects}
     rows = [
         {
             "arm": point.arm,
             "labels": point.labels,
-            **{m.title: cell(m, report.runs(*point)) for m in (ACCURACY, GAP, *error, *COSTS)},
+            **{metric.title: cell(metric, report.runs(*point)) for metric in shown},
             **_numbers(found.get(point)),
         }
         for point in report.points
