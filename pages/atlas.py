@@ -4,8 +4,10 @@ import streamlit as st
 
 from deconvviz.atlas import Units
 from deconvviz.deconv.rules import Rule
+from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitTiles, grid_of, histogram_figure
 from deconvviz.plots.display import display_caption
+from deconvviz.plots.look import Look
 from deconvviz.ui import atlas, pickers, show
 from deconvviz.ui.atlas import AtlasView
 from deconvviz.ui.grid import unit_grid
@@ -18,19 +20,22 @@ SIDE = 120  # pixels that a tile of nine is enlarged to
 CLASSES = 5
 
 
-def strongest(view: AtlasView, sheet: UnitTiles, rule: Rule) -> None:
+def strongest(view: AtlasView, sheet: UnitTiles, rule: Rule, look: Look) -> None:
     """The image patches with the highest activations, beside their projections."""
     k, units, dataset = view.atlas.header.k, view.atlas[sheet.layer], view.dataset
     unit = f"of unit {sheet.unit} of {sheet.layer}, row by row from the strongest"
+    projections = list(sheet.projections)
+    patches: list[Pixels] = look.patches(list(sheet.patches), projections)
     for column, pixels, name, caption in zip(
         st.columns(2, gap="small"),
-        (sheet.patches, sheet.shown),
+        (patches, list(look.projections(projections, [1.0] * len(sheet)))),
         ("strongest patches", "projections"),
         ("image patches", f"projections, {rule}"),
         strict=True,
     ):
         with column:
-            show.picture(grid_of(pixels, k, SIDE), f"The {len(sheet)} {name} {unit}", caption)
+            picture = grid_of(pixels, k, SIDE, crisp=look.crisp)
+            show.picture(picture, f"The {len(sheet)} {name} {unit}", caption)
     values, pictures, rows, columns = (
         values[sheet.unit, : len(sheet)].tolist()
         for values in (units.value, units.picture, units.y, units.x)
@@ -79,7 +84,7 @@ def preferences(units: Units, channel: int, classes: tuple[str, ...]) -> None:
     )
 
 
-def details(network: Network, view: AtlasView, layer: str, channel: int) -> None:
+def details(network: Network, view: AtlasView, layer: str, channel: int, look: Look) -> None:
     """One unit: its strongest activations and its statistics."""
     units, head = view.atlas[layer], view.atlas.header
     st.subheader(f"Unit {channel} of {layer}", anchor=False)
@@ -92,7 +97,7 @@ def details(network: Network, view: AtlasView, layer: str, channel: int) -> None
         )
         return
     sheet = atlas.unit_tiles(network, view, layer, channel, rule)
-    strongest(view, sheet, rule)
+    strongest(view, sheet, rule, look)
     statistics(units, channel, head.pictures)
     preferences(units, channel, head.classes)
     if layer in network.layers:
@@ -109,6 +114,7 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
             channel = pickers.pick_channel(units.value[:, 0])
             channels = atlas.ordered(units, pickers.sort_by(atlas.ORDERS))
             part = pickers.part(pickers.parts(len(units), AT_ONCE))
+            look = pickers.look()
         one, all_ = st.columns(2, gap="medium")
         with all_:
             dead = int(units.dead.sum())
@@ -118,10 +124,10 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
                 "the activation."
             )
             with st.container(height=HEIGHT):
-                tiles = atlas.tiles(network, view, layer, tuple(channels[part]))
-                unit_grid(tiles, f"Units of {layer}", channel)
+                tiles = atlas.tiles(network, view, layer, tuple(channels[part]), look)
+                unit_grid(tiles, f"Units of {layer}", channel, crisp=look.crisp)
         with one:
-            details(network, view, layer, channel)
+            details(network, view, layer, channel, look)
         st.caption(f"{display_caption()} Grey beyond a picture's edge.")
 
 

@@ -21,7 +21,7 @@ def show_kernels(found: Kernels, channel: int) -> None:
             Tile.of(number, [kernel], "", f"Kernel of unit {number}")
             for number, kernel in enumerate(display(found.weights))
         ]
-        unit_grid(tiles, f"Kernels of {found.convolution}", channel)
+        unit_grid(tiles, f"Kernels of {found.convolution}", channel, crisp=True)
         st.caption(f"In colour; each kernel on its own scale, {SCALE}.")
         return
     maps, slices, share = found.strongest_slices(channel, SLICES)
@@ -34,7 +34,7 @@ def show_kernels(found: Kernels, channel: int) -> None:
         f"below it. These {len(tiles)} are the largest; together they hold **{share:.0%}** of its "
         "squared weights."
     )
-    unit_grid(tiles, f"Kernels of unit {channel}", noun="map")
+    unit_grid(tiles, f"Kernels of unit {channel}", noun="map", crisp=True)
     st.caption(f"White is positive, black is negative; all on one scale, {SCALE}.")
 
 

@@ -22,7 +22,7 @@ def strongest_unit(projector: Projector, layer: str) -> None:
         pixels, _ = whole_picture(projector, layer, channel, SHARE)
         whole = display(pixels, percentile=show.WHOLE_PERCENTILE)
         show.picture(enlarge(whole, 500), f"The cat, reconstructed from unit {channel} of {layer}")
-        pair = mosaic([one.patch, display(one.pixels)], columns=2, gap=8, side=250)
+        pair = mosaic([one.patch, one.picture], columns=2, gap=8, side=250)
         show.picture(pair, f"Window of unit {channel} of {layer}, and its reconstruction")
         link("reconstruct", f"{layer}, unit {channel}", layer, channel)
         st.caption(show.describe_layer(projector.network.net.layers[layer]))

@@ -9,6 +9,7 @@ from deconvviz.deconv.rules import RULES
 from deconvviz.io.images import Picture, to_png
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, framed, mosaic
+from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import pickers, show
 from deconvviz.ui.grid import unit_grid
 from deconvviz.ui.navigation import link
@@ -75,7 +76,7 @@ def whole(projector: Projector, one: Reconstruction, share: float) -> None:
     )
 
 
-def details(projector: Projector, one: Reconstruction) -> None:
+def details(projector: Projector, one: Reconstruction, look: Look) -> None:
     """One unit's window, and the three rules side by side."""
     unit, (top, left, bottom, right) = one.unit, one.box
     st.subheader(f"Unit {unit.channel}: details", anchor=False)
@@ -85,17 +86,24 @@ def details(projector: Projector, one: Reconstruction) -> None:
         f"receptive field has {height} × {width} pixels: rows {top} to {bottom - 1} and columns "
         f"{left} to {right - 1} of the picture."
     )
+    if one.share < FAINT:
+        st.caption(
+            f"Faint: {one.share:.2%} of the layer's largest activation in this picture, so its "
+            "reconstructions are not stretched to full contrast."
+        )
     cells = st.columns(1 + len(RULES))
+    (patch,) = look.patches([one.patch], [one.pixels])
     with cells[0]:
-        show.picture(enlarge(one.patch, 300), "The part of the picture in the window", "picture")
+        part = enlarge(patch, 300, crisp=look.crisp)
+        show.picture(part, "The part of the picture in the window", "picture")
     for cell, rule in zip(cells[1:], RULES, strict=True):
         (other,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
         with cell:
-            picture = enlarge(display(other.pixels), 300)
+            picture = enlarge(other.picture, 300, crisp=look.crisp)
             show.picture(picture, f"Unit {unit.channel} reconstructed by the {rule} rule", rule)
     show.downloads(
         f"{unit.layer}-unit{unit.channel}-y{unit.y}-x{unit.x}-{projector.rule}",
-        lambda: to_png(display(one.pixels)),
+        lambda: to_png(one.picture),
         lambda: to_safetensors(projector, one, one.pixels),
     )
     label = f"Strongest activations of unit {unit.channel} over many pictures"
@@ -138,7 +146,7 @@ def other_pictures(
             found = reconstruct(replace(projector, view=view), layer, channel)
             with st.container(width=300):
                 for one in found:
-                    pair = mosaic([one.patch, display(one.pixels)], columns=2, gap=6, side=140)
+                    pair = mosaic([one.patch, one.picture], columns=2, gap=6, side=140)
                     show.picture(pair, f"Unit {channel} in {picture.name}: patch, reconstruction")
                 value = f"{found[0].value:.3g}" if found else "not active"
                 st.caption(f"{picture.name}: {value}")
@@ -152,6 +160,7 @@ def units(network: Network, view: InputView, others: Sequence[Picture], layer: s
             chosen = pickers.pick_unit(layer, network.net.layers[layer].channels)
             share = pickers.share()
             projector = Projector(network, view, pickers.rule(), pickers.start())
+            look = pickers.look()
         strongest = reconstruct(projector, layer, count=UNITS)
         if not strongest:
             st.info(f"No unit of {layer} is active in this picture.", icon=":material/info:")
@@ -169,9 +178,9 @@ def units(network: Network, view: InputView, others: Sequence[Picture], layer: s
             predictions(network, view)
         st.subheader(f"Strongest units of {layer}", anchor=False)
         st.markdown("For each unit: its window in the picture, and its reconstruction.")
-        grid = tiles(projector, layer, UNITS)
-        unit_grid(grid, f"Strongest units of {layer}", one.unit.channel)
-        details(projector, one)
+        grid = tiles(projector, layer, UNITS, look)
+        unit_grid(grid, f"Strongest units of {layer}", one.unit.channel, crisp=look.crisp)
+        details(projector, one, look)
         trust(projector, one)
         other_pictures(projector, layer, one.unit.channel, others)
         st.caption(display_caption())

@@ -182,10 +182,12 @@ def _colours(picture: Tensor) -> Pixels:
     return pixels
 
 
-def grid_of(tiles: Pixels, count: int, side: int = _SIDE) -> Pixels:
+def grid_of(
+    tiles: Sequence[Pixels] | Pixels, count: int, side: int = _SIDE, *, crisp: bool = False
+) -> Pixels:
     """A unit's tiles row by row in a square for `count` of them; empty places are transparent."""
-    gap = max(1, side // 80)
-    return mosaic(tiles, math.ceil(math.sqrt(count)), gap, side, places=count)
+    gap, columns = max(1, side // 80), math.ceil(math.sqrt(count))
+    return mosaic(tiles, columns, gap, side, places=count, crisp=crisp)
 
 
 def unit_figure(

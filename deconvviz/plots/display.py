@@ -1,6 +1,7 @@
 """Signed pixels as pictures: zero is grey."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,11 @@ Scale = Literal["each", "shared"] | float
 
 
 def display(
-    pixels: Tensor, *, scale: Scale = "each", percentile: float = PERCENTILE
+    pixels: Tensor,
+    *,
+    scale: Scale = "each",
+    percentile: float = PERCENTILE,
+    contrast: float | Sequence[float] = 1.0,
 ) -> NDArray[np.uint8]:
     """Signed pixels as pictures: zero is grey, and contrast is symmetric about it.
 
@@ -30,6 +35,7 @@ def display(
         scale: The magnitude at full contrast: "each" picture's own percentile, one "shared" by
             all K, or a number.
         percentile: Percentile of the non-zero magnitudes at full contrast, from 1 to 100.
+        contrast: Share of full contrast that pictures reach, from 0 to 1: of all, or of each.
 
     Returns:
         uint8 (h, w, 3), or (K, h, w, 3). Pixels that are all zero are all grey.
@@ -47,8 +53,9 @@ def display(
         raise PictureError("pixels must be finite, got NaN or inf; check weights and input")
     if batch.shape[1] != 3:
         batch = batch.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    contrast = batch / _full_contrast(batch, scale, percentile)  # 0/0, where all is zero, is grey
-    shades = contrast.nan_to_num(nan=0.0).clamp(-1, 1).mul(127).round().add(128)
+    share = batch.new_tensor(contrast).reshape(-1, 1, 1, 1)
+    signed = batch / _full_contrast(batch, scale, percentile)  # 0/0, where all is zero, is grey
+    shades = signed.nan_to_num(nan=0.0).clamp(-1, 1).mul(127 * share).round().add(128)
     shown: NDArray[np.uint8] = shades.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     return np.ascontiguousarray(shown if pixels.ndim == 4 else shown[0])
 

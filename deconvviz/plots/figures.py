@@ -35,14 +35,22 @@ _CHOSEN = (255, 150, 60)
 # the pictures of one, and a line of letters.
 _SIDE, _GAP, _NEAR, _LINE = 1.6, 0.1, 0.03, 0.13
 _NARROWEST = 5.0  # inches of the sheet, so that its caption can be read
+_SMOOTH = 320  # pixels that a picture has at least, before matplotlib places it
 _LETTERS = 7  # points
 _WIDE = 0.6  # of its height is a letter of DejaVu Sans, a digit a little more
 
 
-def enlarge(pixels: Pixels, side: int) -> Pixels:
-    """Repeat each pixel so often that the longer side has about `side`, at least as now."""
-    factor = max(1, round(side / max(pixels.shape[:2])))
-    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+def enlarge(pixels: Pixels, side: int, *, crisp: bool = False) -> Pixels:
+    """Enlarge by a whole factor, so that the longer side has about `side`, at least as now.
+
+    Smoothly, by bicubic interpolation; or `crisp`, each pixel as a square.
+    """
+    height, width = pixels.shape[:2]
+    factor = max(1, round(side / max(height, width)))
+    if crisp or factor == 1:
+        return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    size = (factor * width, factor * height)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
 def crop(picture: Pixels, box: Box) -> Pixels:
@@ -88,14 +96,20 @@ def _outline(
 
 
 def mosaic(
-    tiles: Sequence[Pixels] | Pixels, columns: int, gap: int = 1, side: int = 0, places: int = 0
+    tiles: Sequence[Pixels] | Pixels,
+    columns: int,
+    gap: int = 1,
+    side: int = 0,
+    places: int = 0,
+    *,
+    crisp: bool = False,
 ) -> Pixels:
     """K tiles (h, w, 3), at least one, row by row on a transparent background: (H, W, 4).
 
-    Each is enlarged to about `side` pixels, then `gap` pixels are left between them; there is room
-    for at least `places` tiles.
+    Each is enlarged to about `side` pixels, as in `enlarge`, then `gap` pixels are left between
+    them; there is room for at least `places` tiles.
     """
-    large = np.stack([enlarge(tile, side) for tile in tiles])
+    large = np.stack([enlarge(tile, side, crisp=crisp) for tile in tiles])
     opaque = np.full((*large.shape[:3], 1), 255, np.uint8)
     places = max(places, len(large))
     columns = min(columns, places)
@@ -242,8 +256,9 @@ def gallery(rows: Sequence[GalleryRow], heading: Sequence[str], ink: str = "#333
         pairs = grid[y, 1].subgridspec(1, 2 * len(heading))
         for x, (caption, patch, reconstruction) in enumerate(units):
             left = figure.add_subplot(pairs[2 * x])
-            picture_on(left, patch, caption, ink)
-            picture_on(figure.add_subplot(pairs[2 * x + 1]), reconstruction, " ", ink)
+            picture_on(left, patch, caption, ink, smooth=True)
+            right = figure.add_subplot(pairs[2 * x + 1])
+            picture_on(right, reconstruction, " ", ink, smooth=True)
             if y == 0:
                 left.set_title(heading[x], loc="left", fontsize=8, color=ink)
     return figure
@@ -327,7 +342,8 @@ def picture_on(
     axes: Axes, pixels: Pixels, caption: str, ink: str = NEUTRAL_INK, *, smooth: bool = False
 ) -> None:
     """A picture without ticks and frame, its caption below it at the left."""
-    axes.imshow(pixels, interpolation="antialiased" if smooth else "nearest")
+    shown = enlarge(pixels, _SMOOTH) if smooth else pixels
+    axes.imshow(shown, interpolation="antialiased" if smooth else "nearest")
     axes.set_facecolor("none")  # seen through a picture's transparent parts
     axes.set_xticks([])
     axes.set_yticks([])

@@ -102,7 +102,7 @@ def _sheet(
     axes: Axes, found: Filters, title: str, scale: Literal["each", "shared"], ink: str
 ) -> None:
     tiles = display(found.kernels.weights, scale=scale, percentile=_FULL)
-    picture_on(axes, mosaic(tiles, _columns(found), gap=_GAP, side=_TILE), "", ink)
+    picture_on(axes, mosaic(tiles, _columns(found), gap=_GAP, side=_TILE, crisp=True), "", ink)
     axes.set_title(title, loc="left", fontsize=8, color=ink, pad=3)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
 from deconvviz.plots.atlas import UnitTiles, render_units
 from deconvviz.plots.figures import GREY
+from deconvviz.plots.look import Look
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.networks import BY_KEY, Network
 from deconvviz.ui.work import bar
@@ -38,7 +40,8 @@ class AtlasView:
         return self.atlas.header.digest
 
 
-_KEYS = BY_KEY | {AtlasView: attrgetter("key")}
+_KEYS = BY_KEY | {AtlasView: attrgetter("key"), Look: repr}
+_LOOK = Look()
 
 
 def datasets(network: Network) -> dict[str, Dataset]:
@@ -69,22 +72,36 @@ def atlas_view(network: Network, name: str = PHOTOS) -> AtlasView:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)
-def tiles(network: Network, view: AtlasView, layer: str, channels: tuple[int, ...]) -> list[Tile]:
+def tiles(
+    network: Network, view: AtlasView, layer: str, channels: tuple[int, ...], look: Look = _LOOK
+) -> list[Tile]:
     """Units as tiles: the image patch with the highest activation beside its projection."""
-    sheets = render_units(
-        view.atlas, network.bundle, view.dataset, layer, channels, net=network.net, k=1
+    units = list(
+        render_units(
+            view.atlas, network.bundle, view.dataset, layer, channels, net=network.net, k=1
+        )
     )
-    return [_tile(sheet, float(view.atlas[layer].value[sheet.unit, 0])) for sheet in sheets]
+    alive = [one for one in units if len(one)]
+    pixels = [one.projections[0] for one in alive]
+    pictures: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+    if alive:
+        shown = look.projections(pixels, [1.0] * len(alive))
+        patches = look.patches([one.patches[0] for one in alive], pixels)
+        pairs = zip(patches, shown, strict=True)
+        pictures = {one.unit: pair for one, pair in zip(alive, pairs, strict=True)}
+    values = view.atlas[layer].value[:, 0].tolist()
+    return [_tile(one.unit, pictures.get(one.unit), values[one.unit]) for one in units]
 
 
-def _tile(sheet: UnitTiles, activation: float) -> Tile:
-    if not len(sheet):
+def _tile(
+    unit: int, pictures: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None, activation: float
+) -> Tile:
+    if pictures is None:
         grey = np.full((1, 1, 3), GREY, np.uint8)
-        return Tile.of(sheet.unit, (grey, grey), "dead", f"Unit {sheet.unit} is dead")
-    pictures = map(Image.fromarray, (sheet.patches[0], sheet.shown[0]))
-    pair = [np.asarray(limit_side(picture, _TILE)) for picture in pictures]
-    alt = f"Unit {sheet.unit}: the patch with the highest activation, and its projection"
-    return Tile.of(sheet.unit, pair, f"{activation:.3g}", alt)
+        return Tile.of(unit, (grey, grey), "dead", f"Unit {unit} is dead")
+    pair = [np.asarray(limit_side(Image.fromarray(pixels), _TILE)) for pixels in pictures]
+    alt = f"Unit {unit}: the patch with the highest activation, and its projection"
+    return Tile.of(unit, pair, f"{activation:.3g}", alt)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)

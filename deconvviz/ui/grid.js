@@ -35,6 +35,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const clickable = data.chosen !== null;
   const signature = JSON.stringify([data.tiles, data.noun, clickable]);
   grid.setAttribute("aria-label", data.label);
+  grid.classList.toggle("crisp", data.crisp);
   if (drawn.get(grid) !== signature) {
     drawn.set(grid, signature);
     const pick = clickable ? (channel) => setTriggerValue("picked", channel) : null;

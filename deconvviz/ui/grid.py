@@ -26,7 +26,7 @@ class Tile:
     """One channel in the grid.
 
     Attributes:
-        pictures: URLs of PNG files, shown side by side, their pixels enlarged crisply.
+        pictures: URLs of PNG files, shown side by side and enlarged.
         caption: Text below, after the channel's number.
         alt: Text alternative of the first picture.
     """
@@ -46,15 +46,21 @@ class Tile:
 
 
 def unit_grid(
-    tiles: Sequence[Tile], label: str, chosen: int | None = None, *, noun: str = "unit"
+    tiles: Sequence[Tile],
+    label: str,
+    chosen: int | None = None,
+    *,
+    noun: str = "unit",
+    crisp: bool = False,
 ) -> None:
     """Show the tiles; a click on one chooses its channel in `pick_unit`. One grid a page.
 
     `label` names the grid for assistive technologies; `chosen` is the channel to mark, without
-    which the tiles are no buttons; `noun` stands before a tile's number.
+    which the tiles are no buttons; `noun` stands before a tile's number; `crisp` shows each pixel
+    as a square.
     """
     rows = [asdict(tile) for tile in tiles]
-    data = {"label": label, "noun": noun, "chosen": chosen, "tiles": rows}
+    data = {"label": label, "noun": noun, "chosen": chosen, "crisp": crisp, "tiles": rows}
     _grid(data=data, key=_KEY, on_picked_change=_pick)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.errors import SelectionError
+from deconvviz.plots.look import Look
 from deconvviz.units import Unit
 
 LARGEST = 1024
@@ -122,6 +123,19 @@ share = Picker[float](
     help="Share of the feature map that is projected together in the whole picture: the positions "
     "with the highest activations.",
 )
+_contrast = Picker[Literal["each", "shared"]](
+    "contrast",
+    "Contrast",
+    ("each", "shared"),
+    help="Full contrast for each projection by itself, or one scale for the whole grid.",
+)
+_patch = Picker[Literal["whole", "through"]](
+    "patch",
+    "Part of the picture",
+    {"whole": "whole", "where the projection is": "through"},
+    help="The whole window, or what lies under the projection, smoothed; grey elsewhere.",
+)
+_enlargement = Picker[bool]("enlargement", "Enlargement", {"smooth": False, "pixels": True})
 dataset = Picker[str]("dataset", "Dataset", needs_choice=True)
 experiment = Picker[str]("experiment", "Experiment", widget="pills")
 epoch = Picker[int]("epoch", "Epoch", widget="slider")
@@ -131,6 +145,12 @@ section = Picker[str]("section", "Section", widget="pills")
 budget = Picker[int]("labels", "Labels")
 metric = Picker[str]("metric", "Metric", widget="list", width=240)
 _unit = Picker[Unit | int | None]("unit", "Unit", widget="list", width=140)
+
+
+def look() -> Look:
+    """How windows are shown, in a small menu."""
+    with st.popover("Display", icon=":material/tune:"):
+        return Look(_contrast(), _patch(), _enlargement())
 
 
 def parts(count: int, size: int) -> dict[str, slice]:

@@ -15,6 +15,7 @@ from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import crop
+from deconvviz.plots.look import FAINT, Look, contrast
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.networks import BY_KEY, InputView, Network
 from deconvviz.units import Unit
@@ -43,6 +44,7 @@ class Reconstruction:
 
     Attributes:
         value: Activation of the unit.
+        share: Activation over the largest of its layer in this picture.
         box: Window of the unit, in pixels of the picture.
         pixels: (C, h, w) signed, in normalised input units.
         patch: uint8 (h, w, 3), the picture in that window.
@@ -50,12 +52,19 @@ class Reconstruction:
 
     unit: Unit
     value: float
+    share: float
     box: Box
     pixels: Tensor
     patch: NDArray[np.uint8]
 
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """The projection as pixels, uint8 (h, w, 3), at its own contrast, less if it is faint."""
+        return display(self.pixels, contrast=contrast([self.share]))
 
-_KEYS = BY_KEY | {Projector: attrgetter("key")}
+
+_KEYS = BY_KEY | {Projector: attrgetter("key"), Look: repr}
+_LOOK = Look()
 
 
 def _record(network: Network, view: InputView, layer: str) -> Recording:
@@ -93,11 +102,12 @@ def reconstruct(
         selection = selection[selection.channel == channel]
     projection = _project(projector, recording, selection)
     values = recording.values(selection).tolist()
+    largest = float(recording[layer].max())
     boxes: list[Box] = [
         (top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()
     ]
     return [
-        Reconstruction(unit, value, box, pixels, crop(projector.view.array, box))
+        Reconstruction(unit, value, value / largest, box, pixels, crop(projector.view.array, box))
         for unit, value, box, pixels in zip(
             Unit.rows(selection), values, boxes, projection.pixels, strict=True
         )
@@ -110,16 +120,22 @@ def _project(projector: Projector, recording: Recording, selection: Selection) -
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_KEYS)
-def tiles(projector: Projector, layer: str, count: int) -> list[Tile]:
+def tiles(projector: Projector, layer: str, count: int, look: Look = _LOOK) -> list[Tile]:
     """The strongest units as tiles: part of the picture beside the reconstruction."""
+    found = reconstruct(projector, layer, count=count)
+    if not found:
+        return []
+    pixels = [one.pixels for one in found]
+    shown = look.projections(pixels, [one.share for one in found])
+    patches = look.patches([one.patch for one in found], pixels)
     return [
         Tile.of(
             one.unit.channel,
-            (one.patch, display(one.pixels)),
-            f"{one.value:.3g}",
+            (patch, picture),
+            f"{one.value:.3g}{', faint' if one.share < FAINT else ''}",
             f"Unit {one.unit.channel}: part of the picture, and reconstruction",
         )
-        for one in reconstruct(projector, layer, count=count)
+        for one, patch, picture in zip(found, patches, shown, strict=True)
     ]
 
 

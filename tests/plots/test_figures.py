@@ -31,11 +31,29 @@ def random_picture(height, width, seed=0):
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 60))
 def test_enlarging_repeats_pixels_and_shrinking_by_slices_gives_them_back(height, width, side):
     picture = random_picture(height, width)
-    large = figures.enlarge(picture, side)
+    large = figures.enlarge(picture, side, crisp=True)
     factor = large.shape[0] // height
     assert large.shape == (height * factor, width * factor, 3)
     assert np.array_equal(large[::factor, ::factor], picture)
     assert factor == max(1, round(side / max(height, width)))
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 60))
+def test_smooth_enlargement_has_the_same_size_and_keeps_what_is_flat(height, width, side):
+    picture = random_picture(height, width)
+    large = figures.enlarge(picture, side)
+    assert large.shape == figures.enlarge(picture, side, crisp=True).shape
+    flat = np.full_like(picture, 77)
+    assert (figures.enlarge(flat, side) == 77).all()
+
+
+def test_smooth_enlargement_leaves_a_slope_a_slope_in_its_place():
+    slope = np.arange(0, 160, 10, dtype=np.uint8)[None, :, None].repeat(4, 0).repeat(3, 2)
+    row = figures.enlarge(slope, 160)[20, :, 0].astype(float)
+    centres = (np.arange(160) + 0.5) / 10 - 0.5
+    inner = slice(20, 140)
+    assert np.abs(row - 10 * centres)[inner].max() < 1.1
+    assert np.diff(row[inner]).max() <= 2  # no steps
 
 
 @given(st.integers(-12, 12), st.integers(-12, 12), st.integers(1, 12), st.integers(1, 12))
@@ -67,7 +85,7 @@ def test_a_frame_may_leave_the_picture():
 
 def test_a_mosaic_shows_every_tile_and_nothing_between():
     tiles = [random_picture(3, 4, seed) for seed in range(5)]
-    sheet = figures.mosaic(tiles, columns=2, gap=2, side=8)
+    sheet = figures.mosaic(tiles, columns=2, gap=2, side=8, crisp=True)
     assert sheet.shape == (3 * 6 + 2 * 2, 2 * 8 + 2, 4)
     for place, tile in enumerate(tiles):
         y, x = place // 2 * 8, place % 2 * 10

@@ -85,7 +85,8 @@ def test_of_many_or_large_ones_the_sheet_is_no_larger_than_a_screen() -> None:
 def test_the_plot_shows_each_under_its_title_and_says_how() -> None:
     shown = projection(7)
     figure = shown.plot(columns=4)
-    assert np.array_equal(pictures(figure), display(shown.pixels))
+    expected = [enlarge(tile, 320) for tile in display(shown.pixels)]
+    assert np.array_equal(pictures(figure), expected)
     assert names(figure) == [f"unit {i}, row {i + 1}, column 3" for i in range(7)]
     (caption,) = [" ".join(text.get_text().split()) for text in figure.texts]
     assert caption == (
@@ -114,9 +115,10 @@ def test_beside_each_projection_is_what_its_window_holds(channels: int) -> None:
     figure = shown.plot(images=images)
     seen = stretched(images.float().numpy())[2]
     for i, (left, right) in enumerate(zip(*[iter(pictures(figure))] * 2, strict=True)):
-        assert np.array_equal(left, crop(seen, (i - 2, i - 2, i + 4, i + 4)))
-        assert np.array_equal(right, display(shown.pixels[i]))
-    assert (pictures(figure)[0][:2] == GREY).all()  # the first window leaves the picture
+        window = crop(seen, (i - 2, i - 2, i + 4, i + 4))
+        assert np.array_equal(left, enlarge(window, 320))
+        assert np.array_equal(right, enlarge(display(shown.pixels[i]), 320))
+    assert (pictures(figure)[0][:30] == GREY).all()  # the first window leaves the picture
     assert len(names(figure)) == 4
 
 
