@@ -116,7 +116,7 @@ def vgg(
     size: int = 32,  # noqa: ARG001  global pooling makes it free; the registry passes it to all
     widths: tuple[int, ...] = (64, 224, 256),
 ) -> StagedCNN:
-    """Two 3x3 convolutions a stage with BatchNorm and a pool, then global average pooling.
+    """Two 3x3 convolutions per stage with BatchNorm and a pool, then global average pooling.
 
     After Simonyan & Zisserman (2015), arXiv:1409.1556, at the size of CIFAR-10. A stage widens in
     its second convolution and pools at once, before BatchNorm: more maps for the same work. It

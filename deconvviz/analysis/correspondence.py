@@ -37,7 +37,7 @@ class CorrespondenceOptions:
 
 @dataclass(frozen=True, eq=False)
 class Correspondence(Result):
-    """How alike the features change when the same part is hidden in N pictures.
+    """Similarity of the features' changes when the same part is hidden in N pictures.
 
     Attributes:
         pictures: uint8 (N, H, W, 3).
@@ -169,7 +169,7 @@ def correspondence(
 
 
 def _signed_layers(net: Deconvnet) -> tuple[str, ...]:
-    """What the last default layer rectifies, where that has a name, and the output."""
+    """The input of the last default layer's rectifier, where it has a name, and the output."""
     output = list(net.layers)[-1]
     for below in list(net.convolutions.values())[-1:]:
         name = below.norm or below.convolution

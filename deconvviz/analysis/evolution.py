@@ -1,4 +1,4 @@
-"""Evolution: how what excites a unit most changes while the network learns (Fig. 4)."""
+"""Evolution: the change of units' strongest activations while the network learns (Fig. 4)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Evolution(Result):
-    """What excites units most, after each kept epoch.
+    """The strongest activations of units after each stored epoch.
 
     Attributes:
         epochs: Epochs of the E columns; the last is the trained network.

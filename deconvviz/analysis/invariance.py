@@ -1,4 +1,4 @@
-"""Invariance: how much features change as a picture is translated, scaled or rotated (Fig. 5)."""
+"""Invariance: the change of features as a picture is translated, scaled or rotated (Fig. 5)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class InvarianceOptions:
     angles: tuple[float, ...] = ()
     """Degrees counter-clockwise about the centre; by default 0 to 360 by 15."""
     border: Border = "reflect"
-    """What lies beyond the border: mirror image, outermost pixels or the training mean."""
+    """Fill beyond the border: mirror image, outermost pixels or the training mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Transformation:
 
 @dataclass(frozen=True, eq=False)
 class Invariance(Result):
-    """How invariant a network's layers and its decision are to transformations.
+    """Invariance of a network's layers and of its decision to transformations.
 
     Distances are Euclidean, over all units of a layer, divided by the root mean square distance
     between the features of two different pictures of the data: 0 is the same, 1 as far as another

@@ -61,7 +61,7 @@ def read_parts(path: Path, preprocessing: Preprocess) -> MarkedPictures:
 
     The file is JSON: `pictures`, a list of files, relative to its own folder unless absolute; and
     `parts`, for each name a list of boxes [top, left, bottom, right] in whole pixels of those
-    files, one a picture, the last two exclusive.
+    files, one per picture, the last two exclusive.
 
     Boxes are moved to what the network sees with this preprocessing.
 

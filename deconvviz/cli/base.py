@@ -1,4 +1,4 @@
-"""What the commands share: the application, common options, and loading what they name."""
+"""Common parts of the commands: the application, shared options, and loading their values."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -134,7 +134,7 @@ class Deconvnet:
 
         Raises:
             UnknownLayerError: The model has no such layer; raised at the first `next`.
-            PictureError: As in `record`; raised at the first `next`, or when a size does not fit.
+            PictureError: See `record`; raised at the first `next`, or when a size does not fit.
         """
         chosen = _chosen(self.default_layers, layers)
         return recording.stream(self._tape, self.model, self._names, images, chosen)

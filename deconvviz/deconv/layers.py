@@ -207,9 +207,9 @@ def unknown_layer(name: str, known: Collection[str], owner: str) -> UnknownLayer
     """The error for a layer that does not exist, with the closest names that do.
 
     Args:
-        name: The layer that was asked for.
-        known: Names of the layers that there are.
-        owner: What has them, as the sentence's subject: "this model".
+        name: The missing layer.
+        known: Names of the existing layers.
+        owner: Owner of the layers, as the sentence's subject: "this model".
     """
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if len(known) <= _SHOWN:

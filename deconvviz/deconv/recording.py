@@ -1,4 +1,4 @@
-"""One forward pass: the activations that were asked for, and what their projection needs."""
+"""One forward pass: the chosen activations, and the state that their projection needs."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class Recording:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the kept layers, in the order in which they were asked for."""
+        """Names of the kept layers, in the order in which they were chosen."""
         return tuple(self.activations)
 
     @property

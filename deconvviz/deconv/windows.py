@@ -44,7 +44,7 @@ class Windows:
     """The windows of G signals in one value, all of one size.
 
     Attributes:
-        anchors: What the windows are counted from.
+        anchors: Positions that the windows are relative to.
         field: From an anchor to its window, along y and x; None: that image's whole value, which
             has no positions.
     """
@@ -97,7 +97,7 @@ class Windows:
         return maps.permute(0, 2, 3, 1)[self.anchors.image].permute(0, 3, 1, 2)
 
     def below(self, field: Field | None, whole: "Windows") -> "Windows":
-        """What an operation of this receptive field reads for these windows.
+        """The windows that an operation of this receptive field reads for these.
 
         Args:
             field: The operation's receptive field; None where that is no interval.

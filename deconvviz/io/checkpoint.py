@@ -64,7 +64,7 @@ class RecipeRecord(TypedDict, total=False):
 
 
 class TrainingRecord(TypedDict, total=False):
-    """How a network was trained: epochs done, labelled pictures, seconds in training steps.
+    """Training of a network: epochs done, labelled pictures, seconds in training steps.
 
     `metrics` has a mapping for each epoch, `test` is after the last one; snapshots have neither.
     """
@@ -83,7 +83,7 @@ class TrainingRecord(TypedDict, total=False):
 
 @validated
 class Description:
-    """What a checkpoint says of itself beside its weights."""
+    """Description of a checkpoint, stored beside its weights."""
 
     model: str
     """Name of the architecture in `models.MODELS`."""
@@ -100,7 +100,7 @@ class Description:
     data: DataRecord
     """Title and fingerprint of the training data."""
     training: TrainingRecord
-    """How it was trained."""
+    """Epochs, time and metrics of the training."""
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of the libraries that made it."""
     stages_only: bool = False

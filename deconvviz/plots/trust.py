@@ -71,7 +71,7 @@ def verdict(trust: Trust) -> str:
 
 
 def unit_title(units: Sequence[Unit], map_size: tuple[int, int]) -> str:
-    """What a projection starts from, for example "Unit 3 of conv1, row 2, column 5"."""
+    """The unit of a projection, for example "Unit 3 of conv1, row 2, column 5"."""
     first = units[0]
     if len(units) > 1:
         return f"{len(units)} units of {first.layer} together"

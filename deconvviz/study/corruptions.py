@@ -27,7 +27,7 @@ BLUR = (0.4, 0.6, 0.8, 1.0, 1.3)
 """Standard deviation of the Gaussian, in pixels."""
 
 BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)
-"""What is added to pixels in [0, 1]."""
+"""Values added to pixels in [0, 1]."""
 
 JPEG = (80, 60, 40, 20, 10)
 """JPEG quality, chroma at half the resolution. What was JPEG before is rounded twice, and how

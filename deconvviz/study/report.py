@@ -1,4 +1,4 @@
-"""What the records of a plan say: runs by arm and labels, and paired differences between arms.
+"""Results of a plan: runs by arm and labels, and paired differences between arms.
 
 Before anything is counted, records are checked against each other: runs of one arm and budget
 differ in their seed alone, and runs of one seed were given the same labels.
@@ -59,7 +59,7 @@ class Effect:
 
     Attributes:
         difference: Difference of test accuracy, arm minus base; None if no seed was run in both.
-        p: Its p value, Holm-adjusted over the budgets of the contrast; None without one.
+        p: p value, Holm-adjusted over the budgets of the contrast; None without one.
         aim: The difference that was aimed at; None at other budgets.
     """
 
@@ -111,7 +111,7 @@ class Report:
 
     Attributes:
         plan: The plan.
-        records: Its runs, by arm, labels and seed.
+        records: Runs of the plan, by arm, labels and seed.
         points: Every arm and budget, as declared; then what else was run.
         effects: Each contrast at every budget, contrast by contrast; of a sweep each point
             against the first arm at the same budget.
@@ -162,7 +162,7 @@ class Report:
         return {name: own for name, own in found.items() if len({p.value for p in own}) > 1}
 
     def factors_with(self, metric: Metric) -> dict[str, tuple[Point, ...]]:
-        """Those factors of which any run has this metric."""
+        """The factors of which any run has this metric."""
         return {
             name: points
             for name, points in self.factors.items()

@@ -19,7 +19,7 @@ class Keyed(Protocol):
 
     @property
     def key(self) -> Hashable:
-        """What no two records of a file share."""
+        """Key that identifies a record in a file."""
 
 
 Kept = TypeVar("Kept", bound=Keyed)

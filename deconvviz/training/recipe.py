@@ -21,7 +21,7 @@ from deconvviz.training.regulariser import DecoderConfig
 
 @validated
 class Recipe:
-    """How to train; every figure of a run's card follows from it, the data and the device."""
+    """A training recipe; with data and device, it determines every number of a run's card."""
 
     model: str = "vgg"
     """Network: vgg, fast, zf, seed-cnn, ddnet, deconv-mnist, tutorial-cnn or plain:WIDTHS."""

@@ -1,10 +1,10 @@
 """Train a CNN: the whole data set on the device, an ordinary PyTorch loop.
 
-A run is a folder: `config.json`, `metrics.jsonl` (a line an epoch), `snapshots/` (the convolutional
-stages at chosen epochs), `state.pt` (all that a resume needs) and at the end `model.safetensors`
-with its card `model.md`, and `decoder.safetensors` where there was a decoder. Each epoch draws its
-random numbers from (seed, epoch), so that a run that was killed and resumed ends, on the CPU, with
-bit-equal weights.
+A run is a folder: `config.json`, `metrics.jsonl` (one line per epoch), `snapshots/` (the
+convolutional stages at chosen epochs), `state.pt` (all that a resume needs) and at the end
+`model.safetensors` with its card `model.md`, and `decoder.safetensors` if there is a decoder. Each
+epoch draws its random numbers from (seed, epoch), so that on the CPU a run that was killed and
+resumed ends with bit-equal weights.
 
 Under `torchrun`, each process trains on its part of every batch, and gradients are averaged.
 """
@@ -98,12 +98,12 @@ def train(
     Args:
         recipe: The options of the run.
         training: Labelled pictures, uint8, copied to the device whole.
-        test: Evaluated once an epoch; nothing is chosen by it.
+        test: Test pictures, evaluated once per epoch; nothing is chosen by them.
         folder: The run's folder; made where missing.
         unlabelled: Pictures of the same size whose labels are not used.
-        device: Where to train.
-        processes: The processes that share the work; by default this one alone.
-        progress: Show a bar with loss, accuracy, pictures a second and the time left.
+        device: Device to train on.
+        processes: Processes that share the work; by default this one alone.
+        progress: Show a bar with loss, accuracy, pictures per second and the time left.
         callback: Called after every step; raising `KeyboardInterrupt` in it equals Ctrl-C.
 
     Raises:

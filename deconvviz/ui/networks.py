@@ -89,7 +89,7 @@ def network(name: str) -> Network:
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
 def input_view(network: Network, picture: Picture, size: InputSize) -> InputView:
-    """A picture as a network is given it.
+    """A picture as a network's input.
 
     `size` is "trained", the largest central square at the size of the training pictures, as for
     classification; or the maximum side, at most `LARGEST`, of the whole picture.

@@ -111,7 +111,7 @@ def _all_runs() -> dict[str, OwnRun]:
 
 
 def _modified(path: Path) -> int:
-    """When a file was written; 0 if it cannot be read, which is an error when it is loaded."""
+    """Modification time of a file; 0 if it cannot be read, which is an error when it is loaded."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

@@ -24,7 +24,7 @@ _MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recor
 
 @dataclass(frozen=True)
 class Projector:
-    """What every projection on a page has in common."""
+    """Settings that all projections on a page share."""
 
     network: Network
     view: InputView

@@ -69,7 +69,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How far a run is, or how it ended.
+    """Progress of a run, or its end.
 
     `done` of `total` steps of what it is `doing` are done; `message` is empty while it runs.
     """
@@ -101,7 +101,7 @@ class Runner:
         return self._status
 
     def start(self, job: Job) -> bool:
-        """Begin a run, unless one goes on; whether it was begun."""
+        """Start a run unless one is running; return whether it was started."""
         with self._lock:
             if self._status is not None and self._status.running:
                 return False
@@ -135,7 +135,7 @@ class Runner:
         except DeconvvizError as error:
             message = as_sentence(error)
         except (OSError, MemoryError) as error:
-            message = f"The machine could not go on: {error or 'its memory is full'}."
+            message = f"The machine could not continue: {error or 'its memory is full'}."
         finally:
             _tidy(begun.folder)
             self._set(running=False, stopping=False, message=message, failed=failed)
@@ -172,7 +172,7 @@ def sources() -> tuple[str, ...]:
 
 
 def runs_folder() -> Path:
-    """Where runs are kept."""
+    """The folder of all runs."""
     return cache_folder() / "runs"
 
 

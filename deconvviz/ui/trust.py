@@ -1,4 +1,4 @@
-"""How far a reconstruction can be trusted, examined once for all sessions."""
+"""Trust in a reconstruction, examined once for all sessions."""
 
 from dataclasses import dataclass
 

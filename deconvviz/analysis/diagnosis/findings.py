@@ -1,4 +1,4 @@
-"""What may be wrong with a layer: each finding with its numbers and its units."""
+"""Possible faults of a layer: each finding with its numbers and its units."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

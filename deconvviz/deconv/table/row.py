@@ -1,4 +1,4 @@
-"""What one row of the table holds: how an operation is run, its geometry, and its adjoint."""
+"""One row of the table: how an operation is run, its geometry, and its adjoint."""
 
 # ruff: noqa: ARG002 - the base row has no use for most of what other rows need
 
@@ -21,7 +21,7 @@ class Row:
     """A kind of operation. This base passes signals through, position by position.
 
     Attributes:
-        undone: How the operation is undone, in words, for the coverage report.
+        undone: Reversal of the operation, in words, for the coverage report.
         extension: Whether the paper's deconvnet does not have it.
         rectifies: Whether it is an activation, where the rules differ.
         elementwise: Whether each number of the value depends on that number of the one input alone,
@@ -55,7 +55,7 @@ class Row:
         return operation.inputs
 
     def field(self, call: Call, rule: Rule) -> Field | None:
-        """What one output position reads of each target; None if that is no interval."""
+        """The interval of each target that one output position reads; None if it is no interval."""
         return HERE
 
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:

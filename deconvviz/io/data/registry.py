@@ -107,7 +107,7 @@ def load_for(
     Args:
         input_size: Channels, height and width of the network's input.
         name: A key of `DATASETS`.
-        split: As for `load_dataset`.
+        split: Split, see `load_dataset`.
         options: More options of `load_dataset`.
     """
     channels, side, _ = input_size

@@ -20,7 +20,7 @@ _NEAR_COSTS = 0.2  # the same with costs below them
 
 
 def sweep_differences(report: Report, ink: str = NEUTRAL_INK) -> Figure:
-    """How far each arm of a sweep is above the first: every pair, below them mean and interval."""
+    """Each arm's difference from a sweep's first: every pair, below them mean and interval."""
     shown = report.effects
     several = len({effect.labels for effect in shown}) > 1
     names = [f"{e.contrast.arm}{f', {e.labels} labels' * several}" for e in shown]

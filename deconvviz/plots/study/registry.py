@@ -15,11 +15,11 @@ class StudyFigure(NamedTuple):
     """A figure of a study, with what is written above it.
 
     Attributes:
-        name: Name of its file.
-        heading: What it shows, for people.
-        text: How it is read.
+        name: Name of the file.
+        heading: Heading on pages and in tables.
+        text: Explanation for readers.
         alt: Alternative text.
-        draw: Makes it of a report, a number of columns of panels, and the ink.
+        draw: Draws a report, given a number of columns of panels, and the ink.
         columns: Columns of panels on a wide page.
     """
 

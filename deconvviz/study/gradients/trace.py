@@ -32,7 +32,7 @@ _MOMENTUM = 0.9
 
 @validated
 class Condition:
-    """What is compared: a network, and what it is trained on.
+    """One condition of the comparison: a network, and its losses.
 
     Attributes:
         depth: Layers with weights between the picture and the head.
@@ -53,7 +53,7 @@ class Condition:
 
 @validated
 class Setting:
-    """What all runs share.
+    """Settings that all runs share.
 
     Attributes:
         dataset: Title of the pictures.
@@ -110,7 +110,7 @@ class Trace:
         layers: Names of the L layers; the last one is the head.
         stats: Step -> what was measured then; none from a divergence on.
         diverged: Number of updates after which the loss was NaN or infinite, or None.
-        setting: What it shares with the other runs.
+        setting: Settings that all runs share.
         versions: Versions of Python and the libraries.
     """
 
