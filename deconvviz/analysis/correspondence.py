@@ -28,11 +28,11 @@ class CorrespondenceOptions:
     """Options of the analysis of correspondence."""
 
     parts: str = "faces"
-    """JSON file of marked pictures, in the form of `read_parts`; or faces, which are drawn."""
+    """JSON file of marked pictures, see `read_parts`; or "faces" for drawn faces."""
     layers: tuple[str, ...] = ()
-    """Layers to compare at; by default the last convolution, not rectified, and the output."""
+    """Layers to compare; by default the last convolution before its rectifier, and the output."""
     random_masks: Positive = 100
-    """Random masks for each part."""
+    """Number of random masks for each part."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ class EvolutionOptions:
     layers: tuple[str, ...] = ()
     """Layers to follow; by default the rectified map after each convolution."""
     units: Positive = 5
-    """Units of each layer that are projected, drawn at random as in the paper."""
+    """Number of units projected in each layer, drawn at random as in the paper."""
     rule: Rule = "deconvnet"
     """Rule of the projections."""
 
@@ -37,7 +37,7 @@ class History:
 
     Attributes:
         activation: (C, E) strongest activation of each unit over the data; 0 if never above zero.
-        picture: (C, E) int64 picture of the data that it is in; -1 if there is none.
+        picture: (C, E) int64 index of its picture in the data; -1 if there is none.
         units: (U,) int64 projected units.
         projections: (U, E, channels, h, w) projections of the strongest activations, in normalised
             input units; zero if there is none.

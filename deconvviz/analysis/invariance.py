@@ -37,13 +37,13 @@ class InvarianceOptions:
     """Options of the analysis of invariance."""
 
     layers: tuple[str, ...] = ()
-    """Layers to watch; by default the first and last rectified map, and the logits."""
+    """Layers to measure; by default the first and last rectified map, and the logits."""
     shifts: tuple[float, ...] = ()
-    """Pixels down; by default from minus to plus a quarter of the side."""
+    """Translations in pixels, down; by default from minus to plus a quarter of the side."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Factors about the centre; by default 1 to 1.8. Below 1 a picture shrinks, antialiased."""
+    """Scale factors about the centre; by default 1 to 1.8. Below 1 a picture is shrunk."""
     angles: tuple[float, ...] = ()
-    """Degrees counter-clockwise about the centre; by default 0 to 360 by 15."""
+    """Rotations in degrees counter-clockwise; by default 0 to 360 in steps of 15."""
     border: Border = "reflect"
     """Fill beyond the border: mirror image, outermost pixels or the training mean."""
 
@@ -245,7 +245,7 @@ def _probability(scores: Tensor, truth: Tensor) -> Tensor:
 
 
 def _strengths(side: int, options: InvarianceOptions) -> dict[str, Tensor]:
-    """Kind -> (S,) rising strengths, those asked for or the defaults for this height."""
+    """Kind -> (S,) rising strengths: the chosen ones or the defaults for this height."""
     most = round(_SHARE * side)
     defaults: dict[str, tuple[Sequence[float], Tensor]] = {
         "translation": (

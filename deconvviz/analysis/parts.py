@@ -132,7 +132,7 @@ def _check_box(where: str, box: Sequence[int], size: tuple[int, int]) -> None:
 
 
 def _as_seen(where: str, box: Sequence[int], view: Box, side: int) -> Box:
-    """A box in the file's picture, to the nearest pixels of what the network sees of it."""
+    """A box in the file's picture, to the nearest pixels of the network's input."""
     top, left, bottom, right = view
     height, width = side / (bottom - top), side / (right - left)
     rows = round((box[0] - top) * height), round((box[2] - top) * height)

@@ -36,7 +36,7 @@ class InputOptions:
     checkpoint: Path | None = None
     """Weights file for package.module:function."""
     input_size: str | None = None
-    """Input size for package.module:function: channels,height,width."""
+    """Input size for package.module:function: channels,height,width; else 3,224,224."""
     data: str = "photos"
     """Data set; `deconvviz datasets` lists them."""
     split: str = "all"
@@ -46,7 +46,7 @@ class InputOptions:
     download: bool = False
     """Download missing weights and data."""
     device: str = "auto"
-    """cpu, cuda or mps; auto is the best available."""
+    """Device: cpu, cuda or mps; auto selects the best available."""
 
 
 _HELP = {option.name: option.help for option in options(InputOptions())}

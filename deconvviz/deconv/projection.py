@@ -45,7 +45,7 @@ class Projection:
             exclusive.
         image: (G,) int64: the image of the recording.
         size: Height and width of the picture, in pixels.
-        selection: The K projected units; one picture a row, or one a group by rising group number.
+        selection: The K projected units; one picture per row, or per group by rising number.
         rule: The rule at activations.
         start: "activation" or "one": the units' values at the start.
     """

@@ -181,7 +181,7 @@ def stream(
 
 
 def _values_of(names: Mapping[str, str], layers: Sequence[str]) -> dict[str, list[str]]:
-    """Value name -> the layers of that value, of which one may be asked for by several names."""
+    """Value name -> the layers of that value, each of which may have several names."""
     values: dict[str, list[str]] = {}
     for layer in layers:
         values.setdefault(value_of(layer, names), []).append(layer)

@@ -45,8 +45,8 @@ class Windows:
 
     Attributes:
         anchors: Positions that the windows are relative to.
-        field: From an anchor to its window, along y and x; None: that image's whole value, which
-            has no positions.
+        field: Map from an anchor to its window, along y and x; None: the image's whole value,
+            which has no positions.
     """
 
     anchors: Anchors

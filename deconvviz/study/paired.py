@@ -58,7 +58,7 @@ def compare(
     Args:
         first: One measurement per seed.
         second: Measurements of the other arm, with the same seeds in the same order.
-        margin: Above zero; a difference nearer to zero counts as none.
+        margin: Positive; a difference nearer to zero counts as none.
 
     Raises:
         StudyError: There are no pairs, values without partners, values that are NaN or infinite, or

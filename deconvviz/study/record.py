@@ -1,4 +1,4 @@
-"""One training run of a study, as the record that is kept of it."""
+"""The stored record of one training run of a study."""
 
 from collections.abc import Mapping
 from dataclasses import field

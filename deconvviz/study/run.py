@@ -41,7 +41,7 @@ def run_plan(
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
 ) -> tuple[Record, ...]:
-    """Train whatever has no record yet, and return the records of all that was asked for.
+    """Train whatever has no record yet, and return the records of all chosen runs.
 
     A run that is interrupted resumes where it was; Ctrl-C keeps what there is.
 

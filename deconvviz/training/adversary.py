@@ -72,7 +72,7 @@ def attack(
         mean: (C,) of pixels in [0, 1], by which the pictures were normalised.
         std: (C,) of pixels in [0, 1], by which the pictures were normalised.
         adversary: The attack.
-        radius: Instead of the adversary's, in units of pixels in [0, 1].
+        radius: Radius in units of pixels in [0, 1]; by default the adversary's.
         directions: (N, C, H, W) from `random_directions`, for a random start or for noise.
 
     Returns:

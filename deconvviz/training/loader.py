@@ -1,4 +1,4 @@
-"""The batches of a run: drawn, augmented, normalised and, where asked for, mixed."""
+"""The batches of a run: drawn, augmented, normalised and optionally mixed."""
 
 from collections.abc import Iterator
 from random import Random

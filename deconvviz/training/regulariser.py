@@ -214,7 +214,7 @@ def _pad(x: Tensor, shape: torch.Size) -> Tensor:
 
 
 class Regulariser(nn.Module):
-    """A decoder, with a free branch where asked for, and its reconstruction error.
+    """A decoder, optionally with a free branch, and its reconstruction error.
 
     Args:
         network: The classifier beside it.

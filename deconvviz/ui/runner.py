@@ -113,7 +113,7 @@ class Runner:
         return True
 
     def stop(self) -> None:
-        """End the run after the part of it that was last measured; one that has ended stays so."""
+        """End the run after its last measured part; one that has ended stays so."""
         with self._lock:
             self._stop.set()
             if self._status is not None and self._status.running:

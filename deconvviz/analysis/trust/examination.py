@@ -43,9 +43,9 @@ class TrustOptions(AttributionOptions):
     """Options of an examination."""
 
     networks: Positive = 3
-    """Shuffled networks for each step of the cascade and for the chance level."""
+    """Number of shuffled networks for each cascade step and for the chance level."""
     steps: Positive = 10
-    """Largest number of steps of the cascade."""
+    """Maximum number of steps of the cascade."""
 
 
 @dataclass(frozen=True, eq=False)

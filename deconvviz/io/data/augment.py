@@ -50,7 +50,7 @@ class Augmentation:
 
         Args:
             images: (B, C, H, W), uint8 or float.
-            generator: On any device; the same state gives the same result on every device.
+            generator: Generator on any device; equal states give equal results on all devices.
             mirrored: (B,), which pictures to mirror; drawn if None. Without `flip`, none are.
 
         Returns:

@@ -23,7 +23,7 @@ class DatasetEntry:
     Attributes:
         load: Loads one split.
         description: Content, in a few words.
-        fixed_size: Whether its pictures have one size, so that none can be asked for.
+        fixed_size: Whether all pictures have one size, so that none can be chosen.
         splits: Names of its splits; none where the files decide.
         augmentation: Default augmentation in training, if not the common one.
     """

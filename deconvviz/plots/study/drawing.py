@@ -117,7 +117,7 @@ def write_in_row(
 
 
 def draw_dots(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], style: Style) -> None:
-    """Runs, each of which can be seen where they lie on each other."""
+    """Draw runs as dots that stay visible where they overlap."""
     axes.scatter(x, y, s=18, color=style.colour, marker=style.marker, alpha=0.75, linewidths=0)
 
 
