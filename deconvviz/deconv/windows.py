@@ -45,8 +45,7 @@ class Windows:
 
     Attributes:
         anchors: Positions that the windows are relative to.
-        field: Map from an anchor to its window, along y and x; None: the image's whole value,
-            which has no positions.
+        field: From anchor to window, along y and x; None: the whole value, without positions.
     """
 
     anchors: Anchors

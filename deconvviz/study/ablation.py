@@ -46,8 +46,7 @@ def ablation(
         training: Training pictures.
         test: Test pictures.
         folder: Folder of records and runs; made where missing.
-        variants: Name -> network, see `models.build`; the first is what the others are compared
-            with.
+        variants: Name -> network, see `models.build`; the first is the baseline.
         recipe: Recipe of all variants; its `model` and `seed` are set here, and its precision must
             not be "auto", which may differ from one network to the next.
         seeds: Seeds; every variant is trained once with each.

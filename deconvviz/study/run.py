@@ -56,8 +56,7 @@ def run_plan(
         runs: Folder in which a run's checkpoint is kept. By default nothing but its record is kept;
             until then it is in the folder `NAME/unfinished`.
         device: Device to train on.
-        progress: Called with the finished and the total work. Each run then shows a bar of its
-            own too.
+        progress: Called with the finished and the total work; each run shows a bar too.
 
     Raises:
         StudyError: The plan has no such arm, budget or seed, leaves its precision open, or the file

@@ -32,8 +32,7 @@ def load(
             decoder; the path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or
             "timm/NAME"; or "package.module:function", a function without arguments that returns a
             module, or a `Bundle` made by `Bundle.of`.
-        weights: Weights of torchvision and timm: "default", the name of other weights, or None for
-            random ones.
+        weights: Weights of torchvision and timm: "default", a name, or None for random ones.
         download: Whether to download missing weights, with a progress bar.
         checkpoint: File of a function's network: a `state_dict`, safetensors or made by
             `torch.save`; code in it is never run.
