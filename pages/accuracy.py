@@ -56,7 +56,7 @@ def as_table(table: DataFrame, caption: str) -> None:
 
 
 def the_answer() -> None:
-    """The answer, every pair that it rests on, and what it does not prove."""
+    """The answer, every pair behind it, and its limits."""
     view = reports.study("helps")
     short, rest = plots.answer(view.result)
     st.header(short, anchor=False)

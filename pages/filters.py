@@ -1,4 +1,4 @@
-"""Filters: the kernels of each layer, and how often its units are active."""
+"""Filters: the kernels of each layer, and the activation frequency of its units."""
 
 import streamlit as st
 

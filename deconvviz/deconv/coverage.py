@@ -1,4 +1,4 @@
-"""Coverage: every operation of a network, and how it is undone."""
+"""Coverage: every operation of a network, and its reversal."""
 
 import json
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ class CoveredOperation:
 
     @property
     def places(self) -> str:
-        """The first three places of use, and how many more there are, as text."""
+        """The first three places of use, and the number of others, as text."""
         uses = zip(self.modules, self.lines, strict=True)
         named = [
             (f"`{module}`" if module else "the model itself") + (f" at {line}" if line else "")

@@ -195,7 +195,7 @@ def _as_maps(value: Tensor) -> Tensor:
 def _run(
     tape: Tape, model: nn.Module, images: Tensor, wanted: Iterable[str], *, save: bool
 ) -> Iterator[tuple[Operation, Any, Saved | None]]:
-    """Run what `wanted` depends on: each operation, its value, and what its adjoint needs.
+    """Run the operations that `wanted` depends on: each with its value and its adjoint's state.
 
     A value is freed when its last reader has run. What adjoints need is computed only to `save` it.
     """

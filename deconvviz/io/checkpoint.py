@@ -1,4 +1,4 @@
-"""A trained network in one safetensors file: weights, how it was made, and how to feed it.
+"""A trained network in one safetensors file: weights, training record and preprocessing.
 
 A checkpoint cannot run code. Everything in it is checked against the architecture it names before
 a model is touched, so that a damaged or foreign file is refused in one sentence.

@@ -21,7 +21,7 @@ _LINE = 195  # letters of that size in a line
 
 
 def summary(trust: Trust) -> str:
-    """The verdict, and what the other controls add to it."""
+    """The verdict, and the results of the other controls."""
     sentences = [verdict(trust)]
     named = " and ".join(similar_controls(trust))
     if named and trust.outcome != "inconclusive":

@@ -19,7 +19,7 @@ _TINY = 1e-8  # a variance below it is that of a constant
 
 @validated
 class DecoderConfig:
-    """A decoder, and what its reconstructions are compared with."""
+    """A decoder and the targets of its reconstructions."""
 
     switches: bool = False
     """Unpool to the positions of the maxima; else the decoder sees features only."""

@@ -1,4 +1,4 @@
-"""The files of a run's folder, which `trainer` describes: their schemas, and how they are read."""
+"""The files of a run's folder, which `trainer` describes: schemas and reading."""
 
 import json
 import pickle

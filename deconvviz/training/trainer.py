@@ -136,9 +136,7 @@ def train(
     except KeyboardInterrupt:
         done = trainer.resume()
         if progress:
-            tqdm.write(
-                f"stopped after {done} of {recipe.epochs} epochs; the same command continues"
-            )
+            tqdm.write(f"stopped after {done} of {recipe.epochs} epochs; the same command resumes")
     except DivergedError:
         trainer.finish(trainer.resume())
         raise
@@ -393,7 +391,7 @@ class Trainer:
         )
 
     def finish(self, epoch: int) -> Run:
-        """Write the checkpoint, evaluated as it is stored, and its card."""
+        """Write the checkpoint, evaluated as stored, and its card."""
         result = self._publish(epoch) if self.processes.is_main else None
         evaluation = self.processes.all_gather(result)[0]
         assert evaluation is not None

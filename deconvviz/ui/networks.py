@@ -118,7 +118,7 @@ def kernels(network: Network, layer: str) -> Kernels:
 
 
 def pick_layer(network: Network, first: Literal["lowest", "middle"] = "lowest") -> str:
-    """Show the picker of a layer, at first the lowest or the middle one, and what it is."""
+    """Show the picker of a layer, at first the lowest or the middle one, and its description."""
     default = network.layers[len(network.layers) // 2 if first == "middle" else 0]
     name = layer(network.layers, default)
     st.caption(f"{name}: {describe_layer(network.net.layers[name])}")

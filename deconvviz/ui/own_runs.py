@@ -73,7 +73,7 @@ def run_table(runs: Mapping[str, OwnRun]) -> None:
 
 
 def _two_runs(runs: Mapping[str, OwnRun]) -> None:
-    """Learning curves of two runs, and how their recipes differ."""
+    """Learning curves of two runs, and the differences of their recipes."""
     with st.container(horizontal=True):
         first = _first(runs, default=list(runs)[min(len(DEMOS), len(runs) - 1)])
         second = _second(runs)

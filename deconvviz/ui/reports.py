@@ -1,4 +1,4 @@
-"""The results of the studies, read once for all sessions, and how they are shown on a page."""
+"""The results of the studies, read once for all sessions, and their display on a page."""
 
 import hashlib
 import json

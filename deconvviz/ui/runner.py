@@ -86,7 +86,7 @@ class JobStatus:
 
 
 class Runner:
-    """Trains one `Job` at a time; see `status` for how it goes."""
+    """Trains one `Job` at a time; see `status` for its progress."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -141,7 +141,7 @@ class Runner:
             self._set(running=False, stopping=False, message=message, failed=failed)
 
     def _train(self, job: Job, folder: Path, stop: Event) -> str:
-        """Train, and say how it went."""
+        """Train, and set the status to the outcome."""
 
         def watch(title: str, done: int, total: int, /) -> None:
             self._set(doing=title, done=done, total=total)

@@ -43,7 +43,7 @@ class Row:
         return value if isinstance(value, Tensor) else value[0]
 
     def run(self, call: Call) -> tuple[Tensor, Saved | None]:
-        """The operation's value, and what the adjoint needs of this forward pass.
+        """The operation's value, and the state that the adjoint needs from this forward pass.
 
         Saved tensors have the value's positions: (N, ..., H, W), or (N, ...) for a value without
         positions; in a compact dtype. An axis of size one stands for all of it.

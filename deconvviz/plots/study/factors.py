@@ -134,7 +134,7 @@ def _places(values: Iterable[str], near: float) -> tuple[dict[str, float], bool]
 
 
 def _written(value: str, records: Sequence[Record] | None, *, with_cost: bool) -> str:
-    """A factor's value, and below it what its runs cost and the seconds that they took."""
+    """A factor's value, and below it the cost of its runs and their time in seconds."""
     if records is None:
         return f"{value}\n{NOT_RUN}"
     seconds = np.median([record.seconds for record in records])

@@ -62,7 +62,7 @@ def summary(report: Report) -> str:
 
 
 def answer(report: Report) -> tuple[str, str]:
-    """The answer in a few words, and what it rests on."""
+    """The answer in a few words, and its evidence."""
     deciding = [one for one in report.plan.contrasts if one.aim is not None]
     primary = [report.effect(one.arm, one.base) for one in deciding]
     titles = ", ".join(report.titles)

@@ -1,4 +1,4 @@
-"""Gradients of plain and deconvolution networks: their numbers, and what follows from these."""
+"""Gradients of plain and deconvolution networks: numbers, and conclusions from them."""
 
 import math
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ class Gradients:
         return before, after
 
     def to_dict(self) -> dict[str, Any]:
-        """Every condition's ratios, losses, norms and cosines, and what they were measured on."""
+        """Every condition's ratios, losses, norms and cosines, and their data."""
         numbers = {
             **plain(self.setting),
             "probe": min(PROBE, self.setting.pictures),

@@ -102,7 +102,7 @@ class GradientStats:
 
 @validated
 class Trace:
-    """One training run: a condition and a seed, and what was measured on the way.
+    """One training run: a condition, a seed, and measurements during training.
 
     Attributes:
         condition: Network, and what it is trained on.
