@@ -93,7 +93,7 @@ class Invariance(Result):
         unit: (L,) distance that counts as 1, in the layer's own units.
         classes: Classes of the network; empty where it has none.
         truth: (N,) int64 true class of each picture; None without classes.
-        untouched: (N,) probability of it for the untransformed picture; None without classes.
+        untouched: (N,) probability of the class in the untransformed picture; None without classes.
         labelled: Whether the true class is the label; else it is the network's decision on the
             untransformed picture.
         data: Number of pictures and title of the data.

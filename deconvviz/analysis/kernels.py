@@ -86,7 +86,7 @@ class Kernels:
 
     @property
     def aliased_by_chance(self) -> float:
-        """The same share for a random kernel."""
+        """Aliased share of a random kernel's energy."""
         return 1 - 1 / (self.stride[0] * self.stride[1])
 
     @cached_property

@@ -27,7 +27,7 @@ class Analysis:
     Attributes:
         name: Name of the command, of the result and of its files.
         question: The question and the method, in one or two sentences.
-        source: The figure or table of Zeiler & Fergus (2014), or the paper, that it follows.
+        source: The figure or table of Zeiler & Fergus (2014), or another paper, that is followed.
         needs: Inputs of the analysis.
         function: The analysis; its parameters are `options` and fields of `Inputs`.
         options: A `schema.validated` dataclass of its options, at their defaults.

@@ -250,8 +250,8 @@ class BuildState:
     Attributes:
         header: Network, data and settings of the atlas.
         accumulators: Layer -> top-k and statistics of the pictures so far.
-        seen: Number of these pictures.
-        class_sizes: (classes,) int64, number of these pictures by class.
+        seen: Number of pictures so far.
+        class_sizes: (classes,) int64, number of pictures so far, by class.
     """
 
     header: Header
@@ -343,7 +343,7 @@ class BuildState:
         self.class_sizes = self.class_sizes + other.class_sizes
 
     def to_cpu(self) -> "BuildState":
-        """The same on the CPU."""
+        """A copy on the CPU."""
         accumulators = {
             layer: Accumulator(accumulator.tensors())
             for layer, accumulator in self.accumulators.items()

@@ -35,7 +35,7 @@ class Anchors:
         return Anchors(self.image[rows], self.y[rows], self.x[rows])
 
     def to(self, device: torch.device) -> "Anchors":
-        """The same on a device."""
+        """A copy on a device."""
         return Anchors(self.image.to(device), self.y.to(device), self.x.to(device))
 
 

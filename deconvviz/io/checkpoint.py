@@ -96,7 +96,7 @@ class Description:
     mean: tuple[float, ...]
     """Per channel, of pixels in [0, 1], subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
-    """Per channel, the divisor after it."""
+    """Per channel, the divisor after the mean is subtracted."""
     data: DataRecord
     """Title and fingerprint of the training data."""
     training: TrainingRecord

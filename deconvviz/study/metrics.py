@@ -16,7 +16,7 @@ class Metric:
         name: Displayed name.
         value: Value of a record; None where it was not measured.
         unit: Displayed unit.
-        scale: Factor from the record's unit to that one.
+        scale: Factor from the record's unit to the displayed one.
         digits: Digits behind the point.
         median: Summarised by median and range instead of mean and standard deviation, because one
             odd run would spoil the mean.

@@ -30,7 +30,7 @@ class RecordFile(Generic[Kept]):
     """A file NAME.jsonl of records, and the folder NAME of single files that older versions wrote.
 
     Attributes:
-        path: The file; it need not be there.
+        path: The file; it may be missing.
         decode: Record of plain values, and what they were read from for a `StudyError`.
     """
 

@@ -107,7 +107,7 @@ class Finding:
     """Something to act on, or at least to know.
 
     Attributes:
-        share: Share of the layer that it concerns, in [0, 1]; findings are sorted by it.
+        share: Affected share of the layer, in [0, 1]; findings are sorted by share.
         units: Units concerned, the clearest case first.
         total: Number of units of the layer.
         values: Further numbers of this kind of finding, with the chance level where there is one.

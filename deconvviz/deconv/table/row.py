@@ -65,7 +65,7 @@ class Row:
             call: The operation with its weights; the inputs are known by shape alone.
             signal: (K, ..., h, w) in K windows of the value, or (K, ...) without positions.
             saved: Looks up what `run` saved, at the same windows.
-            rule: Activations differ by it; gates and normalisations hold statistics unless
+            rule: Rule of activations; gates and normalisations hold statistics unless
                 "gradient".
 
         Returns:
