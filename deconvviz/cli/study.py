@@ -150,7 +150,7 @@ def ablation(
     ] = None,
     data: Data = "cifar10",
     data_dir: DataDir = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels; else the data's own.")] = None,
     count: Annotated[int, typer.Option(help="Number of training pictures; 0: all.")] = 0,
     epochs: Annotated[int, typer.Option(help="Number of epochs of each run.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 128,

@@ -37,7 +37,7 @@ def train(
     data: Data = "cifar10",
     data_dir: DataDir = None,
     download: Download = False,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels; else the data's own.")] = None,
     hold_out: Annotated[
         int, typer.Option(help="Number of training pictures to hold out and test on; 0: none.")
     ] = 0,
