@@ -103,7 +103,7 @@ def evolution(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evolution:
-    """Follow what excites units most through the snapshots of a run, to the trained network.
+    """Follow units' strongest activations through the snapshots of a run, to the trained network.
 
     After each kept epoch every unit's strongest activation over the data is found, and for some
     units projected back to pixels. Zeiler & Fergus (2014, arXiv:1311.2901, section 4.1 and Fig. 4)

@@ -81,7 +81,7 @@ def load_network(
 
 
 def load_inputs(given: Mapping[str, Any]) -> tuple["Bundle", "Dataset", "torch.device"]:
-    """Load what `InputOptions` name: network, data set in the network's size, and device.
+    """Load the values of `InputOptions`: network, data set in the network's size, and device.
 
     Args:
         given: Option -> value, as `takes` collects them.

@@ -140,7 +140,7 @@ _READERS: Mapping[str, Callable[..., dict[str, Any]]] = {
 
 
 def show(result: "Result", out: Path) -> None:
-    """Print what was found, and write it to the folder `out`."""
+    """Print a result, and write it to the folder `out`."""
     paths = result.save(out)
     typer.echo(result.summary())
     for path in paths:
@@ -148,7 +148,7 @@ def show(result: "Result", out: Path) -> None:
 
 
 def command_of(analysis: "Analysis", others: str = "") -> Any:
-    """The command that runs an analysis on what its options name.
+    """The command that runs an analysis on the inputs that its options name.
 
     `others` names another analysis of the same needs and options, which `--others` runs as well.
     """
@@ -197,7 +197,7 @@ def _results(
         bool, typer.Option("--others", help="Also run the other attributions of this unit.")
     ] = False,
 ) -> None:
-    """Declares what every command has."""
+    """Declares the options that every command has."""
 
 
 class _Experiments(TyperGroup):

@@ -1,4 +1,4 @@
-"""`deconvviz study`: paired training runs, what follows from them, and gradients in depth."""
+"""`deconvviz study`: paired training runs, their results, and gradients in depth."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

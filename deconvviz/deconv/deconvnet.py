@@ -94,7 +94,7 @@ class Deconvnet:
         return other
 
     def record(self, images: Tensor, layers: Sequence[str] | None = None) -> Recording:
-        """Run the model forward and keep what projections need.
+        """Run the model forward and keep the state that projections need.
 
         The pass stops after the highest chosen layer. Kept are the activations of those layers
         and, of the operations below them, what projections need: switches and masks, one byte a

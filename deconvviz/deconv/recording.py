@@ -40,7 +40,7 @@ class Recording:
     Attributes:
         tape: The model's tape.
         shapes: Value name -> shape, of the images and of all values up to the kept layers.
-        saved: Value name -> what the operation's adjoint needs: switches, masks, statistics.
+        saved: Value name -> state for the operation's adjoint: switches, masks, statistics.
         activations: Layer name -> (N, C, H, W); (N, C, 1, 1) for a linear layer.
     """
 

@@ -18,7 +18,7 @@ _LEAST_HIGH = 0.95
 
 
 def summary(found: Gradients) -> str:
-    """Whether ddnet cures what the plain network has, what BatchNorm does, and the ratios."""
+    """The answer: whether ddnet cures the plain network, BatchNorm's effect, and the ratios."""
     return f"{verdict(found)} {details(found)}"
 
 

@@ -1,4 +1,4 @@
-"""Ablation: what the same training makes of networks with layers removed or resized (Table 3)."""
+"""Ablation: the same training for networks with layers removed or resized (Table 3)."""
 
 import re
 from collections.abc import Mapping, Sequence

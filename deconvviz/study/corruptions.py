@@ -94,7 +94,7 @@ def corrupted(images: Tensor, name: str, severity: int, seed: int = 0) -> Tensor
         images: (N, C, H, W) uint8.
         name: One of `CORRUPTIONS`.
         severity: 1 to 5.
-        seed: Seed of what is random; every network is given the same pictures, and the noise of
+        seed: Seed of random parts; every network is given the same pictures, and the noise of
             all severities differs in scale alone.
 
     Returns:

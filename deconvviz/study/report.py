@@ -112,7 +112,7 @@ class Report:
     Attributes:
         plan: The plan.
         records: Runs of the plan, by arm, labels and seed.
-        points: Every arm and budget, as declared; then what else was run.
+        points: Every arm and budget, as declared; then all others that were run.
         effects: Each contrast at every budget, contrast by contrast; of a sweep each point
             against the first arm at the same budget.
     """
@@ -277,7 +277,7 @@ def _check(records: Sequence[Record]) -> None:
 
 
 def _seedless(content: Any) -> Any:
-    """A configuration without what the seed decides."""
+    """A configuration without the parts that the seed decides."""
     if isinstance(content, Mapping):
         return {key: _seedless(value) for key, value in content.items() if key != "seed"}
     return content

@@ -1,4 +1,4 @@
-"""Train what a plan lacks: one run after the other, each with its record."""
+"""Train the missing runs of a plan one after the other, each with its record."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def run_plan(
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
 ) -> tuple[Record, ...]:
-    """Train whatever has no record yet, and return the records of all chosen runs.
+    """Train all runs without a record, and return the records of all chosen runs.
 
     A run that is interrupted resumes where it was; Ctrl-C keeps what there is.
 

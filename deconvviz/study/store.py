@@ -15,7 +15,7 @@ _OLD_RECORD = "*-[0-9]*.json"  # ends in the seed, which a summary beside it doe
 
 
 class Keyed(Protocol):
-    """A record, or what one is made from."""
+    """A record, or the spec that one is made from."""
 
     @property
     def key(self) -> Hashable:
@@ -31,7 +31,7 @@ class RecordFile(Generic[Kept]):
 
     Attributes:
         path: The file; it may be missing.
-        decode: Record of plain values, and what they were read from for a `StudyError`.
+        decode: Makes a record of plain values; the second argument is their origin, for errors.
     """
 
     path: Path

@@ -50,7 +50,7 @@ class Recipe:
     momentum: Fraction = 0.9
     """Momentum of SGD and Muon."""
     weight_decay: NonNegative = 1.3e-3
-    """Weight decay of kernels and matrices; biases, scales and what Muon updates have none."""
+    """Weight decay of kernels and matrices; biases, scales and Muon's kernels have none."""
     bn_bias_lr_scale: Annotated[float, Field(gt=0)] = 16.0
     """Factor on the learning rate of BatchNorm's biases with SGD; their weight decay is divided by
     it (Jordan 2024, arXiv:2404.00498)."""

@@ -330,7 +330,7 @@ class Trainer:
         return metrics
 
     def save_state(self, epoch: int) -> None:
-        """Write what a resume needs, and the snapshot if this epoch has one."""
+        """Write the state that a resume needs, and the snapshot if this epoch has one."""
         if epoch in self.recipe.snapshots:
             path = self.folder / "snapshots" / f"epoch-{epoch:04d}.safetensors"
             description = replace(self.describe(epoch), stages_only=True)

@@ -1,4 +1,4 @@
-"""Networks and what they are given, loaded once for all sessions.
+"""Networks and their inputs, loaded once for all sessions.
 
 Caches hash networks and pictures by their SHA-256 alone: Streamlit's own hash of an array looks at
 a sample of large ones, and that of a picture leaves out its size. Cached values are never modified.

@@ -143,7 +143,7 @@ def whole_picture(
 
 
 def to_safetensors(projector: Projector, one: Reconstruction, pixels: Tensor) -> bytes:
-    """A projection as a safetensors file, with what is needed to compute it again."""
+    """A projection as a safetensors file, with all settings needed to compute it again."""
     network, view, unit = projector.network, projector.view, one.unit
     metadata = {
         "network": network.bundle.name,

@@ -192,7 +192,7 @@ def _free_folder() -> Path:
 
 
 def _tidy(folder: Path) -> None:
-    """Delete what only a resume needs, a run without an epoch, and the oldest runs."""
+    """Delete the state for resumes, runs without an epoch, and the oldest runs."""
     (folder / "state.pt").unlink(missing_ok=True)
     if not read_metrics(folder):
         shutil.rmtree(folder, ignore_errors=True)

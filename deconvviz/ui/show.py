@@ -22,7 +22,7 @@ _INKS = {"light": "#3f4246", "dark": "#d3d0ca"}
 _MIMES = {".png": "image/png", ".json": "application/json"}
 
 Content = bytes | Callable[[], bytes]
-"""A file's bytes, or what makes them when a person asks for the file."""
+"""A file's bytes, or a function that makes them on download."""
 
 
 def title(name: str, lead: str) -> None:

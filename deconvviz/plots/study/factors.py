@@ -1,4 +1,4 @@
-"""Figures of a sweep: what each change does, as differences and as curves."""
+"""Figures of a sweep: the effect of each change, as differences and as curves."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""All figures of a study: what each shows, and which of them a report has."""
+"""All figures of a study: their contents, and the choice of those that a report has."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from deconvviz.study.report import Report
 
 
 class StudyFigure(NamedTuple):
-    """A figure of a study, with what is written above it.
+    """A figure of a study, with the text above it.
 
     Attributes:
         name: Name of the file.

@@ -119,7 +119,7 @@ def arms(report: Report) -> str:
 
 
 def markdown_report(report: Report, source: str = "") -> str:
-    """All words and tables; `source` is what the study is run by, by default its name."""
+    """All words and tables; `source` names the study on the command line, by default its name."""
     plan, name = report.plan, source or report.plan.name
     head = (
         f"# {plan.question}\n\nMade by `deconvviz study report {name}` from the records of all "
