@@ -1,4 +1,4 @@
-"""What an atlas costs beside the plain forward pass over the same pictures.
+"""The cost of an atlas beside the plain forward pass over the same pictures.
 
     DECONVVIZ_DATA=DIR python benchmarks/atlas.py [--pictures 60000] [--device cuda] [--write]
 

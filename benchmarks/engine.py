@@ -1,4 +1,4 @@
-"""How fast the engine is against captum.
+"""The engine's speed compared with captum.
 
     python benchmarks/engine.py [--device cuda] [--write]
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, pictures, times of runs in turns, a section of results."""
+"""Shared by the benchmarks: options, pictures, times of runs in turns, a section of results."""
 
 import argparse
 import platform

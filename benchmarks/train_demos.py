@@ -3,7 +3,7 @@
     python benchmarks/train_demos.py RUNS demos     # trains and installs the shipped demos
     python benchmarks/train_demos.py RUNS search    # all candidates; or name some of them
 
-RUNS is a folder for the runs; a run that was stopped is continued. CIFAR-10 and photos20 are found
+RUNS is a folder for the runs; a stopped run resumes. CIFAR-10 and photos20 are found
 as always, by DECONVVIZ_DATA or in the cache.
 
 `demo-photos`, `demo` and `demo-deconv` are trained against an adversary, so that their projections
@@ -65,7 +65,7 @@ GROUPS = {"demos": DEMOS, "search": SEARCH}
 
 
 def train(runs: Path, name: str, options: str) -> None:
-    """Train one network in RUNS/name, or continue it."""
+    """Train one network in RUNS/name, or resume it."""
     command = [sys.executable, "-m", "deconvviz", "train", "--seed", "0", "--out", name]
     command += ["--precision", "bf16", "--fp16", *options.split()]
     # inside RUNS, so that the records name no folder of this machine
@@ -88,7 +88,7 @@ def install(run: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Train what is not trained yet."""
+    """Train all networks that are not trained yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("names", nargs="+", choices=[*GROUPS, *DEMOS, *SEARCH])

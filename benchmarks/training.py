@@ -1,4 +1,4 @@
-"""Pictures a second in training: our trainer beside a usual loop, and beside cifar10-airbench.
+"""Pictures per second in training: our trainer beside a usual loop, and beside cifar10-airbench.
 
     DECONVVIZ_DATA=DIR python benchmarks/training.py [--decoder] [--airbench PATH] [--write]
 
@@ -38,7 +38,7 @@ from deconvviz.training import Recipe, read_metrics, train
 from deconvviz.training.run_folder import read_config
 
 NETWORKS = ("seed-cnn", "vgg:32,64,128", "fast")
-# CPU: about eight seconds a side and round on two cores, because metrics have tenths of a second.
+# CPU: about eight seconds per side and round on two cores, because metrics have tenths of a second.
 PICTURES = {
     "cpu": dict(zip(NETWORKS, (4096, 4096, 1536), strict=True)),
     "cuda": dict.fromkeys(NETWORKS, 50_000),
@@ -63,7 +63,7 @@ def run(recipe: Recipe, training: Dataset, test: Dataset, device: str) -> tuple[
 
 
 def our_rate(recipe: Recipe, training: Dataset, device: str) -> float:
-    """Pictures a second of our trainer, without evaluation and files."""
+    """Pictures per second of our trainer, without evaluation and files."""
     _, metrics = run(recipe, training, training.subset(range(64)), device)
     steps = recipe.epochs * (len(training) // recipe.batch_size)
     return steps * recipe.batch_size / max(metrics[-1]["seconds"], 0.05)
@@ -117,7 +117,7 @@ class UsualLoop:
         )
 
     def epoch(self) -> float:
-        """One pass; pictures a second."""
+        """Train for one pass; return pictures per second."""
         started, seen = time.perf_counter(), 0
         self.model.train()
         for images, labels in self.loader:
@@ -258,7 +258,7 @@ def airbench(
 
 
 def beside_airbench(given: argparse.Namespace) -> str:
-    """Its network and loop beside our `fast`, each as its authors train it."""
+    """cifar10-airbench's network and loop beside our `fast`, each as its authors train it."""
     device, epochs = given.device, given.epochs
     training = pictures(given.pictures or 50_000)
     if len(training) < AIRBENCH_BATCH:

@@ -61,7 +61,7 @@ class Option:
     """One option of a declaration.
 
     Attributes:
-        name: With a dot where it is part of a nested declaration, as in `decoder.kernel`.
+        name: Name, with a dot for a nested declaration, as in `decoder.kernel`.
         kind: Type, without limits.
         default: Default value.
         help: Docstring of the field.
@@ -126,7 +126,7 @@ def parse(text: str | bytes, source: object, error: type[DeconvvizError]) -> Any
 
     Args:
         text: The JSON; NaN and infinity are read, deep nesting is not.
-        source: What it was read from, for the message.
+        source: Origin of the text, for the message.
         error: Raised where it is not valid JSON.
     """
     try:
@@ -142,7 +142,7 @@ def read(kind: type[Made], content: Any, source: object, error: type[DeconvvizEr
         kind: A dataclass, or any type that pydantic knows. Nothing is converted, but for a whole
             number where a float is declared, and a list where a tuple is.
         content: Plain values, as `parse` gives them, or JSON.
-        source: What they were read from, for the message.
+        source: Origin of the values, for the message.
         error: Raised with one sentence where they do not fit.
     """
     text = (
@@ -163,7 +163,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _sentence(error: ValidationError) -> str:
-    """The first thing that is wrong, and how many more there are."""
+    """The first error, and the number of others."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"]) or "the content"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

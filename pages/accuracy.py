@@ -56,7 +56,7 @@ def as_table(table: DataFrame, caption: str) -> None:
 
 
 def the_answer() -> None:
-    """The answer, every pair that it rests on, and what it does not prove."""
+    """The answer, every pair behind it, and its limits."""
     view = reports.study("helps")
     short, rest = plots.answer(view.result)
     st.header(short, anchor=False)
@@ -76,7 +76,7 @@ def the_answer() -> None:
 
 
 def curves() -> None:
-    """How accurate the arms are: by labels, by epoch, beyond the training pictures."""
+    """Accuracy of the arms: by labels, by epoch, beyond the training pictures."""
     view = reports.study("helps")
     if not has_runs(view):
         return
@@ -97,7 +97,7 @@ def curves() -> None:
 
 
 def hyperparameters_and_recipe() -> None:
-    """What else changes accuracy."""
+    """Accuracy by hyperparameters and recipe."""
     for name in ("hyperparameters", "recipe"):
         with showing.errors():
             view = reports.study(name)

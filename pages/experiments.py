@@ -1,4 +1,4 @@
-"""Experiments: what Zeiler and Fergus asked of their network, and more, on any network."""
+"""Experiments: the analyses of Zeiler and Fergus, and more, on any network."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Filters: the kernels of each layer, and how often its units are active."""
+"""Filters: the kernels of each layer, and the activation frequency of its units."""
 
 import streamlit as st
 
@@ -39,7 +39,7 @@ def show_kernels(found: Kernels, channel: int) -> None:
 
 
 def activity(view: AtlasView, layer: str, channel: int) -> None:
-    """How often the units are active: one in words, all in a chart and a table."""
+    """Activation frequency of the units: one in words, all in a chart and a table."""
     units, pictures = view.atlas[layer], view.atlas.header.pictures
     assert units.mean is not None
     assert units.active is not None

@@ -1,4 +1,4 @@
-"""Overview: what the app does, which network is loaded, and one photograph, layer by layer."""
+"""Overview: the app, the loaded network, and one photograph, layer by layer."""
 
 import streamlit as st
 

@@ -37,7 +37,7 @@ SIDE = 900  # pixels that the picture is enlarged to for its frames
 
 
 def windows(view: InputView, strongest: Sequence[Reconstruction], one: Reconstruction) -> None:
-    """The picture as the network is given it, and where the windows lie."""
+    """The network's input picture, with the windows outlined."""
     pixels = framed(view.array, [other.box for other in strongest], one.box, SIDE)
     width, height = view.image.size
     show.picture(pixels, f"{view.picture.name}, the windows of the strongest units outlined")

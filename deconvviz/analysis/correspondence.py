@@ -28,16 +28,16 @@ class CorrespondenceOptions:
     """Options of the analysis of correspondence."""
 
     parts: str = "faces"
-    """JSON file of marked pictures, in the form of `read_parts`; or faces, which are drawn."""
+    """JSON file of marked pictures, see `read_parts`; or "faces" for drawn faces."""
     layers: tuple[str, ...] = ()
-    """Layers to compare at; by default the last convolution, not rectified, and the output."""
+    """Layers to compare; by default the last convolution before its rectifier, and the output."""
     random_masks: Positive = 100
-    """Random masks for each part."""
+    """Number of random masks for each part."""
 
 
 @dataclass(frozen=True, eq=False)
 class Correspondence(Result):
-    """How alike the features change when the same part is hidden in N pictures.
+    """Similarity of the features' changes when the same part is hidden in N pictures.
 
     Attributes:
         pictures: uint8 (N, H, W, 3).
@@ -169,7 +169,7 @@ def correspondence(
 
 
 def _signed_layers(net: Deconvnet) -> tuple[str, ...]:
-    """What the last default layer rectifies, where that has a name, and the output."""
+    """The input of the last default layer's rectifier, where it has a name, and the output."""
     output = list(net.layers)[-1]
     for below in list(net.convolutions.values())[-1:]:
         name = below.norm or below.convolution

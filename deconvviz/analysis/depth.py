@@ -32,14 +32,14 @@ class DepthOptions:
     layers: tuple[str, ...] = ()
     """Layers to classify from; by default the rectified map after each convolution."""
     grid: Positive = 2
-    """Rows and columns that maps are averaged to."""
+    """Number of rows and of columns that maps are averaged to."""
     penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
         1.0,
         0.1,
         0.01,
         0.001,
     )
-    """L2 penalties to choose from, as weights of half the sum of squares."""
+    """L2 penalties to select from, as weights of half the sum of squares."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LayerAccuracy:
     Attributes:
         features: Number of features after pooling.
         accuracy: Accuracy on the test pictures, in [0, 1].
-        training_accuracy: Accuracy on the pictures that it was fitted on.
+        training_accuracy: Accuracy on the training pictures, in [0, 1].
         gradient: Largest magnitude in the gradient of the objective; zero at the optimum.
     """
 

@@ -1,4 +1,4 @@
-"""Evolution: how what excites a unit most changes while the network learns (Fig. 4)."""
+"""Evolution: the change of units' strongest activations while the network learns (Fig. 4)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class EvolutionOptions:
     layers: tuple[str, ...] = ()
     """Layers to follow; by default the rectified map after each convolution."""
     units: Positive = 5
-    """Units of each layer that are projected, drawn at random as in the paper."""
+    """Number of units projected in each layer, drawn at random as in the paper."""
     rule: Rule = "deconvnet"
     """Rule of the projections."""
 
@@ -37,7 +37,7 @@ class History:
 
     Attributes:
         activation: (C, E) strongest activation of each unit over the data; 0 if never above zero.
-        picture: (C, E) int64 picture of the data that it is in; -1 if there is none.
+        picture: (C, E) int64 index of its picture in the data; -1 if there is none.
         units: (U,) int64 projected units.
         projections: (U, E, channels, h, w) projections of the strongest activations, in normalised
             input units; zero if there is none.
@@ -77,7 +77,7 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Evolution(Result):
-    """What excites units most, after each kept epoch.
+    """The strongest activations of units after each stored epoch.
 
     Attributes:
         epochs: Epochs of the E columns; the last is the trained network.
@@ -103,7 +103,7 @@ def evolution(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evolution:
-    """Follow what excites units most through the snapshots of a run, to the trained network.
+    """Follow units' strongest activations through the snapshots of a run, to the trained network.
 
     After each kept epoch every unit's strongest activation over the data is found, and for some
     units projected back to pixels. Zeiler & Fergus (2014, arXiv:1311.2901, section 4.1 and Fig. 4)

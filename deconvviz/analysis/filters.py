@@ -26,9 +26,9 @@ class FilterOptions:
     """Options of the analysis of filters."""
 
     layer: str = ""
-    """One of the network's default layers; by default the first."""
+    """One of the network's rectified maps; by default the first."""
     dominance_threshold: Annotated[float, Field(ge=1)] = 3.0
-    """A kernel is dominant if its RMS is above this many times the layer's median."""
+    """A kernel is dominant if its RMS is above this multiple of the layer's median."""
     duplicate_threshold: Annotated[float, Field(gt=0, le=1)] = 0.95
     """Two kernels are duplicates if their |cosine| is above this."""
 

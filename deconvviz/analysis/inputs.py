@@ -21,7 +21,7 @@ _MISSING: Any = None
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What an analysis is run on; None is what it does not need.
+    """Inputs of an analysis; None where it does not need one.
 
     An analysis is a function; each of its parameters gets the field of its name.
 
@@ -34,8 +34,8 @@ class Inputs:
         image: (C, H, W) one picture, normalised.
         selection: One unit at one place in `image`.
         seed: Seed of all random choices.
-        folder: Where results are written, for analyses that keep more than a result there.
-        progress: Called with how many steps are done.
+        folder: Folder for results, for analyses that keep more than a result there.
+        progress: Called with the number of steps done.
     """
 
     bundle: Bundle = _MISSING

@@ -1,4 +1,4 @@
-"""Invariance: how much features change as a picture is translated, scaled or rotated (Fig. 5)."""
+"""Invariance: the change of features as a picture is translated, scaled or rotated (Fig. 5)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ class InvarianceOptions:
     """Options of the analysis of invariance."""
 
     layers: tuple[str, ...] = ()
-    """Layers to watch; by default the first and last rectified map, and the logits."""
+    """Layers to measure; by default the first and last rectified map, and the logits."""
     shifts: tuple[float, ...] = ()
-    """Pixels down; by default from minus to plus a quarter of the side."""
+    """Translations in pixels, down; by default from minus to plus a quarter of the side."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Factors about the centre; by default 1 to 1.8. Below 1 a picture shrinks, antialiased."""
+    """Scale factors about the centre; by default 1 to 1.8. Below 1 a picture is shrunk."""
     angles: tuple[float, ...] = ()
-    """Degrees counter-clockwise about the centre; by default 0 to 360 by 15."""
+    """Rotations in degrees counter-clockwise; by default 0 to 360 in steps of 15."""
     border: Border = "reflect"
-    """What lies beyond the border: mirror image, outermost pixels or the training mean."""
+    """Fill beyond the border: mirror image, outermost pixels or the training mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Transformation:
 
 @dataclass(frozen=True, eq=False)
 class Invariance(Result):
-    """How invariant a network's layers and its decision are to transformations.
+    """Invariance of a network's layers and of its decision to transformations.
 
     Distances are Euclidean, over all units of a layer, divided by the root mean square distance
     between the features of two different pictures of the data: 0 is the same, 1 as far as another
@@ -93,7 +93,7 @@ class Invariance(Result):
         unit: (L,) distance that counts as 1, in the layer's own units.
         classes: Classes of the network; empty where it has none.
         truth: (N,) int64 true class of each picture; None without classes.
-        untouched: (N,) probability of it for the untransformed picture; None without classes.
+        untouched: (N,) probability of the class in the untransformed picture; None without classes.
         labelled: Whether the true class is the label; else it is the network's decision on the
             untransformed picture.
         data: Number of pictures and title of the data.
@@ -245,7 +245,7 @@ def _probability(scores: Tensor, truth: Tensor) -> Tensor:
 
 
 def _strengths(side: int, options: InvarianceOptions) -> dict[str, Tensor]:
-    """Kind -> (S,) rising strengths, those asked for or the defaults for this height."""
+    """Kind -> (S,) rising strengths: the chosen ones or the defaults for this height."""
     most = round(_SHARE * side)
     defaults: dict[str, tuple[Sequence[float], Tensor]] = {
         "translation": (

@@ -11,7 +11,7 @@ from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import UnsupportedOperationError
 
 NYQUIST_BAND = 0.375
-"""Cycles a pixel above which a frequency counts as near Nyquist (0.5): the upper quarter."""
+"""Cycles per pixel above which a frequency counts as near Nyquist (0.5): the upper quarter."""
 
 NYQUIST_CHANCE = 1 - (2 * NYQUIST_BAND) ** 2
 """The share of a random kernel's energy that lies there."""
@@ -78,7 +78,7 @@ class Kernels:
     def aliased(self) -> Tensor:
         """(units,) the share of each kernel's energy above the Nyquist frequency of its stride.
 
-        A stride of s keeps frequencies up to 1/(2s) cycles a pixel; higher ones come out as lower
+        A stride of s keeps frequencies up to 1/(2s) cycles per pixel; higher ones come out as lower
         ones (aliasing).
         """
         down, across = self.stride
@@ -86,7 +86,7 @@ class Kernels:
 
     @property
     def aliased_by_chance(self) -> float:
-        """The same share for a random kernel."""
+        """Aliased share of a random kernel's energy."""
         return 1 - 1 / (self.stride[0] * self.stride[1])
 
     @cached_property
@@ -106,7 +106,7 @@ class Kernels:
         """The slices of one unit's kernel with the largest norm.
 
         Returns:
-            Their input maps, by falling norm; the slices (K, 1, h, w); and their share of the
+            Input maps by falling norm; their slices (K, 1, h, w); and the slices' share of the
             unit's squared weights.
         """
         slices = self.weights[unit]

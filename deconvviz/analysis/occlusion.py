@@ -35,7 +35,7 @@ class OcclusionOptions:
     side: int | None = None
     """Side of the square in pixels; by default about a quarter of the picture's shorter side."""
     stride: int | None = None
-    """Pixels from place to place, a divisor of the side; by default a quarter of it."""
+    """Stride of the occluder in pixels, a divisor of its side; by default a quarter of the side."""
     fill: Annotated[float, Field(ge=0, le=1)] | None = None
     """Shade of the square, 0 (black) to 1; by default the mean of the training pictures."""
 
@@ -45,7 +45,7 @@ class Occlusion(Result):
     """A picture under an occluder at R x C places.
 
     Attributes:
-        channel: Feature map of it with the highest maximum in the uncovered picture.
+        channel: Feature map of the layer with the highest maximum in the uncovered picture.
         picture: uint8 (H, W, 3), the picture.
         covered: uint8 (H, W, 3), the picture under the occluder where `probability` is lowest
             (panel a).

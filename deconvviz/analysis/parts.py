@@ -61,7 +61,7 @@ def read_parts(path: Path, preprocessing: Preprocess) -> MarkedPictures:
 
     The file is JSON: `pictures`, a list of files, relative to its own folder unless absolute; and
     `parts`, for each name a list of boxes [top, left, bottom, right] in whole pixels of those
-    files, one a picture, the last two exclusive.
+    files, one per picture, the last two exclusive.
 
     Boxes are moved to what the network sees with this preprocessing.
 
@@ -132,7 +132,7 @@ def _check_box(where: str, box: Sequence[int], size: tuple[int, int]) -> None:
 
 
 def _as_seen(where: str, box: Sequence[int], view: Box, side: int) -> Box:
-    """A box in the file's picture, to the nearest pixels of what the network sees of it."""
+    """A box in the file's picture, to the nearest pixels of the network's input."""
     top, left, bottom, right = view
     height, width = side / (bottom - top), side / (right - left)
     rows = round((box[0] - top) * height), round((box[2] - top) * height)

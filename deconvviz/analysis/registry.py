@@ -17,7 +17,7 @@ from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.result import Result
 
 Need = Literal["network", "snapshots", "dataset", "training data", "picture", "unit", "folder"]
-"""What an analysis is run on: see the fields of `Inputs`."""
+"""One input of an analysis: see the fields of `Inputs`."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Analysis:
 
     Attributes:
         name: Name of the command, of the result and of its files.
-        question: What it asks and how, in one or two sentences.
-        source: The figure or table of Zeiler & Fergus (2014), or the paper, that it follows.
-        needs: What it is run on.
+        question: The question and the method, in one or two sentences.
+        source: The figure or table of Zeiler & Fergus (2014), or another paper, that is followed.
+        needs: Inputs of the analysis.
         function: The analysis; its parameters are `options` and fields of `Inputs`.
         options: A `schema.validated` dataclass of its options, at their defaults.
         defaults: Other defaults for the command's parameters of its needs, by name.

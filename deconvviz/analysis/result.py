@@ -34,7 +34,7 @@ class Result:
         return dict(plain(self, self.omitted))
 
     def summary(self) -> str:
-        """What was found, in a few sentences, with its chance level."""
+        """The result in a few sentences, with its chance level."""
         return str(view(f"{self.name}.summary")(self))
 
     def figure(self, ink: str = "") -> Any:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 Border = Literal["reflect", "edge", "mean"]
-"""What lies beyond the border: the mirror image, the outermost pixels, or zero, which is the mean
-colour in a network's units."""
+"""Fill beyond the border: the mirror image, the outermost pixels, or zero, which is the mean colour
+in a network's units."""
 
 _PADDING = {"reflect": "reflection", "edge": "border", "mean": "zeros"}
 

@@ -65,8 +65,8 @@ def open_atlas(
     written to, the atlas is built and not kept.
 
     Raises:
-        DataError: As for `build_atlas`.
-        PictureError: As for `build_atlas`.
+        DataError: See `build_atlas`.
+        PictureError: See `build_atlas`.
     """
     net = net or Deconvnet(bundle.model, bundle.input_size)
     folder = atlas_folder(bundle, dataset)

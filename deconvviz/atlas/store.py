@@ -31,7 +31,7 @@ FILE = "atlas.safetensors"
 
 @validated
 class Header:
-    """What an atlas was built from; two with equal headers are equal."""
+    """Everything that determines an atlas; two with equal headers are equal."""
 
     network: str
     """Name of the network."""
@@ -73,7 +73,7 @@ class Header:
         return layout(self.layers[layer][0], self.k, getattr(torch, self.dtype), classes)
 
     def difference(self, other: "Header") -> str | None:
-        """What `other` has that this has not, as a phrase; None if they fit together."""
+        """The difference of `other` from this, as a phrase; None if they fit together."""
         phrases = {
             "weights": "another network",
             "fingerprint": "other data",
@@ -170,7 +170,7 @@ class Atlas:
     """The strongest activations of every unit over a data set, with statistics.
 
     Attributes:
-        header: What it was built from.
+        header: Network, data and settings of the atlas.
         units: Layer -> its units.
     """
 
@@ -238,7 +238,7 @@ class _Metadata:
     seen: Count
     """Number of pictures so far."""
     header: Header
-    """What it is built from."""
+    """Network, data and settings of the atlas."""
     digest: str = ""
     """SHA-256 of the tensors; schema 1 has none."""
 
@@ -248,10 +248,10 @@ class BuildState:
     """A build in progress, or a part of one; the content of an atlas file.
 
     Attributes:
-        header: What it is built from.
+        header: Network, data and settings of the atlas.
         accumulators: Layer -> top-k and statistics of the pictures so far.
-        seen: Number of these pictures.
-        class_sizes: (classes,) int64, number of these pictures by class.
+        seen: Number of pictures so far.
+        class_sizes: (classes,) int64, number of pictures so far, by class.
     """
 
     header: Header
@@ -343,7 +343,7 @@ class BuildState:
         self.class_sizes = self.class_sizes + other.class_sizes
 
     def to_cpu(self) -> "BuildState":
-        """The same on the CPU."""
+        """A copy on the CPU."""
         accumulators = {
             layer: Accumulator(accumulator.tensors())
             for layer, accumulator in self.accumulators.items()

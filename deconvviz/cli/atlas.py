@@ -28,22 +28,22 @@ def build(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the atlas; an unfinished one is continued. By default in the cache, "
-            "where the app finds it."
+            help="Folder for the atlas; an unfinished one resumes. By default in the cache, where "
+            "the app finds it."
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="Number of activations to keep per unit.")] = 9,
     layer: Annotated[
-        list[str] | None, typer.Option(help="Layer to include; can be repeated.")
+        list[str] | None, typer.Option(help="Layer to include; repeatable. Default: all.")
     ] = None,
     statistics: Annotated[
         bool, typer.Option(help="Collect activation frequency, class means and histograms.")
     ] = True,
 ) -> None:
-    """Build an atlas; the same command continues an unfinished one.
+    """Build an atlas; the same command resumes an unfinished one.
 
-    `torchrun --nproc-per-node N -m deconvviz atlas build …` divides the work among N processes; the
-    file is the same.
+    `torchrun --nproc-per-node N -m deconvviz atlas build …` divides the work among N processes and
+    writes the same file.
     """
     from deconvviz.atlas import FILE, build_atlas
     from deconvviz.atlas.cache import atlas_folder
@@ -85,8 +85,8 @@ def show(
     inputs: dict[str, Any],
     source: Source,
     layer: Annotated[str, typer.Option(help="Layer of the atlas.")],
-    unit: Annotated[list[int], typer.Option(help="Number of a unit; can be repeated.")],
-    out: Annotated[Path, typer.Option(help="Figure to write, a .png file.")],
+    unit: Annotated[list[int], typer.Option(help="Number of a unit; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Output figure, a .png file.")],
     rule: Rule = "deconvnet",
 ) -> None:
     """Draw the strongest patches of units beside their projections, as in the paper."""
@@ -113,7 +113,7 @@ def show(
 def render(
     inputs: dict[str, Any],
     source: Source,
-    out: Annotated[Path, typer.Option(help="Folder for the gallery; can be continued.")],
+    out: Annotated[Path, typer.Option(help="Folder for the gallery; an unfinished one resumes.")],
     rule: Rule = "deconvnet",
 ) -> None:
     """Write a gallery of all units that opens from disk in any browser."""
@@ -130,10 +130,10 @@ def render(
 
 @contextmanager
 def _progress() -> Iterator[TerminalBars]:
-    """Progress bars; Ctrl-C says how to continue, and exits with code 130."""
+    """Progress bars; Ctrl-C says how to resume, and exits with code 130."""
     try:
         with TerminalBars() as bars:
             yield bars
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command continues", err=True)
+        typer.echo("stopped; the same command resumes", err=True)
         raise typer.Exit(130) from None

@@ -1,4 +1,4 @@
-"""What the commands share: the application, common options, and loading what they name."""
+"""Common parts of the commands: the application, shared options, and loading their values."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +36,7 @@ class InputOptions:
     checkpoint: Path | None = None
     """Weights file for package.module:function."""
     input_size: str | None = None
-    """Input size for package.module:function: channels,height,width."""
+    """Input size for package.module:function: channels,height,width; else 3,224,224."""
     data: str = "photos"
     """Data set; `deconvviz datasets` lists them."""
     split: str = "all"
@@ -46,7 +46,7 @@ class InputOptions:
     download: bool = False
     """Download missing weights and data."""
     device: str = "auto"
-    """cpu, cuda or mps; auto is the best available."""
+    """Device: cpu, cuda or mps; auto selects the best available."""
 
 
 _HELP = {option.name: option.help for option in options(InputOptions())}
@@ -81,7 +81,7 @@ def load_network(
 
 
 def load_inputs(given: Mapping[str, Any]) -> tuple["Bundle", "Dataset", "torch.device"]:
-    """Load what `InputOptions` name: network, data set in the network's size, and device.
+    """Load the values of `InputOptions`: network, data set in the network's size, and device.
 
     Args:
         given: Option -> value, as `takes` collects them.

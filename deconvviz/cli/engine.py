@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from deconvviz.io.bundle import Bundle
 
 Picture = Annotated[Path, typer.Argument(help="Picture file.")]
-Layer = Annotated[str, typer.Option(help="A layer that `deconvviz layers` lists.")]
+Layer = Annotated[str, typer.Option(help="Name of a layer; `deconvviz layers` lists them.")]
 Size = Annotated[
-    int | None, typer.Option(help="Longest side of the whole picture; else as in training.")
+    int | None, typer.Option(help="Longest side in pixels, uncropped; else as in training.")
 ]
 
 
@@ -53,7 +53,7 @@ def layers(
 @app.command()
 def coverage(
     model: Model,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
@@ -72,8 +72,8 @@ def project(
     model: Model,
     picture: Picture,
     layer: Layer,
-    out: Annotated[Path, typer.Option(help="Output: .png figure, or pixels as .safetensors.")],
-    unit: Annotated[int | None, typer.Option(help="A feature map, or a class.")] = None,
+    out: Annotated[Path, typer.Option(help="Output: a .png figure, or .safetensors pixels.")],
+    unit: Annotated[int | None, typer.Option(help="Map or class; else the -k strongest.")] = None,
     count: Annotated[int, typer.Option("-k", help="Number of strongest units.")] = 9,
     rule: Rule = "deconvnet",
     size: Size = None,

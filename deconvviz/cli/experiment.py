@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from deconvviz.io.data import Dataset
 
 Out = Annotated[Path, typer.Option(help="Folder of the result: NAME.json and NAME.png.")]
-Count = Annotated[int, typer.Option(help="Number of pictures, of all classes alike; 0: all.")]
+Count = Annotated[int, typer.Option(help="Number of pictures, in class proportions; 0: all.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
+_SPLIT = "Split: train, test or all. If not set: all of photos, test of other data."
 
 
 def pictures(
@@ -81,7 +82,7 @@ def _network(
 def _dataset(
     bundle: Any,
     data: Data = "photos",
-    split: Annotated[str, typer.Option(help="train, test or all.")] = "",
+    split: Annotated[str, typer.Option(help=_SPLIT)] = "",
     data_dir: DataDir = None,
     count: Count = 1000,
     seed: Seed = 0,
@@ -95,8 +96,8 @@ def _training(
     bundle: Any,
     data: Data = "cifar10",
     data_dir: DataDir = None,
-    count: Annotated[int, typer.Option(help="Number of pictures to fit on; 0: all.")] = 5000,
-    test: Annotated[int, typer.Option(help="Number of pictures to measure on; 0: all.")] = 2000,
+    count: Annotated[int, typer.Option(help="Number of training pictures; 0: all.")] = 5000,
+    test: Annotated[int, typer.Option(help="Number of test pictures; 0: all.")] = 2000,
     seed: Seed = 0,
     download: Download = False,
 ) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _unit(
     picture: Path,
     layer: Layer,
     unit: Annotated[
-        int | None, typer.Option(help="A feature map, or a class; by default the strongest.")
+        int | None, typer.Option(help="Number of a feature map or class; else the strongest.")
     ] = None,
     size: Size = None,
 ) -> dict[str, Any]:
@@ -139,7 +140,7 @@ _READERS: Mapping[str, Callable[..., dict[str, Any]]] = {
 
 
 def show(result: "Result", out: Path) -> None:
-    """Print what was found, and write it to the folder `out`."""
+    """Print a result, and write it to the folder `out`."""
     paths = result.save(out)
     typer.echo(result.summary())
     for path in paths:
@@ -147,7 +148,7 @@ def show(result: "Result", out: Path) -> None:
 
 
 def command_of(analysis: "Analysis", others: str = "") -> Any:
-    """The command that runs an analysis on what its options name.
+    """The command that runs an analysis on the inputs that its options name.
 
     `others` names another analysis of the same needs and options, which `--others` runs as well.
     """
@@ -193,14 +194,14 @@ def _results(
     out: Out,
     seed: Seed = 0,
     others: Annotated[
-        bool, typer.Option("--others", help="Other attributions of the same unit as well.")
+        bool, typer.Option("--others", help="Also run the other attributions of this unit.")
     ] = False,
 ) -> None:
-    """Declares what every command has."""
+    """Declares the options that every command has."""
 
 
 class _Experiments(TyperGroup):
-    """The group of all analyses, which are imported, and torch with them, when one is asked for."""
+    """The group of all analyses, imported, and torch with them, when one is invoked."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         from deconvviz.analysis.registry import analyses
@@ -215,7 +216,7 @@ class _Experiments(TyperGroup):
 
 
 class _Analysis(TyperCommand):
-    """A command beside the group, made from its analysis when it is asked for."""
+    """A command beside the group, made from its analysis when invoked."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         from deconvviz.analysis.registry import analyses

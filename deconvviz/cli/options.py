@@ -114,7 +114,7 @@ def _flag(option: Option) -> str:
 def _default(option: Option) -> str:
     if isinstance(option.default, tuple):
         return ",".join(map(str, option.default))
-    return "" if option.default in (False, None) else str(option.default)
+    return "" if option.default is False or option.default is None else str(option.default)
 
 
 def _help(option: Option) -> str:

@@ -17,7 +17,7 @@ _NETWORK = re.compile(r"\.safetensors$|^(torchvision|timm)/|^[A-Za-z_][\w.]*:[A-
 def start_app(context: typer.Context, download: Download = False) -> None:
     """Start the app in a browser.
 
-    Arguments that name networks are offered in the app; other options go to `streamlit run`.
+    Arguments that name networks add them to the app; other options go to `streamlit run`.
     """
     networks = [argument for argument in context.args if _NETWORK.search(argument)]
     for name in networks:  # so that downloads and errors appear here, before any browser

@@ -1,4 +1,4 @@
-"""`deconvviz study`: paired training runs, what follows from them, and gradients in depth."""
+"""`deconvviz study`: paired training runs, their results, and gradients in depth."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ studies = typer.Typer(no_args_is_help=True)
 app.add_typer(studies, name="study")
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of the records, NAME.jsonl.")]
-Figures = Annotated[Path | None, typer.Option(help="Folder for the figures.")]
+Figures = Annotated[Path | None, typer.Option(help="Folder for figures; else none are drawn.")]
 
 
 @studies.callback()
 def study() -> None:
-    """Train pairs of networks that differ in one thing, and compare them."""
+    """Train networks that differ in one option, and compare them in pairs."""
 
 
 @contextmanager
@@ -36,16 +36,18 @@ def _training() -> Iterator[TerminalBars]:
 
 @studies.command()
 def run(
-    name: Annotated[str, typer.Argument(help="A declared study, or a plan in a file NAME.toml.")],
-    arm: Annotated[list[str] | None, typer.Option(help="Only this arm; repeatable.")] = None,
-    labels: Annotated[list[int] | None, typer.Option(help="Only this budget; repeatable.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeatable.")] = None,
+    name: Annotated[str, typer.Argument(help="A declared study, or a plan file NAME.toml.")],
+    arm: Annotated[list[str] | None, typer.Option(help="Arm; repeatable. Default: all.")] = None,
+    labels: Annotated[
+        list[int] | None, typer.Option(help="Budget; repeatable. Default: all.")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Seed; repeatable. Default: all.")] = None,
     results: Results = Path("results"),
     data_dir: DataDir = None,
     download: Download = False,
     device: Device = "auto",
 ) -> None:
-    """Train what a study lacks; each finished run is one record, an unfinished one resumes."""
+    """Train the runs that a study lacks; an unfinished one resumes."""
     from deconvviz.io.data import load_dataset
     from deconvviz.study import find_plan, run_plan
     from deconvviz.training.device import find_device
@@ -74,11 +76,11 @@ def run(
 
 @studies.command()
 def report(
-    name: Annotated[str, typer.Argument(help="A study as for `run`, or gradients.")],
+    name: Annotated[str, typer.Argument(help="A study as for `run`, or `gradients`.")],
     results: Results = Path("results"),
     figures: Figures = None,
 ) -> None:
-    """Remake a study's tables, and its figures where asked for, from its records."""
+    """Remake a study's tables, and optionally its figures, from its records."""
     from deconvviz.plots.study import publish
 
     path = publish(name, results, figures)
@@ -89,9 +91,13 @@ def report(
 @studies.command()
 def gradients(
     results: Results = Path("results"),
-    depth: Annotated[list[int] | None, typer.Option(help="6, 12 or 20; repeatable.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Seed of the runs; repeatable.")] = None,
-    width: Annotated[int, typer.Option(help="Maps of the first stage.")] = 8,
+    depth: Annotated[
+        list[int] | None, typer.Option(help="6, 12 or 20; repeatable. Default: all.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Seed; repeatable. Default: 0 to 2.")
+    ] = None,
+    width: Annotated[int, typer.Option(help="Number of maps in the first stage.")] = 8,
     init: Annotated[str, typer.Option(help="Initial weights: pytorch or he.")] = "pytorch",
     lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.01,
     deconv_weight: Annotated[
@@ -105,7 +111,7 @@ def gradients(
 ) -> None:
     """Follow the gradients of deep deconvolution networks, and of plain ones of equal depth.
 
-    A run that has a record is not made again.
+    Runs that have a record are not repeated.
     """
     from deconvviz.io.data import load_dataset
     from deconvviz.plots.gradients import summary
@@ -138,25 +144,25 @@ def ablation(
     variant: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this declared variant, or a network like plain:32/64+256; repeatable. The "
-            "first is the baseline."
+            help="Declared variant, or a network like plain:32/64+256; repeatable. The first is "
+            "the baseline. Default: all declared ones."
         ),
     ] = None,
     data: Data = "cifar10",
     data_dir: DataDir = None,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
-    count: Annotated[int, typer.Option(help="Training pictures; 0: all.")] = 0,
-    epochs: Annotated[int, typer.Option(help="Epochs of each run.")] = 10,
+    size: Annotated[int | None, typer.Option(help="Side in pixels; else the data's own.")] = None,
+    count: Annotated[int, typer.Option(help="Number of training pictures; 0: all.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Number of epochs of each run.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 128,
     lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.03,
-    seed: Annotated[list[int] | None, typer.Option(help="Seed of the runs; repeatable.")] = None,
-    precision: Annotated[str, typer.Option(help="bf16 or float32, for all alike.")] = "float32",
+    seed: Annotated[list[int] | None, typer.Option(help="Seed; repeatable. Default: 0.")] = None,
+    precision: Annotated[str, typer.Option(help="Precision: bf16 or float32.")] = "float32",
     download: Download = False,
     device: Device = "auto",
 ) -> None:
     """Train networks with layers removed or resized (Table 3).
 
-    What is trained stays in the folder, and the same command resumes it.
+    Runs stay in the folder; the same command resumes them.
     """
     from functools import partial
 

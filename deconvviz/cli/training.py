@@ -33,19 +33,19 @@ def _recipe() -> "Recipe":
 
 @declared_command(app, _recipe, "changes")
 def train(
-    out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run is continued.")],
+    out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run resumes.")],
     data: Data = "cifar10",
     data_dir: DataDir = None,
     download: Download = False,
-    size: Annotated[int | None, typer.Option(help="Side of the pictures of a folder.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels; else the data's own.")] = None,
     hold_out: Annotated[
-        int, typer.Option(help="Test on this many pictures held out of the training data.")
+        int, typer.Option(help="Number of training pictures to hold out and test on; 0: none.")
     ] = 0,
     labels: Annotated[
-        int, typer.Option(help="Number of labelled pictures; the others are unlabelled. 0 is all.")
+        int, typer.Option(help="Number of labelled pictures, the rest unlabelled; 0: all.")
     ] = 0,
     config: Annotated[
-        Path | None, typer.Option(help="config.json of another run whose recipe to start from.")
+        Path | None, typer.Option(help="config.json of another run, whose recipe is the default.")
     ] = None,
     device: Device = "auto",
     *,
@@ -85,8 +85,8 @@ def train(
 
 @app.command()
 def decode(
-    network: Annotated[Path, typer.Argument(help="A run's model.safetensors.")],
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures.")],
+    network: Annotated[Path, typer.Argument(help="model.safetensors of a run with a decoder.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files.")],
     out: Annotated[Path, typer.Option(help="Output figure, a .png file.")],
 ) -> None:
     """Reconstruct pictures with the decoder that a network was trained with."""
@@ -127,7 +127,7 @@ def evaluate(
     download: Download = False,
     device: Device = "auto",
 ) -> None:
-    """Accuracy of a network on the test pictures, without augmentation.
+    """Measure a network's accuracy on the test pictures, without augmentation.
 
     The attack is projected gradient descent, 20 steps from the picture itself: L2 radius 0.5 and
     L-infinity radius 2/255, of pixels in [0, 1].

@@ -1,4 +1,4 @@
-"""Coverage: every operation of a network, and how it is undone."""
+"""Coverage: every operation of a network, and its reversal."""
 
 import json
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ class CoveredOperation:
     Attributes:
         operation: Name, for example `conv2d`.
         status: `exact` as in the paper, an `extension` of it, or `unsupported`.
-        undone: How the operation is undone, or why it is not.
+        undone: Reversal of the operation, or the reason that there is none.
         modules: Path of the calling module, once for each use; empty for the model itself.
         lines: Line of the model's code, once for each use, for example `nets.py:12`; empty where
             unknown.
@@ -38,7 +38,7 @@ class CoveredOperation:
 
     @property
     def places(self) -> str:
-        """The first three places of use, and how many more there are, as text."""
+        """The first three places of use, and the number of others, as text."""
         uses = zip(self.modules, self.lines, strict=True)
         named = [
             (f"`{module}`" if module else "the model itself") + (f" at {line}" if line else "")
@@ -65,7 +65,7 @@ class Coverage:
         return tuple(op for op in self.operations if op.status == "unsupported")
 
     def table(self) -> list[dict[str, str | int | list[str]]]:
-        """One dict an operation: `count` and the fields of `CoveredOperation`, by name.
+        """One dict per operation: `count` and the fields of `CoveredOperation`, by name.
 
         `pandas.DataFrame` and `st.dataframe` take the list as it is.
         """

@@ -94,9 +94,9 @@ class Deconvnet:
         return other
 
     def record(self, images: Tensor, layers: Sequence[str] | None = None) -> Recording:
-        """Run the model forward and keep what projections need.
+        """Run the model forward and keep the state that projections need.
 
-        The pass stops after the highest layer asked for. Kept are the activations of those layers
+        The pass stops after the highest chosen layer. Kept are the activations of those layers
         and, of the operations below them, what projections need: switches and masks, one byte a
         unit.
 
@@ -134,7 +134,7 @@ class Deconvnet:
 
         Raises:
             UnknownLayerError: The model has no such layer; raised at the first `next`.
-            PictureError: As in `record`; raised at the first `next`, or when a size does not fit.
+            PictureError: See `record`; raised at the first `next`, or when a size does not fit.
         """
         chosen = _chosen(self.default_layers, layers)
         return recording.stream(self._tape, self.model, self._names, images, chosen)
@@ -162,8 +162,8 @@ class Deconvnet:
                 projected in chunks.
 
         Returns:
-            Projection of G windows, signed, in normalised input units, in the model's dtype; one a
-            row, or one a group by rising group number. All windows have one size, the largest
+            Projection of G windows, signed, in normalised input units, in the model's dtype; one
+            per row, or one per group by rising group number. All windows have one size, the largest
             needed. An empty selection gives no windows.
 
         Raises:

@@ -18,7 +18,7 @@ class Interval:
     Attributes:
         stride: Positions between the first ones of neighbours; 0: the same interval for every i.
         offset: First position for i = 0; negative with padding.
-        size: How many positions.
+        size: Number of positions.
     """
 
     stride: int
@@ -95,7 +95,7 @@ class Step:
     Attributes:
         output: Name of the operation's value.
         inputs: Names of the values that get a signal from it.
-        field: What one output position reads of each input; None if that is no interval.
+        field: Interval of each input that one output position reads; None if it is no interval.
     """
 
     output: str

@@ -46,7 +46,7 @@ class Guard:
     Attributes:
         formula: The condition, a sympy expression in the symbols of sizes.
         axes: Symbol -> the axis of the images (N, C, H, W).
-        line: Where the code branches, for example `nets.py:12`.
+        line: Line at which the code branches, for example `nets.py:12`.
     """
 
     formula: Any

@@ -27,9 +27,9 @@ class Layer:
         channels: The number of feature maps; of units in a linear layer.
         size: Height and width of a feature map, in units; (1, 1) in a linear layer.
         stride: Input pixels between neighbouring units, down and across.
-        receptive_field: Height and width of what a unit sees, in input pixels: the smallest
+        receptive_field: Height and width of a unit's receptive field, in input pixels: the smallest
             rectangle over all paths under the deconvnet rule.
-        offset: Top and left of what unit (0, 0) sees, in input pixels; negative with padding.
+        offset: Top and left of unit (0, 0)'s field, in input pixels; negative with padding.
     """
 
     channels: int
@@ -207,9 +207,9 @@ def unknown_layer(name: str, known: Collection[str], owner: str) -> UnknownLayer
     """The error for a layer that does not exist, with the closest names that do.
 
     Args:
-        name: The layer that was asked for.
-        known: Names of the layers that there are.
-        owner: What has them, as the sentence's subject: "this model".
+        name: The missing layer.
+        known: Names of the existing layers.
+        owner: Owner of the layers, as the sentence's subject: "this model".
     """
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if len(known) <= _SHOWN:

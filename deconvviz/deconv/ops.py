@@ -1,4 +1,4 @@
-"""Operations of our own on the tape, for what networks write in several."""
+"""Custom operations on the tape, each for a pattern of several operations."""
 
 from torch import Tensor
 from torch.nn import functional

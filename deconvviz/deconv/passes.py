@@ -1,4 +1,4 @@
-"""Passes over the tape: what networks write in several operations becomes one.
+"""Passes over the tape: patterns of several operations become one.
 
 A clamp at zero is a ReLU; splitting channels and taking a part is a slice; a product with a sigmoid
 or hardsigmoid is a gate, or SiLU or hardswish where that is of the same value; what runs between a

@@ -45,7 +45,7 @@ class Projection:
             exclusive.
         image: (G,) int64: the image of the recording.
         size: Height and width of the picture, in pixels.
-        selection: The K projected units; one picture a row, or one a group by rising group number.
+        selection: The K projected units; one picture per row, or per group by rising number.
         rule: The rule at activations.
         start: "activation" or "one": the units' values at the start.
     """
@@ -85,7 +85,7 @@ class Projection:
             columns: Pictures in a row; by default 6, or 3 beside their images.
             images: (N, C, H, W), the recorded images: each window's part of its image is then shown
                 left of the projection.
-            most: How many projections are shown at most, the first ones.
+            most: Maximum number of projections shown, the first ones.
 
         Returns:
             matplotlib Figure, transparent, unknown to pyplot; `savefig` writes it to a file.
@@ -288,7 +288,7 @@ class _Backward:
         return tuple(windows.read(tensor) for tensor in saved)
 
     def _chunk_sizes(self, device: torch.device) -> list[int]:
-        """How many signals at once each call undoes fastest.
+        """The fastest number of signals at once for each call.
 
         On a CPU, as many as fit its cache: larger tensors are written to memory and back, and the
         system clears fresh pages for each of them. Few kernels then wait for many signals, because
@@ -301,7 +301,7 @@ class _Backward:
         return [size if size >= _FEW else 1 for size in sizes]
 
     def bytes_per_signal(self) -> int:
-        """How much memory one signal takes at its widest, intermediate copies included."""
+        """Peak memory of one signal in bytes, intermediate copies included."""
         held = {self.top: self._count(self.top)}
         most = held[self.top]
         for step in reversed(self.steps):

@@ -1,4 +1,4 @@
-"""One forward pass: the activations that were asked for, and what their projection needs."""
+"""One forward pass: the chosen activations, and the state that their projection needs."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class Recording:
     Attributes:
         tape: The model's tape.
         shapes: Value name -> shape, of the images and of all values up to the kept layers.
-        saved: Value name -> what the operation's adjoint needs: switches, masks, statistics.
+        saved: Value name -> state for the operation's adjoint: switches, masks, statistics.
         activations: Layer name -> (N, C, H, W); (N, C, 1, 1) for a linear layer.
     """
 
@@ -51,7 +51,7 @@ class Recording:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the kept layers, in the order in which they were asked for."""
+        """Names of the kept layers, in the order in which they were chosen."""
         return tuple(self.activations)
 
     @property
@@ -181,7 +181,7 @@ def stream(
 
 
 def _values_of(names: Mapping[str, str], layers: Sequence[str]) -> dict[str, list[str]]:
-    """Value name -> the layers of that value, of which one may be asked for by several names."""
+    """Value name -> the layers of that value, each of which may have several names."""
     values: dict[str, list[str]] = {}
     for layer in layers:
         values.setdefault(value_of(layer, names), []).append(layer)
@@ -195,7 +195,7 @@ def _as_maps(value: Tensor) -> Tensor:
 def _run(
     tape: Tape, model: nn.Module, images: Tensor, wanted: Iterable[str], *, save: bool
 ) -> Iterator[tuple[Operation, Any, Saved | None]]:
-    """Run what `wanted` depends on: each operation, its value, and what its adjoint needs.
+    """Run the operations that `wanted` depends on: each with its value and its adjoint's state.
 
     A value is freed when its last reader has run. What adjoints need is computed only to `save` it.
     """

@@ -1,4 +1,4 @@
-"""Which units to project."""
+"""Selections of units to project."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields

@@ -27,7 +27,7 @@ class Operation:
     Attributes:
         name: Name on the tape, of the operation and of its value.
         target: The function that is called, out of place.
-        arguments: All arguments by their names in the operation's schema; values are `Ref`s.
+        arguments: Arguments by their names in the operation's schema; values are `Ref`s.
         inputs: The values among the arguments that depend on the images, in order. Empty for an
             operation on weights or sizes alone.
         calls: The module calls around the operation, outermost first: (key of the call, module

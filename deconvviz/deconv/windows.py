@@ -35,7 +35,7 @@ class Anchors:
         return Anchors(self.image[rows], self.y[rows], self.x[rows])
 
     def to(self, device: torch.device) -> "Anchors":
-        """The same on a device."""
+        """A copy on a device."""
         return Anchors(self.image.to(device), self.y.to(device), self.x.to(device))
 
 
@@ -44,9 +44,8 @@ class Windows:
     """The windows of G signals in one value, all of one size.
 
     Attributes:
-        anchors: What the windows are counted from.
-        field: From an anchor to its window, along y and x; None: that image's whole value, which
-            has no positions.
+        anchors: Positions that the windows are relative to.
+        field: From anchor to window, along y and x; None: the whole value, without positions.
     """
 
     anchors: Anchors
@@ -97,7 +96,7 @@ class Windows:
         return maps.permute(0, 2, 3, 1)[self.anchors.image].permute(0, 3, 1, 2)
 
     def below(self, field: Field | None, whole: "Windows") -> "Windows":
-        """What an operation of this receptive field reads for these windows.
+        """The windows that an operation of this receptive field reads for these.
 
         Args:
             field: The operation's receptive field; None where that is no interval.

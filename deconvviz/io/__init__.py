@@ -1,1 +1,1 @@
-"""What is read and written: pictures, data sets, networks, checkpoints and cards."""
+"""Reading and writing of pictures, data sets, networks, checkpoints and cards."""

@@ -31,7 +31,7 @@ class Bundle:
         card: Model card, a Markdown page; may be empty.
         training: Training record of a checkpoint: recipe, device, seconds, metrics, test.
         sha256: Digest of the checkpoint's file, or of all weights; a key for caches.
-        snapshots: Epoch -> checkpoint of the convolutional stages after it.
+        snapshots: Epoch -> checkpoint of the convolutional stages after this epoch.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The readable card of a checkpoint: what it is, how it was made, how good it is."""
+"""The readable card of a checkpoint: network, training and accuracy."""
 
 from deconvviz.io.checkpoint import Description
 from deconvviz.io.data.photos20 import PHOTOS20

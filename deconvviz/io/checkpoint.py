@@ -1,4 +1,4 @@
-"""A trained network in one safetensors file: weights, how it was made, and how to feed it.
+"""A trained network in one safetensors file: weights, training record and preprocessing.
 
 A checkpoint cannot run code. Everything in it is checked against the architecture it names before
 a model is touched, so that a damaged or foreign file is refused in one sentence.
@@ -85,7 +85,7 @@ class RecipeRecord(TypedDict, total=False):
 
 
 class TrainingRecord(TypedDict, total=False):
-    """How a network was trained: epochs done, labelled pictures, seconds in training steps.
+    """Training of a network: epochs done, labelled pictures, seconds in training steps.
 
     `metrics` has a mapping for each epoch, `test` is after the last one; snapshots have neither.
     `robust` and `notes` are added later.
@@ -107,7 +107,7 @@ class TrainingRecord(TypedDict, total=False):
 
 @validated
 class Description:
-    """What a checkpoint says of itself beside its weights."""
+    """Description of a checkpoint, stored beside its weights."""
 
     model: str
     """Name of the architecture in `models.MODELS`."""
@@ -120,11 +120,11 @@ class Description:
     mean: tuple[float, ...]
     """Per channel, of pixels in [0, 1], subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
-    """Per channel, the divisor after it."""
+    """Per channel, the divisor after the mean is subtracted."""
     data: DataRecord
     """Title and fingerprint of the training data."""
     training: TrainingRecord
-    """How it was trained."""
+    """Epochs, time and metrics of the training."""
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of the libraries that made it."""
     stages_only: bool = False

@@ -104,7 +104,7 @@ def _with_shorter(size: tuple[int, int], shorter: int) -> tuple[int, int]:
 
 
 def _without_far_ends(picture: Image.Image) -> Image.Image:
-    """The middle of a long strip, where the crop is; resizing all of it may take gigabytes."""
+    """The middle of a long strip, where the crop is; resizing the whole may take gigabytes."""
     longest = _MAX_ASPECT * min(picture.size)
     if max(picture.size) <= longest:
         return picture

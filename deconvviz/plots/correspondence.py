@@ -15,7 +15,7 @@ _SHOWN = 6  # pictures
 
 
 def summary(found: Correspondence) -> str:
-    """Which parts the network relates, by layer."""
+    """The parts that the network relates, by layer."""
     layers = []
     for nth, layer in enumerate(found.layers):
         controls = [

@@ -1,4 +1,4 @@
-"""Pictures beside what a trained decoder reconstructs from their features."""
+"""Pictures beside a trained decoder's reconstructions from their features."""
 
 from collections.abc import Sequence
 

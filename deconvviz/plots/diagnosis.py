@@ -83,7 +83,7 @@ _ADVICE: Mapping[str, str] = {
 
 
 def summary(found: Diagnosis) -> str:
-    """How many findings there are, and where."""
+    """The number of findings and the layers that have them."""
     text = f"{found.network}, {len(found.layers)} layers, on {found.data}: "
     if not found.findings:
         return text + "nothing is beyond its threshold."
@@ -94,7 +94,7 @@ def summary(found: Diagnosis) -> str:
 
 
 def figure(found: Diagnosis, ink: str = NEUTRAL_INK) -> Figure:
-    """What changes with depth, layer by layer."""
+    """Properties that change with depth, layer by layer."""
     drawn, axes = plot(6.4, 3.4, ink)
     names = [str(row["layer"]) for row in found.layers]
     for (key, (label, style)), colour in zip(_CURVES.items(), (*ACCENTS, ink), strict=True):
@@ -214,7 +214,7 @@ def page(found: Diagnosis) -> str:
         "Dead: never above zero on these pictures; rare: in fewer than "
         f"{options.rare_threshold:.0%} of them. Dominant: kernels with a root mean square above "
         f"{options.dominance_threshold:g} times the layer's median. Near Nyquist: the share of the "
-        f"kernels' energy above 3/8 cycles a pixel, {NYQUIST_CHANCE:.0%} by chance. Explained by "
+        f"kernels' energy above 3/8 cycles per pixel, {NYQUIST_CHANCE:.0%} by chance. Explained by "
         "edges: R squared of a unit on the mean oriented edges in the quarters of its window, on "
         "pictures that the fit has not seen. Class-specific: selectivity above "
         f"{options.selectivity_threshold:g} (Morcos et al. 2018). A dash: it does not apply or is "

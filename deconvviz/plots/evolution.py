@@ -1,4 +1,4 @@
-"""What excites units most through the epochs, as a figure and in words."""
+"""The evolution of units over the epochs, as a figure and in words."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ _TILE, _GAP = 64, 6  # pixels of a projection on the sheet, and between two
 
 
 def summary(found: Evolution) -> str:
-    """How many units changed, when, and how that differs between the lowest and the highest."""
+    """Number and time of changes, and the difference between the lowest and the highest layer."""
     changed = torch.cat([history.changed for history in found.histories])
     steps = [
         f"{share:.0%} from {before} to {after}"
@@ -35,7 +35,7 @@ def summary(found: Evolution) -> str:
 
 
 def figure(found: Evolution, ink: str = NEUTRAL_INK) -> Figure:
-    """A block a layer, a row a unit, a column an epoch; jumps are orange bars between two."""
+    """One block per layer, row per unit, column per epoch; jumps are orange bars between two."""
     across = min(_BLOCKS, len(found.histories))
     down = -(-len(found.histories) // across)
     rows = max(len(history.units) for history in found.histories)

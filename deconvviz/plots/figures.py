@@ -1,4 +1,4 @@
-"""What all figures share: picture arrays, and matplotlib figures without global state.
+"""Common parts of all figures: picture arrays, and matplotlib figures without global state.
 
 Arrays are uint8 and crisp: small windows are enlarged by repeating pixels. Figures have no
 background and one `ink` for lines and letters, for light and dark pages.
@@ -202,7 +202,7 @@ def per_class_accuracy(
 def confusion_matrix(
     confusion: Sequence[Sequence[int]], classes: Sequence[str], ink: str = NEUTRAL_INK
 ) -> Figure:
-    """Which class is taken for which: rows true, columns decided, percent of the row.
+    """Confusion matrix: rows true, columns decided, percent of the row.
 
     The diagonal is written but not coloured, because it would outshine the mistakes.
     """

@@ -18,7 +18,7 @@ _LEAST_HIGH = 0.95
 
 
 def summary(found: Gradients) -> str:
-    """Whether ddnet cures what the plain network has, what BatchNorm does, and the ratios."""
+    """The answer: whether ddnet cures the plain network, BatchNorm's effect, and the ratios."""
     return f"{verdict(found)} {details(found)}"
 
 
@@ -34,7 +34,7 @@ def markdown_report(results: Sequence[Gradients]) -> str:
 
 
 def verdict(found: Gradients) -> str:
-    """What follows for the claim, from the networks as training begins."""
+    """The verdict on the claim, from the networks as training begins."""
     plain = [one for one in found.classifiers if one.architecture == "plain"]
     ours = [one for one in found.classifiers if one.architecture == "ddnet"]
     bad = [one for one in plain if found.trouble(one)]
@@ -182,7 +182,7 @@ def _panels(
     caption: str,
     ink: str,
 ) -> Figure:
-    """One heat map a condition, on one scale with a label; a line where ddnet turns back.
+    """One heat map per condition, on one scale with a label; a line where ddnet turns back.
 
     What is not known, as after a divergence, is left free.
     """
@@ -239,7 +239,7 @@ def _rough(ratio: float) -> str:
 
 
 def _failures(found: Gradients, condition: Condition) -> str:
-    """How many runs diverged or let no gradient through, if any."""
+    """The number of runs that diverged or let no gradient through, if any."""
     failures = [text] if (text := _diverged(found, condition)) else []
     if zero := found.ratio(condition).zero:
         failures.append(f"{zero} let no gradient through")

@@ -26,7 +26,7 @@ def summary(found: Invariance) -> str:
 
 
 def _class(found: Invariance) -> str:
-    """Which class `probability` is of."""
+    """Description of the class whose `probability` is measured."""
     return "true class" if found.labelled else "class decided on the untransformed picture"
 
 

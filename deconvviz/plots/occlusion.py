@@ -29,7 +29,7 @@ _REST = "#9a9a9a"
 
 
 def summary(found: Occlusion) -> str:
-    """What the occluder does to the class and to the map, and where."""
+    """The occluder's effect on the class and on the map, and its place."""
     name, places = found.classes[found.truth], found.decision.numel()
     kept = found.decisions.get(name, 0.0)
     lowest = float(found.activation.min()) / max(found.whole_activation, 1e-12)
@@ -131,7 +131,7 @@ def _extent(found: Occlusion) -> tuple[float, float, float, float]:
 
 
 def _frame(axes: Axes, found: Occlusion, ink: str) -> None:
-    """Where the picture lies in a map, which goes half an occluder further at most."""
+    """Outline the picture in a map, which extends at most half an occluder further."""
     height, width = found.picture.shape[:2]
     axes.add_patch(Rectangle((0, 0), width, height, fill=False, edgecolor=ink, linewidth=0.8))
     left, right, bottom, top = _extent(found)

@@ -21,7 +21,7 @@ _LINE = 195  # letters of that size in a line
 
 
 def summary(trust: Trust) -> str:
-    """The verdict, and what the other controls add to it."""
+    """The verdict, and the results of the other controls."""
     sentences = [verdict(trust)]
     named = " and ".join(similar_controls(trust))
     if named and trust.outcome != "inconclusive":
@@ -71,7 +71,7 @@ def verdict(trust: Trust) -> str:
 
 
 def unit_title(units: Sequence[Unit], map_size: tuple[int, int]) -> str:
-    """What a projection starts from, for example "Unit 3 of conv1, row 2, column 5"."""
+    """The unit of a projection, for example "Unit 3 of conv1, row 2, column 5"."""
     first = units[0]
     if len(units) > 1:
         return f"{len(units)} units of {first.layer} together"

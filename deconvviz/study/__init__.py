@@ -1,4 +1,4 @@
-"""The study: declared plans of paired training runs, their records, and what follows from them."""
+"""The study: declared plans of paired training runs, their records, and their results."""
 
 from deconvviz.study.paired import PairedDifference
 from deconvviz.study.plan import PLANS, Arm, Plan, find_plan

@@ -1,4 +1,4 @@
-"""Ablation: what the same training makes of networks with layers removed or resized (Table 3)."""
+"""Ablation: the same training for networks with layers removed or resized (Table 3)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from deconvviz.training import Recipe
 
 _PLAN = find_plan("ablation")
 RECIPE = _PLAN.recipe
-"""How variants are trained by default."""
+"""Default recipe of all variants."""
 VARIANTS: Mapping[str, str] = {arm.name: arm.changes["model"] for arm in _PLAN.arms}
 """Variant -> the network that the trainer builds; the first is the base of all comparisons."""
 
@@ -45,21 +45,20 @@ def ablation(
     Args:
         training: Training pictures.
         test: Test pictures.
-        folder: Where records and runs are kept; made where missing.
-        variants: Name -> network, see `models.build`; the first is what the others are compared
-            with.
-        recipe: How each is trained; its `model` and `seed` are set here, and its precision must not
-            be "auto", which may differ from one network to the next.
-        seeds: One run of every variant for each.
-        device: Where to train.
-        progress: Called with the work that is done, and all of it.
+        folder: Folder of records and runs; made where missing.
+        variants: Name -> network, see `models.build`; the first is the baseline.
+        recipe: Recipe of all variants; its `model` and `seed` are set here, and its precision must
+            not be "auto", which may differ from one network to the next.
+        seeds: Seeds; every variant is trained once with each.
+        device: Device to train on.
+        progress: Called with the finished and the total work.
 
     Raises:
         SettingError: No variants or seeds, or a seed twice.
         UnknownModelError: A variant names no network.
         StudyError: The recipe leaves its precision open, or `folder` has a run of another recipe
             or of other data.
-        KeyboardInterrupt: After Ctrl-C, once the run that was going on is kept.
+        KeyboardInterrupt: After Ctrl-C, once the current run is kept.
     """
     if len(set(seeds)) < len(seeds):
         raise SettingError(f"seeds must be different, got {', '.join(map(str, seeds))}")

@@ -23,13 +23,13 @@ def complete(
     """The records of all specs, in order; those that are not in the file are made and added.
 
     Args:
-        specs: What is wanted; it is made one after the other.
-        file: The records that there are.
-        make: Record of a spec; it reports the share of it that is done, from 0 to 1.
+        specs: Specs of all records, made one after the other.
+        file: The existing records.
+        make: Makes the record of a spec; it reports the finished share, from 0 to 1.
         check: Refuses a record that was made in another way than its spec says.
-        work: How long each takes, in any unit; by default all the same.
-        title: What progress is called.
-        progress: Called with the work that is done, of 1000 for each spec.
+        work: Relative duration of each record; by default all the same.
+        title: Title of the progress bar.
+        progress: Called with the finished work, of 1000 for each spec.
 
     Raises:
         StudyError: A record is damaged, or `check` refuses it.

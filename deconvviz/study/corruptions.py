@@ -27,7 +27,7 @@ BLUR = (0.4, 0.6, 0.8, 1.0, 1.3)
 """Standard deviation of the Gaussian, in pixels."""
 
 BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)
-"""What is added to pixels in [0, 1]."""
+"""Values added to pixels in [0, 1]."""
 
 JPEG = (80, 60, 40, 20, 10)
 """JPEG quality, chroma at half the resolution. What was JPEG before is rounded twice, and how
@@ -94,7 +94,7 @@ def corrupted(images: Tensor, name: str, severity: int, seed: int = 0) -> Tensor
         images: (N, C, H, W) uint8.
         name: One of `CORRUPTIONS`.
         severity: 1 to 5.
-        seed: Seed of what is random; every network is given the same pictures, and the noise of
+        seed: Seed of random parts; every network is given the same pictures, and the noise of
             all severities differs in scale alone.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What is reported of a run: how good it is, and what it costs."""
+"""Reported metrics of a run: its quality and its cost."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ class Metric:
     """A number that follows from a record.
 
     Attributes:
-        name: For people.
+        name: Displayed name.
         value: Value of a record; None where it was not measured.
-        unit: Unit that it is shown in.
-        scale: Factor from the record's unit to that one.
+        unit: Displayed unit.
+        scale: Factor from the record's unit to the displayed one.
         digits: Digits behind the point.
         median: Summarised by median and range instead of mean and standard deviation, because one
             odd run would spoil the mean.
@@ -49,7 +49,7 @@ GAP = Metric("train-test gap", lambda r: r.gap, "points", 100, 2)
 NLL = Metric("NLL", lambda r: r.nll, "nats")
 ECE = Metric("ECE", lambda r: r.ece, "%", 100, 2)
 QUALITIES = (ACCURACY, GAP, NLL, ECE)
-"""How good a run is, robustness left out."""
+"""Metrics of quality, without robustness."""
 RECONSTRUCTION = Metric(
     "reconstruction error", lambda r: r.epochs[-1].get("reconstruction_error") if r.epochs else None
 )
@@ -79,7 +79,7 @@ COSTS = (
     # a machine that did other work meanwhile spoils a mean
     Metric("time", lambda r: r.seconds, "s", 1, 0, median=True),
 )
-"""What a run costs."""
+"""Metrics of cost."""
 
 
 def corruption_metrics(records: Sequence[Record]) -> dict[str, Metric]:

@@ -16,18 +16,18 @@ from deconvviz.errors import StudyError
 MARGIN = 0.003
 """Differences of accuracy within this much of zero, 0.3 points, count as none."""
 EXACT = 20
-"""With so many pairs or fewer, every choice of signs is counted."""
+"""Largest number of pairs for which every choice of signs is counted."""
 RESAMPLES = 100_000
-"""With more pairs, so many choices of signs are drawn, with seed 0."""
+"""Choices of signs drawn for more pairs, with seed 0."""
 _DECIMALS = 12  # of differences: 0.3 - 0.2 and 0.2 - 0.1 are the same number
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How far one arm is above another, pair by pair.
+    """Difference of two arms, pair by pair.
 
     Attributes:
-        pairs: First minus second, one a shared seed.
+        pairs: First minus second, one per shared seed.
         mean: Mean of the pairs.
         low: Lower end of the 95 % t interval of the mean; None with one pair, which proves nothing.
         high: Upper end; None with one pair. If all pairs are equal the interval has no width.
@@ -38,7 +38,7 @@ class PairedDifference:
             (Schuirmann 1987): small if the difference lies within the margin. If all pairs are
             equal, which leaves t without a scale, that of the one-sided sign-flip test: 2^-n inside
             the margin and 1 outside. None with one pair.
-        margin: What counts as no difference.
+        margin: Largest difference that counts as none.
     """
 
     pairs: tuple[float, ...]
@@ -53,12 +53,12 @@ class PairedDifference:
 def compare(
     first: Sequence[float], second: Sequence[float], margin: float = MARGIN
 ) -> PairedDifference:
-    """How far `first` is above `second`.
+    """The paired difference of `first` minus `second`.
 
     Args:
-        first: One measurement a seed.
-        second: Those of the other arm, with the same seeds in the same order.
-        margin: Above zero; a difference nearer to zero counts as none.
+        first: One measurement per seed.
+        second: Measurements of the other arm, with the same seeds in the same order.
+        margin: Positive; a difference nearer to zero counts as none.
 
     Raises:
         StudyError: There are no pairs, values without partners, values that are NaN or infinite, or

@@ -35,7 +35,7 @@ class Arm:
 
     Attributes:
         name: Name in records, tables and figures; `FACTOR=VALUE` for a value of a swept factor.
-        description: What is done, for people.
+        description: Description of the arm, shown in reports.
         changes: Changes of the plan's recipe, as `schema.changed` takes them, or nested.
         label_noise: Share of the labels that are made wrong.
         epoch_scale: Factor on the number of epochs.
@@ -53,9 +53,9 @@ class Contrast:
     """Two arms that are compared at every budget.
 
     Attributes:
-        base: Name of the arm that it is compared with.
+        base: Name of the arm compared with.
         aim: Difference of accuracy hoped for at the primary budget; contrasts with one decide.
-        description: What the contrast is about, for people; by default the names of both arms.
+        description: Subject of the contrast, shown in reports; by default the names of both arms.
     """
 
     arm: str
@@ -95,7 +95,7 @@ class Plan:
 
     Attributes:
         name: Name on the command line and of the file of records.
-        question: What the study asks, for people.
+        question: Question of the study, shown in reports.
         recipe: Recipe that all arms share.
         budgets: Labels -> changes of the recipe that all arms have there; mostly the number of
             steps.
@@ -125,7 +125,7 @@ class Plan:
     primary: Positive | None = None
 
     def recipe_of(self, spec: RunSpec) -> Recipe:
-        """How one run is trained; an arm's changes override those of a budget."""
+        """The recipe of one run; an arm's changes override those of a budget."""
         changes = {**self.budgets[spec.labels], **spec.arm.changes, "seed": spec.seed}
         recipe = changed(self.recipe, changes)
         return replace(recipe, epochs=math.ceil(recipe.epochs * spec.arm.epoch_scale))

@@ -1,4 +1,4 @@
-"""One training run of a study, as the record that is kept of it."""
+"""The stored record of one training run of a study."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -18,7 +18,7 @@ Whole = Annotated[Count, Field(lt=2**63)]
 
 @validated
 class Record:
-    """What one run of a study left; everything that is reported follows from such records.
+    """The record of one run of a study; everything that is reported follows from records.
 
     Attributes:
         study: Name of the plan.

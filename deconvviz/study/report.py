@@ -1,4 +1,4 @@
-"""What the records of a plan say: runs by arm and labels, and paired differences between arms.
+"""Results of a plan: runs by arm and labels, and paired differences between arms.
 
 Before anything is counted, records are checked against each other: runs of one arm and budget
 differ in their seed alone, and runs of one seed were given the same labels.
@@ -60,7 +60,7 @@ class Effect:
 
     Attributes:
         difference: Difference of test accuracy, arm minus base; None if no seed was run in both.
-        p: Its p value, Holm-adjusted over the budgets of the contrast; None without one.
+        p: p value, Holm-adjusted over the budgets of the contrast; None without one.
         aim: The difference that was aimed at; None at other budgets.
     """
 
@@ -112,8 +112,8 @@ class Report:
 
     Attributes:
         plan: The plan.
-        records: Its runs, by arm, labels and seed.
-        points: Every arm and budget, as declared; then what else was run.
+        records: Runs of the plan, by arm, labels and seed.
+        points: Every arm and budget, as declared; then all others that were run.
         effects: Each contrast at every budget, contrast by contrast; of a sweep each point
             against the first arm at the same budget.
     """
@@ -163,7 +163,7 @@ class Report:
         return {name: own for name, own in found.items() if len({p.value for p in own}) > 1}
 
     def factors_with(self, metric: Metric) -> dict[str, tuple[Point, ...]]:
-        """Those factors of which any run has this metric."""
+        """The factors of which any run has this metric."""
         return {
             name: points
             for name, points in self.factors.items()
@@ -279,7 +279,7 @@ def _check(records: Sequence[Record]) -> None:
 
 
 def _seedless(content: Any) -> Any:
-    """A configuration without what the seed decides."""
+    """A configuration without the parts that the seed decides."""
     if isinstance(content, Mapping):
         return {key: _seedless(value) for key, value in content.items() if key != "seed"}
     return content

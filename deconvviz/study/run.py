@@ -1,4 +1,4 @@
-"""Train what a plan lacks: one run after the other, each with its record."""
+"""Train the missing runs of a plan one after the other, each with its record."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -41,12 +41,12 @@ def run_plan(
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
 ) -> tuple[Record, ...]:
-    """Train whatever has no record yet, and return the records of all that was asked for.
+    """Train all runs without a record, and return the records of all chosen runs.
 
     A run that is interrupted resumes where it was; Ctrl-C keeps what there is.
 
     Args:
-        plan: What is to be run.
+        plan: Plan to run.
         training: Training pictures; those without a known label serve without it.
         test: Test pictures, not used if the plan holds pictures out.
         path: The file of records, NAME.jsonl; made where missing.
@@ -55,15 +55,14 @@ def run_plan(
         seeds: Only these.
         runs: Folder in which a run's checkpoint is kept. By default nothing but its record is kept;
             until then it is in the folder `NAME/unfinished`.
-        device: Where to train.
-        progress: Called with the work that is done, and all of it. Each run then shows a bar of its
-            own too.
+        device: Device to train on.
+        progress: Called with the finished and the total work; each run shows a bar too.
 
     Raises:
         StudyError: The plan has no such arm, budget or seed, leaves its precision open, or the file
             has a record of another configuration or other pictures.
         DataError: A budget is larger than the data.
-        KeyboardInterrupt: After Ctrl-C, once the run that was going on is kept.
+        KeyboardInterrupt: After Ctrl-C, once the current run is kept.
     """
     if plan.recipe.precision == "auto":
         raise StudyError(
@@ -220,7 +219,7 @@ class _Trainer:
             )
 
     def _configuration(self, spec: RunSpec) -> dict[str, Any]:
-        """What a record follows from beside its data, as JSON has it."""
+        """Everything besides the data that determines a record, as JSON has it."""
         return {
             "recipe": to_dict(self.plan.recipe_of(spec)),
             "label_noise": spec.arm.label_noise,

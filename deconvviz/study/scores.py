@@ -1,4 +1,4 @@
-"""How good a trained classifier is: accuracy, calibration and robustness."""
+"""Scores of a trained classifier: accuracy, calibration and robustness."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Scores:
-    """How a classifier does on a data set.
+    """Scores of a classifier on a data set.
 
     Attributes:
         accuracy: Share of pictures that got their class, in [0, 1].

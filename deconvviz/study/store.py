@@ -15,11 +15,11 @@ _OLD_RECORD = "*-[0-9]*.json"  # ends in the seed, which a summary beside it doe
 
 
 class Keyed(Protocol):
-    """A record, or what one is made from."""
+    """A record, or the spec that one is made from."""
 
     @property
     def key(self) -> Hashable:
-        """What no two records of a file share."""
+        """Key that identifies a record in a file."""
 
 
 Kept = TypeVar("Kept", bound=Keyed)
@@ -30,8 +30,8 @@ class RecordFile(Generic[Kept]):
     """A file NAME.jsonl of records, and the folder NAME of single files that older versions wrote.
 
     Attributes:
-        path: The file; it need not be there.
-        decode: Record of plain values, and what they were read from for a `StudyError`.
+        path: The file; it may be missing.
+        decode: Makes a record of plain values; the second argument is their origin, for errors.
     """
 
     path: Path

@@ -22,19 +22,18 @@ class Adversary:
     radius: NonNegative = 0.0
     """Maximum distance from the original picture, of pixels in [0, 1]; 0 disables the attack."""
     norm: Norm = "l2"
-    """Norm of that distance, over all pixels of a picture."""
+    """Norm of the distance, over all pixels of a picture."""
     steps: Count = 1
-    """Gradient steps: 1 is the fast gradient method, more is projected gradient descent, 0 is
-    random noise of that distance."""
+    """Gradient steps: 1 is the fast gradient method, more are projected gradient descent, 0 is
+    random noise at the radius."""
     step_size: NonNegative = 0.0
-    """Length of a step as a multiple of the radius; 0 selects 1 for one step, 2.5 / steps for
-    more."""
+    """Length of a step as a multiple of the radius; 0 selects 1, or 2.5 / steps for several."""
     random_start: bool = False
     """Start at a random point within the radius instead of at the picture."""
     delay: UnitInterval = 0.0
     """Fraction of all steps before the first attack."""
     warmup: UnitInterval = 0.0
-    """Fraction of all steps over which the radius then rises linearly from 0."""
+    """Fraction of all steps, after the delay, over which the radius rises linearly from 0."""
 
     def radius_at(self, progress: float) -> float:
         """The radius at a fraction `progress` of all steps."""
@@ -72,7 +71,7 @@ def attack(
         mean: (C,) of pixels in [0, 1], by which the pictures were normalised.
         std: (C,) of pixels in [0, 1], by which the pictures were normalised.
         adversary: The attack.
-        radius: Instead of the adversary's, in units of pixels in [0, 1].
+        radius: Radius in units of pixels in [0, 1]; by default the adversary's.
         directions: (N, C, H, W) from `random_directions`, for a random start or for noise.
 
     Returns:

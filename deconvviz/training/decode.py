@@ -28,7 +28,7 @@ class DecodedNetwork:
     Attributes:
         network: The classifier.
         regulariser: The decoder.
-        preprocessing: How a picture becomes the network's input.
+        preprocessing: Preprocessing from picture to network input.
         weight: Weight of the reconstruction error in training.
     """
 

@@ -44,7 +44,7 @@ class TeacherEnsemble(nn.Module):
         Args:
             images: (N, C, H, W), normalised for the student; the first L are labelled.
             labels: (L,) classes, or (L, K) class probabilities.
-            weight: In [0, 1].
+            weight: Weight of the teachers, in [0, 1].
 
         Returns:
             (L, K) class probabilities.

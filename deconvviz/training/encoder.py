@@ -20,7 +20,7 @@ class EncoderOutput(NamedTuple):
 
     Attributes:
         maps: The pictures (N, C, H, W), then the output (N, C', h, w) of each stage.
-        pools: For each stage, its pools' switches in order; empty unless asked for.
+        pools: Switches of each stage's pools, in order; empty unless requested.
     """
 
     maps: list[Tensor]

@@ -1,4 +1,4 @@
-"""The batches of a run: drawn, augmented, normalised and, where asked for, mixed."""
+"""The batches of a run: drawn, augmented, normalised and optionally mixed."""
 
 from collections.abc import Iterator
 from random import Random
@@ -43,9 +43,9 @@ class BatchLoader:
 
     Args:
         data: The labelled pictures; their mean and deviation normalise all.
-        unlabelled: The others.
+        unlabelled: Pictures without labels.
         recipe: The options of the run.
-        device: Where the pictures are stored.
+        device: Device that stores the pictures.
         processes: The processes that share each batch.
     """
 

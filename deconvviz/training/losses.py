@@ -12,7 +12,7 @@ _GAMMA = 2.0  # the exponent that Lin et al. found best
 
 
 def _focal(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy that gives less weight to what is already classified well.
+    """Cross-entropy that gives less weight to pictures that are already classified well.
 
     Lin et al. (2017), "Focal loss for dense object detection", arXiv:1708.02002.
     """

@@ -21,20 +21,20 @@ from deconvviz.training.regulariser import DecoderConfig
 
 @validated
 class Recipe:
-    """How to train; every figure of a run's card follows from it, the data and the device."""
+    """A training recipe; with data and device, it determines every number of a run's card."""
 
     model: str = "vgg"
     """Network: vgg, fast, zf, seed-cnn, ddnet, deconv-mnist, tutorial-cnn or plain:WIDTHS."""
     epochs: Positive = 15
-    """Passes over the training pictures, or multiples of `steps_per_epoch`."""
+    """Number of epochs: passes over the training pictures, or `steps_per_epoch` steps each."""
     steps_per_epoch: Count = 0
-    """Optimiser steps in one epoch, repeating the pictures as often as needed; 0 is one pass."""
+    """Optimiser steps per epoch, repeating the pictures as often as needed; 0 is one pass."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the initial weights, the order of the pictures and their augmentation."""
     batch_size: Annotated[int, Field(ge=2)] = 128
-    """Labelled pictures in one step; the last, smaller batch of a pass is dropped."""
+    """Labelled pictures per step; the last, smaller batch of a pass is dropped."""
     unlabelled_batch: Count = 0
-    """Pictures without labels in one step, beside the labelled ones."""
+    """Pictures without labels per step, beside the labelled ones."""
     optimiser: Literal["sgd", "muon", "adam", "adamw"] = "sgd"
     """SGD with Nesterov momentum; Muon for kernels before BatchNorm and SGD for the rest; Adam;
     AdamW."""
@@ -43,20 +43,19 @@ class Recipe:
     muon_lr: NonNegative = 0.025
     """Peak learning rate of Muon."""
     schedule: Literal["one-cycle", "cosine", "step", "constant"] = "one-cycle"
-    """Learning rates after warmup: linear to 0; half a cosine to 0; a tenth at half of the way and
-    again at three quarters; constant."""
+    """Learning rates after warmup: linear to 0; half a cosine to 0; divided by 10 at half and again
+    at three quarters of the way; constant."""
     warmup: Fraction = 0.2
     """Fraction of all steps over which the learning rates rise linearly from 0."""
     momentum: Fraction = 0.9
     """Momentum of SGD and Muon."""
     weight_decay: NonNegative = 1.3e-3
-    """Weight decay of kernels and matrices, except those that Muon updates; biases and BatchNorm's
-    scales have none."""
+    """Weight decay of kernels and matrices; biases, scales and Muon's kernels have none."""
     bn_bias_lr_scale: Annotated[float, Field(gt=0)] = 16.0
     """Factor on the learning rate of BatchNorm's biases with SGD; their weight decay is divided by
     it (Jordan 2024, arXiv:2404.00498)."""
     loss: Loss = "cross-entropy"
-    """Classification loss; mse is of the logits."""
+    """Classification loss; mse compares the logits themselves with the targets."""
     label_smoothing: Fraction = 0.1
     """Fraction of the target spread over all classes."""
     augmentation: Augmentation = Augmentation(cutout=8)
@@ -78,7 +77,7 @@ class Recipe:
     """Weight of the reconstruction error of a deconvolution decoder; 0 trains the classifier
     alone."""
     decoder: DecoderConfig = DecoderConfig()
-    """Decoder beside the classifier, and what its reconstructions are compared with."""
+    """Decoder beside the classifier, and the targets of its reconstructions."""
     decoder_lr_scale: NonNegative = 1.0
     """Factor on the learning rates of the decoder."""
     consistency_weight: NonNegative = 0.0
@@ -87,10 +86,10 @@ class Recipe:
     consistency_rampup: Fraction = 0.3
     """Fraction of all steps over which `consistency_weight` rises linearly from 0."""
     ema_decay: Fraction = 0.99
-    """Decay of the exponential moving average of the weights; less in the first steps."""
+    """Decay of the exponential moving average of the weights; smaller in the first steps."""
     ema: bool = False
-    """Measure and store the exponential moving average of the weights, not the last ones (Izmailov
-    et al. 2018, arXiv:1803.05407)."""
+    """Evaluate and store the moving average of the weights instead of the last ones (Izmailov et
+    al. 2018, arXiv:1803.05407)."""
     max_kernel_rms: NonNegative = 0.0
     """Maximum RMS of a convolution kernel of the classifier; 0 disables. Zeiler & Fergus (2014)
     used 0.1."""

@@ -19,11 +19,10 @@ _TINY = 1e-8  # a variance below it is that of a constant
 
 @validated
 class DecoderConfig:
-    """A decoder, and what its reconstructions are compared with."""
+    """A decoder and the targets of its reconstructions."""
 
     switches: bool = False
-    """Unpool to the positions of the maxima; otherwise the reconstruction rests on the features
-    alone."""
+    """Unpool to the positions of the maxima; else the decoder sees features only."""
     tied: bool = False
     """Use the encoder's kernels, transposed, as a deconvnet does; only a scale and a shift per map
     are learnt."""
@@ -35,11 +34,11 @@ class DecoderConfig:
     skip_last_stages: Count = 0
     """Number of last stages left to the classifier alone: the decoder starts from their input."""
     stages: tuple[NonNegative, ...] = ()
-    """Weights of the errors of each later stage's input, from the second stage (after a stem, the
-    first) up; the picture's is 1. Each error is divided by its target's variance."""
+    """Error weights for the inputs of later stages, from the second stage (after a stem, the first)
+    up; the picture's is 1. Each error is divided by its target's variance."""
     detach_targets: bool = True
-    """Stop gradients at these inputs as targets, so that no map becomes easy to reconstruct by
-    becoming constant."""
+    """Stop gradients at the targets of `decoder.stages`, so that no map becomes constant to be easy
+    to reconstruct."""
     inpaint: bool = False
     """Reconstruct what cutout hides (Pathak et al. 2016, arXiv:1604.07379); BatchNorm's running
     statistics are then of pictures without cutout."""
@@ -47,9 +46,9 @@ class DecoderConfig:
     """Add the reconstruction of a second encoder and decoder that see no classes (Robert et al.
     2018, arXiv:1807.11407)."""
     rampup: UnitInterval = 0.0
-    """Fraction of all steps over which the error's weight rises from 0."""
+    """Fraction of all steps over which `deconv_weight` rises from 0."""
     rampdown: UnitInterval = 0.0
-    """Fraction of all steps, at the end, over which it falls to 0 in half a cosine."""
+    """Fraction of all steps, at the end, over which `deconv_weight` falls to 0 by half a cosine."""
 
     def weight_scale(self, progress: float) -> float:
         """Factor on the error's weight at a fraction `progress` of all steps."""
@@ -214,7 +213,7 @@ def _pad(x: Tensor, shape: torch.Size) -> Tensor:
 
 
 class Regulariser(nn.Module):
-    """A decoder, with a free branch where asked for, and its reconstruction error.
+    """A decoder, optionally with a free branch, and its reconstruction error.
 
     Args:
         network: The classifier beside it.

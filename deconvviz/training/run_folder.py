@@ -1,4 +1,4 @@
-"""The files of a run's folder, which `trainer` describes: their schemas, and how they are read."""
+"""The files of a run's folder, which `trainer` describes: schemas and reading."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from deconvviz.training.recipe import Recipe, differences
 
 @validated
 class RunConfig:
-    """What a run follows from: `config.json`."""
+    """Everything that determines a run: `config.json`."""
 
     recipe: Recipe
     """Options, with the precision decided."""
@@ -44,7 +44,7 @@ class RunConfig:
 
 @validated
 class RunState:
-    """What a resume needs after a whole epoch: `state.pt`."""
+    """State that a resume needs, saved after each epoch: `state.pt`."""
 
     epoch: Count
     """Epochs done."""

@@ -30,7 +30,7 @@ class MovingAverage(AveragedModel):
         self.eval().requires_grad_(requires_grad=False)
 
     def resume(self, steps: int) -> None:
-        """Continue after so many steps; the initial weights count as one more."""
+        """Continue after a number of steps; the initial weights count as one more."""
         self.n_averaged.fill_(steps + 1)  # at 0 the next update would overwrite, not average
 
     def _average(self, averages: Sequence[Tensor], current: Sequence[Tensor], _: object) -> None:

@@ -1,10 +1,10 @@
 """Train a CNN: the whole data set on the device, an ordinary PyTorch loop.
 
-A run is a folder: `config.json`, `metrics.jsonl` (a line an epoch), `snapshots/` (the convolutional
-stages at chosen epochs), `state.pt` (all that a resume needs) and at the end `model.safetensors`
-with its card `model.md`, and `decoder.safetensors` where there was a decoder. Each epoch draws its
-random numbers from (seed, epoch), so that a run that was killed and resumed ends, on the CPU, with
-bit-equal weights.
+A run is a folder: `config.json`, `metrics.jsonl` (one line per epoch), `snapshots/` (the
+convolutional stages at chosen epochs), `state.pt` (all that a resume needs) and at the end
+`model.safetensors` with its card `model.md`, and `decoder.safetensors` if there is a decoder. Each
+epoch draws its random numbers from (seed, epoch), so that on the CPU a run that was killed and
+resumed ends with bit-equal weights.
 
 Under `torchrun`, each process trains on its part of every batch, and gradients are averaged.
 """
@@ -98,12 +98,12 @@ def train(
     Args:
         recipe: The options of the run.
         training: Labelled pictures, uint8, copied to the device whole.
-        test: Evaluated once an epoch; nothing is chosen by it.
+        test: Test pictures, evaluated once per epoch; nothing is chosen by them.
         folder: The run's folder; made where missing.
         unlabelled: Pictures of the same size whose labels are not used.
-        device: Where to train.
-        processes: The processes that share the work; by default this one alone.
-        progress: Show a bar with loss, accuracy, pictures a second and the time left.
+        device: Device to train on.
+        processes: Processes that share the work; by default this one alone.
+        progress: Show a bar with loss, accuracy, pictures per second and the time left.
         callback: Called after every step; raising `KeyboardInterrupt` in it equals Ctrl-C.
 
     Raises:
@@ -136,9 +136,7 @@ def train(
     except KeyboardInterrupt:
         done = trainer.resume()
         if progress:
-            tqdm.write(
-                f"stopped after {done} of {recipe.epochs} epochs; the same command continues"
-            )
+            tqdm.write(f"stopped after {done} of {recipe.epochs} epochs; the same command resumes")
     except DivergedError:
         trainer.finish(trainer.resume())
         raise
@@ -332,7 +330,7 @@ class Trainer:
         return metrics
 
     def save_state(self, epoch: int) -> None:
-        """Write what a resume needs, and the snapshot where one was asked for."""
+        """Write the state that a resume needs, and the snapshot if this epoch has one."""
         if epoch in self.recipe.snapshots:
             path = self.folder / "snapshots" / f"epoch-{epoch:04d}.safetensors"
             description = replace(self.describe(epoch), stages_only=True)
@@ -393,7 +391,7 @@ class Trainer:
         )
 
     def finish(self, epoch: int) -> Run:
-        """Write the checkpoint, evaluated as it is stored, and its card."""
+        """Write the checkpoint, evaluated as stored, and its card."""
         result = self._publish(epoch) if self.processes.is_main else None
         evaluation = self.processes.all_gather(result)[0]
         assert evaluation is not None

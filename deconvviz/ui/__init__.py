@@ -1,1 +1,1 @@
-"""What the pages are made of: cached loaders, pickers bound to the URL, the grid, error display."""
+"""Parts of the pages: cached loaders, pickers bound to the URL, the grid, error display."""

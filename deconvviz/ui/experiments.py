@@ -35,7 +35,7 @@ def runnable_analyses() -> Mapping[str, Analysis]:
 
 @dataclass(frozen=True, eq=False)
 class AnalysisInputs:
-    """What a person chose for an analysis; None is what it does not need."""
+    """Inputs chosen for an analysis; None where it does not need one."""
 
     network: Network
     dataset: Dataset | None = None
@@ -44,7 +44,7 @@ class AnalysisInputs:
 
     @property
     def folder(self) -> Path:
-        """Where results on it are kept."""
+        """Folder of the results on these inputs."""
         keys = [self.network.key]
         keys += [self.dataset.fingerprint] if self.dataset else []
         keys += [self.picture.key] if self.picture else []

@@ -1,4 +1,4 @@
-"""Networks and what they are given, loaded once for all sessions.
+"""Networks and their inputs, loaded once for all sessions.
 
 Caches hash networks and pictures by their SHA-256 alone: Streamlit's own hash of an array looks at
 a sample of large ones, and that of a picture leaves out its size. Cached values are never modified.
@@ -89,7 +89,7 @@ def network(name: str) -> Network:
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
 def input_view(network: Network, picture: Picture, size: InputSize) -> InputView:
-    """A picture as a network is given it.
+    """A picture as a network's input.
 
     `size` is "trained", the largest central square at the size of the training pictures, as for
     classification; or the maximum side, at most `LARGEST`, of the whole picture.
@@ -118,7 +118,7 @@ def kernels(network: Network, layer: str) -> Kernels:
 
 
 def pick_layer(network: Network, first: Literal["lowest", "middle"] = "lowest") -> str:
-    """Show the picker of a layer, at first the lowest or the middle one, and what it is."""
+    """Show the picker of a layer, at first the lowest or the middle one, and its description."""
     default = network.layers[len(network.layers) // 2 if first == "middle" else 0]
     name = layer(network.layers, default)
     st.caption(f"{name}: {describe_layer(network.net.layers[name])}")

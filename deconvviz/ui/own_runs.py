@@ -73,7 +73,7 @@ def run_table(runs: Mapping[str, OwnRun]) -> None:
 
 
 def _two_runs(runs: Mapping[str, OwnRun]) -> None:
-    """Learning curves of two runs, and how their recipes differ."""
+    """Learning curves of two runs, and the differences of their recipes."""
     with st.container(horizontal=True):
         first = _first(runs, default=list(runs)[min(len(DEMOS), len(runs) - 1)])
         second = _second(runs)
@@ -111,7 +111,7 @@ def _all_runs() -> dict[str, OwnRun]:
 
 
 def _modified(path: Path) -> int:
-    """When a file was written; 0 if it cannot be read, which is an error when it is loaded."""
+    """Modification time of a file; 0 if it cannot be read, which is an error when it is loaded."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

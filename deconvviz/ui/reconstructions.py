@@ -25,7 +25,7 @@ _MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recor
 
 @dataclass(frozen=True)
 class Projector:
-    """What every projection on a page has in common."""
+    """Settings that all projections on a page share."""
 
     network: Network
     view: InputView
@@ -159,7 +159,7 @@ def whole_picture(
 
 
 def to_safetensors(projector: Projector, one: Reconstruction, pixels: Tensor) -> bytes:
-    """A projection as a safetensors file, with what is needed to compute it again."""
+    """A projection as a safetensors file, with all settings needed to compute it again."""
     network, view, unit = projector.network, projector.view, one.unit
     metadata = {
         "network": network.bundle.name,

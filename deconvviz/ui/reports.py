@@ -1,4 +1,4 @@
-"""The results of the studies, read once for all sessions, and how they are shown on a page."""
+"""The results of the studies, read once for all sessions, and their display on a page."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ Result = TypeVar("Result", Report, Gradients)
 
 @dataclass(frozen=True, eq=False)
 class StudyView(Generic[Result]):
-    """What the records of one study say; `key` identifies the records in caches."""
+    """The result of one study; `key` identifies its records in caches."""
 
     study: str
     key: str
@@ -58,7 +58,7 @@ def study(name: str) -> StudyView[Report]:
 
 
 def gradients() -> list[StudyView[Gradients]]:
-    """What was found on gradients, one for each setting; errors as for `study`."""
+    """The results on gradients, one for each setting; errors as for `study`."""
     path = _records("gradients")
     return _gradients(str(path), _key(path))
 
@@ -86,7 +86,7 @@ def _key(path: Path) -> str:
 
 
 def command(name: str) -> str:
-    """How a study is run, in Markdown."""
+    """Instructions for running a study, in Markdown."""
     return (
         f"**Not run.** `deconvviz study run {name}` trains what is missing, one record per run, "
         f"and resumes after a stop. This page reads `results/{name}.jsonl` beside the package, "

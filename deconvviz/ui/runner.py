@@ -69,7 +69,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How far a run is, or how it ended.
+    """Progress of a run, or its end.
 
     `done` of `total` steps of what it is `doing` are done; `message` is empty while it runs.
     """
@@ -86,7 +86,7 @@ class JobStatus:
 
 
 class Runner:
-    """Trains one `Job` at a time; see `status` for how it goes."""
+    """Trains one `Job` at a time; see `status` for its progress."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -101,7 +101,7 @@ class Runner:
         return self._status
 
     def start(self, job: Job) -> bool:
-        """Begin a run, unless one goes on; whether it was begun."""
+        """Start a run unless one is running; return whether it was started."""
         with self._lock:
             if self._status is not None and self._status.running:
                 return False
@@ -113,7 +113,7 @@ class Runner:
         return True
 
     def stop(self) -> None:
-        """End the run after the part of it that was last measured; one that has ended stays so."""
+        """End the run after its last measured part; one that has ended stays so."""
         with self._lock:
             self._stop.set()
             if self._status is not None and self._status.running:
@@ -135,13 +135,13 @@ class Runner:
         except DeconvvizError as error:
             message = as_sentence(error)
         except (OSError, MemoryError) as error:
-            message = f"The machine could not go on: {error or 'its memory is full'}."
+            message = f"The machine could not continue: {error or 'its memory is full'}."
         finally:
             _tidy(begun.folder)
             self._set(running=False, stopping=False, message=message, failed=failed)
 
     def _train(self, job: Job, folder: Path, stop: Event) -> str:
-        """Train, and say how it went."""
+        """Train, and set the status to the outcome."""
 
         def watch(title: str, done: int, total: int, /) -> None:
             self._set(doing=title, done=done, total=total)
@@ -172,7 +172,7 @@ def sources() -> tuple[str, ...]:
 
 
 def runs_folder() -> Path:
-    """Where runs are kept."""
+    """The folder of all runs."""
     return cache_folder() / "runs"
 
 
@@ -192,7 +192,7 @@ def _free_folder() -> Path:
 
 
 def _tidy(folder: Path) -> None:
-    """Delete what only a resume needs, a run without an epoch, and the oldest runs."""
+    """Delete the state for resumes, runs without an epoch, and the oldest runs."""
     (folder / "state.pt").unlink(missing_ok=True)
     if not read_metrics(folder):
         shutil.rmtree(folder, ignore_errors=True)

@@ -48,7 +48,7 @@ class _Test(TypedDict):
 
 
 class _Training(TypedDict):
-    """What is needed of a checkpoint's training record."""
+    """Required fields of a checkpoint's training record."""
 
     __pydantic_config__ = ConfigDict(allow_inf_nan=False)  # type: ignore[misc]
 
@@ -61,11 +61,11 @@ class _Training(TypedDict):
 
 @dataclass(frozen=True)
 class OwnRun:
-    """What a checkpoint says of the run that made it, without its weights.
+    """A training run as its checkpoint describes it, without its weights.
 
     Attributes:
-        name: For people; unique in a table.
-        origin: Where it comes from, for people.
+        name: Displayed name; unique in a table.
+        origin: Displayed origin.
         model: Name of the architecture.
         data: Title of the training pictures.
         training: The training record: recipe, epochs, labelled pictures, metrics and test.
@@ -101,7 +101,7 @@ class OwnRun:
 
     @property
     def metrics(self) -> Sequence[Mapping[str, float]]:
-        """A line an epoch."""
+        """One line per epoch."""
         metrics: Sequence[Mapping[str, float]] = self.training["metrics"]
         return metrics
 
@@ -163,7 +163,7 @@ def read_upload(content: bytes, name: str) -> OwnRun:
     """The run that made an uploaded checkpoint, given its bytes and its name on any machine.
 
     Raises:
-        CheckpointError: As `read_run`; it is named by its own name, not by where it lay meanwhile.
+        CheckpointError: See `read_run`; the message has the file's own name, not a temporary path.
     """
     shown = PurePath(name.replace("\\", "/")).name[:_NAME] or "a file"
     with TemporaryDirectory() as folder:
@@ -204,7 +204,7 @@ def summary(bundle: Bundle) -> str:
 
 
 def conclusion(baseline: OwnRun, other: OwnRun) -> str:
-    """What two single runs may and may not prove, in Markdown, from their own numbers."""
+    """Conclusions that two single runs do and do not allow, in Markdown, from their numbers."""
     difference = 100 * (other.accuracy - baseline.accuracy)
     if abs(difference) < 0.005:
         compared = f"`{other.name}` and `{baseline.name}` are equally accurate"

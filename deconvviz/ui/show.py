@@ -22,7 +22,7 @@ _INKS = {"light": "#3f4246", "dark": "#d3d0ca"}
 _MIMES = {".png": "image/png", ".json": "application/json"}
 
 Content = bytes | Callable[[], bytes]
-"""A file's bytes, or what makes them when a person asks for the file."""
+"""A file's bytes, or a function that makes them on download."""
 
 
 def title(name: str, lead: str) -> None:
@@ -86,7 +86,7 @@ def describe_layer(layer: Layer) -> str:
 
 
 def network(bundle: Bundle) -> None:
-    """Which network is loaded and how good it is, with its card where it has one."""
+    """Show the loaded network and its accuracy, with its card where it has one."""
     st.markdown(summary(bundle))
     if not bundle.card:
         return
@@ -96,7 +96,7 @@ def network(bundle: Bundle) -> None:
 
 
 def coverage(coverage: Coverage) -> None:
-    """How each operation of a network is reversed, with a warning for each that is unsupported."""
+    """Show the reversal of each operation of a network, with a warning for each unsupported one."""
     for operation in coverage.unsupported:
         st.warning(
             f"{operation.operation} in {operation.places} is not supported: {operation.undone}. "
@@ -115,7 +115,7 @@ def coverage(coverage: Coverage) -> None:
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """Show a `DeconvvizError` as one sentence; the session goes on.
+    """Show a `DeconvvizError` as one sentence; the session continues.
 
     Any other exception is a bug: Streamlit logs it and, as configured, shows no details.
     """

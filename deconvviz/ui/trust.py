@@ -1,4 +1,4 @@
-"""How far a reconstruction can be trusted, examined once for all sessions."""
+"""Trust in a reconstruction, examined once for all sessions."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ def _reports() -> ResultCache[TrustReport]:
 def known_trust_report(
     network: Network, view: InputView, unit: Unit, rule: Rule
 ) -> TrustReport | None:
-    """The report on a unit's reconstruction; None if nobody has asked for it yet."""
+    """The report on a unit's reconstruction; None if none was requested yet."""
     return _reports().get((network.key, view.key, repr(unit), rule))
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a network, found by looking at its units."""
+"""Faults of a network, found by looking at its units."""
 
 from deconvviz.analysis.diagnosis.diagnose import Diagnosis, diagnose
 from deconvviz.analysis.diagnosis.findings import DiagnosisOptions, Finding

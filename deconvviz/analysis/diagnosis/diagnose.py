@@ -33,7 +33,7 @@ _SHOWN = 36  # kernels or slices
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis(Result):
-    """What is wrong with a network, as far as its units and kernels show.
+    """Faults of a network, as far as its units and kernels show them.
 
     Attributes:
         data: Number of pictures and title of the data.

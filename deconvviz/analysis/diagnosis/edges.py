@@ -1,4 +1,4 @@
-"""How much of the variance of units the edges in their windows explain."""
+"""The share of units' variance that the edges in their windows explain."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ Moments = tuple[Tensor, ...]
 def explained_by_edges(
     net: Deconvnet, bundle: Bundle, dataset: Dataset, layers: Sequence[str]
 ) -> dict[str, Tensor]:
-    """How well a linear function of oriented edges predicts each unit.
+    """Share of each unit's variance that a linear function of oriented edges predicts.
 
     The features of a unit at a position are the means of the rectified brightness gradient in eight
     directions over the four quarters of its window (overlapping where it has an odd side), 32

@@ -1,4 +1,4 @@
-"""What may be wrong with a layer: each finding with its numbers and its units."""
+"""Possible faults of a layer: each finding with its numbers and its units."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,21 +32,21 @@ class DiagnosisOptions:
     """Thresholds beyond which something is a finding, and a known atlas."""
 
     atlas: str = ""
-    """Folder of an atlas of the same pictures, with statistics; by default it is made."""
+    """Folder of an atlas of the same pictures, with statistics; by default a new one is built."""
     rare_threshold: NonNegative = 0.01
-    """A unit is rare if it is active in a smaller share of the pictures."""
+    """A unit is rare if it is active in less than this fraction of the pictures."""
     dominance_threshold: Annotated[float, Field(ge=1)] = 3.0
-    """A kernel is dominant if its RMS is above this many times its layer's median."""
+    """A kernel is dominant if its RMS is above this multiple of its layer's median."""
     loudness_threshold: Annotated[float, Field(ge=1)] = 6.0
-    """A unit is loud if its mean activation is above this many times its layer's median."""
+    """A unit is loud if its mean activation is above this multiple of its layer's median."""
     duplicate_threshold: Annotated[float, Field(gt=0, le=1)] = 0.95
     """Two kernels are duplicates if their cosine is above this."""
     nyquist_threshold: NonNegative = 1.25
-    """A layer has high frequencies if its energy near Nyquist is this many times chance."""
+    """A layer has high frequencies if its energy near Nyquist is above this multiple of chance."""
     aliasing_threshold: NonNegative = 0.5
-    """A stride is too large if it aliases more than this share of the kernels' energy."""
+    """A stride is too large if it aliases more than this fraction of the kernels' energy."""
     edges_threshold: NonNegative = 0.5
-    """A layer sees little but edges if they explain more than this of its median unit (R²)."""
+    """A layer sees little but edges if their R² for its median unit is above this."""
     selectivity_threshold: NonNegative = 0.9
     """A unit is class-specific if its selectivity is above this."""
 
@@ -107,7 +107,7 @@ class Finding:
     """Something to act on, or at least to know.
 
     Attributes:
-        share: Share of the layer that it concerns, in [0, 1]; findings are sorted by it.
+        share: Affected share of the layer, in [0, 1]; findings are sorted by share.
         units: Units concerned, the clearest case first.
         total: Number of units of the layer.
         values: Further numbers of this kind of finding, with the chance level where there is one.

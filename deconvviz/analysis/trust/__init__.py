@@ -1,4 +1,4 @@
-"""How far a projection can be trusted: controls, each of which changes one thing."""
+"""Trust in a projection: controls, each of which changes one thing."""
 
 from deconvviz.analysis.trust.attributions import AttributionOptions, compare_attributions
 from deconvviz.analysis.trust.examination import Trust, TrustOptions, examine

@@ -31,11 +31,11 @@ class AttributionOptions:
     """Options of attributions of a unit."""
 
     rule: Rule = "deconvnet"
-    """Rule of the projection."""
+    """Backward rule of the projection."""
     repeats: Annotated[int, Field(ge=2)] = 8
-    """Random orders of pixels; of an examination also random starts and switches."""
+    """Number of random pixel orders, and for `trust` also of random starts and switches."""
     points: Positive = 16
-    """Points of the curves of insertion and deletion."""
+    """Number of points of the insertion and deletion curves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Attribution:
 
     Attributes:
         pixels: (C, h, w) signed, in the unit's window, in units of the method.
-        scores: (h, w) score of each pixel, by which it is inserted and deleted.
+        scores: (h, w) score of each pixel, which orders insertion and deletion.
         curves: Insertion and deletion in the order of the scores.
     """
 

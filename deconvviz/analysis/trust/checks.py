@@ -30,9 +30,9 @@ class Similarity:
 
     Attributes:
         rank: Spearman's rank correlation, mean over the pictures; NaN where nothing can be ranked.
-        rank_spread: Standard deviation of it over the pictures; 0 for one.
+        rank_spread: Standard deviation of `rank` over the pictures; 0 for one.
         ssim: Structural similarity, mean over the pictures; NaN in windows under three pixels.
-        ssim_spread: Standard deviation of it.
+        ssim_spread: Standard deviation of `ssim`.
     """
 
     rank: float

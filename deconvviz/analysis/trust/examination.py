@@ -1,4 +1,4 @@
-"""How far one projection can be trusted: every control against its chance level."""
+"""Examination of one projection: every control against its chance level."""
 
 import math
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ SOME = 0.2
 """A control that keeps this share keeps "some"."""
 
 SPREADS = 2.0
-"""What differs from its chance level by this many standard deviations differs from chance."""
+"""Standard deviations from a chance level at which a value counts as different from chance."""
 
 _CONTROLS = 6  # besides the steps of the cascade
 
@@ -43,14 +43,14 @@ class TrustOptions(AttributionOptions):
     """Options of an examination."""
 
     networks: Positive = 3
-    """Shuffled networks for each step of the cascade and for the chance level."""
+    """Number of shuffled networks for each cascade step and for the chance level."""
     steps: Positive = 10
-    """Largest number of steps of the cascade."""
+    """Maximum number of steps of the cascade."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trust(Result):
-    """How far one projection can be trusted.
+    """The examination of one projection.
 
     A deconvnet is a projection, not an attribution: nothing here says that the network decided
     because of what is seen. Layers above the units have no part in it, by construction.
@@ -97,7 +97,7 @@ class Trust(Result):
     seed: int
 
     def kept(self, similarity: Similarity) -> float:
-        """How much of the picture a control keeps: 0 as by chance, 1 the same picture.
+        """Share of the picture that a control keeps: 0 as by chance, 1 the same picture.
 
         (value - chance) / (1 - chance), averaged over rank correlation and SSIM.
         """
@@ -138,7 +138,7 @@ class Trust(Result):
 
     @property
     def outcome(self) -> Outcome:
-        """What the picture shows, by the cascade.
+        """The content of the projection, by the cascade.
 
         "image" if `MUCH` is kept with all kernels shuffled; else "layers_below" if `MUCH` is kept
         with the unit's own kernels shuffled, "partly_unit" if `SOME` is, and "unit" if not.

@@ -22,7 +22,7 @@ class PerturbationCurve:
         area: Area under the curve; large is good for insertion, small for deletion.
         random: (R, S + 1) values for pixels in random orders.
         chance: Mean area of the random orders.
-        spread: Standard deviation of these areas.
+        spread: Standard deviation of the areas of random orders.
     """
 
     share: Tensor

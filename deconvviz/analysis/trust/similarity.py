@@ -67,7 +67,7 @@ def edges(image: Tensor) -> Tensor:
     """Length of the Sobel gradient of (C, H, W), summed over the channels.
 
     Returns:
-        (H, W) float64, in the image's units a pixel; the border is repeated beyond the edge.
+        (H, W) float64, in the image's units per pixel; the border is repeated beyond the edge.
     """
     lengths = [
         np.hypot(*(ndimage.sobel(channel, axis, mode="nearest") for axis in (0, 1))) / 8

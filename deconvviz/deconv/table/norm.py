@@ -15,7 +15,7 @@ from deconvviz.deconv.tape import Call
 
 
 class BatchNorm(Row):
-    """Its scale, which equals folding it into the convolution before it."""
+    """Multiplication by the scale, which equals folding it into the convolution before."""
 
     undone: ClassVar[str] = "multiplied by its scale, no shift"
 

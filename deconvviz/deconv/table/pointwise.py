@@ -69,7 +69,7 @@ class Multiply(Row):
         return _broadcast(call)
 
     def factor(self, call: Call) -> Any:
-        """What the branch is multiplied by."""
+        """The factor that multiplies the branch."""
         return call["other"] if call.varies("self") else call["self"]
 
     @override

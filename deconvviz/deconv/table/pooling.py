@@ -65,7 +65,7 @@ class MaxPool(_Pool):
         arguments["stride"] = arguments["stride"] or None
         maps = call["self"]
         pooled, flat = functional.max_pool2d(maps, **arguments, return_indices=True)
-        flat = flat.to(torch.int32)  # lets go of eight bytes a unit before more is taken
+        flat = flat.to(torch.int32)  # lets go of eight bytes per unit before more is taken
         return pooled, self._switches(call, flat, maps.shape[3])
 
     def _switches(self, call: Call, flat: Tensor, width: int) -> Tensor:

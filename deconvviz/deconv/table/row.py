@@ -1,4 +1,4 @@
-"""What one row of the table holds: how an operation is run, its geometry, and its adjoint."""
+"""One row of the table: how an operation is run, its geometry, and its adjoint."""
 
 # ruff: noqa: ARG002 - the base row has no use for most of what other rows need
 
@@ -21,7 +21,7 @@ class Row:
     """A kind of operation. This base passes signals through, position by position.
 
     Attributes:
-        undone: How the operation is undone, in words, for the coverage report.
+        undone: Reversal of the operation, in words, for the coverage report.
         extension: Whether the paper's deconvnet does not have it.
         rectifies: Whether it is an activation, where the rules differ.
         elementwise: Whether each number of the value depends on that number of the one input alone,
@@ -43,7 +43,7 @@ class Row:
         return value if isinstance(value, Tensor) else value[0]
 
     def run(self, call: Call) -> tuple[Tensor, Saved | None]:
-        """The operation's value, and what the adjoint needs of this forward pass.
+        """The operation's value, and the state that the adjoint needs from this forward pass.
 
         Saved tensors have the value's positions: (N, ..., H, W), or (N, ...) for a value without
         positions; in a compact dtype. An axis of size one stands for all of it.
@@ -55,7 +55,7 @@ class Row:
         return operation.inputs
 
     def field(self, call: Call, rule: Rule) -> Field | None:
-        """What one output position reads of each target; None if that is no interval."""
+        """The interval of each target that one output position reads; None if it is no interval."""
         return HERE
 
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
@@ -65,7 +65,7 @@ class Row:
             call: The operation with its weights; the inputs are known by shape alone.
             signal: (K, ..., h, w) in K windows of the value, or (K, ...) without positions.
             saved: Looks up what `run` saved, at the same windows.
-            rule: Activations differ by it; gates and normalisations hold statistics unless
+            rule: Rule of activations; gates and normalisations hold statistics unless
                 "gradient".
 
         Returns:

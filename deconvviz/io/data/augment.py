@@ -23,15 +23,14 @@ class Augmentation:
     """Random shift, flip, crop, rotation, RandAugment and cutout of each picture, in this order."""
 
     crop_padding: Count = 4
-    """Maximum shift in pixels, each way; the border is filled by reflection, without repeating its
-    row."""
+    """Maximum shift in pixels in each direction; the border is filled by reflection."""
     flip: bool = True
     """Mirror half of the pictures left to right."""
     cutout: Count = 0
     """Side in pixels of a square at a random place, partly outside at the border, filled with the
     picture's mean (DeVries & Taylor 2017, arXiv:1708.04552); 0 disables."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Maximum rotation in degrees, each way."""
+    """Maximum rotation in degrees in each direction."""
     randaugment: Annotated[int, Field(ge=0, le=30)] = 0
     """Magnitude of RandAugment, 1 to 30: two random operations such as shear and contrast (Cubuk et
     al. 2019, arXiv:1909.13719); 0 disables. On a CPU it takes 20 times as long as shift, flip and
@@ -40,8 +39,8 @@ class Augmentation:
     """Minimum fraction of the area that a random resized crop keeps (Szegedy et al. 2015,
     arXiv:1409.4842)."""
     crop_ratio: Annotated[float, Field(ge=1)] = 1.0
-    """Maximum aspect ratio of such a crop, which varies from its inverse up. With both at 1 there
-    are no such crops."""
+    """Maximum aspect ratio of a random resized crop; the minimum is its inverse. There are no such
+    crops if `crop_scale` and `crop_ratio` are 1."""
 
     def __call__(
         self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None = None
@@ -50,7 +49,7 @@ class Augmentation:
 
         Args:
             images: (B, C, H, W), uint8 or float.
-            generator: On any device; the same state gives the same result on every device.
+            generator: Generator on any device; equal states give equal results on all devices.
             mirrored: (B,), which pictures to mirror; drawn if None. Without `flip`, none are.
 
         Returns:

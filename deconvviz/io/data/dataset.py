@@ -228,7 +228,7 @@ class LoadOptions:
     progress: bool
 
     def channels_or(self, default: int) -> int:
-        """The channels asked for, or else the `default` of the data set."""
+        """The requested channels, or else the `default` of the data set."""
         return default if self.channels is None else self.channels
 
 

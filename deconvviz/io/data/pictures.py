@@ -21,7 +21,7 @@ def check_channels(channels: int) -> None:
 
 
 def decode(path: Path, size: int | None, channels: int) -> NDArray[np.uint8]:
-    """Decode a picture as `open_picture` does: upright, transparency on white, 8 bits a channel.
+    """Decode a picture as `open_picture` does: upright, transparency on white, 8 bits per channel.
 
     Args:
         path: File of the picture.

@@ -52,7 +52,7 @@ class PublishedDataset:
     origin: str = ""
 
     def load(self, options: LoadOptions) -> Dataset:
-        """Load a split from where it is found, or download it if that was asked for.
+        """Load a split from where it is found, or download it if requested.
 
         It is looked for in `data_dir`; without one, in the folder that DECONVVIZ_DATA names, then
         in the cache folder. Each may be or hold, itself or in a folder of the set's `name`, the

@@ -23,7 +23,7 @@ class DatasetEntry:
     Attributes:
         load: Loads one split.
         description: Content, in a few words.
-        fixed_size: Whether its pictures have one size, so that none can be asked for.
+        fixed_size: Whether all pictures have one size, so that none can be chosen.
         splits: Names of its splits; none where the files decide.
         augmentation: Default augmentation in training, if not the common one.
     """
@@ -113,7 +113,7 @@ def load_for(
     Args:
         input_size: Channels, height and width of the network's input.
         name: A key of `DATASETS`.
-        split: As for `load_dataset`.
+        split: Split, see `load_dataset`.
         options: More options of `load_dataset`.
     """
     channels, side, _ = input_size

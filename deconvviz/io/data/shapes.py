@@ -69,7 +69,7 @@ def _draw_block(labels: Tensor, size: int, channels: int, generator: torch.Gener
 
 
 def _inside(labels: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """How far inside its label's shape a point lies; x, y (B, H, W) in units of the radius."""
+    """Distance of points inside their label's shape; x, y (B, H, W) in units of the radius."""
     distance = (x.square() + y.square()).sqrt()
     box = 0.85 - torch.maximum(x.abs(), y.abs())
     arms = torch.maximum(

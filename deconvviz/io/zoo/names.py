@@ -32,12 +32,11 @@ def load(
             decoder; the path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or
             "timm/NAME"; or "package.module:function", a function without arguments that returns a
             module, or a `Bundle` made by `Bundle.of`.
-        weights: For torchvision and timm: "default", the name of other weights, or None for random
-            ones.
+        weights: Weights of torchvision and timm: "default", a name, or None for random ones.
         download: Whether to download missing weights, with a progress bar.
-        checkpoint: For a function's network: file of a `state_dict`, safetensors or made by
+        checkpoint: File of a function's network: a `state_dict`, safetensors or made by
             `torch.save`; code in it is never run.
-        input_size: For a function's network: channels, height, width; 3 x 224 x 224 by default.
+        input_size: Channels, height, width for a function's network; 3 x 224 x 224 by default.
 
     Raises:
         UnknownModelError: There is no network of this name.

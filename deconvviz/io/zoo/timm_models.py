@@ -21,7 +21,7 @@ def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
     """Load one of timm's networks, with its weights and preprocessing; see `load`.
 
     Args:
-        name: As for `timm.create_model`; `NAME.TAG` names weights too.
+        name: Name for `timm.create_model`; `NAME.TAG` names weights too.
         weights: "default", another tag, or None for random weights.
         download: Whether to download weights that no cache has.
     """
@@ -77,7 +77,7 @@ def _is_cached(config: Any) -> bool:
 
 
 def _preprocess(config: dict[str, Any]) -> Preprocess:
-    """As `timm.data.create_transform` makes it for evaluation."""
+    """The evaluation transform of `timm.data.create_transform`."""
     _, size, _ = config["input_size"]
     resize = int(size / config.get("crop_pct", 1.0))
     interpolation = Image.Resampling[config["interpolation"].upper()]

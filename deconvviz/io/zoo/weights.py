@@ -1,4 +1,4 @@
-"""What networks of torchvision and timm have in common: their bundle, and errors on weights."""
+"""Common parts of networks of torchvision and timm: their bundle, and errors on weights."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches

@@ -169,7 +169,7 @@ def robustness(report: Report, labels: int, columns: int = 2, ink: str = NEUTRAL
 def _dot_panels(
     report: Report, panels: Sequence[tuple[str, int, Metric]], columns: int, ink: str
 ) -> Figure:
-    """Panels of a title, a budget and a metric: a row an arm, every run a dot, its mean a bar."""
+    """Panels of a title, a budget and a metric: a row per arm, each run a dot, the mean a bar."""
     height = 0.8 + 0.26 * len(report.arms)
     figure, places = drawing.make_panels(len(panels), columns, height, ink)
     styles = drawing.styles_of(report.arms)

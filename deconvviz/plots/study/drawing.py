@@ -25,7 +25,7 @@ _LANE = 0.2  # of a row: how far above it its dots lie, and below it their mean
 
 @dataclass(frozen=True)
 class Style:
-    """How the runs of one arm are drawn, so that arms differ in more than their colour."""
+    """Drawing style of one arm's runs; arms differ in more than their colour."""
 
     colour: str
     marker: str
@@ -55,7 +55,7 @@ def make_panels(count: int, columns: int, height: float, ink: str) -> tuple[Figu
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """A row a name, the first on top."""
+    """One row per name, the first on top."""
     axes.set_yticks(range(len(names)), list(names))
     axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -117,7 +117,7 @@ def write_in_row(
 
 
 def draw_dots(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], style: Style) -> None:
-    """Runs, each of which can be seen where they lie on each other."""
+    """Draw runs as dots that stay visible where they overlap."""
     axes.scatter(x, y, s=18, color=style.colour, marker=style.marker, alpha=0.75, linewidths=0)
 
 
@@ -183,7 +183,7 @@ def one_scale(panels: Sequence[Axes]) -> None:
 
 
 def write_title(axes: Axes, text: str, ink: str) -> None:
-    """What a panel is about, at its left; no letter of it means anything to matplotlib."""
+    """Write a panel's title at its left, without matplotlib's mathematical notation."""
     axes.set_title(text, loc="left", fontsize=9, color=ink, parse_math=False)
 
 

@@ -1,4 +1,4 @@
-"""Figures of a sweep: what each change does, as differences and as curves."""
+"""Figures of a sweep: the effect of each change, as differences and as curves."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ _NEAR_COSTS = 0.2  # the same with costs below them
 
 
 def sweep_differences(report: Report, ink: str = NEUTRAL_INK) -> Figure:
-    """How far each arm of a sweep is above the first: every pair, below them mean and interval."""
+    """Each arm's difference from a sweep's first: every pair, below them mean and interval."""
     shown = report.effects
     several = len({effect.labels for effect in shown}) > 1
     names = [f"{e.contrast.arm}{f', {e.labels} labels' * several}" for e in shown]
@@ -134,7 +134,7 @@ def _places(values: Iterable[str], near: float) -> tuple[dict[str, float], bool]
 
 
 def _written(value: str, records: Sequence[Record] | None, *, with_cost: bool) -> str:
-    """A factor's value, and below it what its runs cost and the seconds that they took."""
+    """A factor's value, and below it the cost of its runs and their time in seconds."""
     if records is None:
         return f"{value}\n{NOT_RUN}"
     seconds = np.median([record.seconds for record in records])

@@ -1,4 +1,4 @@
-"""All figures of a study: what each shows, and which of them a report has."""
+"""All figures of a study: their contents, and the choice of those that a report has."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -12,14 +12,14 @@ from deconvviz.study.report import Report
 
 
 class StudyFigure(NamedTuple):
-    """A figure of a study, with what is written above it.
+    """A figure of a study, with the text above it.
 
     Attributes:
-        name: Name of its file.
-        heading: What it shows, for people.
-        text: How it is read.
+        name: Name of the file.
+        heading: Heading on pages and in tables.
+        text: Explanation for readers.
         alt: Alternative text.
-        draw: Makes it of a report, a number of columns of panels, and the ink.
+        draw: Draws a report, given a number of columns of panels, and the ink.
         columns: Columns of panels on a wide page.
     """
 

@@ -49,7 +49,7 @@ def metric_table(report: Report, metric: Metric) -> pd.DataFrame:
 
 
 def cost_table(report: Report) -> pd.DataFrame:
-    """What the runs of every arm and budget cost."""
+    """The cost of the runs of every arm and budget."""
     rows = [
         [arm, labels, *(cell(metric, records) for metric in COSTS)]
         for arm in report.arms

@@ -37,7 +37,7 @@ _METHOD = (
 
 
 def summary(report: Report) -> str:
-    """What the runs show: the answer, or of a sweep every difference from the first arm."""
+    """The result in words: the answer, or for a sweep every difference from the first arm."""
     if report.plan.contrasts:
         short, rest = answer(report)
         return f"{short}, {rest[:1].lower()}{rest[1:]}"
@@ -62,7 +62,7 @@ def summary(report: Report) -> str:
 
 
 def answer(report: Report) -> tuple[str, str]:
-    """The answer in a few words, and what it rests on."""
+    """The answer in a few words, and its evidence."""
     deciding = [one for one in report.plan.contrasts if one.aim is not None]
     primary = [report.effect(one.arm, one.base) for one in deciding]
     titles = ", ".join(report.titles)
@@ -79,7 +79,7 @@ def answer(report: Report) -> tuple[str, str]:
 
 
 def _short_answer(verdicts: Sequence[str]) -> str:
-    """How the answer begins, true for any verdicts."""
+    """The beginning of the answer, true for any verdicts."""
     found = set(verdicts)
     if found == {NOT_RUN}:
         return "Not known, because no pair that decides it was run"
@@ -97,7 +97,7 @@ def _short_answer(verdicts: Sequence[str]) -> str:
 
 
 def _sentence(effect: Effect) -> str:
-    """What was found of a contrast, as a part of a sentence."""
+    """The result of a contrast, as a part of a sentence."""
     found, subject = effect.difference, effect.contrast.description or effect.contrast.name
     if found is None:
         return f"of {subject} no pair was run"
@@ -119,7 +119,7 @@ def arms(report: Report) -> str:
 
 
 def markdown_report(report: Report, source: str = "") -> str:
-    """All words and tables; `source` is what the study is run by, by default its name."""
+    """All words and tables; `source` names the study on the command line, by default its name."""
     plan, name = report.plan, source or report.plan.name
     head = (
         f"# {plan.question}\n\nMade by `deconvviz study report {name}` from the records of all "
@@ -150,7 +150,7 @@ def markdown_report(report: Report, source: str = "") -> str:
 
 
 def cautions(report: Report) -> list[str]:
-    """What may not be concluded from these records, a sentence or two each."""
+    """Conclusions that these records do not allow, a sentence or two each."""
     records, primary = report.records, report.plan.primary
     found = []
     if pairs := [len(e.difference.pairs) for e in report.effects if e.difference is not None]:

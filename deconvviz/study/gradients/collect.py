@@ -62,8 +62,8 @@ def gradients(
         init: Initial weights, "pytorch" or "he"; see `Setting`.
         lr: Learning rate of SGD with momentum 0.9, the same for all.
         batch_size: Pictures in a step.
-        device: Where to train.
-        progress: Called with the share of all updates that is done.
+        device: Device to train on.
+        progress: Called with the share of finished updates.
 
     Raises:
         DataError: The pictures are too few, all alike, or of a side that cannot be halved so often.
@@ -121,7 +121,7 @@ def read_gradients(path: Path) -> tuple[Gradients, ...]:
 
 
 def _order(trace: Trace) -> tuple[object, ...]:
-    """As `gradients` has them: each plain network before the ddnet that it is compared with."""
+    """Sort key of `gradients`: each plain network before the ddnet that it is compared with."""
     one = trace.condition
     return one.deconv_weight, one.norm, one.architecture != "plain", one.depth, trace.seed
 

@@ -1,4 +1,4 @@
-"""Gradients of plain and deconvolution networks: their numbers, and what follows from these."""
+"""Gradients of plain and deconvolution networks: numbers, and conclusions from them."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Ratio:
         mean: Geometric mean of those above zero; NaN without any.
         low: The lowest of all.
         high: The highest.
-        zero: Number of runs in which it is zero: no gradient comes through at all.
+        zero: Number of runs with a ratio of zero: no gradient comes through at all.
     """
 
     mean: float
@@ -40,7 +40,7 @@ class Gradients:
 
     @property
     def setting(self) -> Setting:
-        """What all runs share."""
+        """Settings that all runs share."""
         return self.traces[0].setting
 
     @property
@@ -54,7 +54,7 @@ class Gradients:
         return tuple(one for one in self.conditions if not one.deconv_weight)
 
     def of(self, condition: Condition) -> tuple[Trace, ...]:
-        """The runs of a condition, one a seed."""
+        """The runs of a condition, one per seed."""
         return tuple(trace for trace in self.traces if trace.condition == condition)
 
     def ratio(self, condition: Condition, *, end: bool = False) -> Ratio:
@@ -65,7 +65,7 @@ class Gradients:
         return Ratio(mean, min(ratios), max(ratios), len(ratios) - len(logs))
 
     def trouble(self, condition: Condition, *, end: bool = False) -> str:
-        """Which of "vanishing" and "exploding" its mean ratio is; empty if it is neither.
+        """The verdict on the mean ratio: "vanishing", "exploding", or empty for neither.
 
         A condition vanishes if no gradient comes through in most of its runs.
         """
@@ -100,7 +100,7 @@ class Gradients:
         return before, after
 
     def to_dict(self) -> dict[str, Any]:
-        """Every condition's ratios, losses, norms and cosines, and what they were measured on."""
+        """Every condition's ratios, losses, norms and cosines, and their data."""
         numbers = {
             **plain(self.setting),
             "probe": min(PROBE, self.setting.pictures),

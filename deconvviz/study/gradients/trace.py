@@ -32,11 +32,11 @@ _MOMENTUM = 0.9
 
 @validated
 class Condition:
-    """What is compared: a network, and what it is trained on.
+    """One condition of the comparison: a network, and its losses.
 
     Attributes:
         depth: Layers with weights between the picture and the head.
-        norm: Whether BatchNorm follows each of them but the one that gives `ddnet`'s picture.
+        norm: Whether BatchNorm follows each layer, except the one that gives `ddnet`'s picture.
         deconv_weight: Weight of the reconstruction error beside the cross-entropy.
     """
 
@@ -53,13 +53,13 @@ class Condition:
 
 @validated
 class Setting:
-    """What all runs share.
+    """Settings that all runs share.
 
     Attributes:
         dataset: Title of the pictures.
         pictures: Number of pictures.
         mean: Mean of each channel, subtracted from pixels in [0, 1].
-        std: Standard deviation of each channel, the divisor after it.
+        std: Standard deviation of each channel, a divisor after the mean is subtracted.
         width: Maps of the first stage; the widest has four times as many.
         init: Initial weights: PyTorch's own, which lose five sixths of a rectified signal's power
             in each layer, or He's, which keep it.
@@ -102,15 +102,15 @@ class GradientStats:
 
 @validated
 class Trace:
-    """One training run: a condition and a seed, and what was measured on the way.
+    """One training run: a condition, a seed, and measurements during training.
 
     Attributes:
-        condition: Network, and what it is trained on.
+        condition: Network and its losses.
         seed: Seed of the initial weights and of the batches.
         layers: Names of the L layers; the last one is the head.
-        stats: Step -> what was measured then; none from a divergence on.
+        stats: Step -> gradient statistics; none from a divergence on.
         diverged: Number of updates after which the loss was NaN or infinite, or None.
-        setting: What it shares with the other runs.
+        setting: Settings that all runs share.
         versions: Versions of Python and the libraries.
     """
 
@@ -226,8 +226,8 @@ def gradient_stats(
     """Norms and cosines of the gradients of two losses by each layer's weights, to six digits.
 
     Args:
-        entropy: The first loss; norms are those of its gradients.
-        error: The second, which need not depend on every layer, or None.
+        entropy: Cross-entropy; norms are of its gradients.
+        error: Reconstruction error, which need not depend on every layer, or None.
         weights: Weights of L layers.
     """
     first = torch.autograd.grad(entropy, weights, retain_graph=True)
