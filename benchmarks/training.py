@@ -1,9 +1,10 @@
 """Pictures per second in training: our trainer beside a usual loop, and beside cifar10-airbench.
 
-    DECONVVIZ_DATA=DIR python benchmarks/training.py [--decoder] [--airbench PATH] [--write]
+    DECONVVIZ_DATA=DIR python benchmarks/training.py [--decoder | --adversary | --airbench PATH]
 
 Without an option: the same networks, batches and kind of optimiser in our trainer and in a usual
-PyTorch loop, in turns. With `--decoder`: our trainer with the deconvolution decoder and without.
+PyTorch loop, in turns. With `--decoder`: our trainer with the deconvolution decoder and without;
+with `--adversary`: with attacks of one and two steps on each picture, and without.
 With `--airbench`: network and loop of a checkout of github.com/KellerJordan/cifar10-airbench,
 unchanged except for device, precision and length, and our `fast` on the same pictures; eight epochs
 of all pictures take half an hour on two cores. Without CIFAR-10, shapes are drawn.
@@ -35,6 +36,7 @@ from torchvision import transforms
 from deconvviz.io.data import Augmentation, Dataset
 from deconvviz.models import build
 from deconvviz.training import Recipe, read_metrics, train
+from deconvviz.training.adversary import Adversary
 from deconvviz.training.run_folder import read_config
 
 NETWORKS = ("seed-cnn", "vgg:32,64,128", "fast")
@@ -42,6 +44,13 @@ NETWORKS = ("seed-cnn", "vgg:32,64,128", "fast")
 PICTURES = {
     "cpu": dict(zip(NETWORKS, (4096, 4096, 1536), strict=True)),
     "cuda": dict.fromkeys(NETWORKS, 50_000),
+}
+DECODER: dict[str, dict[str, Any]] = {"decoder, weight 0.3": {"deconv_weight": 0.3}}
+ATTACKS: dict[str, dict[str, Any]] = {
+    f"L2 attack of {steps} step{'s' * (steps > 1)}": {
+        "adversary": Adversary(radius=0.5, steps=steps)
+    }
+    for steps in (1, 2)
 }
 EPOCHS = {"cpu": 3, "cuda": 10}  # of ours in one round; the usual loop does one
 Line = dict[str, float]
@@ -165,6 +174,7 @@ def summary(pairs: Sequence[tuple[float, float]]) -> list[str]:
 def compare(given: argparse.Namespace) -> str:
     """Our trainer beside the usual loop, or with the decoder and without."""
     rows, device = [], given.device
+    extras = DECODER if given.decoder else ATTACKS if given.adversary else {}
     for network in NETWORKS:
         data = pictures(given.pictures or PICTURES[device][network])
         recipe = Recipe(model=network, epochs=1, augmentation=Augmentation(), snapshots=())
@@ -172,10 +182,11 @@ def compare(given: argparse.Namespace) -> str:
         recipe = replace(recipe, epochs=EPOCHS[device])
         plain = partial(our_rate, recipe, data, device)
         # one after the other in each round, so that a busy machine slows both
-        if given.decoder:
-            decoder = partial(our_rate, replace(recipe, deconv_weight=0.3), data, device)
-            rates = summary([(decoder(), plain()) for _ in range(given.rounds)])
-            rows.append([network, *rates, recipe.precision])
+        if extras:
+            for name, change in extras.items():
+                more = partial(our_rate, replace(recipe, **change), data, device)
+                rates = summary([(more(), plain()) for _ in range(given.rounds)])
+                rows.append([network, name, *rates, recipe.precision])
             continue
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             workers = process.submit(start_usual, recipe, data, device).result()
@@ -183,10 +194,11 @@ def compare(given: argparse.Namespace) -> str:
             rates = summary([(process.submit(usual_epoch).result(), plain()) for _ in rounds])
         rows.append([network, *rates, recipe.precision, str(workers)])
     medians = f"Medians of {given.rounds} rounds in turns, and the ratio's range; {data.title}."
-    if given.decoder:
-        head = ["network", "with decoder, images/s", "without, images/s", "cost", "precision"]
-        intro = "Our trainer with the deconvolution decoder (weight 0.3) and without."
-        call, libraries = "python benchmarks/training.py --decoder", {}
+    if extras:
+        head = ["network", "with", "with it, images/s", "without, images/s", "cost", "precision"]
+        intro = "Our trainer with what the second column names, and without."
+        option = "decoder" if given.decoder else "adversary"
+        call, libraries = f"python benchmarks/training.py --{option}", {}
     else:
         head = ["network", "usual, images/s", "ours, images/s", "ratio", "our precision", "workers"]
         intro = (
@@ -297,6 +309,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.set_defaults(device="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--decoder", action="store_true", help="cost of the decoder")
+    parser.add_argument("--adversary", action="store_true", help="cost of an attack's steps")
     parser.add_argument("--airbench", type=Path, help="a checkout of cifar10-airbench")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pictures", type=int, help="number for each run, fewer for a quick look")
@@ -305,7 +318,8 @@ def main() -> None:
     if given.airbench:
         title, text = "Training beside cifar10-airbench", beside_airbench(given)
     else:
-        title = "The decoder's cost" if given.decoder else "Training"
+        cost = "An attack's cost" if given.adversary else "Training"
+        title = "The decoder's cost" if given.decoder else cost
         text = compare(given)
     publish(title, text, write=given.write)
 
