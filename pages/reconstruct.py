@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from deconvviz.deconv.rules import RULES
 from deconvviz.io.images import Picture, to_png
@@ -20,6 +21,7 @@ from deconvviz.ui.networks import (
     classify,
     input_view,
     pick_layer,
+    random_twin,
 )
 from deconvviz.ui.pictures import pick_pictures
 from deconvviz.ui.reconstructions import (
@@ -31,6 +33,7 @@ from deconvviz.ui.reconstructions import (
     whole_picture,
 )
 from deconvviz.ui.trust import known_trust_report, trust_report
+from deconvviz.units import Unit
 
 UNITS = 24  # in the grid
 SIDE = 900  # pixels that the picture is enlarged to for its frames
@@ -76,6 +79,22 @@ def whole(projector: Projector, one: Reconstruction, share: float) -> None:
     )
 
 
+def three_rules(
+    projector: Projector,
+    unit: Unit,
+    look: Look,
+    cells: Sequence[DeltaGenerator],
+    note: str = "",
+) -> None:
+    """A unit's reconstruction by each rule, in a cell each."""
+    for cell, rule in zip(cells, RULES, strict=True):
+        (one,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
+        with cell:
+            picture = enlarge(one.picture, 300, crisp=look.crisp)
+            alt = f"Unit {unit.channel} reconstructed by the {rule} rule{note}"
+            show.picture(picture, alt, f"{rule}{note}")
+
+
 def details(projector: Projector, one: Reconstruction, look: Look) -> None:
     """One unit's window, and the three rules side by side."""
     unit, (top, left, bottom, right) = one.unit, one.box
@@ -96,11 +115,12 @@ def details(projector: Projector, one: Reconstruction, look: Look) -> None:
     with cells[0]:
         part = enlarge(patch, 300, crisp=look.crisp)
         show.picture(part, "The part of the picture in the window", "picture")
-    for cell, rule in zip(cells[1:], RULES, strict=True):
-        (other,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
-        with cell:
-            picture = enlarge(other.picture, 300, crisp=look.crisp)
-            show.picture(picture, f"Unit {unit.channel} reconstructed by the {rule} rule", rule)
+    three_rules(projector, unit, look, cells[1:])
+    if pickers.beside() == "random weights":
+        twin = replace(projector, network=random_twin(projector.network))
+        cells = st.columns(1 + len(RULES))
+        cells[0].caption("The same unit at the same place, in the same network with random weights")
+        three_rules(twin, unit, look, cells[1:], ", random weights")
     show.downloads(
         f"{unit.layer}-unit{unit.channel}-y{unit.y}-x{unit.x}-{projector.rule}",
         lambda: to_png(one.picture),

@@ -6,7 +6,7 @@ a sample of large ones, and that of a picture leaves out its size. Cached values
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from deconvviz.analysis.kernels import Kernels, kernels_of
 from deconvviz.deconv import Deconvnet
+from deconvviz.deconv.randomization import untrained
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.io.zoo import DEMOS, load
@@ -85,6 +86,14 @@ def network(name: str) -> Network:
     """A traced network, by name or path; errors as for `load`."""
     loaded = bundle(name)
     return Network(loaded, Deconvnet(loaded.model, loaded.input_size))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_KEY)
+def random_twin(network: Network) -> Network:
+    """The same network with random weights, always the same ones."""
+    model = untrained(network.bundle.model, torch.Generator().manual_seed(0))
+    twin = replace(network.bundle, model=model, sha256=f"{network.key}, random weights")
+    return Network(twin, network.net.with_model(model))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)

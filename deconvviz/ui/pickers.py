@@ -136,6 +136,13 @@ _patch = Picker[Literal["whole", "through"]](
     help="The whole window, or what lies under the projection, smoothed; grey elsewhere.",
 )
 _enlargement = Picker[bool]("enlargement", "Enlargement", {"smooth": False, "pixels": True})
+beside = Picker[str](
+    "beside",
+    "Compare with",
+    ("nothing", "random weights"),
+    help="The same unit at the same place in the same network before training. What looks alike in "
+    "both does not come from what the network has learned.",
+)
 dataset = Picker[str]("dataset", "Dataset", needs_choice=True)
 experiment = Picker[str]("experiment", "Experiment", widget="pills")
 epoch = Picker[int]("epoch", "Epoch", widget="slider")

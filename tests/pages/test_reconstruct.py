@@ -54,6 +54,29 @@ def test_layers_units_rules_and_shares_can_be_chosen(open_page):
     fine(app)
 
 
+def test_how_windows_are_shown_can_be_chosen(open_page):
+    app = fine(open_page("reconstruct", **SMALL))
+    first = [tile["pictures"] for tile in grid(app)["tiles"]]
+    assert not grid(app)["crisp"]
+    app.button_group(key="enlargement").set_value("pixels").run()
+    assert grid(fine(app))["crisp"]
+    assert [tile["pictures"] for tile in grid(app)["tiles"]] == first
+    app.button_group(key="patch").set_value("where the projection is").run()
+    seen = [tile["pictures"] for tile in grid(fine(app))["tiles"]]
+    assert [one[1] for one in seen] == [one[1] for one in first]
+    assert all(one[0] != other[0] for one, other in zip(seen, first, strict=True))
+    app.button_group(key="contrast").set_value("shared").run()
+    shared = [tile["pictures"] for tile in grid(fine(app))["tiles"]]
+    assert [one[1] for one in shared] != [one[1] for one in first]
+
+
+def test_random_weights_stand_beside_a_unit(open_page):
+    app = fine(open_page("reconstruct", beside="random weights", **SMALL))
+    texts = [text for text in alternatives(app) if "random weights" in text]
+    assert len(texts) == 3
+    assert "with random weights" in all_words(app)
+
+
 def test_a_link_restores_picture_rule_unit_and_position(open_page):
     query = {"pictures": "rocket", "rule": "guided", "layer": "stage2.relu1", **SMALL}
     app = fine(open_page("reconstruct", unit="7/3/5", **query))
