@@ -86,13 +86,13 @@ def preferences(units: Units, channel: int, classes: tuple[str, ...]) -> None:
 
 def details(network: Network, view: AtlasView, layer: str, channel: int, look: Look) -> None:
     """One unit: its strongest activations and its statistics."""
-    units, head = view.atlas[layer], view.atlas.header
+    units, head = view.numbers[layer], view.numbers.header
     st.subheader(f"Unit {channel} of {layer}", anchor=False)
     rule = pickers.rule()
-    if bool(units.dead[channel]):
+    if bool(units.dead[channel]) or bool(view.atlas[layer].dead[channel]):
         st.info(
-            f"Unit {channel} is dead: it is not active anywhere in the {head.pictures} pictures, "
-            "so there is nothing to show.",
+            f"Unit {channel} is dead: it is not active anywhere in the "
+            f"{view.atlas.header.pictures} pictures that are here, so there is nothing to show.",
             icon=":material/info:",
         )
         return
@@ -109,7 +109,7 @@ def details(network: Network, view: AtlasView, layer: str, channel: int, look: L
 def layer_units(network: Network, view: AtlasView, layer: str) -> None:
     """The units of a layer, and details of one; a click reruns this part alone."""
     with show.errors():
-        units = view.atlas[layer]
+        units = view.numbers[layer]
         with st.container(horizontal=True, gap="medium"):
             channel = pickers.pick_channel(units.value[:, 0])
             channels = atlas.ordered(units, pickers.sort_by(atlas.ORDERS))
@@ -144,4 +144,10 @@ st.caption(
     f"{layer}: {show.describe_layer(network.net.layers[layer])}. {head.pictures} pictures: "
     f"{head.data}."
 )
+if view.numbers is not view.atlas:
+    real = view.numbers.header
+    st.caption(
+        f"Order, activations and classes are those over all {real.pictures} pictures of "
+        f"{real.data}, which are not on this machine; the patches are of {head.data}."
+    )
 layer_units(network, view, layer)

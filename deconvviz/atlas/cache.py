@@ -9,6 +9,7 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.errors import AtlasError, DataError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, cache_folder, load_for
+from deconvviz.io.zoo.names import DEMOS, demo_folder
 from deconvviz.progress import Progress
 
 PHOTOS = "photos"
@@ -23,12 +24,24 @@ def atlas_folder(bundle: Bundle, dataset: Dataset) -> Path:
 
 
 def cached_atlases(bundle: Bundle) -> tuple[Path, ...]:
-    """The files of a network's finished atlases in the cache."""
-    return tuple(sorted(_atlases().glob(f"{bundle.sha256[:_DIGITS]}-*/{FILE}")))
+    """The files of a network's finished atlases: in the package, then in the cache."""
+    cached = sorted(_atlases().glob(f"{bundle.sha256[:_DIGITS]}-*/{FILE}"))
+    shipped = shipped_atlas(bundle)
+    return (shipped, *cached) if shipped else tuple(cached)
+
+
+def shipped_atlas(bundle: Bundle) -> Path | None:
+    """The file of the atlas that the package has of a network over its own data; None without."""
+    path = demo_folder() / f"{bundle.name}-atlas.safetensors"
+    if bundle.name not in DEMOS or not path.is_file():
+        return None
+    return path if load_atlas(path).header.weights == bundle.sha256 else None
 
 
 def available_datasets(bundle: Bundle) -> dict[str, Dataset]:
     """The data sets that a network's units can be shown in at once, by name and split.
+
+    First those of the atlas in the package, where its pictures are found.
 
     Tiles of the photographs inside scikit-image, and each data set of a cached atlas that
     `load_dataset` finds.
@@ -37,7 +50,7 @@ def available_datasets(bundle: Bundle) -> dict[str, Dataset]:
         DataError: The network takes no photographs: not 1 or 3 channels, or too large.
     """
     photos = load_for(bundle.input_size, PHOTOS, "all", progress=False)
-    found = {PHOTOS: photos}
+    found: dict[str, Dataset] = {}
     for file in cached_atlases(bundle):
         try:
             header = load_atlas(file).header
@@ -49,7 +62,12 @@ def available_datasets(bundle: Bundle) -> dict[str, Dataset]:
             continue  # damaged, or the pictures are not here: it is not offered
         if (dataset.fingerprint, bundle.sha256) == (header.fingerprint, header.weights):
             found[f"{name} {split}"] = dataset
-    return found
+    shipped = shipped_atlas(bundle)
+    own = {}
+    if shipped:
+        fingerprint = load_atlas(shipped).header.fingerprint
+        own = {name: one for name, one in found.items() if one.fingerprint == fingerprint}
+    return {**own, PHOTOS: photos, **found}
 
 
 def open_atlas(
@@ -70,9 +88,10 @@ def open_atlas(
     """
     net = net or Deconvnet(bundle.model, bundle.input_size)
     folder = atlas_folder(bundle, dataset)
-    atlas = _load_complete(folder, bundle, dataset, net)
-    if atlas is not None:
-        return atlas
+    for path in filter(None, (shipped_atlas(bundle), folder)):
+        atlas = _load_complete(path, bundle, dataset, net)
+        if atlas is not None:
+            return atlas
     make = partial(build_atlas, bundle, dataset, net=net, k=min(9, len(dataset)), progress=progress)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,10 +105,10 @@ def open_atlas(
         return make(folder)
 
 
-def _load_complete(folder: Path, bundle: Bundle, dataset: Dataset, net: Deconvnet) -> Atlas | None:
-    """The finished atlas of a folder, if it has statistics and all default layers."""
+def _load_complete(path: Path, bundle: Bundle, dataset: Dataset, net: Deconvnet) -> Atlas | None:
+    """A finished atlas, if it has statistics and all default layers."""
     try:
-        atlas = load_atlas(folder)
+        atlas = load_atlas(path)
         atlas.check(bundle, dataset)
     except AtlasError:
         return None

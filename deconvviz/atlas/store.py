@@ -309,9 +309,10 @@ class BuildState:
         for layer, (_, height, width) in header.layers.items():
             given = {}
             for name, expected in header.layout(layer).items():
-                given[name] = tensor = tensors.pop(f"{layer}/{name}")
-                if (tensor.shape, tensor.dtype) != expected:
+                tensor = tensors.pop(f"{layer}/{name}")
+                if tensor.shape != expected[0] or not _widens(tensor.dtype, expected[1]):
                     raise ValueError(f"`{layer}/{name}` is {tuple(tensor.shape)} {tensor.dtype}")
+                given[name] = tensor.to(expected[1])
             for name, length in (("picture", seen), ("y", height), ("x", width)):
                 if (given[name] >= length).any() or (given[name] < -(name == "picture")).any():
                     raise ValueError(f"`{layer}/{name}` lies outside the data")
@@ -320,16 +321,22 @@ class BuildState:
             raise ValueError(f"`{min(tensors)}` belongs to no layer")
         return cls(header, accumulators, seen, sizes)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, compact: bool = False) -> None:
         """Write the file atomically.
 
-        It takes 32 k bytes per unit, and 8 (70 + classes) more with statistics.
+        It takes 32 k bytes per unit, and 8 (70 + classes) more with statistics. A `compact` file
+        has integers as small as they can be, and statistics in float32.
         """
         tensors = {
             f"{layer}/{name}": tensor
             for layer, accumulator in self.accumulators.items()
             for name, tensor in accumulator.tensors().items()
         }
+        if compact:
+            tensors = {
+                name: tensor if name.endswith("/value") else _compact(tensor)
+                for name, tensor in tensors.items()
+            }
         tensors[_CLASS_SIZES] = self.class_sizes
         metadata = _Metadata(_SCHEMA, self.seen, self.header, _digest(tensors))
         text = json.dumps(asdict(metadata))  # unsorted: layers stay in their order
@@ -368,6 +375,25 @@ class BuildState:
             class_mean=(found.class_total / self.class_sizes[:, None]).T.contiguous(),
             histogram=found.histogram,
         )
+
+
+def _compact(tensor: Tensor) -> Tensor:
+    if tensor.is_floating_point():
+        return tensor.float() if tensor.dtype == torch.float64 else tensor
+    low, high = (int(value) for value in tensor.aminmax())
+    for dtype in (torch.int16, torch.int32):
+        limits = torch.iinfo(dtype)
+        if limits.min <= low and high <= limits.max:
+            return tensor.to(dtype)
+    return tensor
+
+
+def _widens(stored: torch.dtype, wanted: torch.dtype) -> bool:
+    """Whether numbers of a type are numbers of another of the same kind."""
+    if stored == wanted:
+        return True
+    kinds = (torch.int16, torch.int32, torch.int64), (torch.float32, torch.float64)
+    return any(stored in kind and wanted == kind[-1] for kind in kinds)
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

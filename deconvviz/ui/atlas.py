@@ -12,8 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from deconvviz.atlas import Atlas, Units
-from deconvviz.atlas.cache import PHOTOS, available_datasets, cached_atlases, open_atlas
+from deconvviz.atlas import Atlas, Units, load_atlas
+from deconvviz.atlas.cache import (
+    PHOTOS,
+    available_datasets,
+    cached_atlases,
+    open_atlas,
+    shipped_atlas,
+)
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
@@ -29,15 +35,21 @@ _TILE = 96  # pixels: larger tiles would only make the page slow
 
 @dataclass(frozen=True, eq=False)
 class AtlasView:
-    """An atlas and the data set that it was built from."""
+    """An atlas and the data set that it was built from.
+
+    Attributes:
+        numbers: The atlas that units are sorted and described by: the same, or one of data that
+            are not on this machine, which has no pictures to show.
+    """
 
     atlas: Atlas
     dataset: Dataset
+    numbers: Atlas
 
     @property
     def key(self) -> str:
-        """Digest of the atlas's header, for caches."""
-        return self.atlas.header.digest
+        """Digest of the atlases' headers, for caches."""
+        return self.atlas.header.digest + self.numbers.header.digest
 
 
 _KEYS = BY_KEY | {AtlasView: attrgetter("key"), Look: repr}
@@ -67,8 +79,18 @@ def atlas_view(network: Network, name: str = PHOTOS) -> AtlasView:
         with bar("Building the atlas …") as progress, lock:
             if dataset.fingerprint not in views:
                 atlas = open_atlas(network.bundle, dataset, net=network.net, progress=progress)
-                views[dataset.fingerprint] = AtlasView(atlas, dataset)
+                views[dataset.fingerprint] = AtlasView(atlas, dataset, _numbers(network, atlas))
     return views[dataset.fingerprint]
+
+
+def _numbers(network: Network, atlas: Atlas) -> Atlas:
+    """The shipped atlas where its pictures are not here, else the atlas itself."""
+    path = shipped_atlas(network.bundle)
+    if path is None:
+        return atlas
+    shipped = load_atlas(path)
+    here = {dataset.fingerprint for dataset in datasets(network).values()}
+    return atlas if shipped.header.fingerprint in here else shipped
 
 
 @st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)

@@ -107,7 +107,14 @@ def reconstruct(
         (top, left, bottom, right) for top, left, bottom, right in projection.boxes.tolist()
     ]
     return [
-        Reconstruction(unit, value, value / largest, box, pixels, crop(projector.view.array, box))
+        Reconstruction(
+            unit,
+            value,
+            value / largest if largest > 0 else 0.0,
+            box,
+            pixels,
+            crop(projector.view.array, box),
+        )
         for unit, value, box, pixels in zip(
             Unit.rows(selection), values, boxes, projection.pixels, strict=True
         )

@@ -6,9 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.atlas import FILE, build_atlas, load_atlas
+from deconvviz.atlas import FILE, build_atlas, cache, load_atlas
 from deconvviz.atlas.build import PARTIAL
-from deconvviz.atlas.cache import PHOTOS, atlas_folder, available_datasets, open_atlas
+from deconvviz.atlas.cache import (
+    PHOTOS,
+    atlas_folder,
+    available_datasets,
+    cached_atlases,
+    open_atlas,
+    shipped_atlas,
+)
+from deconvviz.atlas.store import BuildState
 from deconvviz.errors import DataError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import DATASETS, Dataset, DatasetEntry, draw_shapes, load_dataset
@@ -46,6 +54,25 @@ def test_what_is_missing_is_built_and_then_there(bundle, shapes):
     again = open_atlas(bundle, shapes, progress=lambda *_: pytest.fail("it was built again"))
     assert again.header == found.header
     assert torch.equal(again["4"].value, found["4"].value)
+
+
+@pytest.fixture
+def shipped(bundle, shapes, tmp_path, monkeypatch):
+    """The network as one of the package, with an atlas of drawn shapes beside it."""
+    build_atlas(bundle, shapes, tmp_path / "built", progress=None)
+    BuildState.load(tmp_path / "built" / FILE).save(tmp_path / "mine-atlas.safetensors")
+    monkeypatch.setattr(cache, "DEMOS", ("mine",))
+    monkeypatch.setattr(cache, "demo_folder", lambda: tmp_path)
+    return replace(bundle, name="mine")
+
+
+def test_an_atlas_in_the_package_need_not_be_built(shipped, bundle, shapes):
+    assert shipped_atlas(bundle) is None
+    assert cached_atlases(shipped) == (shipped_atlas(shipped),)
+    found = open_atlas(shipped, shapes, progress=lambda *_: pytest.fail("it was built"))
+    assert found.header.fingerprint == shapes.fingerprint
+    other = replace(shipped, sha256="0" * 64)  # trained again since
+    assert shipped_atlas(other) is None
 
 
 def broken(folder, bundle, shapes):

@@ -52,6 +52,22 @@ def test_layers_stay_in_the_networks_order(shapes, tmp_path):
     assert list(found.units) == list(load_atlas(tmp_path).units) == names
 
 
+def test_a_compact_file_holds_the_same_in_less(bundle, shapes, folder, tmp_path):
+    state, small = BuildState.load(folder / FILE), tmp_path / "small.safetensors"
+    state.save(small, compact=True)
+    assert small.stat().st_size < 0.6 * (folder / FILE).stat().st_size
+    whole, read = load_atlas(folder), load_atlas(small)
+    assert read.header == whole.header
+    for layer, units in whole.units.items():
+        for name in ("value", "picture", "y", "x", "histogram", "dead"):
+            assert torch.equal(getattr(read[layer], name), getattr(units, name))
+        for name in ("mean", "active", "activation_frequency", "class_mean", "selectivity"):
+            torch.testing.assert_close(
+                getattr(read[layer], name), getattr(units, name), rtol=1e-6, atol=1e-9
+            )
+    read.check(bundle, shapes)
+
+
 def test_headers_that_differ_have_other_digests(folder):
     header = load_atlas(folder).header
     others = [replace(header, k=8), replace(header, data="x"), replace(header, layers={})]

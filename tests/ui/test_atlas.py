@@ -29,7 +29,8 @@ def small():
 @pytest.fixture(scope="module")
 def view(small):
     pictures = draw_shapes(30, 64)
-    return atlas.AtlasView(build_atlas(small.bundle, pictures, net=small.net), pictures)
+    built = build_atlas(small.bundle, pictures, net=small.net)
+    return atlas.AtlasView(built, pictures, built)
 
 
 def test_units_are_in_order(view):

@@ -10,6 +10,12 @@ from deconvviz.io.checkpoint import load_checkpoint
 DEMOS = ("demo", "demo-deconv")
 """The networks in the package."""
 
+
+def demo_folder() -> Path:
+    """The folder of the networks in the package, their cards, snapshots and atlases."""
+    return Path(__file__).parents[2] / "demo"
+
+
 _KINDS = (
     f"{', '.join(DEMOS)}, torchvision/NAME, timm/NAME, paths of checkpoints that end in "
     ".safetensors, and package.module:function for a network of your own"
@@ -64,7 +70,7 @@ def load(
 
         return load_timm(rest, weights, download=download)
     if text in DEMOS:
-        path = Path(__file__).parents[2] / "demo" / f"{text}.safetensors"
+        path = demo_folder() / f"{text}.safetensors"
         epochs = path.parent / f"{text}-epochs"
     else:
         path = Path(text).expanduser()
