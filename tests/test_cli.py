@@ -52,7 +52,7 @@ def test_trains_and_measures_what_it_trained(tmp_path):
 
 def test_what_cannot_be_stored_is_refused():
     refused = runner.invoke(app, ["evaluate", "demo", "--save"])
-    assert "--save needs --robust N" in str(refused.exception)
+    assert "--save needs the file of a checkpoint" in str(refused.exception)
 
 
 def test_every_option_has_a_flag_and_reconstructions_of_the_decoder_are_drawn(tmp_path):

@@ -122,7 +122,7 @@ def evaluate(
         int, typer.Option(help="Number of pictures to attack as well, for robust accuracy.")
     ] = 0,
     save: Annotated[
-        bool, typer.Option("--save", help="Store robust accuracy in the checkpoint and its card.")
+        bool, typer.Option("--save", help="Store the results in the checkpoint and its card.")
     ] = False,
     download: Download = False,
     device: Device = "auto",
@@ -140,10 +140,12 @@ def evaluate(
     from deconvviz.progress import TerminalBars
     from deconvviz.training import evaluate as measure
     from deconvviz.training.device import find_device
+    from deconvviz.training.evaluate import test_record
     from deconvviz.training.robust import ATTACKS, robust_accuracy
 
-    if save and not (robust > 0 and Path(model).suffix == ".safetensors"):
-        raise SettingError("--save needs --robust N, and the file of a checkpoint")
+    path = Path(model)
+    if save and path.suffix != ".safetensors":
+        raise SettingError(f"--save needs the file of a checkpoint, not `{model}`")
     bundle = load_network(model, weights, download, checkpoint, input_size)
     preprocessing = bundle.preprocessing
     trained_on = bundle.training.get("test", {}).get("title", "")
@@ -162,11 +164,9 @@ def evaluate(
     typer.echo(f"{'all':>12} {result.accuracy:7.2%}  of {len(test)} pictures, {test.title}")
     if "test" in bundle.training:
         typer.echo(f"{'model card':>12} {bundle.training['test']['accuracy']:7.2%}")
-    if robust <= 0:
-        return
     stored = {one["norm"]: one["accuracy"] for one in bundle.training.get("robust", ())}
     found = []
-    for attack in ATTACKS:
+    for attack in ATTACKS if robust > 0 else ():
         with TerminalBars() as bars:
             one = robust_accuracy(
                 network,
@@ -184,6 +184,7 @@ def evaluate(
             f"radius {attack.radius:.4g}{on_card}"
         )
     if save:
-        path = Path(model)
-        description = amend_checkpoint(path, robust=found)
+        measured = test_record(test, result)
+        more = {"robust": found} if found else {}
+        description = amend_checkpoint(path, test=measured, **more)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from deconvviz.errors import DataError
+from deconvviz.io.checkpoint import TestRecord
 from deconvviz.io.data import Dataset, normalise
 
 
@@ -34,6 +35,16 @@ class Evaluation:
         """Accuracy within each true class that has pictures."""
         rows = zip(self.classes, self.confusion.diagonal(), self.confusion.sum(1), strict=True)
         return {name: int(hits) / int(total) for name, hits, total in rows if total > 0}
+
+
+def test_record(dataset: Dataset, result: Evaluation) -> TestRecord:
+    """The result as a checkpoint stores it."""
+    return {
+        "title": dataset.title,
+        "pictures": len(dataset),
+        "accuracy": result.accuracy,
+        "confusion": result.confusion.tolist(),
+    }
 
 
 def evaluate(

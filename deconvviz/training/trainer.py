@@ -39,7 +39,7 @@ from deconvviz.training.allocator import keep_memory
 from deconvviz.training.decode import save_decoder
 from deconvviz.training.device import device_name, native_precision
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
-from deconvviz.training.evaluate import Evaluation, evaluate
+from deconvviz.training.evaluate import Evaluation, evaluate, test_record
 from deconvviz.training.init import decorrelated_init
 from deconvviz.training.loader import Batch, BatchLoader
 from deconvviz.training.objective import Objective, Terms
@@ -406,12 +406,7 @@ class Trainer:
         training: TrainingRecord = {
             **description.training,
             "metrics": read_metrics(self.folder),
-            "test": {
-                "title": self.test.title,
-                "pictures": len(self.test),
-                "accuracy": result.accuracy,
-                "confusion": result.confusion.tolist(),
-            },
+            "test": test_record(self.test, result),
         }
         description = replace(description, training=training)
         save_checkpoint(path, self.eval_model, description, fp16=self.recipe.fp16)

@@ -7,8 +7,8 @@ from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint
 
-DEMOS = ("demo", "demo-deconv")
-"""The networks in the package."""
+DEMOS = ("demo-photos", "demo", "demo-deconv")
+"""The networks in the package; the app opens the first."""
 
 
 def demo_folder() -> Path:
@@ -34,8 +34,8 @@ def load(
     """Load a network.
 
     Args:
-        name: "demo", trained on CIFAR-10; "demo-deconv", the same trained with a deconvolution
-            decoder; the path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or
+        name: "demo-photos", trained on photographs of 20 classes; "demo", on CIFAR-10;
+            "demo-deconv", the same with a deconvolution decoder; the path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or
             "timm/NAME"; or "package.module:function", a function without arguments that returns a
             module, or a `Bundle` made by `Bundle.of`.
         weights: Weights of torchvision and timm: "default", a name, or None for random ones.
