@@ -69,7 +69,10 @@ DEMOS = {
     "demo-accurate": f"{CIFAR} --epochs 60 --label-smoothing 0 --teachers {TEACHER}",
 }
 RUN_OF = {"demo-photos": "photos-muon-1.0"}
-SEEN = "The radius was chosen on pictures held out of the training set, before any test picture was seen"
+SEEN = (
+    "The radius was chosen on pictures held out of the training set, and no test picture was seen "
+    "before"
+)
 NOTES = {
     "demo-photos": (
         f"{SEEN}; the optimiser, too. It is the run that was chosen, with 1500 training pictures "
@@ -120,9 +123,11 @@ def main() -> None:
     """Train all networks that are not trained yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
-    parser.add_argument("names", nargs="*", choices=[*GROUPS, *DEMOS, *SEARCH])
+    parser.add_argument("names", nargs="*", help=", ".join([*GROUPS, *DEMOS, *SEARCH]))
     parser.add_argument("--install", action="append", choices=NOTES, help="put it into the package")
     options = parser.parse_args()
+    if unknown := set(options.names).difference(GROUPS, DEMOS, SEARCH):
+        parser.error(f"no network `{min(unknown)}`")
     options.runs.mkdir(parents=True, exist_ok=True)
     for name in options.names:
         for one in GROUPS.get(name, [name]):

@@ -134,12 +134,12 @@ def chance_level(target: Target, networks: int, generator: torch.Generator) -> C
     drawn = []
     for _ in range(networks):
         net = target.net.with_model(shuffle_weights(target.net.model, names, generator))
-        image = target.with_patches(_scrambled(target.patch, generator)[None])
+        image = target.with_patches(scrambled(target.patch, generator)[None])
         drawn.append(_drawn(target, net, image, generator))
     return _control(target, torch.cat(drawn))
 
 
-def _scrambled(patch: Tensor, generator: torch.Generator) -> Tensor:
+def scrambled(patch: Tensor, generator: torch.Generator) -> Tensor:
     """The pixels of a patch (C, h, w) in random order, each with its colour."""
     order = torch.randperm(patch[0].numel(), generator=generator).to(patch.device)
     return patch.flatten(1)[:, order].view_as(patch)

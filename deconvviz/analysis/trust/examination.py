@@ -97,15 +97,8 @@ class Trust(Result):
     seed: int
 
     def kept(self, similarity: Similarity) -> float:
-        """Share of the picture that a control keeps: 0 as by chance, 1 the same picture.
-
-        (value - chance) / (1 - chance), averaged over rank correlation and SSIM.
-        """
-        level = self.chance.similarity
-        pairs = (similarity.rank, level.rank), (similarity.ssim, level.ssim)
-        shares = [(value - chance) / (1 - chance) for value, chance in pairs if chance < 1]
-        shares = [share for share in shares if math.isfinite(share)]
-        return sum(shares) / len(shares) if shares else math.nan
+        """Share of the picture that a control keeps; see `kept_share`."""
+        return kept_share(similarity, self.chance.similarity)
 
     @property
     def kept_by(self) -> dict[str, float | list[float]]:
@@ -138,23 +131,39 @@ class Trust(Result):
 
     @property
     def outcome(self) -> Outcome:
-        """The content of the projection, by the cascade.
-
-        "image" if `MUCH` is kept with all kernels shuffled; else "layers_below" if `MUCH` is kept
-        with the unit's own kernels shuffled, "partly_unit" if `SOME` is, and "unit" if not.
-        "inconclusive" in windows under `SMALLEST` pixels, or where no shuffled unit was active.
-        """
+        """The content of the projection, by the ends of the cascade; see `verdict`."""
         if not self.cascade:
             return "image"
         ends = self.cascade[0], self.cascade[-1]
         own, last = (self.kept(step.control.similarity) for step in ends)
-        if self.patch[0].numel() < SMALLEST or not math.isfinite(own + last):
-            return "inconclusive"
-        if last >= MUCH:
-            return "image"
-        if own >= MUCH:
-            return "layers_below"
-        return "partly_unit" if own >= SOME else "unit"
+        return verdict(own, last, self.patch[0].numel())
+
+
+def kept_share(similarity: Similarity, chance: Similarity) -> float:
+    """Share of the picture that a control keeps: 0 as by chance, 1 the same picture.
+
+    (value - chance) / (1 - chance), averaged over rank correlation and SSIM.
+    """
+    pairs = (similarity.rank, chance.rank), (similarity.ssim, chance.ssim)
+    shares = [(value - level) / (1 - level) for value, level in pairs if level < 1]
+    shares = [share for share in shares if math.isfinite(share)]
+    return sum(shares) / len(shares) if shares else math.nan
+
+
+def verdict(own: float, last: float, pixels: int) -> Outcome:
+    """What a projection shows, by what the ends of the cascade keep of it.
+
+    "image" if `MUCH` is kept with all kernels shuffled; else "layers_below" if `MUCH` is kept with
+    the unit's own kernels shuffled, "partly_unit" if `SOME` is, and "unit" if not. "inconclusive"
+    in windows under `SMALLEST` pixels, or where no shuffled unit was active.
+    """
+    if pixels < SMALLEST or not math.isfinite(own + last):
+        return "inconclusive"
+    if last >= MUCH:
+        return "image"
+    if own >= MUCH:
+        return "layers_below"
+    return "partly_unit" if own >= SOME else "unit"
 
 
 def examine(

@@ -35,9 +35,9 @@ def load(
 
     Args:
         name: "demo-photos", trained on photographs of 20 classes; "demo", on CIFAR-10;
-            "demo-deconv", the same with a deconvolution decoder; the path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or
-            "timm/NAME"; or "package.module:function", a function without arguments that returns a
-            module, or a `Bundle` made by `Bundle.of`.
+            "demo-deconv", the same with a deconvolution decoder; the path of a checkpoint made by
+            `deconvviz train`; "torchvision/NAME" or "timm/NAME"; or "package.module:function", a
+            function without arguments that returns a module, or a `Bundle` made by `Bundle.of`.
         weights: Weights of torchvision and timm: "default", a name, or None for random ones.
         download: Whether to download missing weights, with a progress bar.
         checkpoint: File of a function's network: a `state_dict`, safetensors or made by

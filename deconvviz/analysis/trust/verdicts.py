@@ -1,0 +1,313 @@
+"""Trust over many units: how often a projection is its unit's own, in this network and others.
+
+The controls are those of `examine`. Many units share each shuffled network, so that hundreds can be
+examined; the cascade has its two ends alone.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from deconvviz.analysis.inputs import chosen_layers, peaks, title_of
+from deconvviz.analysis.registry import Analysis
+from deconvviz.analysis.result import Result
+from deconvviz.analysis.trust.checks import Similarity, scrambled, similarity
+from deconvviz.analysis.trust.examination import Outcome, kept_share, verdict
+from deconvviz.analysis.trust.insertion import insertion_and_deletion
+from deconvviz.analysis.trust.target import Target, find_target
+from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.deconv.randomization import shuffle_weights, untrained, weights_below
+from deconvviz.deconv.rules import Rule
+from deconvviz.errors import SelectionError, SettingError
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import Dataset
+from deconvviz.io.zoo import load
+from deconvviz.progress import Progress
+from deconvviz.schema import Count, Positive, validated
+
+_OTHERS = 4  # units that are projected for each unit in each shuffled network
+
+
+@validated
+class VerdictsOptions:
+    """Options of trust over many units."""
+
+    layers: tuple[str, ...] = ()
+    """Layers to examine; by default the last two rectified maps."""
+    units: Positive = 100
+    """Maximum number of units per layer, evenly spaced."""
+    networks: Positive = 15
+    """Number of shuffled networks for each control."""
+    rule: Rule = "deconvnet"
+    """Rule of the projections."""
+    points: Positive = 16
+    """Number of points of the insertion and deletion curves."""
+    orders: Count = 4
+    """Number of random pixel orders that these are compared with; 0 leaves both out."""
+    others: tuple[str, ...] = ()
+    """Other networks of the same input size to examine as well: names or checkpoints."""
+    random_weights: bool = True
+    """Examine the same network with random weights as well."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerVerdicts:
+    """The outcome for U units of a layer, each at its strongest activation over the data.
+
+    Attributes:
+        channels: (U,) int64.
+        own: (U,) share of the picture kept with the unit's own kernels shuffled: 0 as by chance, 1
+            the same picture.
+        all: (U,) share kept with all kernels up to the unit shuffled.
+        insertion: (U,) area under the insertion curve less that of random orders.
+        deletion: (U,) area of random orders less that under the deletion curve.
+        outcomes: (U,) what each picture shows, by the thresholds of `examine`.
+        silent: Number of units that are never active, or whose projection is zero; left out.
+    """
+
+    layer: str
+    channels: Tensor
+    own: Tensor
+    all: Tensor
+    insertion: Tensor
+    deletion: Tensor
+    outcomes: tuple[Outcome, ...]
+    silent: int
+    derived = ("mean", "standard_error", "rates")
+
+    def _each(self) -> dict[str, Tensor]:
+        names = ("own", "all", "insertion", "deletion")
+        return {name: getattr(self, name)[getattr(self, name).isfinite()] for name in names}
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean over the units of each measure."""
+        return {name: float(values.mean()) for name, values in self._each().items()}
+
+    @property
+    def standard_error(self) -> dict[str, float]:
+        """Standard error of each mean, over the units."""
+        return {n: float(v.std() / max(1, len(v)) ** 0.5) for n, v in self._each().items()}
+
+    @property
+    def rates(self) -> dict[Outcome, float]:
+        """Share of the units with each outcome."""
+        return {name: n / len(self.outcomes) for name, n in Counter(self.outcomes).items()}
+
+
+@dataclass(frozen=True)
+class NetworkVerdicts:
+    """The outcome for one network, layer by layer."""
+
+    network: str
+    layers: tuple[LayerVerdicts, ...]
+
+
+@dataclass(frozen=True)
+class Verdicts(Result):
+    """Trust over many units of one or several networks.
+
+    Attributes:
+        networks: The network itself, then others, then the one with random weights.
+        shuffled: Number of shuffled networks for each control.
+        data: Number of pictures and title of the data.
+    """
+
+    networks: tuple[NetworkVerdicts, ...]
+    rule: Rule
+    shuffled: int
+    data: str
+    seed: int
+    name = "verdicts"
+
+
+def verdicts(
+    bundle: Bundle,
+    dataset: Dataset,
+    options: VerdictsOptions | None = None,
+    *,
+    net: Deconvnet | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Verdicts:
+    """Examine many units: is what their projections show theirs, or the picture's?
+
+    With random weights nothing is learned, so what is found there is the rate of false alarms.
+
+    Args:
+        bundle: The network.
+        dataset: Pictures at its size.
+        options: Layers, units, controls and other networks.
+        net: Deconvnet of the network, where there is one already.
+        seed: Seed of all shuffling, and of the random weights.
+        progress: Called after each control.
+
+    Raises:
+        DataError: There are no pictures, or they have other channels.
+        SettingError: Another network takes pictures of another size.
+        UnknownLayerError: A network has no such layer.
+    """
+    chosen = options or VerdictsOptions()
+    net = net or Deconvnet(bundle.model, bundle.input_size)
+    networks = [(bundle, net)]
+    for name in chosen.others:
+        other = load(name)
+        if other.input_size != bundle.input_size:
+            raise SettingError(
+                f"`{name}` takes pictures of {other.input_size}, `{bundle.name}` of "
+                f"{bundle.input_size}; compare networks of one input size"
+            )
+        networks.append((other, Deconvnet(other.model, other.input_size)))
+    if chosen.random_weights:
+        model = untrained(bundle.model, torch.Generator().manual_seed(seed))
+        twin = replace(bundle, name=f"{bundle.name}, random weights", model=model)
+        networks.append((twin, net.with_model(model)))
+    found = []
+    for one, its_net in networks:
+        default = its_net.default_layers[-2:]
+        layers = chosen_layers(its_net, chosen.layers, default, f"`{one.name}`")
+        strongest = peaks(its_net, one, dataset, layers, title=one.name, progress=progress)
+        measured = []
+        for layer in layers:
+            top, channels = strongest[layer], its_net.layers[layer].channels
+            units = torch.linspace(0, channels - 1, min(chosen.units, channels)).round().long()
+            active = units[top.picture[units, 0].cpu() >= 0]
+            picture, y, x = (column[active, 0].cpu() for column in (top.picture, top.y, top.x))
+            images = one.preprocessing.normalised(dataset.images[picture])
+            selection = Selection(layer, torch.arange(len(active)), active, y, x)
+            generator = torch.Generator().manual_seed(seed)
+            layer_of = _Layer(its_net, images, selection, chosen, generator, progress)
+            measured.append(layer_of.measure(len(units), f"{one.name}, {layer}"))
+        found.append(NetworkVerdicts(one.name, tuple(measured)))
+    return Verdicts(tuple(found), chosen.rule, chosen.networks, title_of(dataset), seed)
+
+
+class _Layer:
+    """Units of one layer, each in its own picture."""
+
+    def __init__(
+        self,
+        net: Deconvnet,
+        images: Tensor,
+        selection: Selection,
+        options: VerdictsOptions,
+        generator: torch.Generator,
+        progress: Progress | None,
+    ) -> None:
+        self.net, self.options, self.generator = net, options, generator
+        self.layer, self.progress, self.done = selection.layer, progress, 0
+        self.targets: list[Target] = []
+        rows = []
+        for row in range(len(selection)):
+            try:
+                alone = selection[row : row + 1]
+                self.targets.append(find_target(net, images, alone, options.rule))
+                rows.append(row)
+            except SelectionError:  # its projection is zero
+                continue
+        self.images, self.selection = images[rows], selection[rows]
+
+    def measure(self, asked: int, title: str) -> LayerVerdicts:
+        """All controls of all units."""
+        self.title, self.total = title, 3 * self.options.networks + len(self.targets)
+        if not self.targets:
+            nothing = torch.empty(0)
+            return LayerVerdicts(
+                self.layer, nothing.long(), nothing, nothing, nothing, nothing, (), asked
+            )
+        below = weights_below(self.targets[0].recording.tape, self.layer)
+        names = [name for one in below for name in one.names]
+        own = [name for one in below if one.depth == 0 for name in one.names]
+        windows = torch.stack([torch.tensor(target.box) for target in self.targets])
+        mixed = self.images.clone()
+        for image, (top, left, bottom, right) in zip(mixed, windows.tolist(), strict=True):
+            inside = slice(top, bottom), slice(left, right)
+            image[:, *inside] = scrambled(image[:, *inside], self.generator)
+        chance = self._similarities(names, mixed)
+        shares = [
+            torch.tensor([kept_share(one, level) for one, level in zip(found, chance, strict=True)])
+            for found in map(self._similarities, (own, names), (self.images, self.images))
+        ]
+        curves = torch.tensor([self._curves(target) for target in self.targets])
+        pixels = [target.patch[0].numel() for target in self.targets]
+        outcomes = tuple(map(verdict, *(share.tolist() for share in shares), pixels))
+        insertion, deletion = curves.reshape(-1, 2).T
+        return LayerVerdicts(
+            layer=self.layer,
+            channels=self.selection.channel,
+            own=shares[0],
+            all=shares[1],
+            insertion=insertion,
+            deletion=deletion,
+            outcomes=outcomes,
+            silent=asked - len(self.targets),
+        )
+
+    def _step(self) -> None:
+        self.done += 1
+        if self.progress:
+            self.progress(self.title, self.done, self.total)
+
+    def _similarities(self, names: Sequence[str], images: Tensor) -> list[Similarity]:
+        """For each unit, its picture beside those of networks with these weights shuffled."""
+        found: list[list[Similarity]] = [[] for _ in self.targets]
+        for _ in range(self.options.networks):
+            net = self.net.with_model(shuffle_weights(self.net.model, names, self.generator))
+            recording = net.record(images, [self.layer])
+            starts = self._active(recording[self.layer])
+            full = net.project(recording, starts, self.options.rule).full()
+            for row, target in enumerate(self.targets):
+                top, left, bottom, right = target.box
+                pictures = full[starts.image == row, :, top:bottom, left:right]
+                found[row].append(similarity(pictures, target.pixels))
+            self._step()
+        return [_together(several) for several in found]
+
+    def _active(self, maps: Tensor) -> Selection:
+        """Some units of (U, C, H, W) maps that are above zero at each unit's place."""
+        s = self.selection
+        values = maps[torch.arange(len(s)), :, s.y, s.x].cpu()
+        order = torch.rand(values.shape, generator=self.generator).masked_fill(values <= 0, -1)
+        drawn, channel = order.topk(min(_OTHERS, values.shape[1]), dim=1)
+        image, place = (drawn >= 0).nonzero(as_tuple=True)
+        return Selection(self.layer, image, channel[image, place], s.y[image], s.x[image])
+
+    def _curves(self, target: Target) -> tuple[float, float]:
+        """How far insertion and deletion by the projection are better than random orders."""
+        self._step()
+        points, orders = self.options.points, self.options.orders
+        if not orders:
+            return math.nan, math.nan
+        scores = [(target.pixels * target.patch).sum(0)]
+        (found,) = insertion_and_deletion(target, scores, points, orders, self.generator)
+        one, other = found.insertion, found.deletion
+        return one.area - one.chance, other.chance - other.area
+
+
+def _together(several: Sequence[Similarity]) -> Similarity:
+    """The mean of similarities, weighted by their numbers of pictures."""
+    counts = [one.count for one in several]
+    means = []
+    for name in ("rank", "ssim"):
+        pairs = zip((getattr(one, name) for one in several), counts, strict=True)
+        known = [(value, n) for value, n in pairs if n and math.isfinite(value)]
+        total = sum(n for _, n in known)
+        means.append(sum(value * n for value, n in known) / total if total else math.nan)
+    return Similarity(means[0], 0.0, means[1], 0.0, sum(counts))
+
+
+ANALYSIS = Analysis(
+    name="verdicts",
+    title="Trust, over many units",
+    question="How often is a projection its unit's own? Kernels are shuffled for many units at "
+    "once, in this network, in others, and in one with random weights, where nothing is learned.",
+    source="Adebayo et al. 2018, arXiv:1810.03292",
+    needs=("network", "dataset"),
+    function=verdicts,
+    options=VerdictsOptions(),
+    defaults={"count": 250},
+)
