@@ -25,6 +25,12 @@ from deconvviz.schema import Count, Positive, parse, read, validated
 _SCHEMA: Literal[2] = 2
 _KEY = "deconvviz_atlas"
 _CLASS_SIZES = "class_sizes"
+
+
+class DamagedAtlasError(AtlasError):
+    """An atlas file is cut or has changed; it holds nothing that a new build does not make."""
+
+
 FILE = "atlas.safetensors"
 """The file's name in the folder of an atlas."""
 
@@ -282,7 +288,7 @@ class BuildState:
                 text = (file.metadata() or {}).get(_KEY)
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise AtlasError(f"{path} is damaged ({error}); delete it and build it again") from None
+            raise _damaged(path, error) from None
         if text is None:
             raise AtlasError(f"{path} is not an atlas: its metadata has no `{_KEY}`")
         stored = current_atlas(parse(text, path, AtlasError))
@@ -297,7 +303,7 @@ class BuildState:
                 raise ValueError("its checksum differs")
             return cls._from_tensors(metadata.header, metadata.seen, tensors)
         except (KeyError, ValueError) as error:
-            raise AtlasError(f"{path} is damaged ({error}); delete it and build it again") from None
+            raise _damaged(path, error) from None
 
     @classmethod
     def _from_tensors(cls, header: Header, seen: int, tensors: dict[str, Tensor]) -> "BuildState":
@@ -368,6 +374,13 @@ class BuildState:
             class_mean=(found.class_total / self.class_sizes[:, None]).T.contiguous(),
             histogram=found.histogram,
         )
+
+
+def _damaged(path: Path, error: Exception) -> DamagedAtlasError:
+    return DamagedAtlasError(
+        f"{path} is damaged ({error}); `deconvviz atlas build --out {path.parent}`, with the "
+        "options that it was built with, makes it again"
+    )
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

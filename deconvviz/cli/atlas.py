@@ -118,12 +118,13 @@ def render(
 ) -> None:
     """Write a gallery of all units that opens from disk in any browser."""
     from deconvviz.atlas import load_atlas
+    from deconvviz.io.files import only_writer
     from deconvviz.plots.gallery import render as draw
 
     found, name = load_atlas(source), rule_name(rule)
     bundle, dataset, device = load_inputs(inputs)
     bundle.model.to(device)
-    with _progress() as bars:
+    with _progress() as bars, only_writer(out):
         page = draw(found, bundle, dataset, out, rule=name, progress=bars)
     typer.echo(page)
 

@@ -154,6 +154,7 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
     """
     from deconvviz.analysis.inputs import Inputs
     from deconvviz.analysis.registry import analyses
+    from deconvviz.io.files import only_writer
     from deconvviz.schema import changed
 
     readers = [_READERS[need] for need in analysis.needs if need in _READERS]
@@ -174,12 +175,14 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
             names = inspect.signature(reader).parameters
             known |= reader(**{name: known.get(name) for name in names})
         found = {one.name: known[one.name] for one in fields(Inputs) if one.name in known}
-        with TerminalBars() as bars:
-            inputs = Inputs(**found, folder=known["out"], progress=bars)
-            result = analysis.run(inputs, settings)
-        show(result, known["out"])
-        if known.get("others"):
-            show(analyses()[others].run(inputs, settings), known["out"])
+        out = known["out"]
+        with only_writer(out):
+            with TerminalBars() as bars:
+                inputs = Inputs(**found, folder=out, progress=bars)
+                result = analysis.run(inputs, settings)
+            show(result, out)
+            if known.get("others"):
+                show(analyses()[others].run(inputs, settings), out)
 
     chosen = inspect.Parameter("chosen", inspect.Parameter.KEYWORD_ONLY, annotation=dict)
     named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters.values()]

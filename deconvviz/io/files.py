@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from pydantic_core import from_json
+
 from deconvviz.errors import BusyError
 
 try:
@@ -58,19 +60,35 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def append_line(path: Path, text: str) -> None:
-    """Add a line to a file, on the disk when this returns; several processes may do so at once.
+    """Add a line of JSON to a file, on the disk when this returns; processes may do so at once.
 
-    A last line without an end, which a kill cut or an editor left, is ended first.
+    A last line without an end is removed if a kill cut it, and ended if it is whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _named(path), path.open("ab+", buffering=0) as file:
         _lock(file, wait=True)
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-        gap = "" if file.read(1) in (b"", b"\n") else "\n"
+        gap = ""
+        if file.read(1) not in (b"", b"\n"):
+            file.seek(0)
+            *before, last = file.read().split(b"\n")
+            if is_json(last):
+                gap = "\n"
+            else:
+                file.truncate(sum(len(line) + 1 for line in before))
         content = f"{gap}{text}\n".encode()
         if file.write(content) < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(file.fileno())
+
+
+def is_json(text: bytes) -> bool:
+    """Whether a text is one whole JSON value."""
+    try:
+        from_json(text)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager
@@ -86,6 +104,7 @@ def only_writer(folder: Path, name: str = "") -> Iterator[None]:
     Raises:
         BusyError: Another process writes there; the message names it.
     """
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (f".{name}{_LOCK}" if name else _LOCK)
     with _named(path):
@@ -104,6 +123,8 @@ def only_writer(folder: Path, name: str = "") -> Iterator[None]:
         finally:
             with suppress(OSError):
                 path.unlink()  # before the file is closed, which ends the lock
+                for one in made:  # nothing was written there
+                    one.rmdir()
 
 
 def _locked(path: Path) -> BinaryIO | None:

@@ -12,6 +12,7 @@ Under `torchrun`, each process trains on its part of every batch, and gradients 
 import io
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from deconvviz.io.checkpoint import (
     versions,
 )
 from deconvviz.io.data import Dataset, normalise
-from deconvviz.io.files import write_atomically
+from deconvviz.io.files import append_line, only_writer, write_atomically
 from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
@@ -52,7 +53,7 @@ from deconvviz.training.run_folder import (
     read_config,
     read_metrics,
     read_state,
-    truncate_metrics,
+    restore_metrics,
 )
 from deconvviz.training.step import StepForward
 
@@ -107,10 +108,11 @@ def train(
         callback: Called after every step; raising `KeyboardInterrupt` in it equals Ctrl-C.
 
     Raises:
-        DataError: Fewer pictures than one batch, or `test` has other classes, or the recipe needs
-            unlabelled pictures and there are none.
+        DataError: Fewer pictures than one batch, or one class alone, or `test` has other classes,
+            or the recipe needs unlabelled pictures and there are none.
         SettingError: The processes cannot share a batch evenly.
         CheckpointError: `folder` holds another run, or damaged files.
+        BusyError: Another process writes to `folder`.
         DivergedError: The loss is NaN or inf; a checkpoint of the epoch before is stored.
     """
     processes = processes or ProcessGroup()
@@ -118,7 +120,14 @@ def train(
     device = processes.device(torch.device(device))
     if device.type == "cpu":
         keep_memory()
-    trainer = Trainer(recipe, training, test, unlabelled, folder, device, processes)
+    with only_writer(folder) if processes.is_main else nullcontext():
+        trainer = Trainer(recipe, training, test, unlabelled, folder, device, processes)
+        return _train(trainer, progress=progress, callback=callback)
+
+
+def _train(trainer: "Trainer", *, progress: bool, callback: Progress | None) -> Run:
+    """Train from the last whole epoch on, and store the result."""
+    recipe = trainer.recipe
     done = trainer.resume()
     try:
         pictures = trainer.steps * recipe.batch_size
@@ -127,7 +136,7 @@ def train(
             initial=done * pictures,
             unit=" images",
             unit_scale=True,
-            disable=not (progress and processes.is_main),
+            disable=not (progress and trainer.processes.is_main),
             dynamic_ncols=True,
         ) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
@@ -154,6 +163,11 @@ def _check(
         raise DataError(
             f"{len(training)} training pictures are fewer than one batch of {recipe.batch_size}; "
             "use a smaller batch_size or more pictures"
+        )
+    if len(training.classes) < 2:
+        raise DataError(
+            f"the training pictures have one class alone ({', '.join(training.classes)}); training "
+            "needs at least two to tell apart"
         )
     if training.classes != test.classes:
         raise DataError(
@@ -275,8 +289,7 @@ class Trainer:
             # Metrics first, state second: a kill between the two leaves a line too many, which
             # `resume` drops; the other order would leave one too few for good.
             metrics = self._metrics(epoch, Terms(*(summed / self.steps).cpu()))
-            with (self.folder / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(metrics) + "\n")
+            append_line(self.folder / "metrics.jsonl", json.dumps(metrics))
             self.save_state(epoch)
         self.processes.all_gather(None)
 
@@ -352,7 +365,7 @@ class Trainer:
         self.processes.all_gather(None)  # all have looked before one writes
         epoch = state.epoch if state else 0
         if self.processes.is_main:
-            truncate_metrics(self.folder, epoch)
+            restore_metrics(self.folder, epoch)
             if not state:
                 self.save_state(0)
         if state:

@@ -103,5 +103,5 @@ def test_an_error_of_a_write_names_the_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(files.os, "fsync", full)
     for write in (write_atomically, append_line):
-        with pytest.raises(OSError, match="No space left on device: .*state"):
+        with pytest.raises(OSError, match=r"No space left on device: .*state"):
             write(tmp_path / "state", "new")
