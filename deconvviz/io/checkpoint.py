@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
 from deconvviz.io.files import write_atomically
+from deconvviz.io.images import MAX_SIDE, MIN_SIDE
 from deconvviz.io.legacy import current_run
 from deconvviz.models import StagedCNN, build
 from deconvviz.schema import Count, NonNegative, UnitInterval, parse, read, validated
@@ -113,7 +114,7 @@ class Description:
     """Name of the architecture in `models.MODELS`."""
     channels: Annotated[int, Field(ge=1, le=1024)]
     """Input channels."""
-    size: Annotated[int, Field(ge=8, le=4096)]
+    size: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
     """Side in pixels of the square training pictures."""
     classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
     """Class names, in the order of the logits."""

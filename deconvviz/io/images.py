@@ -44,6 +44,7 @@ from deconvviz.errors import PictureError
 MAX_BYTES = 20 * 2**20  # also the limit of the app's uploads
 MAX_PIXELS = 50_000_000  # the largest sensors of phones; 200 MB once decoded
 MIN_SIDE = 8  # pixels
+MAX_SIDE = 4096  # pixels, of what a network takes
 MAX_ASPECT = 20  # longer side over shorter side
 FORMATS = "PNG, JPEG, WebP, GIF, BMP or TIFF"
 

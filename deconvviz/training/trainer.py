@@ -9,6 +9,7 @@ resumed ends with bit-equal weights.
 Under `torchrun`, each process trains on its part of every batch, and gradients are averaged.
 """
 
+import copy
 import io
 import json
 import time
@@ -186,6 +187,18 @@ def _check(
         )
 
 
+def _check_size(model: nn.Module, name: str, input_size: tuple[int, int, int]) -> None:
+    """Run the network without numbers, so that a wrong size is told before a run begins."""
+    try:
+        copy.deepcopy(model).to("meta")(torch.empty(2, *input_size, device="meta"))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SettingError(
+            f"`{name}` does not take pictures of {input_size[2]} x {input_size[1]} pixels "
+            f"({reason}); choose another size or network"
+        ) from None
+
+
 class Trainer:
     """A run in memory: its network, decoder, optimisers and data."""
 
@@ -215,6 +228,7 @@ class Trainer:
             torch.manual_seed(recipe.seed)
             classes = len(training.classes)
             self.model = build(recipe.model, channels=channels, classes=classes, size=width)
+            _check_size(self.model, recipe.model, input_size)
             # from all over the data, which may be sorted by class: 2000 pictures of 32 x 32
             sampled = min(2000, len(training), max(1, 2**21 // (height * width)))
             sample = training.images[torch.linspace(0, len(training) - 1, sampled).long()]

@@ -55,21 +55,29 @@ def _call(name: str) -> Any:
         raise UnknownModelError(
             f"cannot import `{module}` for `{name}` ({error}); run from its folder, or install it"
         ) from error
+    except (Exception, SystemExit) as error:  # the code may raise anything
+        raise SettingError(
+            f"`{module}` fails when it is imported: {_one_line(error)}; correct it first"
+        ) from error
     for part in function.split("."):
         if not hasattr(found, part):
             raise UnknownModelError(f"`{module}` has no function `{function}`")
         found = getattr(found, part)
     try:
         made = found()
-    except Exception as error:  # the code may raise anything
+    except (Exception, SystemExit) as error:
         raise SettingError(
-            f"`{name}` failed: {type(error).__name__}: {error}; it is called without arguments"
+            f"`{name}` failed: {_one_line(error)}; it is called without arguments"
         ) from error
     if not isinstance(made, nn.Module | Bundle):
         raise SettingError(
             f"`{name}` returned {type(made).__name__}; it must return a torch.nn.Module or a Bundle"
         )
     return made
+
+
+def _one_line(error: BaseException) -> str:
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" …")
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
