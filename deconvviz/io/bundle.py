@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from deconvviz.deconv import Box
 from deconvviz.errors import SettingError, UnknownModelError
-from deconvviz.io.card import card
+from deconvviz.io.card import card, inert
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
 from deconvviz.io.images import MAX_SIDE
 from deconvviz.io.preprocess import Preprocess, Size
@@ -165,7 +165,9 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
 
 def _summary(described: Description) -> tuple[str, ...]:
     epochs, test = described.training.get("epochs", 0), described.training.get("test")
-    phrases = [f"trained on {described.data['title']} for {epochs} epoch{'s' * (epochs != 1)}"]
+    phrases = [
+        f"trained on {inert(described.data['title'])} for {epochs} epoch{'s' * (epochs != 1)}"
+    ]
     if test:
         pictures = f"{test['pictures']:,}".replace(",", "\u202f")  # a thin space, never broken
         phrases.append(f"**{test['accuracy']:.1%}** of {pictures} test pictures right")

@@ -3,8 +3,8 @@
 Reading is strict, because the file may come from anyone. The format is found from the first bytes,
 not the name, and must be PNG, JPEG, WebP, GIF, BMP or TIFF. The file size is checked before
 parsing, the number of pixels before decoding. Any exception of a decoder becomes a `PictureError`.
-No global state changes: neither Pillow's limits nor the filters of warnings, so that damaged
-metadata may warn.
+Neither Pillow's limits nor the filters of warnings change, so that damaged metadata may warn; only
+libtiff, which writes lines about damaged files straight to stderr, is silenced for the process.
 
 Conversions, with a notice where the user should know:
 
@@ -16,10 +16,12 @@ Conversions, with a notice where the user should know:
 - CMYK, LAB, palettes and black-and-white become RGB; ICC profiles are ignored.
 """
 
+import ctypes
 import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from io import BytesIO
@@ -29,7 +31,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, _imaging
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ExifTags import Base as Exif
 from PIL.GifImagePlugin import GifImageFile
@@ -107,6 +109,19 @@ PHOTOGRAPHS: Mapping[str, Photograph] = {
 }
 
 
+def _silence_libtiff() -> None:
+    """Take away libtiff's handlers, where its symbols are found beside Pillow's decoders."""
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            function = getattr(library, name)
+            function.argtypes, function.restype = (ctypes.c_void_p,), ctypes.c_void_p
+            function(None)
+
+
+_silence_libtiff()
+
+
 def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Picture:
     """Read an untrusted file as an RGB picture.
 
@@ -122,7 +137,7 @@ def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Pi
         PictureError: The file is missing, larger than `MAX_BYTES`, damaged, of another format or
             size, or has values that are not finite.
     """
-    shown = _safe_name(name if name is not None else getattr(source, "name", None))
+    shown = safe_name(name if name is not None else getattr(source, "name", None))
     data = _read(source, shown)
     decoder = _decoder(data, shown)
     try:
@@ -148,7 +163,7 @@ def photograph(name: str) -> Picture:
         PictureError: There is no photograph of this name, or scikit-image lacks its data.
     """
     if name not in PHOTOGRAPHS:
-        raise PictureError(f"no photograph {_safe_name(name)}; there are {', '.join(PHOTOGRAPHS)}")
+        raise PictureError(f"no photograph {safe_name(name)}; there are {', '.join(PHOTOGRAPHS)}")
     file = resources.files("skimage") / "data" / PHOTOGRAPHS[name].file
     if not file.is_file():
         raise PictureError(f"scikit-image has no {file.name}; install its wheel again")
@@ -180,7 +195,7 @@ def to_png(pixels: Image.Image | NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def _safe_name(name: object) -> str:
+def safe_name(name: object, unnamed: str = "picture") -> str:
     """A short name for display, without folders, markup, control characters or direction marks."""
     last = re.split(r"[/\\]", name if isinstance(name, str) else "")[-1]
     kept = "".join(
@@ -189,7 +204,7 @@ def _safe_name(name: object) -> str:
         if unicodedata.category(letter)[0] != "C"  # controls, formats, halves of surrogates
     )
     suffix = "".join(re.findall(r"\.[A-Za-z0-9]{1,10}$", kept))
-    stem = kept.removesuffix(suffix).strip(" .-_") or "picture"
+    stem = kept.removesuffix(suffix).strip(" .-_") or unnamed
     return (stem if len(stem) <= 48 else stem[:47] + "…") + suffix
 
 
