@@ -247,9 +247,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 def _check_header(path: Path) -> None:
     try:
         check_header(path)
-    except CheckpointError as error:
+    except CheckpointError:
         raise CheckpointError(
-            f"{error} (pickled .pt files are not read; they can run code)"
+            f"{path} is no checkpoint of deconvviz: it has no plausible safetensors header "
+            "(pickled .pt files are not read; they can run code)"
         ) from None
 
 
