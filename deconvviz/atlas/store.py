@@ -377,6 +377,11 @@ class BuildState:
 
 
 def _damaged(path: Path, error: Exception) -> DamagedAtlasError:
+    if not path.name.startswith("atlas."):
+        return DamagedAtlasError(
+            f"{path} is no atlas, or damaged ({error}); give the {FILE} that `deconvviz atlas "
+            "build` made, or its folder"
+        )
     return DamagedAtlasError(
         f"{path} is damaged ({error}); `deconvviz atlas build --out {path.parent}`, with the "
         "options that it was built with, makes it again"
