@@ -12,7 +12,8 @@
     ├── SelectionError              there is no such unit, image or position
     ├── SettingError                an option has an invalid value
     ├── DivergedError               the loss of a training run is NaN or infinite
-    └── StudyError                  a study or one of its records is missing, damaged or different
+    ├── StudyError                  a study or one of its records is missing, damaged or different
+    └── BusyError                   another process writes the same folder
 
 A message is one sentence for people: what was asked, what there is, and what to do.
 """
@@ -68,3 +69,7 @@ class DivergedError(DeconvvizError):
 
 class StudyError(DeconvvizError):
     """A study, or a record of one of its runs, is missing, damaged or of another plan."""
+
+
+class BusyError(DeconvvizError):
+    """Another process writes the same folder."""

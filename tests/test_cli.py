@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -19,6 +20,7 @@ from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import load_dataset
 from deconvviz.io.images import limit_side, open_picture, photograph
 from deconvviz.io.zoo import load
+from deconvviz.ui import networks
 
 LAYER = "stage2.relu2"
 
@@ -90,7 +92,7 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys):
     )
     with pytest.raises(SystemExit) as end:
         cli.main()
-    assert end.value.code == 2
+    assert end.value.code == 1
     assert "the disk is full" in capsys.readouterr().err
 
 
@@ -107,7 +109,7 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys):
         (["evaluate", "missing.safetensors"], "no checkpoint at missing.safetensors"),
         (["evaluate", "demo", "--data", "emnist"], "no data set `emnist`; there are cifar10"),
         (["atlas", "build", "--out", "x", "--model", "nobody"], "no model `nobody`"),
-        (["atlas", "build", "--out", "x", "-k", "0"], "k must be"),
+        (["atlas", "build", "--out", "x", "-k", "9999"], "k must be"),
         (["atlas", "build", "--out", "x", "--layer", "no"], "no layer `no`"),
         (["train", "--out", "x", "--data", "shapes", "--model", "lenet"], "no model `lenet`"),
         (["train", "--out", "x", "--data", "shapes", "--device", "abacus"], "no device `abacus`"),
@@ -217,7 +219,7 @@ def test_python_m_deconvviz_is_the_same_command(tmp_path):
 
 def test_app_starts_streamlit_on_the_script_and_hands_on_options(monkeypatch):
     calls = []
-    monkeypatch.setattr(subprocess, "call", lambda command: calls.append(command) or 0)
+    monkeypatch.setattr(os, "execv", lambda _, command: calls.append(command))
     result = runner.invoke(app, ["app", "--server.port", "8600"])
     assert result.exit_code == 0
     assert calls[0][1:4] == ["-m", "streamlit", "run"]
@@ -227,16 +229,30 @@ def test_app_starts_streamlit_on_the_script_and_hands_on_options(monkeypatch):
 
 def test_app_takes_networks_that_can_be_loaded(monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(subprocess, "call", lambda command: calls.append(command) or 0)
+    monkeypatch.setattr(os, "execv", lambda _, command: calls.append(command))
     (tmp_path / "nets_for_app.py").write_text("from torch.nn import ReLU as net")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     words = ["app", "nets_for_app:net", "--server.port", "8600", "--theme.base=dark"]
     assert runner.invoke(app, words).exit_code == 0
     assert calls[0][5:] == ["--server.port", "8600", "--theme.base=dark", "--", "nets_for_app:net"]
-    refused = runner.invoke(app, ["app", "torchvision/resnet0"])
-    assert isinstance(refused.exception, UnknownModelError)
+    for name in ("torchvision/resnet0", "resnet18"):
+        refused = runner.invoke(app, ["app", "--server.port", "8600", name])
+        assert isinstance(refused.exception, UnknownModelError)
+    assert "no model `resnet18`" in str(refused.exception)
     assert len(calls) == 1
+
+
+def test_app_shows_random_networks_by_an_option_that_is_there(monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "execv", lambda _, command: calls.append(command))
+    assert runner.invoke(app, ["app", "timm/resnet10t", "demo", "--weights", "none"]).exit_code == 0
+    assert calls[0][5:] == ["--", "timm/resnet10t", "demo", "--weights=none"]
+    monkeypatch.setattr(sys, "argv", ["app.py", "torchvision/squeezenet1_1", "--weights=none"])
+    assert "random weights" in networks.bundle.__wrapped__("torchvision/squeezenet1_1").summary[0]
+    assert networks.bundle.__wrapped__("demo").name == "demo"
+    refused = runner.invoke(app, ["app", "demo", "--weights", "none"])
+    assert "--weights none is for torchvision/NAME" in str(refused.exception)
 
 
 def test_help_names_every_command_without_importing_torch():

@@ -1,19 +1,21 @@
 """Run a network over a data set once, and keep the strongest activations of each unit."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from itertools import takewhile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from deconvviz.atlas.store import FILE, Atlas, BuildState, Header
+from deconvviz.atlas.store import FILE, Atlas, BuildState, DamagedAtlasError, Header
 from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.tape import weight_of
 from deconvviz.errors import AtlasError, DataError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import versions
 from deconvviz.io.data import Dataset
+from deconvviz.io.files import only_writer
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
 
@@ -47,8 +49,8 @@ def build_atlas(
     Args:
         bundle: Network; it runs on the device it is on.
         dataset: Pictures of a size that the network takes.
-        folder: Folder for the atlas, as `FILE`; an interrupted build resumes there. None writes no
-            file.
+        folder: Folder for the atlas, as `FILE`; an interrupted build resumes there, and a damaged
+            file is made again. None writes no file.
         net: Deconvnet of the network, if there is one already.
         k: Number of activations to keep for each unit, at most one per picture; only positive ones.
         layers: Layers to include; by default the rectified map after each convolution.
@@ -60,6 +62,7 @@ def build_atlas(
         SettingError: `k` is not between 1 and the number of pictures.
         DataError: There are no pictures, or they have another number of channels.
         AtlasError: `folder` has an atlas, finished or not, of something else.
+        BusyError: Another process writes to `folder`.
         UnknownLayerError: The network has no such layer.
         PictureError: The network does not take pictures of this size.
     """
@@ -68,13 +71,15 @@ def build_atlas(
     net = net or Deconvnet(bundle.model, bundle.input_size)
     builder = _Builder(bundle, net, dataset, net.default_layers if layers is None else layers)
     folder = None if folder is None else Path(folder)
-    state = _resume(folder, builder.header(k, statistics))
-    for _ in builder.segments(state, processes, progress):
-        if folder is not None and processes.is_main:
-            finished = state.seen == len(dataset)
-            state.save(folder / (FILE if finished else PARTIAL))
-            if finished:
-                (folder / PARTIAL).unlink(missing_ok=True)
+    header = builder.header(k, statistics)
+    with only_writer(folder) if folder is not None and processes.is_main else nullcontext():
+        state = _resume(folder, header)
+        for _ in builder.segments(state, processes, progress):
+            if folder is not None and processes.is_main:
+                finished = state.seen == len(dataset)
+                state.save(folder / (FILE if finished else PARTIAL))
+                if finished:
+                    (folder / PARTIAL).unlink(missing_ok=True)
     return state.atlas()
 
 
@@ -95,12 +100,13 @@ def _resume(folder: Path | None, header: Header) -> BuildState:
     """The state that `folder` has, finished or not; else an empty one."""
     for path in () if folder is None else (folder / FILE, folder / PARTIAL):
         if path.is_file():
-            state = BuildState.load(path)
-            if difference := header.difference(state.header):
-                raise AtlasError(
-                    f"{path} is of {difference}; name another folder, or remove that file"
-                )
-            return state
+            with suppress(DamagedAtlasError):  # the build replaces it
+                state = BuildState.load(path)
+                if difference := header.difference(state.header):
+                    raise AtlasError(
+                        f"{path} is of {difference}; name another folder, or remove that file"
+                    )
+                return state
     return BuildState.empty(header)
 
 

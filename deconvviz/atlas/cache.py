@@ -6,7 +6,7 @@ from pathlib import Path
 from deconvviz.atlas.build import PARTIAL, build_atlas
 from deconvviz.atlas.store import FILE, Atlas, load_atlas
 from deconvviz.deconv import Deconvnet
-from deconvviz.errors import AtlasError, DataError
+from deconvviz.errors import AtlasError, BusyError, DataError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, cache_folder, load_for
 from deconvviz.io.zoo.names import DEMOS, demo_folder
@@ -80,7 +80,7 @@ def open_atlas(
     """The cached atlas of a data set; one that is missing, damaged or incomplete is built.
 
     It has statistics, and the rectified map after each convolution. Where the cache cannot be
-    written to, the atlas is built and not kept.
+    written to, or another process is building it, the atlas is built and not kept.
 
     Raises:
         DataError: See `build_atlas`.
@@ -99,6 +99,8 @@ def open_atlas(
         return make()
     try:
         return make(folder)
+    except BusyError:
+        return make()
     except AtlasError:  # of other settings or another version: it can be made again
         for name in (FILE, PARTIAL):
             (folder / name).unlink(missing_ok=True)

@@ -25,6 +25,12 @@ from deconvviz.schema import Count, Positive, parse, read, validated
 _SCHEMA: Literal[2] = 2
 _KEY = "deconvviz_atlas"
 _CLASS_SIZES = "class_sizes"
+
+
+class DamagedAtlasError(AtlasError):
+    """An atlas file is cut or has changed; it holds nothing that a new build does not make."""
+
+
 FILE = "atlas.safetensors"
 """The file's name in the folder of an atlas."""
 
@@ -282,7 +288,7 @@ class BuildState:
                 text = (file.metadata() or {}).get(_KEY)
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise AtlasError(f"{path} is damaged ({error}); delete it and build it again") from None
+            raise _damaged(path, error) from None
         if text is None:
             raise AtlasError(f"{path} is not an atlas: its metadata has no `{_KEY}`")
         stored = current_atlas(parse(text, path, AtlasError))
@@ -297,7 +303,7 @@ class BuildState:
                 raise ValueError("its checksum differs")
             return cls._from_tensors(metadata.header, metadata.seen, tensors)
         except (KeyError, ValueError) as error:
-            raise AtlasError(f"{path} is damaged ({error}); delete it and build it again") from None
+            raise _damaged(path, error) from None
 
     @classmethod
     def _from_tensors(cls, header: Header, seen: int, tensors: dict[str, Tensor]) -> "BuildState":
@@ -394,6 +400,18 @@ def _widens(stored: torch.dtype, wanted: torch.dtype) -> bool:
         return True
     kinds = (torch.int16, torch.int32, torch.int64), (torch.float32, torch.float64)
     return any(stored in kind and wanted == kind[-1] for kind in kinds)
+
+
+def _damaged(path: Path, error: Exception) -> DamagedAtlasError:
+    if not path.name.startswith("atlas."):
+        return DamagedAtlasError(
+            f"{path} is no atlas, or damaged ({error}); give the {FILE} that `deconvviz atlas "
+            "build` made, or its folder"
+        )
+    return DamagedAtlasError(
+        f"{path} is damaged ({error}); `deconvviz atlas build --out {path.parent}`, with the "
+        "options that it was built with, makes it again"
+    )
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

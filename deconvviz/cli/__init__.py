@@ -1,14 +1,8 @@
 """`deconvviz COMMAND`: a module for each group of commands."""
 
-import errno
-import os
-import sys
-
-import typer
-
 from deconvviz.cli import atlas, engine, experiment, start, study, training
 from deconvviz.cli.base import app
-from deconvviz.errors import DeconvvizError
+from deconvviz.cli.failures import guarded
 
 __all__ = [
     "app",
@@ -23,16 +17,5 @@ __all__ = [
 
 
 def main() -> None:
-    """Console entry point: a `DeconvvizError` is one sentence on stderr and exit code 2."""
-    try:
-        app()
-    except DeconvvizError as error:
-        typer.echo(f"deconvviz: {error}", err=True)
-        sys.exit(2)
-    except BrokenPipeError:
-        os._exit(0)  # `deconvviz evaluate demo | head`: the reader has closed
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        typer.echo("deconvviz: the disk is full; free some space and repeat the command", err=True)
-        sys.exit(2)
+    """Console entry point: a failure is one sentence on stderr, and an exit status."""
+    guarded(app)

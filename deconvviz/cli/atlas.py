@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from deconvviz.cli.base import InputOptions, Rule, app, load_inputs, rule_name
+from deconvviz.cli.base import (
+    InputOptions,
+    Rule,
+    app,
+    at_least,
+    load_inputs,
+    rule_name,
+    to_file,
+    to_folder,
+)
 from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
@@ -27,12 +36,14 @@ def build(
     inputs: dict[str, Any],
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the atlas; an unfinished one resumes. By default in the cache, where "
-            "the app finds it."
+        to_folder(
+            "Folder for the atlas; an unfinished one resumes. By default in the cache, where "
+            "the app finds it.",
         ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="Number of activations to keep per unit.")] = 9,
+    k: Annotated[
+        int, typer.Option("-k", min=1, help="Number of activations to keep per unit.")
+    ] = 9,
     layer: Annotated[
         list[str] | None, typer.Option(help="Layer to include; repeatable. Default: all.")
     ] = None,
@@ -85,8 +96,8 @@ def show(
     inputs: dict[str, Any],
     source: Source,
     layer: Annotated[str, typer.Option(help="Layer of the atlas.")],
-    unit: Annotated[list[int], typer.Option(help="Number of a unit; repeatable.")],
-    out: Annotated[Path, typer.Option(help="Output figure, a .png file.")],
+    unit: Annotated[list[int], at_least(0, "Number of a unit; repeatable.")],
+    out: Annotated[Path, to_file("Output figure, a .png file.")],
     rule: Rule = "deconvnet",
 ) -> None:
     """Draw the strongest patches of units beside their projections, as in the paper."""
@@ -113,17 +124,23 @@ def show(
 def render(
     inputs: dict[str, Any],
     source: Source,
-    out: Annotated[Path, typer.Option(help="Folder for the gallery; an unfinished one resumes.")],
+    out: Annotated[
+        Path,
+        to_folder(
+            "Folder for the gallery; an unfinished one resumes.",
+        ),
+    ],
     rule: Rule = "deconvnet",
 ) -> None:
     """Write a gallery of all units that opens from disk in any browser."""
     from deconvviz.atlas import load_atlas
+    from deconvviz.io.files import only_writer
     from deconvviz.plots.gallery import render as draw
 
     found, name = load_atlas(source), rule_name(rule)
     bundle, dataset, device = load_inputs(inputs)
     bundle.model.to(device)
-    with _progress() as bars:
+    with _progress() as bars, only_writer(out):
         page = draw(found, bundle, dataset, out, rule=name, progress=bars)
     typer.echo(page)
 

@@ -13,7 +13,10 @@ from deconvviz.cli.base import (
     Rule,
     Weights,
     app,
+    at_least,
     load_network,
+    rule_name,
+    to_file,
 )
 from deconvviz.errors import SettingError
 
@@ -25,9 +28,7 @@ if TYPE_CHECKING:
 
 Picture = Annotated[Path, typer.Argument(help="Picture file.")]
 Layer = Annotated[str, typer.Option(help="Name of a layer; `deconvviz layers` lists them.")]
-Size = Annotated[
-    int | None, typer.Option(help="Longest side in pixels, uncropped; else as in training.")
-]
+Size = Annotated[int | None, at_least(8, "Longest side in pixels, uncropped; else as in training.")]
 
 
 @app.command()
@@ -72,9 +73,14 @@ def project(
     model: Model,
     picture: Picture,
     layer: Layer,
-    out: Annotated[Path, typer.Option(help="Output: a .png figure, or .safetensors pixels.")],
-    unit: Annotated[int | None, typer.Option(help="Map or class; else the -k strongest.")] = None,
-    count: Annotated[int, typer.Option("-k", help="Number of strongest units.")] = 9,
+    out: Annotated[
+        Path,
+        to_file(
+            "Output: a .png figure, or .safetensors pixels.",
+        ),
+    ],
+    unit: Annotated[int | None, at_least(0, "Map or class; else the -k strongest.")] = None,
+    count: Annotated[int, typer.Option("-k", min=1, help="Number of strongest units.")] = 9,
     rule: Rule = "deconvnet",
     size: Size = None,
     weights: Weights = "default",
@@ -88,6 +94,7 @@ def project(
 
     if out.suffix not in (".png", ".safetensors"):
         raise SettingError(f"cannot write `{out}`; name a file that ends in .png or .safetensors")
+    name = rule_name(rule)
     bundle = load_network(model, weights, download, checkpoint, input_size)
     net = Deconvnet(bundle.model, bundle.input_size)
     pixels = read_pixels(bundle, picture, size)
@@ -96,7 +103,7 @@ def project(
         selection = recording.strongest(layer, count)
     else:
         selection = Unit.at_peak(recording, layer, unit).selection
-    projection = net.project(recording, selection, rule)  # type: ignore[arg-type]  # it checks
+    projection = net.project(recording, selection, name)
     _write(projection, pixels[None], out)
     typer.echo(f"{len(projection)} of {layer}'s {net.layers[layer].channels} units: {out}")
 

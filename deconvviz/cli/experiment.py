@@ -17,8 +17,11 @@ from deconvviz.cli.base import (
     InputSize,
     Model,
     Weights,
+    a_seed,
     app,
+    at_least,
     load_network,
+    to_folder,
 )
 from deconvviz.cli.engine import Layer, Picture, Size, read_pixels
 from deconvviz.cli.options import takes
@@ -31,9 +34,12 @@ if TYPE_CHECKING:
     from deconvviz.io.bundle import Bundle
     from deconvviz.io.data import Dataset
 
-Out = Annotated[Path, typer.Option(help="Folder of the result: NAME.json and NAME.png.")]
-Count = Annotated[int, typer.Option(help="Number of pictures, in class proportions; 0: all.")]
-Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
+Out = Annotated[
+    Path,
+    to_folder("Folder of the result: NAME.json and NAME.png."),
+]
+Count = Annotated[int, at_least(0, "Number of pictures, in class proportions; 0: all.")]
+Seed = Annotated[int, a_seed("Seed of all random choices.")]
 _SPLIT = "Split: train, test or all. If not set: all of photos, test of other data."
 
 
@@ -96,8 +102,8 @@ def _training(
     bundle: Any,
     data: Data = "cifar10",
     data_dir: DataDir = None,
-    count: Annotated[int, typer.Option(help="Number of training pictures; 0: all.")] = 5000,
-    test: Annotated[int, typer.Option(help="Number of test pictures; 0: all.")] = 2000,
+    count: Annotated[int, at_least(0, "Number of training pictures; 0: all.")] = 5000,
+    test: Annotated[int, at_least(0, "Number of test pictures; 0: all.")] = 2000,
     seed: Seed = 0,
     download: Download = False,
 ) -> dict[str, Any]:
@@ -117,7 +123,8 @@ def _unit(
     picture: Path,
     layer: Layer,
     unit: Annotated[
-        int | None, typer.Option(help="Number of a feature map or class; else the strongest.")
+        int | None,
+        at_least(0, "Number of a feature map or class; else the strongest."),
     ] = None,
     size: Size = None,
 ) -> dict[str, Any]:
@@ -154,6 +161,7 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
     """
     from deconvviz.analysis.inputs import Inputs
     from deconvviz.analysis.registry import analyses
+    from deconvviz.io.files import only_writer
     from deconvviz.schema import changed
 
     readers = [_READERS[need] for need in analysis.needs if need in _READERS]
@@ -174,12 +182,14 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
             names = inspect.signature(reader).parameters
             known |= reader(**{name: known.get(name) for name in names})
         found = {one.name: known[one.name] for one in fields(Inputs) if one.name in known}
-        with TerminalBars() as bars:
-            inputs = Inputs(**found, folder=known["out"], progress=bars)
-            result = analysis.run(inputs, settings)
-        show(result, known["out"])
-        if known.get("others"):
-            show(analyses()[others].run(inputs, settings), known["out"])
+        out = known["out"]
+        with only_writer(out):
+            with TerminalBars() as bars:
+                inputs = Inputs(**found, folder=out, progress=bars)
+                result = analysis.run(inputs, settings)
+            show(result, out)
+            if known.get("others"):
+                show(analyses()[others].run(inputs, settings), out)
 
     chosen = inspect.Parameter("chosen", inspect.Parameter.KEYWORD_ONLY, annotation=dict)
     named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters.values()]

@@ -1,33 +1,51 @@
 """`deconvviz app` and `deconvviz datasets`."""
 
-import re
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
-from deconvviz.cli.base import Download, app, load_network
-
-# Names that `load` takes, as opposed to the values of Streamlit's options.
-_NETWORK = re.compile(r"\.safetensors$|^(torchvision|timm)/|^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+from deconvviz.cli.base import Download, Weights, app, load_network
+from deconvviz.errors import SettingError
 
 
 @app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def start_app(context: typer.Context, download: Download = False) -> None:
+def start_app(
+    context: typer.Context, weights: Weights = "default", download: Download = False
+) -> None:
     """Start the app in a browser.
 
     Arguments that name networks add them to the app; other options go to `streamlit run`.
     """
-    networks = [argument for argument in context.args if _NETWORK.search(argument)]
+    networks, options = _divided(context.args)
+    libraries = [name for name in networks if name.startswith(("torchvision/", "timm/"))]
+    if weights != "default" and not libraries:
+        raise SettingError(f"--weights {weights} is for torchvision/NAME and timm/NAME; name one")
     for name in networks:  # so that downloads and errors appear here, before any browser
-        load_network(name, "default", download)
-    options = [argument for argument in context.args if argument not in networks]
+        load_network(name, weights if name in libraries else "default", download)
     script = Path(__file__).parents[1] / "app.py"
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
     if networks:
-        command += ["--", *networks]
-    raise typer.Exit(subprocess.call(command))  # noqa: S603  our own interpreter and script
+        command += ["--", *networks, *([f"--weights={weights}"] * (weights != "default"))]
+    if os.name == "nt":  # where a process cannot become another
+        raise typer.Exit(subprocess.call(command))  # noqa: S603  our own interpreter and script
+    sys.stdout.flush()
+    # The server takes the place of this process and its memory, and gets its signals.
+    os.execv(command[0], command)  # noqa: S606
+
+
+def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Networks, and options of Streamlit with their values."""
+    networks: list[str] = []
+    options: list[str] = []
+    for place, argument in enumerate(arguments):
+        before = arguments[place - 1] if place else ""
+        is_value = before.startswith("-") and "=" not in before
+        (options if argument.startswith("-") or is_value else networks).append(argument)
+    return networks, options
 
 
 @app.command()

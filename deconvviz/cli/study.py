@@ -7,15 +7,38 @@ from typing import Annotated
 
 import typer
 
-from deconvviz.cli.base import Data, DataDir, Device, Download, app
+from deconvviz.cli.base import (
+    RESULTS,
+    Data,
+    DataDir,
+    Device,
+    Download,
+    Side,
+    a_seed,
+    app,
+    at_least,
+    records_folder,
+    to_folder,
+)
 from deconvviz.cli.experiment import experiments
 from deconvviz.progress import TerminalBars
 
 studies = typer.Typer(no_args_is_help=True)
 app.add_typer(studies, name="study")
 
-Results = Annotated[Path, typer.Option("--results", help="Folder of the records, NAME.jsonl.")]
-Figures = Annotated[Path | None, typer.Option(help="Folder for figures; else none are drawn.")]
+Results = Annotated[
+    Path,
+    typer.Option(
+        "--results",
+        parser=records_folder,
+        metavar="PATH",
+        help="Folder of the records, NAME.jsonl; only the default one is made where missing.",
+    ),
+]
+Figures = Annotated[
+    Path | None,
+    to_folder("Folder for figures; else none are drawn."),
+]
 
 
 @studies.callback()
@@ -38,11 +61,9 @@ def _training() -> Iterator[TerminalBars]:
 def run(
     name: Annotated[str, typer.Argument(help="A declared study, or a plan file NAME.toml.")],
     arm: Annotated[list[str] | None, typer.Option(help="Arm; repeatable. Default: all.")] = None,
-    labels: Annotated[
-        list[int] | None, typer.Option(help="Budget; repeatable. Default: all.")
-    ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Seed; repeatable. Default: all.")] = None,
-    results: Results = Path("results"),
+    labels: Annotated[list[int] | None, at_least(1, "Budget; repeatable. Default: all.")] = None,
+    seed: Annotated[list[int] | None, a_seed("Seed; repeatable. Default: all.")] = None,
+    results: Results = RESULTS,
     data_dir: DataDir = None,
     download: Download = False,
     device: Device = "auto",
@@ -77,7 +98,7 @@ def run(
 @studies.command()
 def report(
     name: Annotated[str, typer.Argument(help="A study as for `run`, or `gradients`.")],
-    results: Results = Path("results"),
+    results: Results = RESULTS,
     figures: Figures = None,
 ) -> None:
     """Remake a study's tables, and optionally its figures, from its records."""
@@ -90,14 +111,17 @@ def report(
 
 @studies.command()
 def gradients(
-    results: Results = Path("results"),
+    results: Results = RESULTS,
     depth: Annotated[
         list[int] | None, typer.Option(help="6, 12 or 20; repeatable. Default: all.")
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="Seed; repeatable. Default: 0 to 2.")
+        list[int] | None,
+        a_seed("Seed; repeatable. Default: 0 to 2."),
     ] = None,
-    width: Annotated[int, typer.Option(help="Number of maps in the first stage.")] = 8,
+    width: Annotated[
+        int, typer.Option(min=1, max=4096, help="Number of maps in the first stage.")
+    ] = 8,
     init: Annotated[str, typer.Option(help="Initial weights: pytorch or he.")] = "pytorch",
     lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.01,
     deconv_weight: Annotated[
@@ -140,7 +164,10 @@ def gradients(
 
 @experiments.command()
 def ablation(
-    out: Annotated[Path, typer.Option(help="Folder of the result and of all runs.")],
+    out: Annotated[
+        Path,
+        to_folder("Folder of the result and of all runs."),
+    ],
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -150,12 +177,12 @@ def ablation(
     ] = None,
     data: Data = "cifar10",
     data_dir: DataDir = None,
-    size: Annotated[int | None, typer.Option(help="Side in pixels; else the data's own.")] = None,
-    count: Annotated[int, typer.Option(help="Number of training pictures; 0: all.")] = 0,
+    size: Side = None,
+    count: Annotated[int, at_least(0, "Number of training pictures; 0: all.")] = 0,
     epochs: Annotated[int, typer.Option(help="Number of epochs of each run.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 128,
     lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.03,
-    seed: Annotated[list[int] | None, typer.Option(help="Seed; repeatable. Default: 0.")] = None,
+    seed: Annotated[list[int] | None, a_seed("Seed; repeatable. Default: 0.")] = None,
     precision: Annotated[str, typer.Option(help="Precision: bf16 or float32.")] = "float32",
     download: Download = False,
     device: Device = "auto",

@@ -14,9 +14,13 @@ from deconvviz.cli.base import (
     Download,
     InputSize,
     Model,
+    Side,
     Weights,
     app,
+    at_least,
     load_network,
+    to_file,
+    to_folder,
 )
 from deconvviz.cli.options import declared_command
 from deconvviz.errors import SettingError
@@ -33,16 +37,22 @@ def _recipe() -> "Recipe":
 
 @declared_command(app, _recipe, "changes")
 def train(
-    out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run resumes.")],
+    out: Annotated[
+        Path,
+        to_folder(
+            "The run's folder; an unfinished run resumes.",
+        ),
+    ],
     data: Data = "cifar10",
     data_dir: DataDir = None,
     download: Download = False,
-    size: Annotated[int | None, typer.Option(help="Side in pixels; else the data's own.")] = None,
+    size: Side = None,
     hold_out: Annotated[
-        int, typer.Option(help="Number of training pictures to hold out and test on; 0: none.")
+        int,
+        at_least(0, "Number of training pictures to hold out and test on; 0: none."),
     ] = 0,
     labels: Annotated[
-        int, typer.Option(help="Number of labelled pictures, the rest unlabelled; 0: all.")
+        int, at_least(0, "Number of labelled pictures, the rest unlabelled; 0: all.")
     ] = 0,
     config: Annotated[
         Path | None, typer.Option(help="config.json of another run, whose recipe is the default.")
@@ -81,13 +91,15 @@ def train(
     if processes.is_main:
         typer.echo(f"{done.evaluation.accuracy:.2%} of {len(test)} test pictures ({test.title})")
         typer.echo(f"{done.checkpoint} after {done.epochs} of {recipe.epochs} epochs")
+    if done.epochs < recipe.epochs:
+        raise typer.Exit(130)  # after Ctrl-C
 
 
 @app.command()
 def decode(
     network: Annotated[Path, typer.Argument(help="model.safetensors of a run with a decoder.")],
     pictures: Annotated[list[Path], typer.Argument(help="Picture files.")],
-    out: Annotated[Path, typer.Option(help="Output figure, a .png file.")],
+    out: Annotated[Path, to_file("Output figure, a .png file.")],
 ) -> None:
     """Reconstruct pictures with the decoder that a network was trained with."""
     import torch
@@ -119,7 +131,7 @@ def evaluate(
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
     robust: Annotated[
-        int, typer.Option(help="Number of pictures to attack as well, for robust accuracy.")
+        int, at_least(0, "Number of pictures to attack as well, for robust accuracy.")
     ] = 0,
     save: Annotated[
         bool, typer.Option("--save", help="Store the results in the checkpoint and its card.")

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from deconvviz.deconv import Box
 from deconvviz.errors import SettingError, UnknownModelError
-from deconvviz.io.card import card
+from deconvviz.io.card import card, inert
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
+from deconvviz.io.images import MAX_SIDE
 from deconvviz.io.preprocess import Preprocess, Size
 
 
@@ -88,9 +89,12 @@ class Bundle:
             SettingError: The sizes do not fit together.
         """
         channels, height, width = input_size
+        if not (height == width and 1 <= channels <= 1024 and 1 <= height <= MAX_SIDE):
+            raise SettingError(
+                f"input_size must be (channels, side, side), at most 1024 and {MAX_SIDE}, got "
+                f"{input_size}"
+            )
         mean, std = mean or (0.0,) * channels, std or (1.0,) * channels
-        if height != width or height < 1:
-            raise SettingError(f"input_size must be (channels, side, side), got {input_size}")
         if len(mean) != channels or len(std) != channels or min(std) <= 0:
             raise SettingError(
                 f"mean and std must have {channels} values, one for each channel, and std must be "
@@ -161,7 +165,9 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
 
 def _summary(described: Description) -> tuple[str, ...]:
     epochs, test = described.training.get("epochs", 0), described.training.get("test")
-    phrases = [f"trained on {described.data['title']} for {epochs} epoch{'s' * (epochs != 1)}"]
+    phrases = [
+        f"trained on {inert(described.data['title'])} for {epochs} epoch{'s' * (epochs != 1)}"
+    ]
     if test:
         pictures = f"{test['pictures']:,}".replace(",", "\u202f")  # a thin space, never broken
         phrases.append(f"**{test['accuracy']:.1%}** of {pictures} test pictures right")

@@ -1,5 +1,7 @@
 """The readable card of a checkpoint: network, training and accuracy."""
 
+import re
+
 from deconvviz.io.checkpoint import Description
 from deconvviz.io.data.photos20 import PHOTOS20
 from deconvviz.io.data.torchvision_datasets import CIFAR10, CIFAR100
@@ -14,6 +16,16 @@ _ORIGIN = {
 }
 
 
+def inert(text: str, *, code: bool = False) -> str:
+    """Text from a file without effect in Markdown: no links, pictures, HTML, colours or lines.
+
+    `code` keeps pieces between backticks, as in messages of errors.
+    """
+    parts = re.split(r"(`[^`\n]*`)" if code else r"(?!)", " ".join(text.split()))
+    parts[::2] = [re.sub(r"([\\<$|`]|(?<=\])[(\[]|(?<=\w)\[)", r"\\\1", one) for one in parts[::2]]
+    return "".join(parts)
+
+
 def card(description: Description, name: str) -> str:
     """A Markdown page made from the checkpoint's own record; what that lacks is left out.
 
@@ -22,7 +34,8 @@ def card(description: Description, name: str) -> str:
         name: Name of the checkpoint, the stem of its file.
     """
     kind = "the convolutional stages of " if description.stages_only else ""
-    heading = f"# {name}\n\n{kind}`{description.model}`, trained on {description.data['title']}.\n"
+    title = inert(description.data["title"])
+    heading = f"# {inert(name)}\n\n{kind}`{description.model}`, trained on {title}.\n"
     return "\n".join([heading, _table(description), _training(description), _limits(description)])
 
 
@@ -30,18 +43,21 @@ def _table(d: Description) -> str:
     t = d.training
     recipe = t.get("recipe", {})
     title = d.data["title"]
-    rows = [("Input", f"{d.channels} x {d.size} x {d.size}"), ("Classes", ", ".join(d.classes))]
+    rows = [
+        ("Input", f"{d.channels} x {d.size} x {d.size}"),
+        ("Classes", inert(", ".join(d.classes))),
+    ]
     if "test" in t:
         accuracy = f"**{t['test']['accuracy']:.2%} of {_spaced(t['test']['pictures'])} pictures**"
         how = "last epoch, weights as stored, float32, each picture once as it is"
         rows.append(("Test accuracy", f"{accuracy} ({how})"))
     for one in t.get("robust", ()):
-        attacked = f"{one['norm']} radius {one['radius']:.4g} of pixels in [0, 1], PGD, "
+        attacked = f"{inert(one['norm'])} radius {one['radius']:.4g} of pixels in [0, 1], PGD, "
         attacked += f"{one['steps']} steps from the picture itself"
         measured = f"**{one['accuracy']:.1%} of {_spaced(one['pictures'])} pictures** ({attacked})"
         rows.append(("Under attack", measured))
-    rows.append(("Data", f"{title}: {_ORIGIN[title]}" if title in _ORIGIN else title))
-    rows.append(("Data fingerprint", f"`{d.data['fingerprint'][:16]}`"))
+    rows.append(("Data", f"{title}: {_ORIGIN[title]}" if title in _ORIGIN else inert(title)))
+    rows.append(("Data fingerprint", f"`{inert(d.data['fingerprint'][:16])}`"))
     if "pictures" in t:
         rows.append(("Training pictures", _spaced(t["pictures"])))
     if "epochs" in t and "epochs" in recipe:
@@ -49,10 +65,10 @@ def _table(d: Description) -> str:
         rows.append(("Epochs", f"{t['epochs']} of {recipe['epochs']}{seed}"))
     if "device" in t:
         precision = f", {recipe['precision']}" if "precision" in recipe else ""
-        rows.append(("Device", f"{t['device']}{precision}"))
+        rows.append(("Device", inert(f"{t['device']}{precision}")))
     if "seconds" in t:
         rows.append(("Time", f"{t['seconds'] / 60:.0f} minutes"))
-    rows.append(("Versions", ", ".join(f"{k} {v}" for k, v in d.versions.items())))
+    rows.append(("Versions", inert(", ".join(f"{k} {v}" for k, v in d.versions.items()))))
     return "\n".join(["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""])
 
 
@@ -65,9 +81,11 @@ def _training(d: Description) -> str:
     if not recipe:
         return ""
     options = ", ".join(f"{name} {value}" for name, value in recipe.items())
-    paragraphs = ["## How it was trained", f"{options}."]
+    paragraphs = ["## How it was trained", f"{inert(options)}."]
     named = zip(recipe.get("teachers", ()), d.training.get("teacher_sha256", ()), strict=False)
-    networks = " and ".join(f"`{name}` (sha256 {digest[:12]})" for name, digest in named)
+    networks = " and ".join(
+        f"`{inert(name.replace('`', ''))}` (sha256 {inert(digest[:12])})" for name, digest in named
+    )
     if networks:
         paragraphs.append(
             f"Distilled: {recipe.get('distillation_weight', 0):.0%} of every target is the mean of "
@@ -83,11 +101,11 @@ def _training(d: Description) -> str:
     if (adversary := recipe.get("adversary")) and (radius := adversary["radius"]):
         paragraphs.append(
             f"Trained on pictures changed against it, by {adversary['steps']} gradient steps up to "
-            f"an {adversary['norm']} distance of {radius:g} of pixels in [0, 1]. Such training "
-            "trades accuracy for clearer projections."
+            f"an {inert(adversary['norm'])} distance of {radius:g} of pixels in [0, 1]. Such "
+            "training trades accuracy for clearer projections."
         )
     if notes := d.training.get("notes", ""):
-        paragraphs.append(notes)
+        paragraphs.append(inert(notes, code=True))
     return "\n\n".join(paragraphs) + "\n"
 
 

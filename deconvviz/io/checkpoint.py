@@ -21,15 +21,15 @@ from typing_extensions import TypedDict
 
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
 from deconvviz.io.files import write_atomically
+from deconvviz.io.images import MAX_SIDE, MIN_SIDE
 from deconvviz.io.legacy import current_run
+from deconvviz.io.weights import check_header, check_type
 from deconvviz.models import StagedCNN, build
 from deconvviz.schema import Count, NonNegative, UnitInterval, parse, read, validated
 from deconvviz.version import __version__
 
 SCHEMA = 1
 _KEY = "deconvviz"
-# Ours have a header of a few kB; a header of gigabytes or 200 000 tensors is an attack or damage.
-_LARGEST_HEADER = 1 << 20
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _COUNTERS = (torch.int64, torch.int32)
 
@@ -109,11 +109,11 @@ class TrainingRecord(TypedDict, total=False):
 class Description:
     """Description of a checkpoint, stored beside its weights."""
 
-    model: str
+    model: Annotated[str, Field(max_length=200)]
     """Name of the architecture in `models.MODELS`."""
     channels: Annotated[int, Field(ge=1, le=1024)]
     """Input channels."""
-    size: Annotated[int, Field(ge=8, le=4096)]
+    size: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
     """Side in pixels of the square training pictures."""
     classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
     """Class names, in the order of the logits."""
@@ -234,6 +234,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             description = _describe(path, file.metadata() or {})
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
             _check_architecture(path, description, shapes)
+            for name in shapes:
+                check_type(path, name, file.get_slice(name).get_dtype())
             weights = {name: file.get_tensor(name) for name in shapes}
     except SafetensorError as error:
         raise CheckpointError(f"{path} is a damaged safetensors file ({error})") from None
@@ -243,14 +245,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _check_header(path: Path) -> None:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        starts = file.read(1)
-    if starts != b"{" or not 0 < length <= min(_LARGEST_HEADER, path.stat().st_size - 8):
+    try:
+        check_header(path)
+    except CheckpointError:
         raise CheckpointError(
             f"{path} is no checkpoint of deconvviz: it has no plausible safetensors header "
             "(pickled .pt files are not read; they can run code)"
-        )
+        ) from None
 
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> Description:
@@ -305,7 +306,7 @@ def _checked(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         counter = name.endswith("num_batches_tracked")
         if tensor.dtype not in (_COUNTERS if counter else _FLOATS):
             raise CheckpointError(f"{path}: `{name}` has the wrong type, {tensor.dtype}")
-        if not counter and not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{path}: `{name}` holds values that are not finite")
         checked[name] = tensor if counter else tensor.float()
+        if not torch.isfinite(checked[name]).all():  # a float64 may be larger than any float32
+            raise CheckpointError(f"{path}: `{name}` holds values that are not finite")
     return checked

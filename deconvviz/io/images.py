@@ -3,8 +3,8 @@
 Reading is strict, because the file may come from anyone. The format is found from the first bytes,
 not the name, and must be PNG, JPEG, WebP, GIF, BMP or TIFF. The file size is checked before
 parsing, the number of pixels before decoding. Any exception of a decoder becomes a `PictureError`.
-No global state changes: neither Pillow's limits nor the filters of warnings, so that damaged
-metadata may warn.
+Neither Pillow's limits nor the filters of warnings change, so that damaged metadata may warn; only
+libtiff, which writes lines about damaged files straight to stderr, is silenced for the process.
 
 Conversions, with a notice where the user should know:
 
@@ -16,10 +16,12 @@ Conversions, with a notice where the user should know:
 - CMYK, LAB, palettes and black-and-white become RGB; ICC profiles are ignored.
 """
 
+import ctypes
 import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from io import BytesIO
@@ -29,7 +31,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, _imaging
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ExifTags import Base as Exif
 from PIL.GifImagePlugin import GifImageFile
@@ -40,10 +42,17 @@ from PIL.WebPImagePlugin import WebPImageFile
 from torch import Tensor
 
 from deconvviz.errors import PictureError
+from deconvviz.io.structure import checked, is_progressive
 
 MAX_BYTES = 20 * 2**20  # also the limit of the app's uploads
-MAX_PIXELS = 50_000_000  # the largest sensors of phones; 200 MB once decoded
+MAX_PIXELS = 50_000_000  # the largest sensors of phones, as JPEG with one scan
+# Other decoders hold several copies in memory, and WebP's twice as many as others.
+_MOST_PIXELS = {"WEBP": 16_000_000}
+_MOST_OTHER = 24_000_000
+_REDUCED = 16_000_000  # pixels; a larger JPEG is decoded at half its size
+_BLOCK = 256  # rows that are converted at a time
 MIN_SIDE = 8  # pixels
+MAX_SIDE = 4096  # pixels, of what a network takes
 MAX_ASPECT = 20  # longer side over shorter side
 FORMATS = "PNG, JPEG, WebP, GIF, BMP or TIFF"
 
@@ -106,6 +115,19 @@ PHOTOGRAPHS: Mapping[str, Photograph] = {
 }
 
 
+def _silence_libtiff() -> None:
+    """Take away libtiff's handlers, where its symbols are found beside Pillow's decoders."""
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            function = getattr(library, name)
+            function.argtypes, function.restype = (ctypes.c_void_p,), ctypes.c_void_p
+            function(None)
+
+
+_silence_libtiff()
+
+
 def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Picture:
     """Read an untrusted file as an RGB picture.
 
@@ -115,18 +137,21 @@ def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Pi
 
     Returns:
         The picture at its own size: at least `MIN_SIDE` pixels on each side, sides at most
-        1:`MAX_ASPECT`, at most `MAX_PIXELS` pixels.
+        1:`MAX_ASPECT`, at most `MAX_PIXELS` pixels, and fewer for other formats than JPEG. A JPEG
+        of over 16 megapixels is at half its size.
 
     Raises:
         PictureError: The file is missing, larger than `MAX_BYTES`, damaged, of another format or
-            size, or has values that are not finite.
+            size, has values that are not finite, or more parts than pictures have.
     """
-    shown = _safe_name(name if name is not None else getattr(source, "name", None))
+    shown = safe_name(name if name is not None else getattr(source, "name", None))
     data = _read(source, shown)
     decoder = _decoder(data, shown)
+    data = checked(data, decoder.format or "", shown)
     try:
         with decoder(BytesIO(data)) as stored:
-            _check_size(stored, shown)
+            baseline = decoder is JpegImageFile and not is_progressive(data)
+            _check_size(stored, shown, MAX_PIXELS if baseline else _most(decoder))
             image, notices = _decode(stored, shown)
     except PictureError:
         raise
@@ -136,7 +161,8 @@ def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Pi
             "unusual kind; open it in an image editor and save it as PNG"
         ) from error
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
-    digest.update(image.tobytes())
+    for top in range(0, image.height, _BLOCK):
+        digest.update(_rows(image, top).tobytes())
     return Picture(image, shown, digest.hexdigest(), notices)
 
 
@@ -147,7 +173,7 @@ def photograph(name: str) -> Picture:
         PictureError: There is no photograph of this name, or scikit-image lacks its data.
     """
     if name not in PHOTOGRAPHS:
-        raise PictureError(f"no photograph {_safe_name(name)}; there are {', '.join(PHOTOGRAPHS)}")
+        raise PictureError(f"no photograph {safe_name(name)}; there are {', '.join(PHOTOGRAPHS)}")
     file = resources.files("skimage") / "data" / PHOTOGRAPHS[name].file
     if not file.is_file():
         raise PictureError(f"scikit-image has no {file.name}; install its wheel again")
@@ -179,7 +205,7 @@ def to_png(pixels: Image.Image | NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def _safe_name(name: object) -> str:
+def safe_name(name: object, unnamed: str = "picture") -> str:
     """A short name for display, without folders, markup, control characters or direction marks."""
     last = re.split(r"[/\\]", name if isinstance(name, str) else "")[-1]
     kept = "".join(
@@ -188,7 +214,7 @@ def _safe_name(name: object) -> str:
         if unicodedata.category(letter)[0] != "C"  # controls, formats, halves of surrogates
     )
     suffix = "".join(re.findall(r"\.[A-Za-z0-9]{1,10}$", kept))
-    stem = kept.removesuffix(suffix).strip(" .-_") or "picture"
+    stem = kept.removesuffix(suffix).strip(" .-_") or unnamed
     return (stem if len(stem) <= 48 else stem[:47] + "…") + suffix
 
 
@@ -227,19 +253,28 @@ def _decoder(data: bytes, name: str) -> type[ImageFile.ImageFile]:
     raise PictureError(f"{name} is not a {FORMATS} picture, whatever its suffix; export it as PNG")
 
 
-def _check_size(stored: ImageFile.ImageFile, name: str) -> None:
+def _most(decoder: type[ImageFile.ImageFile]) -> int:
+    return _MOST_PIXELS.get(decoder.format or "", _MOST_OTHER)
+
+
+def _rows(image: Image.Image, top: int) -> Image.Image:
+    """Some rows of a picture, from `top` on."""
+    return image.crop((0, top, image.width, min(top + _BLOCK, image.height)))
+
+
+def _check_size(stored: ImageFile.ImageFile, name: str, most: int) -> None:
     """Check the size in the header, before anything is decoded."""
     width, height = stored.size
     size = f"{name} is {width} x {height} pixels"
-    if width * height > MAX_PIXELS:
-        raise PictureError(f"{size}; scale it below {MAX_PIXELS // 10**6} megapixels")
+    if width * height > most:
+        raise PictureError(f"{size}; scale it below {most // 10**6} megapixels")
     if min(width, height) < MIN_SIDE:
         raise PictureError(f"{size}; each side must be >= {MIN_SIDE}")
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise PictureError(f"{size}; crop it to an aspect ratio of at most {MAX_ASPECT}:1")
     if isinstance(stored, TiffImageFile):  # libtiff decodes a tile whole, larger than the picture
         width, height = (stored.tag_v2.get(tag, 0) for tag in (Exif.TileWidth, Exif.TileLength))
-        if width * height > MAX_PIXELS:
+        if width * height > most:
             raise PictureError(f"{name} has tiles of {width} x {height} pixels; save it as PNG")
 
 
@@ -247,8 +282,11 @@ def _decode(stored: ImageFile.ImageFile, name: str) -> tuple[Image.Image, tuple[
     """The first frame, RGB and upright, and notices."""
     deep = any(";16" in str(tile.args) for tile in stored.tile)
     several = bool(getattr(stored, "is_animated", False))
-    stored.load()
     notices = ["only the first frame, or page, is used"] * several
+    if isinstance(stored, JpegImageFile) and stored.width * stored.height > _REDUCED:
+        stored.draft(None, (stored.width // 2, stored.height // 2))
+        notices.append("decoded at half its size")
+    stored.load()
     if stored.mode[0] in "IF":
         image, notice = _scaled(stored, name)
         notices.append(notice)
@@ -256,11 +294,13 @@ def _decode(stored: ImageFile.ImageFile, name: str) -> tuple[Image.Image, tuple[
         image, opaque = _on_white(stored)
         notices += ["16 bit values scaled to 8 bit"] * deep
         notices += ["transparent parts shown on white"] * (not opaque)
-    image.info = {}
+    orientation = 1
     try:
-        image.getexif()[Exif.Orientation] = stored.getexif().get(Exif.Orientation, 1)
+        orientation = stored.getexif().get(Exif.Orientation, 1)
     except (OSError, SyntaxError, TypeError, ValueError, Warning):
         notices.append("its orientation cannot be read; shown as stored")
+    image.info = {}
+    image.getexif()[Exif.Orientation] = orientation
     ImageOps.exif_transpose(image, in_place=True)
     image.getexif().clear()
     return image, tuple(notices)
@@ -283,9 +323,12 @@ def _scaled(stored: Image.Image, name: str) -> tuple[Image.Image, str]:
         notice = "values scaled from the smallest (black) to the largest (white)"
     if tags.get(Exif.PhotometricInterpretation) == 0:  # white is zero
         low, high = high, low
-    shades = np.subtract(values, low, dtype=np.float64)
-    shades *= 255 / ((high - low) or 1)
-    return Image.fromarray(shades.round(out=shades).astype(np.uint8)).convert("RGB"), notice
+    shades = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _BLOCK):
+        block = np.subtract(values[top : top + _BLOCK], low, dtype=np.float64)
+        block *= 255 / ((high - low) or 1)
+        shades[top : top + _BLOCK] = block.round(out=block)
+    return Image.fromarray(shades).convert("RGB"), notice
 
 
 def _on_white(stored: Image.Image) -> tuple[Image.Image, bool]:
@@ -293,7 +336,7 @@ def _on_white(stored: Image.Image) -> tuple[Image.Image, bool]:
     if not stored.has_transparency_data:
         return stored.convert("RGB"), True
     straight = stored.convert("LA") if stored.mode == "La" else stored  # La: no way to RGBA
-    layer = straight.convert("RGBA")
+    layer = straight if straight.mode == "RGBA" else straight.convert("RGBA")
     if layer.getchannel("A").getextrema() == (255, 255):
         return layer.convert("RGB"), True
     white = Image.new("RGB", layer.size, "white")

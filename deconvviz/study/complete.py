@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from deconvviz.io.files import only_writer
 from deconvviz.progress import Progress
 from deconvviz.study.store import Keyed, RecordFile
 
@@ -33,8 +34,21 @@ def complete(
 
     Raises:
         StudyError: A record is damaged, or `check` refuses it.
+        BusyError: Another process adds to the file.
     """
-    work = work or [1] * len(specs)
+    with only_writer(file.path.parent, file.path.stem):
+        return _complete(specs, file, make, check, work or [1] * len(specs), title, progress)
+
+
+def _complete(
+    specs: Sequence[Asked],
+    file: RecordFile[Made],
+    make: Callable[[Asked, Callable[[float], None]], Made],
+    check: Callable[[Asked, Made], None],
+    work: Sequence[int],
+    title: str,
+    progress: Progress | None,
+) -> tuple[Made, ...]:
     total, done = 1000 * len(specs), 0
     known = {record.key: record for record in file.read()}
     for spec in specs:  # a wrong record is refused before anything is made
@@ -49,7 +63,7 @@ def complete(
         report(0)
         if spec.key not in known:
             made = make(spec, report)
-            # another process may have added to the file meanwhile
+            # a person may have added to the file meanwhile
             known = {record.key: record for record in file.read()}
             if spec.key not in known:
                 file.append(made)

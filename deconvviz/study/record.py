@@ -9,11 +9,11 @@ from pydantic import Field
 
 from deconvviz.errors import StudyError
 from deconvviz.io.legacy import current_record
-from deconvviz.schema import Count, NonNegative, UnitInterval, read, validated
+from deconvviz.schema import NonNegative, UnitInterval, read, validated
 from deconvviz.study.store import RecordFile
 from deconvviz.training.recipe import completed
 
-Whole = Annotated[Count, Field(lt=2**63)]
+Whole = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 @validated

@@ -1,13 +1,13 @@
 """Records of many runs in one file: JSON lines, each added whole by a single write."""
 
 import json
-import os
 from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from deconvviz.errors import StudyError
+from deconvviz.io.files import append_line, is_json
 from deconvviz.io.legacy import earlier_study
 from deconvviz.schema import parse
 
@@ -44,16 +44,18 @@ class RecordFile(Generic[Kept]):
         return tuple(dict.fromkeys((earlier, self.path)))
 
     def read(self) -> tuple[Kept, ...]:
-        """All records, in the order of the lines.
+        """All records, in the order of the lines; a last line that a kill cut is left out.
 
         Raises:
-            StudyError: A record is damaged or there twice; the message names its line.
+            StudyError: A record is damaged, or two differ; the message names its line.
         """
         texts: dict[str, bytes] = {}
         try:
             for path in self.paths:
                 if path.is_file():
-                    lines = path.read_bytes().splitlines()
+                    lines = path.read_bytes().split(b"\n")
+                    if not is_json(lines[-1]):
+                        lines.pop()
                     texts |= {f"{path}, line {n}": line for n, line in enumerate(lines, 1)}
                 for old in sorted(path.with_suffix("").rglob(_OLD_RECORD)):
                     texts[str(old)] = old.read_bytes()
@@ -67,7 +69,7 @@ class RecordFile(Generic[Kept]):
                 record = self.decode(parse(text, source, StudyError), source)
             except StudyError as error:
                 raise StudyError(f"{error}; remove this record and run the study again") from None
-            if record.key in found:
+            if record.key in found and record != found[record.key][0]:
                 raise StudyError(
                     f"{found[record.key][1]} and {source} are the same run ({record}); remove one"
                 )
@@ -75,13 +77,7 @@ class RecordFile(Generic[Kept]):
         return tuple(record for record, _ in found.values())
 
     def append(self, record: Kept) -> None:
-        """Add a line, which is on the disk when this returns."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Add a line, which is on the disk when this returns; processes may do so at once."""
         plain = asdict(record)  # type: ignore[call-overload]  # every record is a dataclass
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        # unbuffered, so that it is one write to the end: two processes may add to it at once
-        with self.path.open("ab+", buffering=0) as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-            gap = "" if file.read(1) in (b"", b"\n") else "\n"  # left by an editor
-            file.write(f"{gap}{text}\n".encode())
-            os.fsync(file.fileno())
+        append_line(self.path, text)

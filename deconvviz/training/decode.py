@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from deconvviz.errors import CheckpointError, SettingError
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.files import write_atomically
 from deconvviz.io.preprocess import Preprocess
+from deconvviz.io.weights import read_weights
 from deconvviz.models import StagedCNN
 from deconvviz.schema import read
 from deconvviz.training.encoder import encode
@@ -77,8 +77,8 @@ def load_decoder(path: Path) -> DecodedNetwork:
         )
     try:
         regulariser = Regulariser(network, described.input_size, recipe.decoder).eval()
-        regulariser.load_state_dict(load(file.read_bytes()))
-    except (SafetensorError, RuntimeError, SettingError) as error:
+        regulariser.load_state_dict(read_weights(file, regulariser.state_dict()))
+    except (CheckpointError, RuntimeError, SettingError) as error:
         first = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{file} is not the decoder of {path}: {first}") from None
     preprocessing = Preprocess(described.size, described.mean, described.std)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.errors import SettingError
+from deconvviz.errors import CheckpointError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.zoo import load
 
@@ -55,6 +55,18 @@ class TeacherEnsemble(nn.Module):
         return weight * soft + (1 - weight) * labels
 
 
+def _load(name: str) -> Bundle:
+    try:
+        return load(name)
+    except CheckpointError as error:
+        if not name.startswith(("torchvision/", "timm/")):
+            raise
+        reason = str(error).partition(";")[0]
+        raise CheckpointError(
+            f"{reason}, and a teacher needs them; `deconvviz layers {name} --download` fetches them"
+        ) from None
+
+
 class _Renormalised(nn.Module):
     """A network that takes pictures normalised for another one."""
 
@@ -87,7 +99,7 @@ def load_teachers(
         SettingError: A network has other classes or another input size.
         UnknownModelError, CheckpointError: A network is missing or cannot be read.
     """
-    bundles = [load(name) for name in names]
+    bundles = [_load(name) for name in names]
     for name, bundle in zip(names, bundles, strict=True):
         own_size = bundle.preprocessing.input_size
         if bundle.classes != tuple(classes):

@@ -31,9 +31,9 @@ class Recipe:
     """Optimiser steps per epoch, repeating the pictures as often as needed; 0 is one pass."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the initial weights, the order of the pictures and their augmentation."""
-    batch_size: Annotated[int, Field(ge=2)] = 128
+    batch_size: Annotated[int, Field(ge=2, le=2**16)] = 128
     """Labelled pictures per step; the last, smaller batch of a pass is dropped."""
-    unlabelled_batch: Count = 0
+    unlabelled_batch: Annotated[int, Field(ge=0, le=2**16)] = 0
     """Pictures without labels per step, beside the labelled ones."""
     optimiser: Literal["sgd", "muon", "adam", "adamw"] = "sgd"
     """SGD with Nesterov momentum; Muon for kernels before BatchNorm and SGD for the rest; Adam;

@@ -14,6 +14,11 @@ from deconvviz.io.legacy import current_run, current_state
 from deconvviz.schema import Count, NonNegative, parse, read, to_dict, validated
 from deconvviz.training.recipe import Recipe, differences
 
+_RESTART = (
+    "restore it, or delete state.pt beside it to train again from the start, or train in another "
+    "folder"
+)
+
 
 @validated
 class RunConfig:
@@ -81,8 +86,7 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
     """
     path = folder / "metrics.jsonl"
     text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
-    # only a line that ends was written whole: a kill may cut the last one
-    lines = text.splitlines()[: text.count("\n")]
+    lines = text.split("\n")[:-1]  # a kill may have cut the last one, which then has no end
     metrics: list[dict[str, float]] = []
     for number, line in enumerate(lines, 1):
         try:
@@ -90,19 +94,26 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
             if "epoch" not in one:
                 raise CheckpointError(f"{path}, line {number}: epoch is missing")
         except CheckpointError as error:
-            todo = "delete this line, or train in another folder"
-            raise CheckpointError(f"{error}; {todo}") from None
+            raise CheckpointError(f"{error}; {_RESTART}") from None
         metrics.append(one)
     return metrics
 
 
-def truncate_metrics(folder: Path, epoch: int) -> None:
-    """Drop the metrics of later epochs."""
-    if not (folder / "metrics.jsonl").is_file():
+def restore_metrics(folder: Path, epochs: int) -> None:
+    """Keep one line of metrics for each of the first epochs, and no other.
+
+    Raises:
+        CheckpointError: A line is damaged, or there is none of one of these epochs.
+    """
+    path = folder / "metrics.jsonl"
+    if not epochs:
+        path.unlink(missing_ok=True)
         return
-    kept = [line for line in read_metrics(folder) if line["epoch"] <= epoch]
-    lines = "".join(json.dumps(line) + "\n" for line in kept)
-    write_atomically(folder / "metrics.jsonl", lines)
+    lines = {line["epoch"]: line for line in read_metrics(folder)}
+    if missing := [epoch for epoch in range(1, epochs + 1) if epoch not in lines]:
+        raise CheckpointError(f"{path} has no line of epoch {missing[0]}; {_RESTART}")
+    kept = (lines[epoch] for epoch in range(1, epochs + 1))
+    write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read_state(folder: Path, device: torch.device) -> RunState | None:

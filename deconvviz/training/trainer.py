@@ -9,9 +9,11 @@ resumed ends with bit-equal weights.
 Under `torchrun`, each process trains on its part of every batch, and gradients are averaged.
 """
 
+import copy
 import io
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from deconvviz.io.checkpoint import (
     versions,
 )
 from deconvviz.io.data import Dataset, normalise
-from deconvviz.io.files import write_atomically
+from deconvviz.io.files import append_line, only_writer, write_atomically
 from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
@@ -52,7 +54,7 @@ from deconvviz.training.run_folder import (
     read_config,
     read_metrics,
     read_state,
-    truncate_metrics,
+    restore_metrics,
 )
 from deconvviz.training.step import StepForward
 
@@ -107,10 +109,11 @@ def train(
         callback: Called after every step; raising `KeyboardInterrupt` in it equals Ctrl-C.
 
     Raises:
-        DataError: Fewer pictures than one batch, or `test` has other classes, or the recipe needs
-            unlabelled pictures and there are none.
+        DataError: Fewer pictures than one batch, or one class alone, or `test` has other classes,
+            or the recipe needs unlabelled pictures and there are none.
         SettingError: The processes cannot share a batch evenly.
         CheckpointError: `folder` holds another run, or damaged files.
+        BusyError: Another process writes to `folder`.
         DivergedError: The loss is NaN or inf; a checkpoint of the epoch before is stored.
     """
     processes = processes or ProcessGroup()
@@ -118,7 +121,14 @@ def train(
     device = processes.device(torch.device(device))
     if device.type == "cpu":
         keep_memory()
-    trainer = Trainer(recipe, training, test, unlabelled, folder, device, processes)
+    with only_writer(folder) if processes.is_main else nullcontext():
+        trainer = Trainer(recipe, training, test, unlabelled, folder, device, processes)
+        return _train(trainer, progress=progress, callback=callback)
+
+
+def _train(trainer: "Trainer", *, progress: bool, callback: Progress | None) -> Run:
+    """Train from the last whole epoch on, and store the result."""
+    recipe = trainer.recipe
     done = trainer.resume()
     try:
         pictures = trainer.steps * recipe.batch_size
@@ -127,7 +137,7 @@ def train(
             initial=done * pictures,
             unit=" images",
             unit_scale=True,
-            disable=not (progress and processes.is_main),
+            disable=not (progress and trainer.processes.is_main),
             dynamic_ncols=True,
         ) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
@@ -155,6 +165,11 @@ def _check(
             f"{len(training)} training pictures are fewer than one batch of {recipe.batch_size}; "
             "use a smaller batch_size or more pictures"
         )
+    if len(training.classes) < 2:
+        raise DataError(
+            f"the training pictures have one class alone ({', '.join(training.classes)}); training "
+            "needs at least two to tell apart"
+        )
     if training.classes != test.classes:
         raise DataError(
             f"training and test data have different classes: {', '.join(training.classes[:5])} … "
@@ -170,6 +185,18 @@ def _check(
             f"batch_size and unlabelled_batch must be multiples of {processes.size}, the number of "
             f"processes, got {recipe.batch_size} and {recipe.unlabelled_batch}"
         )
+
+
+def _check_size(model: nn.Module, name: str, input_size: tuple[int, int, int]) -> None:
+    """Run the network without numbers, so that a wrong size is told before a run begins."""
+    try:
+        copy.deepcopy(model).to("meta")(torch.empty(2, *input_size, device="meta"))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SettingError(
+            f"`{name}` does not take pictures of {input_size[2]} x {input_size[1]} pixels "
+            f"({reason}); choose another size or network"
+        ) from None
 
 
 class Trainer:
@@ -201,6 +228,7 @@ class Trainer:
             torch.manual_seed(recipe.seed)
             classes = len(training.classes)
             self.model = build(recipe.model, channels=channels, classes=classes, size=width)
+            _check_size(self.model, recipe.model, input_size)
             # from all over the data, which may be sorted by class: 2000 pictures of 32 x 32
             sampled = min(2000, len(training), max(1, 2**21 // (height * width)))
             sample = training.images[torch.linspace(0, len(training) - 1, sampled).long()]
@@ -275,8 +303,7 @@ class Trainer:
             # Metrics first, state second: a kill between the two leaves a line too many, which
             # `resume` drops; the other order would leave one too few for good.
             metrics = self._metrics(epoch, Terms(*(summed / self.steps).cpu()))
-            with (self.folder / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(metrics) + "\n")
+            append_line(self.folder / "metrics.jsonl", json.dumps(metrics))
             self.save_state(epoch)
         self.processes.all_gather(None)
 
@@ -352,7 +379,7 @@ class Trainer:
         self.processes.all_gather(None)  # all have looked before one writes
         epoch = state.epoch if state else 0
         if self.processes.is_main:
-            truncate_metrics(self.folder, epoch)
+            restore_metrics(self.folder, epoch)
             if not state:
                 self.save_state(0)
         if state:

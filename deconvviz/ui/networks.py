@@ -72,13 +72,19 @@ class InputView:
         return all(low == high for low, high in extrema)
 
 
+_WEIGHTS = "--weights="  # the option of `deconvviz app`
+
 BY_KEY: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, InputView, Picture)}
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the network …")
 def bundle(name: str) -> Bundle:
     """A network as it was stored, by name or path; errors as for `load`."""
-    return load(name)
+    if not name.startswith(("torchvision/", "timm/")):
+        return load(name)
+    chosen = [argument.removeprefix(_WEIGHTS) for argument in sys.argv if _WEIGHTS in argument]
+    weights = chosen[-1] if chosen else "default"
+    return load(name, weights=None if weights == "none" else weights)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Tracing the network …")

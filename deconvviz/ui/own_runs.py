@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from deconvviz.errors import CheckpointError
+from deconvviz.io.card import inert
 from deconvviz.io.zoo import DEMOS
 from deconvviz.plots.figures import learning_curves
 from deconvviz.training import read_metrics
@@ -55,7 +56,7 @@ def own_runs() -> None:
             _keep,
         )
     for message in refused:
-        st.warning(message, icon=":material/info:")
+        st.warning(inert(message, code=True), icon=":material/info:")
     runs = _all_runs()
     run_table(runs)
     st.caption(

@@ -5,7 +5,7 @@ No Streamlit here: these are plain functions, which the page calls.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NotRequired
 
@@ -16,14 +16,15 @@ from typing_extensions import TypedDict
 
 from deconvviz.errors import CheckpointError
 from deconvviz.io.bundle import Bundle
+from deconvviz.io.card import inert
 from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.io.images import safe_name
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet
 from deconvviz.schema import Count, NonNegative, UnitInterval, read
 from deconvviz.study.plan import dotted
 from deconvviz.training import Evaluation
 from deconvviz.training.recipe import completed
 
-_NAME = 80  # letters of a file's name that are shown
 # Standard deviation of a CIFAR-10 CNN's test accuracy from run to run, in percentage points:
 # 0.56 at 4 epochs, 0.19 at 16, 0.15 at 64 (Jordan 2024, arXiv:2304.01910).
 _DEVIATION = "0.2 to 0.5"
@@ -165,7 +166,7 @@ def read_upload(content: bytes, name: str) -> OwnRun:
     Raises:
         CheckpointError: See `read_run`; the message has the file's own name, not a temporary path.
     """
-    shown = PurePath(name.replace("\\", "/")).name[:_NAME] or "a file"
+    shown = safe_name(name, "a file")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         path.write_bytes(content)
@@ -199,7 +200,7 @@ def _word(value: Any) -> str:
 def summary(bundle: Bundle) -> str:
     """A network in one line of Markdown."""
     count = sum(parameter.numel() for parameter in bundle.model.parameters()) / 1e6
-    parts = [f"**{bundle.name}**", f"`{bundle.architecture}`, {count:.1f} M parameters"]
+    parts = [f"**{inert(bundle.name)}**", f"`{bundle.architecture}`, {count:.1f} M parameters"]
     return " · ".join([*parts, *bundle.summary])
 
 

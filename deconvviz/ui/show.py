@@ -14,6 +14,7 @@ from PIL import Image
 from deconvviz.deconv import Coverage, Layer
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
+from deconvviz.io.card import inert
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.ui.runs import summary
 
@@ -122,7 +123,7 @@ def errors() -> Iterator[None]:
     try:
         yield
     except DeconvvizError as error:
-        st.error(as_sentence(error), icon=":material/info:")
+        st.error(inert(as_sentence(error), code=True), icon=":material/info:")
 
 
 def as_sentence(error: DeconvvizError) -> str:

@@ -14,8 +14,10 @@ from torch import nn
 import deconvviz as dv
 from deconvviz.atlas import EDGES, FILE, build_atlas, load_atlas
 from deconvviz.atlas import build as building
+from deconvviz.atlas.build import PARTIAL
 from deconvviz.errors import (
     AtlasError,
+    BusyError,
     DataError,
     PictureError,
     SettingError,
@@ -23,6 +25,7 @@ from deconvviz.errors import (
 )
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, draw_shapes, load_dataset
+from deconvviz.io.files import only_writer
 
 LAYERS = ("1", "4")
 
@@ -153,7 +156,7 @@ def test_the_file_does_not_depend_on_how_many_share_the_work(bundle, shapes, tmp
     class Peer(Simultaneous):
         def __init__(self, rank, boxes):
             super().__init__(size)
-            self.rank, self.boxes = rank, boxes
+            self.rank, self.boxes, self.is_main = rank, boxes, False
 
         def all_gather(self, part):
             self.boxes[self.rank].append(part)
@@ -259,3 +262,23 @@ def test_a_folder_with_an_atlas_of_something_else_is_left_alone(bundle, shapes, 
         with pytest.raises(AtlasError, match=f"is of {reason}; name another folder"):
             build_atlas(network, data, tmp_path, k=k[0] if k else 9)
     assert (tmp_path / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [FILE, PARTIAL])
+def test_a_cut_file_is_made_again_by_the_same_command(bundle, shapes, tmp_path, name):
+    build_atlas(bundle, shapes, tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).rename(tmp_path / name)
+    (tmp_path / name).write_bytes(whole[:-50])
+    if name == FILE:
+        with pytest.raises(AtlasError, match=f"build --out {tmp_path}"):
+            load_atlas(tmp_path)
+    build_atlas(bundle, shapes, tmp_path)
+    assert (tmp_path / FILE).read_bytes() == whole
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_a_folder_has_one_build_at_a_time(bundle, shapes, tmp_path):
+    with only_writer(tmp_path), pytest.raises(BusyError, match="process"):
+        build_atlas(bundle, shapes, tmp_path)
+    build_atlas(bundle, shapes, tmp_path)

@@ -112,7 +112,6 @@ def test_pictures_are_a_share_of_every_class_or_all_there_are():
         (["correspondence", "demo", "--layers", "conv9"], "no layer `conv9`"),
         (["ablation", "--data", "shapes", "--variant", "lenet"], "no model `lenet`"),
         (["depth", "demo", "--data", "shapes", "--grid", "0"], "grid must be >= 1, got 0"),
-        (["depth", "demo", "--data", "shapes", "--count", "-1"], "count must be >= 0"),
         (["filters", "demo", "--data", "emnist"], "no data set `emnist`"),
         (["evolution", "demo-deconv"], "no snapshots"),
         (["invariance", "demo", "--scales", "1,x"], "scales.1"),

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from deconvviz.io.card import card
+from deconvviz.io.card import card, inert
 from deconvviz.io.checkpoint import Description
 
 DESCRIPTION = Description(
@@ -84,3 +84,20 @@ def test_what_is_not_recorded_is_left_out():
     text = card(replace(DESCRIPTION, training={}), "mine")
     assert "Epochs" not in text
     assert "How it was trained" not in text
+
+
+def test_text_of_a_file_has_no_effect_in_markdown():
+    evil = "![x](http://x.org/a.png) <script> $x^2$ | `code\n# heading"
+    data = {"title": evil, "fingerprint": evil}
+    training = {**DESCRIPTION.training, "device": evil, "notes": evil, "test": None}
+    del training["test"]
+    changed = replace(
+        DESCRIPTION, data=data, classes=(evil,), training=training, versions={evil: evil}
+    )
+    text = card(changed, evil)
+    assert "](" not in text
+    assert "\n# " not in text
+    for sign in ("<script", "$x", "`code"):
+        assert text.count(sign) == text.count(f"\\{sign}") > 0
+    assert inert("see `a[0]<`, not :red[1]", code=True) == r"see `a[0]<`, not :red\[1]"
+    assert inert("one ` alone <", code=True) == r"one \` alone \<"

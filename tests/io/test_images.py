@@ -673,3 +673,17 @@ def test_png_holds_the_pixels():
         assert data.startswith(b"\x89PNG\r\n\x1a\n")
         with Image.open(io.BytesIO(data)) as image:
             assert np.array_equal(np.asarray(image), np.asarray(source))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg", "tiff_adobe_deflate", "group4"])
+def test_decoders_write_nothing_to_stderr(capfd, compression):
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).convert("1" if compression == "group4" else "RGB")
+    stream = io.BytesIO()
+    image.save(stream, "TIFF", compression=compression)
+    data = bytearray(stream.getvalue())
+    for place in range(len(data) // 3, min(len(data) - 200, len(data) // 3 + 300)):
+        data[place] ^= 0x5A
+    with contextlib.suppress(PictureError):
+        open_picture(bytes(data))
+    assert capfd.readouterr() == ("", "")

@@ -95,7 +95,7 @@ def test_gradients_are_shown_once_somebody_has_looked(open_page, results):
 
 def test_a_damaged_record_is_one_sentence_and_the_rest_goes_on(open_page, full):
     with (full / "hyperparameters.jsonl").open("a") as file:
-        file.write('{"study": "hyperparameters"')
+        file.write('{"study": "hyperparameters"\n')
     app = open_page("accuracy", section="Hyperparameters and recipe")
     assert not app.exception
     assert len(app.error) == 1

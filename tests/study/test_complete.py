@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from deconvviz.errors import StudyError
+from deconvviz.errors import BusyError, StudyError
+from deconvviz.io.files import only_writer
 from deconvviz.study.complete import complete
 from deconvviz.study.store import RecordFile
 
@@ -82,3 +83,10 @@ def test_a_record_that_another_process_made_meanwhile_counts(file):
 
     assert complete([Item(1)], file, make) == (Item(1, 7),)
     assert file.read() == (Item(1, 7),)
+
+
+def test_a_file_of_records_has_one_writer(file):
+    with only_writer(file.path.parent, "items"), pytest.raises(BusyError, match="is writing items"):
+        complete([Item(1)], file, lambda spec, _: Item(spec.key))
+    assert complete([Item(1)], file, lambda spec, _: Item(spec.key)) == (Item(1),)
+    assert [path.name for path in file.path.parent.iterdir()] == ["items.jsonl"]

@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -106,15 +106,15 @@ def test_a_damaged_line_is_one_sentence_that_names_it(tmp_path, damage, says):
     path = tmp_path / "helps.jsonl"
     keep(tmp_path, record(seed=1), record())
     first, second = path.read_text().splitlines()
-    path.write_text(f"{first}\n{damage(second)}")
+    path.write_text(f"{first}\n{damage(second)}\n")
     with pytest.raises(StudyError, match=r"helps\.jsonl, line 2") as refusal:
         read_records(path)
     assert says in str(refusal.value)
     assert len(str(refusal.value)) < 500
 
 
-def test_a_record_that_is_there_twice_names_both_places(tmp_path):
-    keep(tmp_path, record(), record(seed=1), record())
+def test_two_records_of_a_run_that_differ_are_named(tmp_path):
+    keep(tmp_path, record(), record(seed=1), replace(record(), seconds=77.0))
     with pytest.raises(StudyError, match=r"line 1 and .*line 3 are the same run \(A, 1000 labels"):
         read_records(tmp_path / "helps.jsonl")
 
@@ -124,3 +124,15 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path):
     (tmp_path / "helps" / "A-1000-0.json").mkdir()
     with pytest.raises(StudyError, match="cannot be read"):
         read_records(tmp_path / "helps.jsonl")
+
+
+@pytest.mark.parametrize("cut", [1, 40, 300])
+def test_a_line_that_a_kill_cut_is_replaced_and_one_that_is_there_twice_counts_once(tmp_path, cut):
+    path = tmp_path / "helps.jsonl"
+    keep(tmp_path, record(), record(seed=1))
+    whole = path.read_bytes()
+    first, second = whole.splitlines(keepends=True)
+    path.write_bytes(first + first + second[:cut])
+    assert [one.seed for one in read_records(path)] == [0]
+    keep(tmp_path, record(seed=1))
+    assert path.read_bytes() == first + whole

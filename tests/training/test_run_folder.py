@@ -1,17 +1,19 @@
 """The files of a run: written, read, and refused in one sentence where they are damaged."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 import torch
 
-from deconvviz.errors import CheckpointError
+from deconvviz.errors import BusyError, CheckpointError
 from deconvviz.io import legacy
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import draw_shapes
+from deconvviz.io.files import only_writer
 from deconvviz.training import Recipe, read_metrics, train
-from deconvviz.training.run_folder import read_config, truncate_metrics
+from deconvviz.training.run_folder import read_config, restore_metrics
 
 RECIPE = Recipe(
     model="vgg:4,8",
@@ -107,7 +109,10 @@ def test_a_damaged_line_of_metrics_is_refused_with_what_to_do(folder, line):
         file.write(line + "\n")
     message = refusal(folder)
     assert "metrics.jsonl, line 2" in message
-    assert "delete this line" in message
+    assert "delete state.pt beside it to train again" in message
+    (folder / "state.pt").unlink()
+    assert learn(folder, replace(RECIPE, epochs=1)).epochs == 1
+    assert [line["epoch"] for line in read_metrics(folder)] == [1]
 
 
 def cut(content):
@@ -172,8 +177,27 @@ def test_a_half_written_last_line_and_later_epochs_are_dropped(tmp_path):
     lines = "".join(json.dumps({"epoch": n, "train_loss": 0.5}) + "\n" for n in (1, 2, 3))
     (tmp_path / "metrics.jsonl").write_text(lines + '{"epoch": 4')
     assert [line["epoch"] for line in read_metrics(tmp_path)] == [1, 2, 3]
-    truncate_metrics(tmp_path, 2)
+    restore_metrics(tmp_path, 2)
     assert [line["epoch"] for line in read_metrics(tmp_path)] == [1, 2]
+
+
+def test_an_epoch_that_two_runs_wrote_is_there_once_and_one_without_a_line_is_named(tmp_path):
+    line = '{"epoch": 1, "train_loss": 0.5}\n'
+    (tmp_path / "metrics.jsonl").write_text(2 * line)
+    restore_metrics(tmp_path, 1)
+    assert (tmp_path / "metrics.jsonl").read_text() == line
+    with pytest.raises(CheckpointError, match=r"no line of epoch 2; restore it, or delete"):
+        restore_metrics(tmp_path, 2)
+    restore_metrics(tmp_path, 0)
+    assert read_metrics(tmp_path) == []
+
+
+def test_a_folder_has_one_run_at_a_time(folder):
+    recipe = replace(RECIPE, epochs=1)
+    with only_writer(folder), pytest.raises(BusyError, match=f"process {os.getpid()}, started"):
+        learn(folder, recipe)
+    learn(folder, recipe)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def test_a_missing_config_is_named(tmp_path):

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from deconvviz.errors import DataError
-from deconvviz.schema import Count, validated
+from deconvviz.schema import validated
 
 _TRIES = 10  # random crops drawn before one that fits is made to fit
 
@@ -22,11 +22,11 @@ _TRIES = 10  # random crops drawn before one that fits is made to fit
 class Augmentation:
     """Random shift, flip, crop, rotation, RandAugment and cutout of each picture, in this order."""
 
-    crop_padding: Count = 4
+    crop_padding: Annotated[int, Field(ge=0, le=4096)] = 4
     """Maximum shift in pixels in each direction; the border is filled by reflection."""
     flip: bool = True
     """Mirror half of the pictures left to right."""
-    cutout: Count = 0
+    cutout: Annotated[int, Field(ge=0, le=4096)] = 0
     """Side in pixels of a square at a random place, partly outside at the border, filled with the
     picture's mean (DeVries & Taylor 2017, arXiv:1708.04552); 0 disables."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0

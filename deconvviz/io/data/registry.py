@@ -13,7 +13,7 @@ from deconvviz.io.data.photos import load_photos
 from deconvviz.io.data.photos20 import PHOTOS20, load_photos20
 from deconvviz.io.data.shapes import load_shapes
 from deconvviz.io.data.torchvision_datasets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST
-from deconvviz.io.images import MIN_SIDE
+from deconvviz.io.images import MAX_SIDE, MIN_SIDE
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def load_dataset(
         DataError: There is no such set or split, or its pictures are missing or damaged.
     """
     entry = _entry(name)
-    if size is not None and size < MIN_SIDE:
-        raise DataError(f"size must be >= {MIN_SIDE} pixels, got {size}")
+    if size is not None and not MIN_SIDE <= size <= MAX_SIDE:
+        raise DataError(f"size must be from {MIN_SIDE} to {MAX_SIDE} pixels, got {size}")
     if entry.splits and split not in (*entry.splits, "all"):
         raise DataError(f"{name} has no split `{split}`; it has {', '.join(entry.splits)} and all")
     place = None if data_dir is None else Path(data_dir).expanduser()

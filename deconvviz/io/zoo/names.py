@@ -20,6 +20,7 @@ _KINDS = (
     f"{', '.join(DEMOS)}, torchvision/NAME, timm/NAME, paths of checkpoints that end in "
     ".safetensors, and package.module:function for a network of your own"
 )
+_EPOCH = re.compile(r"epoch-([0-9]{1,9})\.safetensors")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -56,11 +57,16 @@ def load(
             "checkpoint and input_size are for package.module:function alone, and "
             f"`{text}` is not one; leave them out"
         )
+    source, _, rest = text.partition("/")
+    if weights != "default" and (is_function or source not in ("torchvision", "timm")):
+        raise SettingError(
+            f"weights are chosen for torchvision/NAME and timm/NAME alone, and `{text}` is not "
+            f"one; leave out {weights or 'none'}"
+        )
     if is_function:
         from deconvviz.io.zoo.function import load_function
 
         return load_function(text, checkpoint, input_size)
-    source, _, rest = text.partition("/")
     if source == "torchvision":
         from deconvviz.io.zoo.torchvision_models import load_torchvision
 
@@ -77,6 +83,6 @@ def load(
         epochs = path.parent / "snapshots"
         if not path.exists() and path.suffix != ".safetensors":
             raise UnknownModelError(f"no model `{text}`; there are {_KINDS}")
-    files = sorted(epochs.glob("epoch-*.safetensors"))
-    snapshots = {int(file.stem.removeprefix("epoch-")): file for file in files}
+    numbered = ((_EPOCH.fullmatch(file.name), file) for file in sorted(epochs.glob("epoch-*")))
+    snapshots = {int(match[1]): file for match, file in numbered if match}
     return Bundle.from_checkpoint(path.stem, load_checkpoint(path), snapshots)

@@ -86,9 +86,9 @@ def changed(**tensors):
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        ({"0.weight": torch.zeros(4, 3, 3, 3)}, 'Missing.*"0.bias"'),
-        (changed(**{"9_weight": torch.zeros(1)}), 'Unexpected.*"9.weight"'),
-        (changed(**{"0_bias": torch.zeros(5)}), "size mismatch for 0.bias"),
+        ({"0.weight": torch.zeros(4, 3, 3, 3)}, "it lacks `0.bias`"),
+        (changed(**{"9_weight": torch.zeros(1)}), "it has unexpected `9.weight`"),
+        (changed(**{"0_bias": torch.zeros(5)}), "`0.bias` is .5., not .4."),
         (changed(**{"0_bias": torch.full((4,), torch.nan)}), "not finite"),
         ([1, 2, 3], "no weights by name"),
         ({"epoch": 3}, "no weights by name"),

@@ -242,7 +242,7 @@ def test_a_file_under_old_names_is_read_too(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda line: line[:40], "not valid JSON"),
+        (lambda line: line[:40] + "\n", "not valid JSON"),
         (lambda _: "[]", "not a trace"),
         (lambda _: "{}", "condition is missing"),
         (lambda line: line.replace('"depth":6', '"depth":7'), "depth"),
