@@ -190,6 +190,7 @@ class _ChannelsFirst:
         elif (moved := self._moved(op)) is not None:
             self.done.append(moved)
             self.sources[op.name] = moved.name
+            self.shapes[moved.name] = (1, *(moved.shape or ()))
         else:
             last = {name: self._transpose(name) for name in op.reads if name in self.sources}
             self.done.append(_renaming(op, last))

@@ -224,11 +224,12 @@ class _Backward:
         group, channel = group.to(values.device), units.channel.to(values.device)
         if windows.field is None:
             signal = values.new_zeros(len(anchors), *shape[1:])
-            return signal.index_put_((group, channel), values)
+            return signal.index_put_((group, channel), values, accumulate=True)
         y = units.y.to(values.device) - windows.top[group]
         x = units.x.to(values.device) - windows.left[group]
         signal = values.new_zeros(len(anchors), *windows.size, shape[1])
-        return signal.index_put_((group, y, x, channel), values).permute(0, 3, 1, 2)
+        signal.index_put_((group, y, x, channel), values, accumulate=True)
+        return signal.permute(0, 3, 1, 2)
 
     def _run_chunk(self, place: int, signals: dict[str, Tensor], anchors: Anchors) -> Tensor:
         """Send signals down through the first `place` calls, in the windows of `self.fields`."""
