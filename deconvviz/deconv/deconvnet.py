@@ -7,8 +7,9 @@ from types import MappingProxyType
 from torch import Tensor, nn
 
 from deconvviz.deconv import projection, recording
+from deconvviz.deconv.attributes import changed
 from deconvviz.deconv.coverage import Coverage, cover
-from deconvviz.deconv.export import trace
+from deconvviz.deconv.export import trace, unwrapped
 from deconvviz.deconv.geometry import receptive_fields
 from deconvviz.deconv.layers import (
     Convolved,
@@ -35,8 +36,9 @@ class Deconvnet:
     weights. `record` and `project` change nothing and may run in several threads at once.
 
     Attributes:
-        model: The model that is read.
-        layers: Layer name -> `Layer`, in the order of execution.
+        model: The model that is read, without the wrapper of `DataParallel` or `torch.compile`.
+        layers: Layer name -> `Layer`, in the order of execution; without those that depend on an
+            operation that cannot be run on a tape.
         default_layers: The names of the rectified maps after each convolution.
         convolutions: Default layer -> the convolution that it rectifies.
         coverage: Every operation of the model, and how it is undone.
@@ -58,9 +60,11 @@ class Deconvnet:
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int, int] = (3, 32, 32)) -> None:
-        self.model = model
+        self.model = model = unwrapped(model)
         self._tape = simplify(trace(model, input_size))
         self._names = name_values(self._tape)
+        blocked = self._tape.blocked()
+        usable = {name: value for name, value in self._names.items() if value not in blocked}
         shapes = self._tape.shapes()
         calls = self._tape.calls(self._tape.operations, model, shapes)
         fields = receptive_fields(
@@ -68,27 +72,31 @@ class Deconvnet:
         )
         self.coverage: Coverage = cover(calls)
         self.convolutions: Mapping[str, Convolved] = MappingProxyType(
-            default_layers(self._tape, self._names)
+            default_layers(self._tape, usable)
         )
         self.default_layers: tuple[str, ...] = tuple(self.convolutions)
         self.layers: Mapping[str, Layer] = MappingProxyType(
-            {name: describe(shapes[value], fields[value]) for name, value in self._names.items()}
+            {name: describe(shapes[value], fields[value]) for name, value in usable.items()}
         )
 
     def with_model(self, model: nn.Module) -> "Deconvnet":
         """A deconvnet of another model of the same structure, such as a snapshot, without tracing.
 
         Args:
-            model: The other model; it needs the same code, which is not checked.
+            model: The other model; it needs the same code and the same attributes.
 
         Raises:
-            TraceError: A weight is missing or has another shape.
+            TraceError: A weight is missing or has another shape, or an attribute is not the same.
         """
+        model = unwrapped(model)
         ours, theirs = _weight_shapes(self.model), _weight_shapes(model)
         for name in self._tape.weights.values():
             if theirs.get(name) != ours[name]:
                 has = f"has {theirs[name]}" if name in theirs else "has none"
                 raise TraceError(f"`{name}` is {ours[name]} here, but the other model {has}")
+        differs = changed(self._tape.held, model, frozenset(self._tape.attributes.values()))
+        if differs:
+            raise TraceError(f"{differs} is not the same in the other model; make a new Deconvnet")
         other = copy.copy(self)
         other.model = model
         return other
@@ -110,6 +118,8 @@ class Deconvnet:
 
         Raises:
             UnknownLayerError: The model has no such layer.
+            UnsupportedOperationError: A layer depends on an operation that cannot be run on a tape.
+            TraceError: An attribute of the model is not what it was when traced.
             PictureError: The images have a wrong shape, dtype or device, contain NaN or inf, or
                 have a size that the network does not take, up to the highest layer.
         """
@@ -133,7 +143,8 @@ class Deconvnet:
             the order of execution.
 
         Raises:
-            UnknownLayerError: The model has no such layer; raised at the first `next`.
+            UnknownLayerError: The model has no such layer; raised at the first `next`, as are
+            UnsupportedOperationError, TraceError: See `record`.
             PictureError: See `record`; raised at the first `next`, or when a size does not fit.
         """
         chosen = _chosen(self.default_layers, layers)

@@ -97,7 +97,7 @@ def test_each_pattern_is_found_and_nothing_else() -> None:
         (lambda x: x.permute(0, 2, 3, 1).relu().permute(0, 3, 1, 2), ["relu"]),
         (lambda x: x.permute(0, 2, 3, 1), ["permute"]),
         (lambda x: x.split(2, dim=1)[0] + x.chunk(2, dim=1)[1], ["slice", "slice", "add"]),
-        (lambda x: x.split(2, dim=0)[0], ["split", "getitem"]),
+        (lambda x: x.split(2, dim=2)[0], ["split", "getitem"]),
         (lambda x: x[:, 2].unsqueeze(1) * 2, ["slice", "slice", "mul"]),
         (lambda x: x.select(1, 2).unsqueeze(2), ["select", "unsqueeze"]),
         (lambda x: x.select(2, 2).unsqueeze(1), ["select", "unsqueeze"]),
@@ -122,7 +122,7 @@ def permuted(target: object, arguments: dict[str, object]) -> Tape:
         Operation("first", permute, to_first, ("op",), (), first),
         Operation("end", aten.neg.default, {"self": Ref("first")}, ("first",), (), first),
     )
-    return Tape(operations, "x", first, {}, {}, fixed_size=False, guards=())
+    return Tape(operations, "x", first, {}, {}, {}, {}, fixed_size=False, guards=())
 
 
 @pytest.mark.parametrize(

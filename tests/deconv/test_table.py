@@ -264,6 +264,10 @@ def thin(draw: Draw) -> Case:
     return {"self": randn(2, 4, 1, 1), "dim": dims}, ["self"]
 
 
+def thin_map(draw: Draw) -> Case:
+    return {"self": randn(2, *draw(st.sampled_from([(4, 1, 1), (1, 3, 5), (4, 3, 5)])))}, ["self"]
+
+
 def thin_axes(draw: Draw) -> Case:
     return {"self": randn(2, 4, 1, 1), "dim": draw(st.sampled_from([[2, 3], [-1]]))}, ["self"]
 
@@ -389,6 +393,7 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.transpose.int: order,
     aten.expand.default: copies,
     aten.expand_as.default: copies_as,
+    ops.squeezed: thin_map,
     aten.squeeze.dim: thin,
     aten.squeeze.dims: thin_axes,
     aten.unsqueeze.default: thin,
