@@ -1,7 +1,8 @@
 """Attributes: everything that a model holds besides weights and submodules.
 
 Numbers, hooks, methods and the like are constants to `torch.export`. A tape is right as long as
-they are what they were when it was traced, so they are compared at every recording.
+they are what they were when it was traced, so they are compared at every recording. So are the
+global variables that the model's code reads, where they are numbers, words or tensors.
 """
 
 import functools
@@ -119,6 +120,8 @@ class _Reader:
                 cells = [cell for cell in value.__closure__ or () if _is_bound(cell)]
                 yield self._form([cell.cell_contents for cell in cells], name)
                 yield self._form([value.__defaults__, value.__kwdefaults__], f"{name}()")
+                for key, held in _globals_of(value):
+                    yield key, self._form(held, f"{name}.{key}")
             case types.MethodType():
                 yield self._form(value.__func__, name)
                 yield self._form(value.__self__, f"{name}.__self__")
@@ -155,6 +158,18 @@ class _Reader:
         if self._read is None or name in self._read or tensor.numel() > _NUMBERS or tensor.is_meta:
             return shape
         return shape, tensor.tolist()
+
+
+def _globals_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """The numbers, words and tensors among the global variables that a function reads."""
+    codes, names = [function.__code__], dict[str, None]()
+    for code in codes:
+        codes += [inner for inner in code.co_consts if isinstance(inner, types.CodeType)]
+        names |= dict.fromkeys(code.co_names)
+    for name in names:
+        held = function.__globals__.get(name)
+        if isinstance(held, Tensor | bool | int | float | complex | str):
+            yield name, held
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import step_of
 from deconvviz.deconv.tape import named_weights
-from deconvviz.errors import SelectionError, TraceError
+from deconvviz.errors import SelectionError, TraceError, UnsupportedOperationError
 
 
 class Deconvnet:
@@ -123,7 +123,7 @@ class Deconvnet:
             PictureError: The images have a wrong shape, dtype or device, contain NaN or inf, or
                 have a size that the network does not take, up to the highest layer.
         """
-        chosen = _chosen(self.default_layers, layers)
+        chosen = self._chosen(layers)
         return recording.record(self._tape, self.model, self._names, images, chosen)
 
     def stream(
@@ -147,8 +147,19 @@ class Deconvnet:
             UnsupportedOperationError, TraceError: See `record`.
             PictureError: See `record`; raised at the first `next`, or when a size does not fit.
         """
-        chosen = _chosen(self.default_layers, layers)
+        chosen = self._chosen(layers)
         return recording.stream(self._tape, self.model, self._names, images, chosen)
+
+    def _chosen(self, layers: Sequence[str] | None) -> tuple[str, ...]:
+        chosen = self.default_layers if layers is None else layers
+        chosen = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+        if (end := self._tape.end) is not None:
+            modules = dict(self.model.named_modules())
+            for name in chosen:
+                if name in modules and name not in self._names:
+                    after = f"after {end.line}" if end.line else "in the rest of the model"
+                    raise UnsupportedOperationError(f"cannot run `{name}`, {after}: {end.refused}")
+        return chosen
 
     def project(
         self,
@@ -190,11 +201,6 @@ class Deconvnet:
             )
         value = value_of(selection.layer, self._names)
         return projection.project(self.model, value, recording, selection, rule, start, max_bytes)
-
-
-def _chosen(default: tuple[str, ...], layers: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = default if layers is None else layers
-    return (chosen,) if isinstance(chosen, str) else tuple(chosen)
 
 
 def _weight_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:

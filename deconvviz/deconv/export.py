@@ -6,22 +6,21 @@ Export turns modules, functions, methods and in-place spellings into the same AT
 import logging
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from traceback import format_tb
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
-from torch.export import Dim, ExportedProgram, export
+from torch.export import Dim, export
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import is_lazy
 
 from deconvviz.deconv.attributes import Key, attributes_of
 from deconvviz.deconv.copies import evaluation_copy
-from deconvviz.deconv.graph import as_tape, line_of
+from deconvviz.deconv.graph import Exported, as_tape, line_of
 from deconvviz.deconv.guards import FormulaLimit, constants_noted
 from deconvviz.deconv.tape import Tape, named_weights, weight_of
 from deconvviz.errors import TraceError
@@ -29,6 +28,9 @@ from deconvviz.errors import TraceError
 # Export patches torch in the whole process: two at once corrupt each other. A forward pass of the
 # same model meanwhile would too, which is why a copy is exported.
 _LOCK = threading.Lock()
+
+Axes = dict[int, Any]
+"""Axes of which the size is free."""
 
 _LOGGERS = ("torch.fx.experimental.symbolic_shapes", "torch._subclasses.fake_tensor")
 
@@ -43,7 +45,8 @@ def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
     The model is left alone: a copy is exported that shares the parameters. Its hooks are a part of
     it. The tape is for images of any size, or, where export cannot reason about sizes, as with
     TensorFlow's padding, for this size alone. What cannot be run on a tape is on it as a refused
-    operation, so that all that does not depend on it can be.
+    operation, so that all that does not depend on it can be. What comes after the first
+    thing that export cannot follow is one such operation.
 
     Args:
         model: Any module that maps images (N, C, H, W) to tensors.
@@ -59,20 +62,21 @@ def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
         )
     _check_model(model)
     images = weight_of(model).new_zeros(_BATCH, *input_size)
-    copied = evaluation_copy(model)
-    changing: set[Key] = set()
-    copied.forward = _called_plainly(copied, changing)
-    with _LOCK, _silenced(), torch.no_grad(), constants_noted() as constants:
+    with _LOCK, _silenced(), torch.no_grad():
         try:
-            program, fixed_size = _export(copied, images)
+            exported = _export(model, images)
         except Exception as error:  # export raises whatever the model's own forward raises
-            # Export's own words for it have sizes as symbols.
-            own = None if isinstance(error, TraceError) else _own_error(copied, images)
-            reason = own or _first_line(error)
-            raise TraceError(
-                f"cannot trace {type(model).__name__} at images of {input_size}: {reason}"
-            ) from error
-    return as_tape(program, model, input_size, _BATCH, fixed_size, constants, changing)
+            try:
+                reason = _own_error(model, images[:2])
+                if reason is None:
+                    exported = _export(model, images, as_far=True)
+            except TraceError as end:
+                reason = str(end)
+            if reason is not None:
+                raise TraceError(
+                    f"cannot trace {type(model).__name__} at images of {input_size}: {reason}"
+                ) from error
+    return as_tape(exported, model, input_size, _BATCH)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -117,27 +121,24 @@ def _is_quantised(value: Any) -> bool:
     )
 
 
-def _own_error(copied: nn.Module, images: Tensor) -> str | None:
-    """The error that the model itself raises on images of this shape, none of them computed."""
-    entered: list[tuple[str, nn.Module]] = []
-    for path, module in copied.named_modules():
-        module.register_forward_pre_hook(lambda *_, one=(path, module): entered.append(one))
-        module.register_forward_hook(lambda *_: bool(entered.pop()) and None)
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        try:
-            copied(mode.from_tensor(images))
-        except Exception as error:  # noqa: BLE001  whatever the forward pass raises
-            path, module = entered[-1]
-            axes = len(getattr(module, "kernel_size", (0, 0))) if _is_convolution(module) else 2
-            if axes != 2:
-                return f"`{path}` convolves {axes} axes, but images have 2"
-            place = f" in `{path}`" if path else ""
-            return f"{_first_line(error)}{place}"
+def _own_error(model: nn.Module, images: Tensor) -> str | None:
+    """The error that the model itself raises on these images; None if it takes them.
+
+    Export's own words for it have sizes as symbols.
+    """
+    copied, entered = evaluation_copy(model), list[tuple[str, nn.Module]]()
+    for one in copied.named_modules():
+        one[1].register_forward_pre_hook(lambda *_, one=one: entered.append(one))
+        one[1].register_forward_hook(lambda *_: entered.pop() and None)
+    try:
+        copied(images)
+    except Exception as error:  # noqa: BLE001  whatever the forward pass raises
+        path, module = entered[-1]
+        axes = len(module.kernel_size) if isinstance(module, nn.modules.conv._ConvNd) else 2
+        if axes != 2:
+            return f"`{path}` convolves {axes} axes, but images have 2"
+        return _first_line(error) + (f", in `{path}`" if path else "")
     return None
-
-
-def _is_convolution(module: nn.Module) -> bool:
-    return isinstance(module, nn.modules.conv._ConvNd)
 
 
 def _first_line(error: Exception) -> str:
@@ -150,38 +151,62 @@ def _differences(before: Mapping[Key, Any], after: Mapping[Key, Any]) -> set[Key
     return {key for key in keys if before.get(key, keys) != after.get(key, keys)}
 
 
-def _export(copied: nn.Module, images: Tensor) -> tuple[ExportedProgram, bool]:
-    """The exported model, and whether it is for images of this size alone."""
+def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
+    """The model as a graph, for images of any size or, failing that, of this one.
+
+    Args:
+        model: The model, of which copies are exported.
+        images: A batch of the traced size.
+        as_far: Whether to export the part before the first thing that export cannot follow.
+    """
     batch = {0: Dim.AUTO}
-    free = batch | {2: Dim.AUTO, 3: Dim.AUTO}
     try:
         with FormulaLimit():
-            return export(copied, (images,), dynamic_shapes=(free,), strict=False), False
-    except TraceError:
-        raise
+            return _export_copy(model, images, batch | {2: Dim.AUTO, 3: Dim.AUTO}, as_far)
     except Exception:  # noqa: BLE001  what fails at a fixed size too is raised by this one
-        return export(copied, (images,), dynamic_shapes=(batch,), strict=False), True
+        return _export_copy(model, images, batch, as_far)
 
 
-def _called_plainly(copied: nn.Module, changing: set[Key]) -> Callable[[Tensor], list[Tensor]]:
+def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> Exported:
+    copied, changing, ends = evaluation_copy(model), set[Key](), list[tuple[str, str]]()
+    copied.forward = _called_plainly(copied, changing, ends if as_far else None)
+    with constants_noted() as constants:
+        program = export(copied, (images,), dynamic_shapes=(free,), strict=False)
+    return Exported(program, len(free) == 1, constants, changing, ends[0] if ends else None)
+
+
+def _called_plainly(
+    copied: nn.Module, changing: set[Key], ends: list[tuple[str, str]] | None
+) -> Callable[[Tensor], list[Tensor]]:
     """A forward pass of the images alone that gives its tensors alone, however they are held.
 
-    It names the line where the model branches on the images' values, and puts the attributes that
-    it changes itself into `changing`.
+    Args:
+        copied: The model.
+        changing: Gets the keys of the attributes that the pass changes itself.
+        ends: Gets the reason and the line where the pass fails, if it does; it then gives the
+            outputs of the modules that were done. None: it fails.
     """
-    forward = copied.forward
+    forward, done = copied.forward, list[Tensor]()
+    for module in copied.modules() if ends is not None else ():
+        module.register_forward_hook(lambda _m, _i, output: done.extend(_tensors(output)))
 
     def run(images: Tensor) -> list[Tensor]:
         before = attributes_of(copied)
+        done.clear()
         try:
-            outputs = list(_tensors(forward(images)))
+            return list(_tensors(forward(images)))
+        except OverflowError:
+            raise
+        except Exception as error:
+            reason, line = _first_line(error), line_of("".join(format_tb(error.__traceback__)))
+            if isinstance(error, GuardOnDataDependentSymNode):
+                reason = "it reads numbers out of the images or weights to decide what to do"
+            if ends is None or not done:
+                raise TraceError(reason + (f", at {line}" if line else "")) from error
+            ends.append((reason, line))
+            return list(done)
+        finally:
             changing.update(_differences(before, attributes_of(copied)))
-            return outputs
-        except GuardOnDataDependentSymNode as error:
-            line = line_of("".join(traceback.format_tb(error.__traceback__)))
-            raise TraceError(
-                f"it reads numbers out of the images or weights to decide what to do, at {line}"
-            ) from error
 
     return run
 

@@ -2,7 +2,8 @@
 
 import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
-from deconvviz.deconv.attributes import attributes_of, tensors_of
+from deconvviz.deconv.attributes import Key, attributes_of, tensors_of
 from deconvviz.deconv.guards import Constant, guards_of, is_model_code
-from deconvviz.deconv.ops import squeezed
+from deconvviz.deconv.ops import squeezed, untraced
 from deconvviz.deconv.table import TABLE
 from deconvviz.deconv.tape import Operation, Ref, Tape, kind_of, refs
 from deconvviz.deconv.writes import memory_of, stale_readers, writes
@@ -38,33 +39,47 @@ _MODES = {
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+), in ', re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Exported:
+    """An exported model.
+
+    Attributes:
+        program: Its graph.
+        fixed_size: Whether it is for images of the traced size alone.
+        constants: Sizes that became plain numbers.
+        changing: Keys of the attributes that the model's forward pass changes itself.
+        end: Why and at which line the graph ends before the model does; None if it does not.
+    """
+
+    program: ExportedProgram
+    fixed_size: bool
+    constants: Sequence[Constant]
+    changing: Set[Key]
+    end: tuple[str, str] | None
+
+
 def as_tape(
-    program: ExportedProgram,
-    model: nn.Module,
-    input_size: tuple[int, int, int],
-    batch: int,
-    fixed_size: bool,
-    constants: list[Constant],
-    changing: set[Any],
+    exported: Exported, model: nn.Module, input_size: tuple[int, int, int], batch: int
 ) -> Tape:
     """The tape of a model.
 
     Args:
-        program: The exported model.
+        exported: The exported model.
         model: The model, whose attributes the tape is valid for.
         input_size: Channels, height and width of images.
         batch: Number of images when traced.
-        fixed_size: Whether it was exported for images of this size alone.
-        constants: Sizes that became plain numbers.
-        changing: Keys of the attributes that the model's forward pass changes itself.
 
     Raises:
         TraceError: The model treats batches of different length differently.
     """
+    program = exported.program
     specs = program.graph_signature.input_specs
     images = next(s.arg.name for s in specs if s.kind is InputKind.USER_INPUT)
     given = next(node for node in program.graph.nodes if node.name == images)
     operations = _Operations(program.graph, images, batch).done
+    if exported.end is not None:
+        reason, line = exported.end
+        operations.append(Operation("rest", untraced, {}, (), (), (), line=line, refused=reason))
     read = {name for op in operations for name in op.reads}
     weights = {s.arg.name: str(s.target) for s in specs if s.kind in _WEIGHTS}
     weights = {value: name for value, name in weights.items() if value in read}
@@ -87,9 +102,9 @@ def as_tape(
         weights=weights,
         attributes=attributes,
         constants={value: tensor for value, tensor in own.items() if value not in attributes},
-        held={key: form for key, form in held.items() if key not in changing},
-        fixed_size=fixed_size,
-        guards=guards_of(given.meta["val"].shape, constants),
+        held={key: form for key, form in held.items() if key not in exported.changing},
+        fixed_size=exported.fixed_size,
+        guards=guards_of(given.meta["val"].shape, exported.constants),
     )
 
 
@@ -180,7 +195,7 @@ class _Operations:
             kind = kind_of(node.target)
             return f"it is a part of the model under {_MODES.get(kind, kind)}"
         if _is_open(node.meta.get("val")):
-            return "its size depends on what the images show"
+            return "it gives a size or a number that depends on what the images show"
         return ""
 
     def _referring(self, value: Any) -> Any:

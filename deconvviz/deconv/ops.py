@@ -25,3 +25,7 @@ def channel_norm(
 def squeezed(maps: Tensor) -> Tensor:
     """Maps (N, ...) without the axes of one number, but with the batch, even if it is of one."""
     return maps.squeeze([axis for axis in range(1, maps.dim()) if maps.shape[axis] == 1])
+
+
+def untraced() -> None:
+    """The rest of a model, which is on no tape."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from deconvviz.deconv.attributes import Key, changed, tensors_of
 from deconvviz.deconv.guards import Guard
+from deconvviz.deconv.ops import untraced
 from deconvviz.errors import TraceError, UnsupportedOperationError
 
 
@@ -131,6 +132,12 @@ class Tape:
     held: Mapping[Key, Any]
     fixed_size: bool
     guards: tuple[Guard, ...]
+
+    @property
+    def end(self) -> Operation | None:
+        """The operation that stands for the rest of the model; None if all of it is on the tape."""
+        last = self.operations[-1:]
+        return last[0] if last and last[0].target is untraced else None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The traced shape of every value that depends on the images, for a batch of one."""

@@ -245,6 +245,24 @@ def test_a_class_that_has_changed_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     check(model, "b", images, net)
 
 
+FACTOR, SHIFT = 2.0, torch.ones(1, dtype=torch.float64)
+
+
+class WithGlobals(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b((self.a(x) * FACTOR - SHIFT).relu())
+
+
+def test_global_numbers_and_tensors_are_as_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, images = WithGlobals(plainly), images_of()
+    net = Deconvnet(model, (3, 18, 21))
+    monkeypatch.setitem(globals(), "SHIFT", SHIFT * 0.3)
+    check(model, "b", images, net)
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    with pytest.raises(TraceError, match=r"`forward` of `tests.deconv.test_seams.WithGlobals`"):
+        net.record(images, ["b"])
+
+
 def test_tensors_among_the_attributes_are_read_as_weights_are() -> None:
     model, images = Net(with_attributes), images_of()
     net = Deconvnet(model, (3, 18, 21))
@@ -379,6 +397,11 @@ def chosen(net: Net, x: Tensor) -> Tensor:
     return net.fc(h.movedim(1, -1)[h.mean(1) > 0])
 
 
+def by_value(net: Net, x: Tensor) -> Tensor:
+    h = net.b(net.a(x).relu())
+    return net.fc(h.mean((2, 3)) / h.max().item())
+
+
 def in_other_precision(net: Net, x: Tensor) -> Tensor:
     h = net.b(net.a(x).relu()).mean((2, 3))
     with torch.autocast("cpu", enabled=False):
@@ -391,7 +414,8 @@ def in_other_precision(net: Net, x: Tensor) -> Tensor:
         (decoded, "relu@3", r"relu in the model .*written into in place"),
         (unpooled, "fc", r"getitem in the model \(test_seams.py:\d+\): .* switches"),
         (masked, "fc", r"mul in the model \(test_seams.py:\d+\): it .*written into in place"),
-        (chosen, "fc", r"index in the model \(test_seams.py:\d+\): its size depends on what the i"),
+        (chosen, "fc", r"index in the model \(test_seams.py:\d+\): it gives a size .* images show"),
+        (by_value, "fc", r"\w+ in the model \(test_seams.py:\d+\): it .* images show"),
         (
             in_other_precision,
             "fc",
@@ -408,6 +432,31 @@ def test_a_refusal_leaves_the_layers_below_alone(forward: Forward, last: str, re
     assert net.coverage.unsupported
     with pytest.raises(UnsupportedOperationError, match=f"cannot run {reason}"):
         net.record(images, ["b", last])
+
+
+def branching(net: Net, x: Tensor) -> Tensor:
+    h = net.b(net.a(x).relu())
+    return net.fc(h.mean((2, 3))) if h.max() > 0 else h
+
+
+def by_numpy(net: Net, x: Tensor) -> Tensor:
+    h = net.b(net.a(x).relu())
+    return net.fc(torch.as_tensor(h.detach().numpy().mean((2, 3))))
+
+
+@pytest.mark.parametrize("forward", [branching, by_numpy])
+def test_what_cannot_be_followed_leaves_the_layers_before_it_alone(forward: Forward) -> None:
+    model, images = Net(forward), images_of((20, 25))
+    net = Deconvnet(model, (3, 18, 21))
+    assert list(net.layers) == ["a", "relu@1", "b"]
+    assert net.record(images).layers == net.default_layers == ("relu@1",)
+    check(model, "b", images, net)
+    (rest,) = net.coverage.unsupported
+    assert rest.lines[0].startswith("test_seams.py:")
+    with pytest.raises(
+        UnsupportedOperationError, match=r"cannot run `fc`, after test_seams.py:\d+: "
+    ):
+        net.record(images, ["b", "fc"])
 
 
 # --- names ----------------------------------------------------------------------------------------
