@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, export
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import is_lazy
 
 from deconvviz.deconv.attributes import Key, attributes_of
 from deconvviz.deconv.copies import evaluation_copy
 from deconvviz.deconv.graph import Exported, as_tape, line_of
-from deconvviz.deconv.guards import FormulaLimit, constants_noted
+from deconvviz.deconv.guards import FormulaLimit, Noted, constants_noted
 from deconvviz.deconv.tape import Tape, named_weights, weight_of
 from deconvviz.errors import TraceError
 
@@ -53,8 +54,7 @@ def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
         input_size: Channels, height and width of images.
 
     Raises:
-        TraceError: `input_size` is no size, `torch.export` cannot follow the model, or the model
-            treats batches of different length differently.
+        TraceError: `input_size` is no size, or `torch.export` cannot follow the model at all.
     """
     if len(input_size) != 3 or not all(isinstance(n, int) and n > 0 for n in input_size):
         raise TraceError(
@@ -70,8 +70,8 @@ def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
                 reason = _own_error(model, images[:2])
                 if reason is None:
                     exported = _export(model, images, as_far=True)
-            except TraceError as end:
-                reason = str(end)
+            except Exception as end:  # noqa: BLE001  as above
+                reason = _first_line(end)
             if reason is not None:
                 raise TraceError(
                     f"cannot trace {type(model).__name__} at images of {input_size}: {reason}"
@@ -169,20 +169,21 @@ def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
 
 def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> Exported:
     copied, changing, ends = evaluation_copy(model), set[Key](), list[tuple[str, str]]()
-    copied.forward = _called_plainly(copied, changing, ends if as_far else None)
-    with constants_noted() as constants:
+    with constants_noted() as noted:
+        copied.forward = _called_plainly(copied, changing, noted, ends if as_far else None)
         program = export(copied, (images,), dynamic_shapes=(free,), strict=False)
-    return Exported(program, len(free) == 1, constants, changing, ends[0] if ends else None)
+    return Exported(program, len(free) == 1, noted.constants, changing, ends[0] if ends else None)
 
 
 def _called_plainly(
-    copied: nn.Module, changing: set[Key], ends: list[tuple[str, str]] | None
+    copied: nn.Module, changing: set[Key], noted: Noted, ends: list[tuple[str, str]] | None
 ) -> Callable[[Tensor], list[Tensor]]:
     """A forward pass of the images alone that gives its tensors alone, however they are held.
 
     Args:
         copied: The model.
         changing: Gets the keys of the attributes that the pass changes itself.
+        noted: Gets the number of images, which the model's code may not need as a plain number.
         ends: Gets the reason and the line where the pass fails, if it does; it then gives the
             outputs of the modules that were done. None: it fails.
     """
@@ -191,8 +192,10 @@ def _called_plainly(
         module.register_forward_hook(lambda _m, _i, output: done.extend(_tensors(output)))
 
     def run(images: Tensor) -> list[Tensor]:
-        before = attributes_of(copied)
+        before, entered = attributes_of(copied), _entered_modules()
+        depth = len(entered)
         done.clear()
+        noted.batch = images.shape[0]
         try:
             return list(_tensors(forward(images)))
         except OverflowError:
@@ -203,12 +206,21 @@ def _called_plainly(
                 reason = "it reads numbers out of the images or weights to decide what to do"
             if ends is None or not done:
                 raise TraceError(reason + (f", at {line}" if line else "")) from error
+            while len(entered) > depth:  # which export leaves only where nothing fails
+                entered.popitem()
             ends.append((reason, line))
             return list(done)
         finally:
             changing.update(_differences(before, attributes_of(copied)))
 
     return run
+
+
+def _entered_modules() -> dict[str, Any]:
+    """Export's own list of the modules that are being called."""
+    mode: Any = get_proxy_mode()
+    entered: dict[str, Any] = getattr(getattr(mode, "tracer", None), "module_stack", {})
+    return entered
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -68,9 +68,6 @@ def as_tape(
         model: The model, whose attributes the tape is valid for.
         input_size: Channels, height and width of images.
         batch: Number of images when traced.
-
-    Raises:
-        TraceError: The model treats batches of different length differently.
     """
     program = exported.program
     specs = program.graph_signature.input_specs

@@ -11,7 +11,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,30 +102,58 @@ class Constant:
     line: str
 
 
-@contextmanager
-def constants_noted() -> Iterator[list[Constant]]:
-    """A list of the sizes that are made plain numbers meanwhile.
+@dataclass
+class Noted:
+    """The sizes that are made plain numbers in an export.
 
-    torch has one place for it, which is watched. Other threads may go through it too: what is not
-    of the export that is watched has other symbols, and is left out by `guards_of`.
+    Attributes:
+        constants: Each of them.
+        batch: The number of images, as export holds it.
     """
-    found, original = list[Constant](), SymNode.guard_int
+
+    constants: list[Constant] = field(default_factory=list)
+    batch: Any = None
+
+    def check(self, formula: Any) -> None:
+        """Refuse the number of images, so that no tape is for that many alone.
+
+        Raises:
+            TraceError: The formula has it.
+        """
+        if not _formula(self.batch).free_symbols.isdisjoint(formula.free_symbols):
+            raise TraceError("it handles the images of a batch one by one, or counts them")
+
+
+def _called_at() -> str | None:
+    """The innermost line of the model's code that is being run; None if none is in this thread."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_stack()]
+    calls = [place for place, (name, _) in enumerate(frames) if name == _EXPORT]
+    if not calls:
+        return None
+    inner = [frame for frame in frames[calls[-1] :] if is_model_code(frame[0])]
+    return f"{Path(inner[-1][0]).name}:{inner[-1][1]}" if inner else ""
+
+
+@contextmanager
+def constants_noted() -> Iterator[Noted]:
+    """The sizes that the model's code makes plain numbers meanwhile.
+
+    torch has one place for it, which is watched. Other threads may go through it too, which are
+    told by their stack.
+    """
+    noted, original = Noted(), SymNode.guard_int
 
     @functools.wraps(original)
     def noting(node: SymNode, file: str, line: int) -> int:
-        number = int(original(node, file, line))
-        frames = [(frame.filename, frame.lineno) for frame in traceback.extract_stack()]
-        # From where the model's code is called, which is this package's, inwards.
-        last = max((i for i, (name, _) in enumerate(frames[:-1]) if name == _EXPORT), default=None)
-        if last is not None:
-            inner = [frame for frame in frames[last:] if is_model_code(frame[0])]
-            where = f"{Path(inner[-1][0]).name}:{inner[-1][1]}" if inner else ""
-            found.append(Constant(node._expr, number, where))
-        return number
+        where = _called_at()
+        if where is not None and isinstance(noted.batch, torch.SymInt):
+            noted.check(node._expr)
+            noted.constants.append(Constant(node._expr, int(original(node, file, line)), where))
+        return int(original(node, file, line))
 
     SymNode.guard_int = noting  # type: ignore[method-assign, assignment]
     try:
-        yield found
+        yield noted
     finally:
         SymNode.guard_int = original  # type: ignore[method-assign]
 
@@ -158,9 +186,6 @@ def guards_of(sizes: Sequence[Any], constants: Sequence[Constant] = ()) -> tuple
     Args:
         sizes: The images' shape as export holds it, with `SymInt`s.
         constants: Sizes that became plain numbers meanwhile.
-
-    Raises:
-        TraceError: The number of images became one.
     """
     symbolic, found = _symbolic(sizes), []
     axes = {size._expr: axis for axis, size in symbolic.items()}
@@ -169,15 +194,11 @@ def guards_of(sizes: Sequence[Any], constants: Sequence[Constant] = ()) -> tuple
         if place is not None and not isinstance(place, str) and is_model_code(place.filename):
             line = f"{Path(place.filename).name}:{place.lineno}"
             found.append(Guard(guard.expr, axes, line))
-    for size in constants:
-        used = {axes[symbol] for symbol in size.formula.free_symbols if symbol in axes}
-        if 0 in used:
-            raise TraceError(
-                "cannot trace a model that counts the images of a batch"
-                + (f", at {size.line}" if size.line else "")
-            )
-        if used:
-            found.append(Guard(sympy.Eq(size.formula, size.number), axes, size.line))
+    found += [
+        Guard(sympy.Eq(size.formula, size.number), axes, size.line)
+        for size in constants
+        if not size.formula.free_symbols.isdisjoint(axes)
+    ]
     return tuple(found)
 
 

@@ -114,7 +114,7 @@ def test_a_size_that_becomes_a_number_is_a_condition(pool: Callable[[Tensor], Te
 
 def test_the_number_of_images_is_none() -> None:
     model = Net(lambda net, x: torch.stack([net.a(x[i : i + 1]) for i in range(x.shape[0])]))
-    with pytest.raises(TraceError, match=r"counts the images of a batch, at test_seams.py:\d+"):
+    with pytest.raises(TraceError, match=r"images of a batch one by one.*, at test_seams.py:\d+"):
         Deconvnet(model, (3, 18, 21))
 
 
@@ -444,9 +444,35 @@ def by_numpy(net: Net, x: Tensor) -> Tensor:
     return net.fc(torch.as_tensor(h.detach().numpy().mean((2, 3))))
 
 
-@pytest.mark.parametrize("forward", [branching, by_numpy])
-def test_what_cannot_be_followed_leaves_the_layers_before_it_alone(forward: Forward) -> None:
-    model, images = Net(forward), images_of((20, 25))
+class Head(nn.Module):
+    """Fails to be followed inside of a module, not in the network itself."""
+
+    def forward(self, h: Tensor) -> list[Tensor]:
+        return [one[one.argmax() :] for one in h.flatten(1)]
+
+
+def one_by_one(net: Net, x: Tensor) -> list[Tensor]:
+    return [net.fc(one.mean((1, 2))) for one in net.b(net.a(x).relu())]
+
+
+class WithHead(Net):
+    """The head is a module of the network."""
+
+    def __init__(self, forward: Forward) -> None:
+        super().__init__(forward)
+        self.head = nn.Sequential(Head())
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        h = self.b(self.a(x).relu())
+        return [h] if x.requires_grad else self.head(h)  # the oracle asks for gradients
+
+
+@pytest.mark.parametrize("forward", [branching, by_numpy, one_by_one])
+@pytest.mark.parametrize("make", [Net, WithHead])
+def test_what_cannot_be_followed_leaves_the_layers_before_it_alone(
+    make: type[Net], forward: Forward
+) -> None:
+    model, images = make(forward), images_of((20, 25))
     net = Deconvnet(model, (3, 18, 21))
     assert list(net.layers) == ["a", "relu@1", "b"]
     assert net.record(images).layers == net.default_layers == ("relu@1",)
