@@ -91,7 +91,10 @@ class _Reader:
             if name not in _OWN:
                 self.forms[path, name] = self._whole(value, prefix + name)
         for name in _HOOKS:
-            self.forms[path, name] = self._whole([*held[name].values()], prefix + name)
+            hooks = [*held[name].values()]
+            # Apart, because what a hook holds may change with every pass, as the hook does not.
+            self.forms[path, name] = [_code_of(hook) for hook in hooks]
+            self.forms[path, f"state of {name}"] = self._whole(hooks, prefix + name)
         for name in ("_parameters", "_buffers", "_modules"):
             self.forms[path, name] = {key for key, value in held[name].items() if value is not None}
         self.forms[path, "__class__"] = _name(type(module))
@@ -158,6 +161,14 @@ class _Reader:
         if self._read is None or name in self._read or tensor.numel() > _NUMBERS or tensor.is_meta:
             return shape
         return shape, tensor.tolist()
+
+
+def _code_of(function: Any) -> Any:
+    """The code that a function, a method or a partial function runs; else the name of its class."""
+    while isinstance(function, types.MethodType | functools.partial):
+        method = isinstance(function, types.MethodType)
+        function = getattr(function, "__func__" if method else "func")
+    return getattr(function, "__code__", _name(type(function)))
 
 
 def _globals_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:

@@ -45,13 +45,13 @@ class _Copies:
     def _copy(self, value: Any) -> Any:
         match value:
             case nn.Module():
-                return self._filled(value, _blank(value))
+                return self._filled(value, object.__new__(type(value)))
             case Tensor() | type() | types.ModuleType() | str() | bytes():
                 return value
             case types.FunctionType():
                 return self._function(value)
             case types.MethodType():
-                return types.MethodType(value.__func__, self.of(value.__self__))
+                return types.MethodType(self.of(value.__func__), self.of(value.__self__))
             case types.BuiltinMethodType() if isinstance(value.__self__, list | dict | set):
                 return getattr(self.of(value.__self__), value.__name__)  # `seen.append`
             case functools.partial():
@@ -104,8 +104,3 @@ class _Copies:
             except ValueError:  # a name that is not bound yet
                 continue
         return copied
-
-
-def _blank(module: nn.Module) -> nn.Module:
-    """A module of the same class, which holds nothing yet."""
-    return type(module).__new__(type(module))

@@ -143,8 +143,9 @@ class Deconvnet:
             the order of execution.
 
         Raises:
-            UnknownLayerError: The model has no such layer; raised at the first `next`, as are
-            UnsupportedOperationError, TraceError: See `record`.
+            UnknownLayerError: The model has no such layer; raised at the first `next`.
+            UnsupportedOperationError: See `record`; raised now or at the first `next`.
+            TraceError: See `record`; raised at the first `next`.
             PictureError: See `record`; raised at the first `next`, or when a size does not fit.
         """
         chosen = self._chosen(layers)

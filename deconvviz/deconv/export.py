@@ -104,7 +104,8 @@ def _check_model(model: nn.Module) -> None:
             raise TraceError(
                 f"{place} is TorchScript, without Python code to trace; load its class"
             )
-        if any(map(_is_quantised, module.__dict__.values())) or _is_quantised(module.state_dict()):
+        packed = any(isinstance(held, torch.ScriptObject) for held in vars(module).values())
+        if packed and _is_quantised(module.state_dict()):
             raise TraceError(f"{place} is quantised; trace the network in floating point")
     for name, weight in named_weights(model).items():
         if is_lazy(weight):
@@ -116,9 +117,7 @@ def _is_quantised(value: Any) -> bool:
         return any(map(_is_quantised, value.values()))
     if isinstance(value, tuple):
         return any(map(_is_quantised, value))
-    return isinstance(value, torch.ScriptObject) or (
-        isinstance(value, Tensor) and value.is_quantized
-    )
+    return isinstance(value, Tensor) and value.is_quantized
 
 
 def _own_error(model: nn.Module, images: Tensor) -> str | None:

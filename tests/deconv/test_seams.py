@@ -5,6 +5,7 @@ Each network here was once computed wrongly, or refused without a reason.
 
 import functools
 import threading
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -153,6 +154,12 @@ def wrapped(model: Net) -> None:
     model.a.forward = lambda x: functional.leaky_relu(inner(x), 0.3) + 0.5
 
 
+def replaced(model: Net) -> None:
+    inner = model.a.forward
+    method = types.MethodType(lambda _self, x: inner(x) * 2 - 0.5, model.a)
+    model.a.forward = method
+
+
 def bound(model: Net) -> None:
     class Half:
         share = 0.5
@@ -163,7 +170,7 @@ def bound(model: Net) -> None:
     model.a.register_forward_hook(Half().hook)
 
 
-@pytest.mark.parametrize("change", [ablated, moved, named, wrapped, bound])
+@pytest.mark.parametrize("change", [ablated, moved, named, wrapped, replaced, bound])
 def test_hooks_and_wrapped_forward_passes_are_a_part_of_the_model(
     change: Callable[[Net], None],
 ) -> None:
@@ -193,6 +200,18 @@ def test_a_wrapped_forward_pass_does_not_run_in_the_model_itself() -> None:
     assert model.training
     model.eval()
     check(model, "1", images_of(), net)
+
+
+def test_a_hook_that_collects_is_no_change_and_another_beside_it_is() -> None:
+    model, images, kept = Net(plainly), images_of(), list[Tensor]()
+    model.a.register_forward_hook(lambda _m, _i, output: kept.append(output.detach()))
+    net = Deconvnet(model, (3, 18, 21))
+    assert not kept
+    check(model, "b", images, net)
+    assert len(kept) > 1
+    model.a.register_forward_hook(lambda _m, _i, output: output * 0)
+    with pytest.raises(TraceError, match="`_forward_hooks` of `a`"):
+        net.record(images, ["b"])
 
 
 def test_a_hook_that_is_added_later_is_noticed_until_it_is_removed() -> None:
