@@ -28,15 +28,18 @@ _NUMBERS = 64  # in a tensor from which a model may read numbers
 _ATOMS = (bool, int, float, complex, str, bytes, range, slice, Enum, type, types.CodeType)
 
 
-def attributes_of(model: nn.Module, read: Set[str] | None = None) -> dict[Key, Any]:
+def attributes_of(
+    model: nn.Module, read: Set[str] | None = None, used: Set[str] | None = None
+) -> dict[Key, Any]:
     """Every attribute as something that can be compared, between models too.
 
     Args:
         model: A model.
         read: Names of the tensors that are read anew whenever a tape runs; of those the shape
             alone is compared. None: of all.
+        used: Paths of the modules that matter. None: all.
     """
-    return _Reader(model, read).forms
+    return _Reader(model, read, used).forms
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
@@ -51,10 +54,13 @@ def changed(before: Mapping[Key, Any], model: nn.Module, read: Set[str]) -> str 
     """
     now = attributes_of(model, read)
     for key, form in before.items():
-        if now.get(key) != form:
+        there = now.get(key)
+        if key == ("", "_modules") and there is not None:
+            there = there[: len(form)]  # what comes after all others changes none of them
+        if there != form:
             return _named(key)
-    modules = dict(model.named_modules())
-    new = (key for key in now if key not in before and key[0] in modules)
+    modules, known = dict(model.named_modules()), {path for path, _ in before}
+    new = (key for key in now if key not in before and key[0] in modules and key[0] in known)
     return next((_named(key) for key in new if hasattr(type(modules[key[0]]), key[1])), None)
 
 
@@ -66,7 +72,9 @@ def _named(key: Key) -> str:
 class _Reader:
     """One walk over all attributes of a model."""
 
-    def __init__(self, model: nn.Module, read: Set[str] | None) -> None:
+    def __init__(
+        self, model: nn.Module, read: Set[str] | None, used: Set[str] | None = None
+    ) -> None:
         self.forms: dict[Key, Any] = {}
         self.tensors: dict[str, Tensor] = {}
         self._read = read
@@ -75,6 +83,8 @@ class _Reader:
         self._weights = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
         classes: dict[str, type] = {}
         for path, module in model.named_modules():
+            if used is not None and path not in used:
+                continue
             self._module(path, module)
             classes |= {_name(cls): cls for cls in type(module).__mro__}
         for name, cls in classes.items():
@@ -95,9 +105,14 @@ class _Reader:
             # Apart, because what a hook holds may change with every pass, as the hook does not.
             self.forms[path, name] = [_code_of(hook) for hook in hooks]
             self.forms[path, f"state of {name}"] = self._whole(hooks, prefix + name)
-        for name in ("_parameters", "_buffers", "_modules"):
+        # Of other modules the code names its children, which are compared themselves.
+        iterated = isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+        for name in ("_parameters", "_buffers"):
             self.forms[path, name] = {key for key, value in held[name].items() if value is not None}
-        self.forms[path, "__class__"] = _name(type(module))
+        if iterated:
+            self.forms[path, "_modules"] = list(held["_modules"])
+        else:
+            self.forms[path, "__class__"] = _name(type(module))
 
     def _whole(self, value: Any, name: str) -> Any:
         self._seen = {}

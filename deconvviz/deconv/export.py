@@ -168,10 +168,14 @@ def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
 
 def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> Exported:
     copied, changing, ends = evaluation_copy(model), set[Key](), list[tuple[str, str]]()
+    called = set[str]()
     with constants_noted() as noted:
+        for path, module in copied.named_modules():
+            module.register_forward_pre_hook(lambda *_, path=path: called.add(path))
         copied.forward = _called_plainly(copied, changing, noted, ends if as_far else None)
         program = export(copied, (images,), dynamic_shapes=(free,), strict=False)
-    return Exported(program, len(free) == 1, noted.constants, changing, ends[0] if ends else None)
+    end = ends[0] if ends else None
+    return Exported(program, len(free) == 1, noted.constants, called, changing, end)
 
 
 def _called_plainly(

@@ -47,6 +47,7 @@ class Exported:
         program: Its graph.
         fixed_size: Whether it is for images of the traced size alone.
         constants: Sizes that became plain numbers.
+        called: Paths of the modules that were called.
         changing: Keys of the attributes that the model's forward pass changes itself.
         end: Why and at which line the graph ends before the model does; None if it does not.
     """
@@ -54,6 +55,7 @@ class Exported:
     program: ExportedProgram
     fixed_size: bool
     constants: Sequence[Constant]
+    called: Set[str]
     changing: Set[Key]
     end: tuple[str, str] | None
 
@@ -91,7 +93,9 @@ def as_tape(
         for value, tensor in own.items()
         if tensor.numel() and memory_of(tensor) in names
     }
-    held = attributes_of(model, frozenset(attributes.values()))
+    used = {"", *exported.called, *weights.values()}
+    used |= {path[:end] for path in used for end, one in enumerate(path) if one == "."}
+    held = attributes_of(model, frozenset(attributes.values()), used)
     return Tape(
         operations=tuple(operations),
         input=images,

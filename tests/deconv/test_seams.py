@@ -254,6 +254,28 @@ def test_an_attribute_that_has_changed_is_named(change: Callable[[Net], None], n
         net.record(images, ["a"])
 
 
+def test_modules_that_are_not_called_are_no_condition() -> None:
+    model, other, images = Net(with_attributes), Net(with_attributes), images_of()
+    model.decoder = nn.Sequential(nn.Conv2d(3, 4, 3))
+    net = Deconvnet(model, (3, 18, 21))
+    check(other, "b", images, net.with_model(other))
+    del model.decoder
+    model.more = nn.ReLU()
+    check(model, "b", images, net)
+
+
+def test_a_sequence_may_be_longer_at_its_end_alone() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Conv2d(4, 4, 3), nn.ReLU()]
+    model, images = nn.Sequential(*layers[:2]).double(), images_of()
+    net = Deconvnet(model, (3, 18, 21))
+    longer = nn.Sequential(*layers).double()
+    check(longer, "1", images, net.with_model(longer))
+    model[0].append(nn.Tanh())
+    with pytest.raises(TraceError, match="`_modules` of `0` is not what it was"):
+        net.record(images, ["1"])
+
+
 def test_a_class_that_has_changed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model, images = Net(with_attributes), images_of()
     net = Deconvnet(model, (3, 18, 21))
