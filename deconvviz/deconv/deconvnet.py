@@ -7,8 +7,9 @@ from types import MappingProxyType
 from torch import Tensor, nn
 
 from deconvviz.deconv import projection, recording
+from deconvviz.deconv.attributes import changed
 from deconvviz.deconv.coverage import Coverage, cover
-from deconvviz.deconv.export import trace
+from deconvviz.deconv.export import trace, unwrapped
 from deconvviz.deconv.geometry import receptive_fields
 from deconvviz.deconv.layers import (
     Convolved,
@@ -25,7 +26,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import step_of
 from deconvviz.deconv.tape import named_weights
-from deconvviz.errors import SelectionError, TraceError
+from deconvviz.errors import SelectionError, TraceError, UnsupportedOperationError
 
 
 class Deconvnet:
@@ -35,8 +36,9 @@ class Deconvnet:
     weights. `record` and `project` change nothing and may run in several threads at once.
 
     Attributes:
-        model: The model that is read.
-        layers: Layer name -> `Layer`, in the order of execution.
+        model: The model that is read, without the wrapper of `DataParallel` or `torch.compile`.
+        layers: Layer name -> `Layer`, in the order of execution; without those that depend on an
+            operation that cannot be run on a tape.
         default_layers: The names of the rectified maps after each convolution.
         convolutions: Default layer -> the convolution that it rectifies.
         coverage: Every operation of the model, and how it is undone.
@@ -58,9 +60,11 @@ class Deconvnet:
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int, int] = (3, 32, 32)) -> None:
-        self.model = model
+        self.model = model = unwrapped(model)
         self._tape = simplify(trace(model, input_size))
         self._names = name_values(self._tape)
+        blocked = self._tape.blocked()
+        usable = {name: value for name, value in self._names.items() if value not in blocked}
         shapes = self._tape.shapes()
         calls = self._tape.calls(self._tape.operations, model, shapes)
         fields = receptive_fields(
@@ -68,27 +72,31 @@ class Deconvnet:
         )
         self.coverage: Coverage = cover(calls)
         self.convolutions: Mapping[str, Convolved] = MappingProxyType(
-            default_layers(self._tape, self._names)
+            default_layers(self._tape, usable)
         )
         self.default_layers: tuple[str, ...] = tuple(self.convolutions)
         self.layers: Mapping[str, Layer] = MappingProxyType(
-            {name: describe(shapes[value], fields[value]) for name, value in self._names.items()}
+            {name: describe(shapes[value], fields[value]) for name, value in usable.items()}
         )
 
     def with_model(self, model: nn.Module) -> "Deconvnet":
         """A deconvnet of another model of the same structure, such as a snapshot, without tracing.
 
         Args:
-            model: The other model; it needs the same code, which is not checked.
+            model: The other model; it needs the same code and the same attributes.
 
         Raises:
-            TraceError: A weight is missing or has another shape.
+            TraceError: A weight is missing or has another shape, or an attribute is not the same.
         """
+        model = unwrapped(model)
         ours, theirs = _weight_shapes(self.model), _weight_shapes(model)
         for name in self._tape.weights.values():
             if theirs.get(name) != ours[name]:
                 has = f"has {theirs[name]}" if name in theirs else "has none"
                 raise TraceError(f"`{name}` is {ours[name]} here, but the other model {has}")
+        differs = changed(self._tape.held, model, frozenset(self._tape.attributes.values()))
+        if differs:
+            raise TraceError(f"{differs} is not the same in the other model; make a new Deconvnet")
         other = copy.copy(self)
         other.model = model
         return other
@@ -110,10 +118,12 @@ class Deconvnet:
 
         Raises:
             UnknownLayerError: The model has no such layer.
+            UnsupportedOperationError: A layer depends on an operation that cannot be run on a tape.
+            TraceError: An attribute of the model is not what it was when traced.
             PictureError: The images have a wrong shape, dtype or device, contain NaN or inf, or
                 have a size that the network does not take, up to the highest layer.
         """
-        chosen = _chosen(self.default_layers, layers)
+        chosen = self._chosen(layers)
         return recording.record(self._tape, self.model, self._names, images, chosen)
 
     def stream(
@@ -134,10 +144,23 @@ class Deconvnet:
 
         Raises:
             UnknownLayerError: The model has no such layer; raised at the first `next`.
+            UnsupportedOperationError: See `record`; raised now or at the first `next`.
+            TraceError: See `record`; raised at the first `next`.
             PictureError: See `record`; raised at the first `next`, or when a size does not fit.
         """
-        chosen = _chosen(self.default_layers, layers)
+        chosen = self._chosen(layers)
         return recording.stream(self._tape, self.model, self._names, images, chosen)
+
+    def _chosen(self, layers: Sequence[str] | None) -> tuple[str, ...]:
+        chosen = self.default_layers if layers is None else layers
+        chosen = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+        if (end := self._tape.end) is not None:
+            modules = dict(self.model.named_modules())
+            for name in chosen:
+                if name in modules and name not in self._names:
+                    after = f"after {end.line}" if end.line else "in the rest of the model"
+                    raise UnsupportedOperationError(f"cannot run `{name}`, {after}: {end.refused}")
+        return chosen
 
     def project(
         self,
@@ -179,11 +202,6 @@ class Deconvnet:
             )
         value = value_of(selection.layer, self._names)
         return projection.project(self.model, value, recording, selection, rule, start, max_bytes)
-
-
-def _chosen(default: tuple[str, ...], layers: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = default if layers is None else layers
-    return (chosen,) if isinstance(chosen, str) else tuple(chosen)
 
 
 def _weight_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -94,7 +94,8 @@ def name_values(tape: Tape) -> dict[str, str]:
 
     A module's path names its output; `path@n` is the n-th call of a shared module. An activation
     that is no module is `PARENT.relu@n`, where n continues the calls of a module of that path. A
-    container is another name of its last operation's value.
+    container is another name of its last operation's value. Values that a tape cannot run have
+    names too, so that asking for one says why.
     """
     operations = [op for op in tape.operations if op.shape is not None]
     inside = Counter(key for op in operations for key, _ in op.calls)
@@ -111,7 +112,9 @@ def name_values(tape: Tape) -> dict[str, str]:
             names[f"{path}@{seen[path]}"] = op.name
         names |= {call_names[key]: op.name for key, _ in reversed(op.calls) if last[key] is op}
     presentable = {
-        op.name for op in operations if op.batched and op.shape and len(op.shape) in (1, 3)
+        op.name
+        for op in operations
+        if op.refused or (op.batched and op.shape and len(op.shape) in (1, 3))
     }
     return {name: value for name, value in names.items() if value in presentable}
 

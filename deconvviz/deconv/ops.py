@@ -20,3 +20,12 @@ def channel_norm(
     """Layer normalisation over the channels at every position of maps (N, C, H, W)."""
     last = maps.movedim(1, -1)
     return functional.layer_norm(last, last.shape[-1:], weight, bias, eps).movedim(-1, 1)
+
+
+def squeezed(maps: Tensor) -> Tensor:
+    """Maps (N, ...) without the axes of one number, but with the batch, even if it is of one."""
+    return maps.squeeze([axis for axis in range(1, maps.dim()) if maps.shape[axis] == 1])
+
+
+def untraced() -> None:
+    """The rest of a model, which is on no tape."""

@@ -6,6 +6,7 @@ transposition to channels-last and one back (ConvNeXt) runs channels first, so t
 tape is (N, C, H, W).
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ import torch
 
 from deconvviz.deconv.ops import channel_linear, channel_norm, gated
 from deconvviz.deconv.table import row_of
+from deconvviz.deconv.table.pointwise import Identity, Sum
+from deconvviz.deconv.table.shape import Expand, Reshape, Slice, Transpose
 from deconvviz.deconv.tape import Operation, Ref, Tape
 
 _aten = torch.ops.aten
@@ -24,8 +27,21 @@ _GATES: Mapping[object, Callable[..., Any]] = {
     _aten.hardsigmoid.default: _aten.hardswish.default,
 }
 
-# Operations between a gate's function and the product that change shapes alone.
-_SHAPES = ("reshape", "expand", "expand_as", "unsqueeze", "squeeze", "clone", "contiguous")
+# An operation -> the arguments with which it is a ReLU.
+_CLAMPS: Mapping[object, Mapping[str, Any]] = {
+    _aten.clamp.default: {"min": 0, "max": None},
+    _aten.clamp_min.default: {"min": 0},
+    _aten.threshold.default: {"threshold": 0, "value": 0},
+}
+
+# Rows of what may stand between a gate's function and the product: each number stays what it is.
+_MOVES = (Identity, Reshape, Expand, Transpose, Slice)
+_SPLITS = (
+    _aten.chunk.default,
+    _aten.split.Tensor,
+    _aten.split.sizes,
+    _aten.split_with_sizes.default,
+)
 
 # Orders of axes: (N, C, H, W) to channels-last, and back.
 _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -53,14 +69,10 @@ def _relus(tape: Tape) -> list[Operation]:
 
 
 def _as_relu(op: Operation) -> Operation:
-    match op.kind, op.arguments:
-        case (
-            ("clamp", {"min": 0, "max": None})
-            | ("clamp_min", {"min": 0})
-            | ("threshold", {"threshold": 0, "value": 0})
-        ):
-            return replace(op, target=_aten.relu.default, arguments={"self": op.arguments["self"]})
-    return op
+    plain = _CLAMPS.get(op.target)
+    if plain is None or {**op.arguments, "self": None} != {**plain, "self": None}:
+        return op
+    return replace(op, target=_aten.relu.default, arguments={"self": op.arguments["self"]})
 
 
 # --- parts of the channels ------------------------------------------------------------------------
@@ -78,12 +90,12 @@ def _as_slice(
     """One part of split channels, or one channel with its axis kept, as a slice."""
     if not op.inputs or op.inputs[0] not in by_name:
         return None
-    if op.kind == "unsqueeze":
+    if op.target is _aten.unsqueeze.default:
         return _as_channel(op, by_name[op.inputs[0]])
-    if op.kind != "getitem":
+    if op.target is not operator.getitem:
         return None
     split, place = by_name[op.inputs[0]], op.arguments["1"]
-    if split.kind not in ("chunk", "split", "split_with_sizes") or not split.inputs:
+    if split.target not in _SPLITS or not split.inputs:
         return None
     whole = shapes[split.inputs[0]]
     if split.arguments["dim"] % len(whole) != 1:
@@ -93,7 +105,7 @@ def _as_slice(
 
 def _as_channel(op: Operation, select: Operation) -> Operation | None:
     """`x[:, i].unsqueeze(1)`, in which torchvision's Inception writes its change of units."""
-    wanted = select.kind == "select" and select.inputs and op.arguments["dim"] == 1
+    wanted = select.target is _aten.select.int and select.inputs and op.arguments["dim"] == 1
     if not wanted or select.arguments["dim"] != 1 or select.arguments["index"] < 0:
         return None
     index = select.arguments["index"]
@@ -107,14 +119,14 @@ def _slice(op: Operation, source: str, start: int, end: int) -> Operation:
 
 
 def _bounds(split: Operation, channels: int, place: int) -> tuple[int, int]:
-    if split.kind == "split_with_sizes":
-        sizes = split.arguments["split_sizes"]
+    sizes = split.arguments.get("split_sizes", split.arguments.get("split_size"))
+    if isinstance(sizes, tuple):
         place %= len(sizes)
         return sum(sizes[:place]), sum(sizes[: place + 1])
-    if split.kind == "chunk":
+    if split.target is _aten.chunk.default:
         size = -(-channels // split.arguments["chunks"])
     else:
-        size = split.arguments["split_size"]
+        size = sizes
     place %= -(-channels // size)
     return size * place, min(size * (place + 1), channels)
 
@@ -144,10 +156,10 @@ def _as_gate(op: Operation, by_name: Mapping[str, Operation]) -> Operation | Non
 
 
 def _gate_function(name: str, by_name: Mapping[str, Operation]) -> Operation | None:
-    """The sigmoid or hardsigmoid that a value is, but for its shape."""
+    """The sigmoid or hardsigmoid whose numbers a value has, wherever they stand."""
     op = by_name.get(name)
     while op is not None and op.target not in _GATES:
-        follow = op.kind in _SHAPES and op.inputs
+        follow = isinstance(row_of(op), _MOVES) and op.inputs
         op = by_name.get(op.inputs[0]) if follow else None
     return op
 
@@ -190,6 +202,7 @@ class _ChannelsFirst:
         elif (moved := self._moved(op)) is not None:
             self.done.append(moved)
             self.sources[op.name] = moved.name
+            self.shapes[moved.name] = (1, *(moved.shape or ()))
         else:
             last = {name: self._transpose(name) for name in op.reads if name in self.sources}
             self.done.append(_renaming(op, last))
@@ -199,13 +212,13 @@ class _ChannelsFirst:
         if op.shape is None or len(op.shape) != 3 or not all(n in self.sources for n in op.inputs):
             return None
         row, target, arguments = row_of(op), op.target, dict(op.arguments)
-        if op.kind == "layer_norm" and len(arguments["normalized_shape"]) == 1:
+        if op.target is _aten.layer_norm.default and len(arguments["normalized_shape"]) == 1:
             target = channel_norm
             names = ("input", "weight", "bias", "eps")
             arguments = {name: arguments[name] for name in names}
-        elif op.kind == "linear" and len(op.inputs) == 1:
+        elif op.target is _aten.linear.default and len(op.inputs) == 1:
             target = channel_linear
-        elif not (row and row.elementwise) and not (op.kind == "add" and len(op.inputs) == 2):
+        elif not (row and row.elementwise) and not (isinstance(row, Sum) and len(op.inputs) == 2):
             return None
         height, width, channels = op.shape
         moved = _renaming(replace(op, target=target, arguments=arguments), self.sources)
@@ -225,7 +238,7 @@ class _ChannelsFirst:
 
 
 def _permutes(op: Operation, order: tuple[int, ...]) -> bool:
-    if op.kind != "permute" or len(op.inputs) != 1:
+    if op.target is not _aten.permute.default or len(op.inputs) != 1:
         return False
     dims: tuple[int, ...] = op.arguments["dims"]
     return len(dims) == 4 and tuple(dim % 4 for dim in dims) == order

@@ -1,6 +1,7 @@
 """From chosen activations back down to pixels."""
 
 import math
+import operator
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -224,11 +225,12 @@ class _Backward:
         group, channel = group.to(values.device), units.channel.to(values.device)
         if windows.field is None:
             signal = values.new_zeros(len(anchors), *shape[1:])
-            return signal.index_put_((group, channel), values)
+            return signal.index_put_((group, channel), values, accumulate=True)
         y = units.y.to(values.device) - windows.top[group]
         x = units.x.to(values.device) - windows.left[group]
         signal = values.new_zeros(len(anchors), *windows.size, shape[1])
-        return signal.index_put_((group, y, x, channel), values).permute(0, 3, 1, 2)
+        signal.index_put_((group, y, x, channel), values, accumulate=True)
+        return signal.permute(0, 3, 1, 2)
 
     def _run_chunk(self, place: int, signals: dict[str, Tensor], anchors: Anchors) -> Tensor:
         """Send signals down through the first `place` calls, in the windows of `self.fields`."""
@@ -320,6 +322,11 @@ class _Backward:
         return math.prod(shape[1:-2]) * window[0].size * window[1].size
 
 
+def _picks(call: Call) -> bool:
+    """Whether a call takes one of several values."""
+    return call.operation.target is operator.getitem
+
+
 def _passed(calls: Sequence[Call], top: str, rule: Rule) -> list[Call]:
     """The calls that a signal from `top` passes, in the order of execution.
 
@@ -336,7 +343,8 @@ def _passed(calls: Sequence[Call], top: str, rule: Rule) -> list[Call]:
             reached.update(TABLE[call.operation.target].targets(call.operation, rule))
             passed.append(call)
     if refused:
-        # Attention says more than the transpositions around it, which have a row and refuse too.
-        call = min(refused, key=lambda call: row_of(call.operation) is not None)
+        # Attention says more than the transpositions around it, which have a row and refuse too;
+        # and an operation of several values more than the choice of one.
+        call = min(refused, key=lambda call: (row_of(call.operation) is not None, _picks(call)))
         raise UnsupportedOperationError(f"cannot undo {call.operation}: {refusal(call)}")
     return passed[::-1]

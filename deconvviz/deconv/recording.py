@@ -199,10 +199,10 @@ def _run(
 
     A value is freed when its last reader has run. What adjoints need is computed only to `save` it.
     """
+    operations = tape.runnable(wanted, model)
     _check_images(tape, model, images)
     # Channels last: convolutions are as fast or faster, and windows are cut in runs of bytes.
     images = images.detach().contiguous(memory_format=torch.channels_last)
-    operations = tape.ancestors(wanted)
     values: dict[str, Any] = {**tape.state(model), tape.input: images}
     readers = Counter(name for op in operations for name in op.reads)
     for op in operations:
@@ -277,7 +277,8 @@ def _check_size(tape: Tape, shape: tuple[int, ...]) -> None:
         )
     for guard in tape.guards:
         if not guard.holds(shape):
+            place = f" at {guard.line}" if guard.line else ""
             raise PictureError(
-                f"{shape[0]} images of {h} x {w} pixels take another branch at {guard.line} than"
+                f"{shape[0]} images of {h} x {w} pixels take another way{place} than"
                 f" those of {height} x {width} that this network was traced at; {advice}"
             )

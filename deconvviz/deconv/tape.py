@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deconvviz.deconv.attributes import Key, changed, tensors_of
 from deconvviz.deconv.guards import Guard
+from deconvviz.deconv.ops import untraced
+from deconvviz.errors import TraceError, UnsupportedOperationError
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Operation:
         line: The line of the model's code, for example `nets.py:12`: that of a `forward` which
             calls the operation, itself or through torch's modules. Empty where that is unknown.
         batched: Whether the images lie along the first axis of the value and of all inputs.
+        floating: Whether the value is of floating point numbers, through which a signal may pass.
+        refused: Why the tape cannot run it; empty if it can. It says where a layer above it would
+            come from, so that the layers that do not depend on it may be used.
     """
 
     name: str
@@ -47,6 +53,8 @@ class Operation:
     shape: tuple[int, ...] | None
     line: str = ""
     batched: bool = True
+    floating: bool = True
+    refused: str = ""
 
     @property
     def reads(self) -> frozenset[str]:
@@ -108,7 +116,9 @@ class Tape:
         input: The name of the images' value.
         input_shape: The images' shape when traced, without the batch axis.
         weights: Value name -> name of the parameter or buffer in the model.
-        constants: Value name -> a tensor that the model holds outside parameters and buffers.
+        attributes: Value name -> name of a tensor that the model holds, but as no weight.
+        constants: Value name -> a tensor that the model's code makes.
+        held: The model's attributes that are no tensors on the tape, as they were when traced.
         fixed_size: Whether it is for images of the traced size alone.
         guards: Conditions on the shape of other images.
     """
@@ -117,9 +127,17 @@ class Tape:
     input: str
     input_shape: tuple[int, int, int]
     weights: Mapping[str, str]
+    attributes: Mapping[str, str]
     constants: Mapping[str, Tensor]
+    held: Mapping[Key, Any]
     fixed_size: bool
     guards: tuple[Guard, ...]
+
+    @property
+    def end(self) -> Operation | None:
+        """The operation that stands for the rest of the model; None if all of it is on the tape."""
+        last = self.operations[-1:]
+        return last[0] if last and last[0].target is untraced else None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The traced shape of every value that depends on the images, for a batch of one."""
@@ -135,11 +153,41 @@ class Tape:
                 wanted.update(op.reads)
         return tuple(reversed(needed))
 
+    def blocked(self) -> frozenset[str]:
+        """The values that depend on an operation that the tape cannot run."""
+        blocked = set[str]()
+        for op in self.operations:
+            if op.refused or not op.reads.isdisjoint(blocked):
+                blocked.add(op.name)
+        return frozenset(blocked)
+
     def state(self, model: nn.Module) -> dict[str, Tensor]:
-        """The live weights and the constants, by value name, on the model's device."""
+        """The live weights and tensors and the constants, by value name, on the model's device."""
         named, device = named_weights(model), weight_of(model).device
         weights = {value: named[name].detach() for value, name in self.weights.items()}
-        return weights | {name: tensor.to(device) for name, tensor in self.constants.items()}
+        others = dict(self.constants)
+        if self.attributes:
+            tensors = tensors_of(model)
+            others |= {value: tensors[name].detach() for value, name in self.attributes.items()}
+        return weights | {name: tensor.to(device) for name, tensor in others.items()}
+
+    def runnable(self, values: Iterable[str], model: nn.Module) -> tuple[Operation, ...]:
+        """The operations that `values` depend on, all of which the tape can run as the model would.
+
+        Raises:
+            TraceError: An attribute of the model is not what it was when traced.
+            UnsupportedOperationError: An operation cannot be run on a tape.
+        """
+        other = changed(self.held, model, frozenset(self.attributes.values()))
+        if other:
+            raise TraceError(
+                f"{other} is not what it was when this network was traced; make a new Deconvnet"
+            )
+        operations = self.ancestors(values)
+        for op in operations:
+            if op.refused:
+                raise UnsupportedOperationError(f"cannot run {op}: {op.refused}")
+        return operations
 
     def calls(
         self,
@@ -158,11 +206,12 @@ class Tape:
         values |= {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
         calls = []
         for op in operations:
-            call = op.call(values)
-            if op.name in shapes:
-                calls.append(call)
+            if op.refused:
+                calls += [Call(op, {})] if op.name in shapes else []
+            elif op.name in shapes:
+                calls.append(op.call(values))
             else:
-                values[op.name] = call.run()
+                values[op.name] = op.call(values).run()
         return calls
 
 

@@ -28,6 +28,7 @@ class UnitActivation(nn.Module):
 
     Raises:
         UnknownLayerError: The tape has no such layer.
+        TraceError: An attribute of the model is not what it was when traced.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class UnitActivation(nn.Module):
         names = name_values(tape)
         self._top = value_of(selection.layer, names)
         self._through = None if through is None else value_of(through, names)
-        self._operations = tape.ancestors([self._top])
+        self._operations = tape.runnable([self._top], model)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> (N,)."""

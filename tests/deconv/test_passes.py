@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.export import trace
 from deconvviz.deconv.ops import channel_linear, channel_norm, gated
 from deconvviz.deconv.passes import simplify
 from deconvviz.deconv.table import TABLE
 from deconvviz.deconv.tape import Operation, Ref, Tape
-from tests.deconv.comparing import run
+from tests import oracle
+from tests.deconv.comparing import RULES, by_oracle, deviation, run, some_units
 from tests.deconv.networks import Plain, deconvnet, images_for, network
 
 aten = torch.ops.aten
@@ -95,7 +97,7 @@ def test_each_pattern_is_found_and_nothing_else() -> None:
         (lambda x: x.permute(0, 2, 3, 1).relu().permute(0, 3, 1, 2), ["relu"]),
         (lambda x: x.permute(0, 2, 3, 1), ["permute"]),
         (lambda x: x.split(2, dim=1)[0] + x.chunk(2, dim=1)[1], ["slice", "slice", "add"]),
-        (lambda x: x.split(2, dim=0)[0], ["split", "getitem"]),
+        (lambda x: x.split(2, dim=2)[0], ["split", "getitem"]),
         (lambda x: x[:, 2].unsqueeze(1) * 2, ["slice", "slice", "mul"]),
         (lambda x: x.select(1, 2).unsqueeze(2), ["select", "unsqueeze"]),
         (lambda x: x.select(2, 2).unsqueeze(1), ["select", "unsqueeze"]),
@@ -120,7 +122,7 @@ def permuted(target: object, arguments: dict[str, object]) -> Tape:
         Operation("first", permute, to_first, ("op",), (), first),
         Operation("end", aten.neg.default, {"self": Ref("first")}, ("first",), (), first),
     )
-    return Tape(operations, "x", first, {}, {}, fixed_size=False, guards=())
+    return Tape(operations, "x", first, {}, {}, {}, {}, fixed_size=False, guards=())
 
 
 @pytest.mark.parametrize(
@@ -180,3 +182,28 @@ def test_operations_of_our_own_are_what_they_say() -> None:
     normed = channel_norm(maps, None, None)
     torch.testing.assert_close(normed.mean(1), torch.zeros(2, 5, 6), atol=1e-6, rtol=0)
     torch.testing.assert_close(gated(maps, maps[:, :, :1, :1]), maps * maps[:, :, :1, :1])
+
+
+class NormThenBlock(nn.Module):
+    """Channels normalised last, and after that a block of its own that is channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 6, 3), nn.LayerNorm(6)
+        self.wide, self.last = nn.Linear(6, 6), nn.Conv2d(6, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(self.stem(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        h = functional.gelu(self.wide(h.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+        return self.last(h)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_norm_before_a_channels_last_block_equals_the_autograd_oracle(rule: str) -> None:
+    torch.manual_seed(0)
+    model, images = NormThenBlock().double(), torch.randn(2, 3, 12, 15, dtype=torch.float64)
+    net = Deconvnet(model, (3, 12, 15))
+    recording = net.record(images, ["last"])
+    units = some_units(recording, "last")
+    truth = by_oracle(oracle.autograd, model, images, units, rule)
+    assert deviation(net.project(recording, units, rule).full(), truth) < 1e-10

@@ -201,21 +201,33 @@ def mean(draw: Draw) -> Case:
     return {"self": maps(draw), "dim": dim, "keepdim": draw(st.booleans())}, ["self"]
 
 
+def branch(draw: Draw) -> Tensor:
+    """A branch that is one number along any of the axes, or a matrix."""
+    shape = [2, *(draw(st.sampled_from([1, size])) for size in (4, 3, 5))]
+    return randn(*shape[: draw(st.sampled_from([2, 4, 4, 4]))])
+
+
+def two(draw: Draw) -> tuple[Tensor, Tensor]:
+    one, other = branch(draw), branch(draw)
+    return (one, other) if one.dim() == other.dim() else (one, torch.randn_like(one))
+
+
 def two_branches(draw: Draw) -> Case:
-    x = maps(draw)
-    return {"self": x, "other": torch.randn_like(x), "alpha": 2}, ["self", "other"]
+    one, other = two(draw)
+    return {"self": one, "other": other, "alpha": 2}, ["self", "other"]
 
 
 def factor(draw: Draw) -> Case:
-    x = maps(draw)
-    other = draw(st.sampled_from([2.5, randn(4, 1, 1), randn(1, 4, 1, 1), randn(*x.shape[2:])]))
+    x = branch(draw)
+    large = [randn(4, 1, 1), randn(1, 4, 1, 1), randn(3, 5), randn(4, 3, 5), randn(4, 1, 5)]
+    small = [randn(4), randn(1, 4), randn(1)]
+    other = draw(st.sampled_from([2.5, *(large if x.dim() == 4 else small)]))
     return {"self": x, "other": other}, ["self"]
 
 
 def gate(draw: Draw) -> Case:
-    x = maps(draw)
-    shape = draw(st.sampled_from([x.shape, (2, 4, 1, 1), (2, 1, *x.shape[2:])]))
-    return {"maps": x, "gate": torch.rand(*shape, dtype=torch.float64)}, ["maps", "gate"]
+    one, other = two(draw)
+    return {"maps": one, "gate": other.sigmoid()}, ["maps", "gate"]
 
 
 def part(draw: Draw) -> Case:
@@ -250,6 +262,10 @@ def copies_as(draw: Draw) -> Case:
 def thin(draw: Draw) -> Case:
     dims = draw(st.sampled_from([2, -1]))
     return {"self": randn(2, 4, 1, 1), "dim": dims}, ["self"]
+
+
+def thin_map(draw: Draw) -> Case:
+    return {"self": randn(2, *draw(st.sampled_from([(4, 1, 1), (1, 3, 5), (4, 3, 5)])))}, ["self"]
 
 
 def thin_axes(draw: Draw) -> Case:
@@ -377,6 +393,7 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.transpose.int: order,
     aten.expand.default: copies,
     aten.expand_as.default: copies_as,
+    ops.squeezed: thin_map,
     aten.squeeze.dim: thin,
     aten.squeeze.dims: thin_axes,
     aten.unsqueeze.default: thin,
@@ -472,8 +489,9 @@ X = torch.zeros(2, 3, 4, 4)
     [
         (aten.mul.Tensor, {"self": X, "other": X}, ["self", "other"], "two branches"),
         (aten.div.Tensor, {"self": 1.0, "other": X}, ["other"], "divisor"),
-        (aten.mul.Tensor, {"self": X[:, :, :1], "other": X[0]}, ["self"], "broadcasts"),
-        (aten.add.Tensor, {"self": X, "other": X[:, :1]}, ["self", "other"], "broadcasts"),
+        (aten.mul.Tensor, {"self": X[0], "other": X}, ["self"], "fewer axes"),
+        (aten.add.Tensor, {"self": X, "other": X[0]}, ["self", "other"], "fewer axes"),
+        (ops.gated, {"maps": X[0], "gate": X}, ["maps", "gate"], "fewer axes"),
         (aten.dropout.default, {"input": X, "p": 0.5, "train": True}, ["input"], "drops"),
         (aten.batch_norm.default, {"input": X, "training": True}, ["input"], "statistics"),
         (aten.cat.default, {"tensors": [X, X], "dim": 2}, ["tensors"], "channels"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 
 from deconvviz.deconv.geometry import Step
-from deconvviz.deconv.ops import channel_linear, channel_norm, gated
+from deconvviz.deconv.ops import channel_linear, channel_norm, gated, squeezed
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table import activation, convolution, norm, pointwise, pooling, shape
 from deconvviz.deconv.table.row import Row, Saved
@@ -68,6 +68,7 @@ TABLE: Mapping[object, Row] = {
     _aten.flatten.using_ints: shape.Reshape(),
     _aten.reshape.default: shape.Reshape(),
     _aten.unflatten.int: shape.Reshape(),
+    squeezed: shape.Reshape(),
     _aten.squeeze.dims: shape.Reshape(),
     _aten.squeeze.dim: shape.Reshape(),
     _aten.unsqueeze.default: shape.Reshape(),
@@ -108,8 +109,12 @@ def row_of(operation: Operation) -> Row | None:
 def refusal(call: Call) -> str | None:
     """Why this call has no adjoint; None if it has one."""
     row = row_of(call.operation)
+    if call.operation.refused:
+        return call.operation.refused
     if row is None:
         return "there is no rule to undo it"
+    if not call.operation.floating:
+        return "its value is no floating point number, so that it has no derivative"
     if not call.operation.batched:
         return "the images do not lie along its first axis"
     return row.refusal(call)

@@ -1,8 +1,10 @@
-"""Rows of the linear operations that keep every position where it is."""
+"""Rows of the operations that keep every position where it is: of one value, or of two."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -32,23 +34,66 @@ class FeatureDropout(Dropout):
     elementwise: ClassVar[bool] = False
 
 
-class Sum(Row):
+class Pairwise(Row, ABC):
+    """An operation of two operands, number by number, either of which may be the larger.
+
+    Where one number of a branch meets many of the other operand, their signals are summed.
+    """
+
+    operands: ClassVar[tuple[str, str]] = ("self", "other")
+
+    @override
+    def refusal(self, call: Call) -> str | None:
+        axes = len(self._shape(call))
+        if all(call[name].dim() == axes for name in self.operands if call.varies(name)):
+            return None
+        return "a branch that depends on the images has fewer axes than the other"
+
+    @override
+    def field(self, call: Call, rule: Rule) -> Field | None:
+        positions = self._shape(call)[-2:]
+        kept = all(call[name].shape[-2:] == positions for name in self._sent(call, rule))
+        return HERE if kept else None
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        return [
+            self._summed(call, name, self.share(call, name, signal, saved))
+            for name in self._sent(call, rule)
+        ]
+
+    @abstractmethod
+    def share(self, call: Call, name: str, signal: Tensor, saved: Lookup) -> Tensor:
+        """The signal that an operand would get if it were as large as the value."""
+
+    def _sent(self, call: Call, rule: Rule) -> list[str]:
+        """The operands that get a signal."""
+        targets, given = self.targets(call.operation, rule), call.operation.arguments
+        return [name for name in self.operands if call.varies(name) and given[name].name in targets]
+
+    def _shape(self, call: Call) -> torch.Size:
+        """The shape of the value."""
+        shapes = (getattr(call[name], "shape", ()) for name in self.operands)
+        whole: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+        return whole
+
+    def _summed(self, call: Call, name: str, signal: Tensor) -> Tensor:
+        """A signal of the value's shape, or in a window of it, in the shape of an operand."""
+        sizes = zip(call[name].shape, self._shape(call), strict=True)
+        shared = [axis for axis, (own, whole) in enumerate(sizes) if axis and own != whole]
+        return signal.sum(shared, keepdim=True) if shared else signal
+
+
+class Sum(Pairwise):
     """A sum: each branch gets the whole signal."""
 
     undone: ClassVar[str] = "the whole signal to every branch"
     sign: ClassVar[int] = 1
 
     @override
-    def refusal(self, call: Call) -> str | None:
-        return _broadcast(call)
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
-        signals = [signal] if call.varies("self") else []
-        if call.varies("other"):
-            factor = self.sign * call["alpha"]
-            signals.append(signal if factor == 1 else signal * factor)
-        return signals
+    def share(self, call: Call, name: str, signal: Tensor, saved: Lookup) -> Tensor:
+        factor = self.sign * call["alpha"] if name == "other" else 1
+        return signal if factor == 1 else signal * factor
 
 
 class Difference(Sum):
@@ -57,7 +102,7 @@ class Difference(Sum):
     sign: ClassVar[int] = -1
 
 
-class Multiply(Row):
+class Multiply(Pairwise):
     """A product with weights or a number."""
 
     undone: ClassVar[str] = "multiplied by the same factor"
@@ -66,7 +111,7 @@ class Multiply(Row):
     def refusal(self, call: Call) -> str | None:
         if len(call.operation.inputs) > 1:
             return "it multiplies two branches that both depend on the images"
-        return _broadcast(call)
+        return super().refusal(call)
 
     def factor(self, call: Call) -> Any:
         """The factor that multiplies the branch."""
@@ -76,49 +121,14 @@ class Multiply(Row):
     def field(self, call: Call, rule: Rule) -> Field | None:
         factor = self.factor(call)
         # A factor of its own for every position would have to be cut to the windows.
-        return (
-            None if isinstance(factor, Tensor) and max(factor.shape[-2:], default=1) > 1 else HERE
-        )
+        if isinstance(factor, Tensor) and max(factor.shape[-2:], default=1) > 1:
+            return None
+        return super().field(call, rule)
 
     @override
-    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
-        return [signal * self.factor(call)]
-
-
-class Gate(Row):
-    """A product with a gate, as in squeeze-and-excitation.
-
-    Under `deconvnet` and `guided` the gate is held as recorded, like a switch; under `gradient` it
-    has its share in the derivative.
-    """
-
-    undone: ClassVar[str] = "multiplied by the recorded gate; gradient: the derivative of both"
-    extension: ClassVar[bool] = True
-
-    @override
-    def run(self, call: Call) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        return call.run(), (call["gate"], call["maps"])
-
-    @override
-    def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
-        return operation.inputs if rule == "gradient" else operation.inputs[:1]
-
-    @override
-    def field(self, call: Call, rule: Rule) -> Field | None:
-        one_for_all = call["gate"].shape[-2:] != call["maps"].shape[-2:]
-        return None if rule == "gradient" and one_for_all else HERE
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
-        gate, maps = saved()
-        passed = signal * gate
-        if rule != "gradient":
-            return [passed]
-        share = signal * maps
-        summed = [
-            axis for axis in range(1, share.dim()) if gate.shape[axis] == 1 != share.shape[axis]
-        ]
-        return [passed, share.sum(summed, keepdim=True) if summed else share]
+    def share(self, call: Call, name: str, signal: Tensor, saved: Lookup) -> Tensor:
+        shared: Tensor = signal * self.factor(call)
+        return shared
 
 
 class Divide(Multiply):
@@ -137,16 +147,27 @@ class Divide(Multiply):
         return 1 / call["other"]
 
 
-def _broadcast(call: Call) -> str | None:
-    """Why a sum or product cannot be undone: a signal would have to be summed over an axis."""
-    shapes = {name: getattr(call[name], "shape", ()) for name in ("self", "other")}
-    varying = [shapes[name] for name in shapes if call.varies(name)]
-    if all(_fits(shape, branch) for shape in shapes.values() for branch in varying):
-        return None
-    return "it broadcasts a branch that depends on the images"
+class Gate(Pairwise):
+    """A product with a gate, as in squeeze-and-excitation.
 
+    Under `deconvnet` and `guided` the gate is held as recorded, like a switch; under `gradient` it
+    has its share in the derivative.
+    """
 
-def _fits(shape: Sequence[int], branch: Sequence[int]) -> bool:
-    """Whether a tensor of `shape` broadcasts over `branch` and leaves its shape alone."""
-    ends = zip(reversed(shape), reversed(branch), strict=False)
-    return len(shape) <= len(branch) and all(size in (1, whole) for size, whole in ends)
+    undone: ClassVar[str] = "multiplied by the recorded gate; gradient: the derivative of both"
+    extension: ClassVar[bool] = True
+    operands: ClassVar[tuple[str, str]] = ("maps", "gate")
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        return call.run(), (call["gate"], call["maps"])
+
+    @override
+    def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
+        return operation.inputs if rule == "gradient" else operation.inputs[:1]
+
+    @override
+    def share(self, call: Call, name: str, signal: Tensor, saved: Lookup) -> Tensor:
+        gate, maps = saved()
+        other: Tensor = gate if name == "maps" else maps
+        return signal * other

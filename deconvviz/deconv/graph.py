@@ -1,0 +1,276 @@
+"""An exported program as a tape: one operation for each node that the outputs depend on."""
+
+import operator
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+
+from deconvviz.deconv.attributes import Key, attributes_of, tensors_of
+from deconvviz.deconv.guards import Constant, guards_of, is_model_code
+from deconvviz.deconv.ops import squeezed, untraced
+from deconvviz.deconv.table import TABLE
+from deconvviz.deconv.tape import Operation, Ref, Tape, kind_of, refs
+from deconvviz.deconv.writes import memory_of, stale_readers, writes
+
+_aten = torch.ops.aten
+_WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
+
+# An operation -> one of the same value that takes any layout in memory, and any number of images.
+_SAME: Mapping[object, Any] = {
+    _aten.view.default: _aten.reshape.default,
+    _aten.squeeze.default: squeezed,
+}
+
+# The operation that export puts around a part of a model -> the model's own name for that.
+_MODES = {
+    "wrap_with_autocast": "torch.autocast",
+    "wrap_with_set_grad_enabled": "torch.enable_grad",
+}
+
+# One frame of a stack trace, as Python writes it.
+_FRAME = re.compile(r'^ *File "(.+)", line (\d+), in ', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported model.
+
+    Attributes:
+        program: Its graph.
+        fixed_size: Whether it is for images of the traced size alone.
+        constants: Sizes that became plain numbers.
+        called: Paths of the modules that were called.
+        changing: Keys of the attributes that the model's forward pass changes itself.
+        end: Why and at which line the graph ends before the model does; None if it does not.
+    """
+
+    program: ExportedProgram
+    fixed_size: bool
+    constants: Sequence[Constant]
+    called: Set[str]
+    changing: Set[Key]
+    end: tuple[str, str] | None
+
+
+def as_tape(
+    exported: Exported, model: nn.Module, input_size: tuple[int, int, int], batch: int
+) -> Tape:
+    """The tape of a model.
+
+    Args:
+        exported: The exported model.
+        model: The model, whose attributes the tape is valid for.
+        input_size: Channels, height and width of images.
+        batch: Number of images when traced.
+    """
+    program = exported.program
+    specs = program.graph_signature.input_specs
+    images = next(s.arg.name for s in specs if s.kind is InputKind.USER_INPUT)
+    given = next(node for node in program.graph.nodes if node.name == images)
+    operations = _Operations(program.graph, images, batch).done
+    if exported.end is not None:
+        reason, line = exported.end
+        operations.append(Operation("rest", untraced, {}, (), (), (), line=line, refused=reason))
+    read = {name for op in operations for name in op.reads}
+    weights = {s.arg.name: str(s.target) for s in specs if s.kind in _WEIGHTS}
+    weights = {value: name for value, name in weights.items() if value in read}
+    own = {
+        s.arg.name: program.constants[str(s.target)].detach()
+        for s in specs
+        if s.kind is InputKind.CONSTANT_TENSOR and s.arg.name in read
+    }
+    names = {memory_of(tensor): name for name, tensor in tensors_of(model).items()}
+    attributes = {
+        value: names[memory_of(tensor)]
+        for value, tensor in own.items()
+        if tensor.numel() and memory_of(tensor) in names
+    }
+    used = {"", *exported.called, *weights.values()}
+    used |= {path[:end] for path in used for end, one in enumerate(path) if one == "."}
+    held = attributes_of(model, frozenset(attributes.values()), used)
+    return Tape(
+        operations=tuple(operations),
+        input=images,
+        input_shape=input_size,
+        weights=weights,
+        attributes=attributes,
+        constants={value: tensor for value, tensor in own.items() if value not in attributes},
+        held={key: form for key, form in held.items() if key not in exported.changing},
+        fixed_size=exported.fixed_size,
+        guards=guards_of(given.meta["val"].shape, exported.constants),
+    )
+
+
+def line_of(stack: str) -> str:
+    """The innermost line of a stack trace that is not torch's own, as `file:line`.
+
+    Export keeps the frames of `forward` alone, so that a helper's line is its caller's.
+    """
+    frames = [frame for frame in _FRAME.findall(stack) if is_model_code(frame[0])]
+    return f"{Path(frames[-1][0]).name}:{frames[-1][1]}" if frames else ""
+
+
+def _line(node: fx.Node) -> str:
+    """The line of a node; of a part of the model, that of its first operation which has one."""
+    lines = [line_of(node.meta.get("stack_trace") or "")]
+    for read in node.all_input_nodes:
+        if read.op == "get_attr":
+            part = getattr(node.graph.owning_module, str(read.target))
+            lines += [_line(inner) for inner in part.graph.nodes]
+    return next(filter(None, lines), "")
+
+
+class _Operations:
+    """One walk over a graph's nodes."""
+
+    def __init__(self, graph: fx.Graph, images: str, batch: int) -> None:
+        self.done: list[Operation] = []
+        self._batch = batch
+        self._varying = {images}
+        self._mixed: set[str] = set()  # values whose first axis is not the batch
+        self._maps: dict[str, str] = {}  # the map of a pooling -> the pooling, whose value it is
+        self._unknown: dict[str, str] = {}  # refused values that are no tensors of the images: why
+        self._stale = stale_readers(graph)
+        for node in _needed(graph):
+            if _is_map_of_pool(node):
+                self._maps[node.name] = node.all_input_nodes[0].name
+            elif node.op == "call_function":
+                self._add(node)
+
+    def _add(self, node: fx.Node) -> None:
+        target, refused = _target(node.target), self._refusal(node)
+        named = target if isinstance(target, torch._ops.OpOverload) else node.target
+        arguments = {
+            name: self._referring(value) for name, value in _bound(named, node.args, node.kwargs)
+        }
+        inputs = tuple(name for name in refs(arguments.values()) if name in self._varying)
+        value = node.meta.get("val")
+        varies = bool(inputs) and isinstance(value, Tensor | list | tuple)
+        shape = _traced_shape(value) if varies and not _is_open(value) else ()
+        stack = node.meta.get("nn_module_stack") or {}
+        op = Operation(
+            name=node.name,
+            target=target,
+            arguments=arguments,
+            inputs=inputs if varies else (),
+            calls=tuple((key, path) for key, (path, _) in stack.items() if path),
+            shape=shape[1:] if varies else None,
+            line=_line(node),
+            batched=shape[:1] == (self._batch,) and not self._mixed.intersection(inputs),
+            floating=not varies or _first(value).is_floating_point(),
+            refused=refused,
+        )
+        self.done.append(op)
+        if varies:
+            self._varying.add(op.name)
+            if not op.batched and shape[:1] != (self._batch,):
+                self._mixed.add(op.name)
+        elif refused:
+            self._unknown[op.name] = f"it needs {op}: {refused}"
+
+    def _refusal(self, node: fx.Node) -> str:
+        """Why a tape cannot run a node; empty if it can."""
+        for read in node.all_input_nodes:
+            if read.name in self._unknown:
+                return self._unknown[read.name]
+        if node in self._stale:
+            writer = self._stale[node]
+            place = _line(writer)
+            return (
+                f"it reads memory that {kind_of(writer.target)}{f' at {place}' if place else ''}"
+                " has written into in place; write out of place instead"
+            )
+        if writes(node.target) and _target(node.target) is node.target:
+            return "it writes in place, and there is no other form of it"
+        if _is_of_pool(node):
+            return "it computes with the switches of a max pooling"
+        if isinstance(node.target, torch._ops.HigherOrderOperator):
+            kind = kind_of(node.target)
+            return f"it is a part of the model under {_MODES.get(kind, kind)}"
+        if _is_open(node.meta.get("val")):
+            return "it gives a size or a number that depends on what the images show"
+        return ""
+
+    def _referring(self, value: Any) -> Any:
+        if isinstance(value, fx.Node):
+            return Ref(self._maps.get(value.name, value.name))
+        if isinstance(value, list | tuple):
+            return tuple(self._referring(item) for item in value)
+        return value
+
+
+def _needed(graph: fx.Graph) -> list[fx.Node]:
+    """The nodes that the outputs depend on, in order."""
+    needed = set[fx.Node]()
+    for node in reversed(graph.nodes):
+        if node.op == "output" or node in needed:
+            needed.update(node.all_input_nodes)
+    return [node for node in graph.nodes if node in needed]
+
+
+def _is_of_pool(node: fx.Node) -> bool:
+    """Whether a node takes one of the values of an operation of which the table knows the first."""
+    if node.target is not operator.getitem:
+        return False
+    source = node.args[0]
+    return isinstance(source, fx.Node) and source.target in TABLE
+
+
+def _is_map_of_pool(node: fx.Node) -> bool:
+    """Whether a node takes the first value, which is what the table's row gives."""
+    return _is_of_pool(node) and node.args[1:] == (0,)
+
+
+def _first(value: Any) -> Tensor:
+    """A value, or the first tensor of several."""
+    if isinstance(value, list | tuple):
+        value = next((one for one in value if isinstance(one, Tensor)), torch.empty(0))
+    tensor: Tensor = value
+    return tensor
+
+
+def _is_open(value: Any) -> bool:
+    """Whether a size, or a number, depends on what the images show."""
+    values = value if isinstance(value, list | tuple) else [value]
+    sizes = [one.shape if isinstance(one, Tensor) else one for one in values]
+    numbers = torch.SymInt | torch.SymFloat | torch.SymBool | torch.Size
+    return any(isinstance(one, numbers) and free_unbacked_symbols(one) for one in sizes)
+
+
+def _traced_shape(value: Any) -> tuple[int, ...]:
+    """The shape of a value when traced, or of the first of several."""
+    return tuple(
+        int(size.node.hint if isinstance(size, torch.SymInt) else size)
+        for size in _first(value).shape
+    )
+
+
+def _target(target: Any) -> Any:
+    """The operation that gives the same value and writes nowhere; itself if there is none."""
+    if not writes(target):
+        return _SAME.get(target, target)
+    functional = getattr(_aten, kind_of(target).removesuffix("_"), None)
+    overload = getattr(functional, target._overloadname, None)
+    return target if overload is None or writes(overload) else _SAME.get(overload, overload)
+
+
+def _bound(
+    target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """Every argument by name, defaults included."""
+    if not isinstance(target, torch._ops.OpOverload):
+        yield from ((str(place), value) for place, value in enumerate(args))
+        return
+    for place, argument in enumerate(target._schema.arguments):
+        if place < len(args):
+            yield argument.name, args[place]
+        else:
+            yield argument.name, kwargs.get(argument.name, argument.default_value)
