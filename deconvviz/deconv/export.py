@@ -84,7 +84,7 @@ def _export(model: nn.Module, images: Tensor) -> tuple[ExportedProgram, bool]:
     """The exported model, and whether it is for images of this size alone."""
     batch = {0: Dim.AUTO}
     free = batch | {2: Dim.AUTO, 3: Dim.AUTO}
-    copied = _evaluation_copy(model)
+    copied = evaluation_copy(model)
     copied.forward = _with_branch_errors(copied.forward)
     try:
         with FormulaLimit():
@@ -125,8 +125,15 @@ def _silenced() -> Iterator[None]:
             logger.disabled = disabled
 
 
-def _evaluation_copy(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that shares every tensor and has none of the user's hooks."""
+def evaluation_copy(
+    model: nn.Module, hold: Callable[[Tensor], Tensor] = lambda tensor: tensor
+) -> nn.Module:
+    """A copy in evaluation mode that has none of the user's hooks.
+
+    Args:
+        model: The model, which is not changed.
+        hold: Each tensor of the model -> the tensor that the copy has; by default the same one.
+    """
     memo: dict[int, Any] = {}
     for module in model.modules():
         for name, held in vars(module).items():
@@ -134,10 +141,11 @@ def _evaluation_copy(model: nn.Module) -> nn.Module:
                 # torch.nn.utils makes weights in hooks (weight_norm): these are the model's own.
                 own = {k: h for k, h in held.items() if type(h).__module__.startswith("torch.")}
                 memo[id(held)] = OrderedDict(own)
-            elif isinstance(held, Tensor):
-                memo[id(held)] = held
-    tensors = [*model.parameters(), *model.buffers()]
-    memo |= {id(tensor): tensor for tensor in tensors}
+            elif isinstance(held, Tensor) and id(held) not in memo:
+                memo[id(held)] = hold(held)
+    for tensor in (*model.parameters(), *model.buffers()):
+        if id(tensor) not in memo:
+            memo[id(tensor)] = hold(tensor)
     return copy.deepcopy(model, memo).eval()
 
 
