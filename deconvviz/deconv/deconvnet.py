@@ -4,9 +4,10 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
 
-from deconvviz.deconv import projection, recording
+from deconvviz.deconv import projection, recording, verification
 from deconvviz.deconv.coverage import Coverage, cover
 from deconvviz.deconv.export import trace
 from deconvviz.deconv.geometry import receptive_fields
@@ -26,6 +27,7 @@ from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.selfcheck import SelfCheck, is_own, self_check
 from deconvviz.deconv.table import step_of
 from deconvviz.deconv.tape import named_weights, weight_of
+from deconvviz.deconv.verification import Verification
 from deconvviz.errors import SelectionError, TraceError
 
 
@@ -205,6 +207,43 @@ class Deconvnet:
             )
         value = value_of(selection.layer, self._names)
         return projection.project(self.model, value, recording, selection, rule, start, max_bytes)
+
+    def verify(
+        self,
+        layers: Sequence[str] | None = None,
+        units: int = 8,
+        dtype: torch.dtype = torch.float32,
+        seed: int = 0,
+        images: Tensor | None = None,
+    ) -> Verification:
+        """Compare projections under the gradient rule with autograd through the model itself.
+
+        Autograd differentiates random active units of a copy of the model, which runs in evaluation
+        form by its own code, without the engine. A layer that no module returns is found in it by
+        its values. It costs one forward pass of the model for each picture and one backward pass,
+        up to the layer, for each unit.
+
+        Args:
+            layers: Names of layers; by default `default_layers`.
+            units: Number of units of each layer.
+            dtype: `torch.float64` proves most; in `torch.float32` two correct evaluations may
+                differ where an activation near zero changes sign, and the tolerance is wider.
+            seed: Seed of the picture and of the choice of units.
+            images: (N, C, H, W) normalised; by default one picture of noise, of `input_size`.
+
+        Returns:
+            The largest relative error of each layer, and which layers could not be compared, and
+            why. If a layer failed, the first operation that is undone wrongly is named.
+
+        Raises:
+            UnknownLayerError: The model has no such layer.
+            PictureError: The images do not fit; see `record`.
+            ValueError: The dtype is another one.
+        """
+        chosen = _chosen(self.default_layers, layers)
+        return verification.verify(
+            self._tape, self.model, self._names, chosen, units, dtype, seed, images
+        )
 
     def _self_check(self, size: tuple[int, int]) -> SelfCheck | None:
         """Compare the tape with the model, unless that is not wanted or was done before.

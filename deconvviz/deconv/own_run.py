@@ -4,7 +4,7 @@ A private copy runs in evaluation form, by torch alone. Nothing of the engine ta
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from typing_extensions import override
 
 from deconvviz.deconv.export import evaluation_copy
-from deconvviz.deconv.tape import kind_of, weight_of
+from deconvviz.deconv.tape import Tape, kind_of, weight_of
 
 See = Callable[[frozenset[str], Tensor], None]
 """Is shown a tensor and the paths of the module that returned it; a function has no paths."""
@@ -78,6 +78,13 @@ class _EveryCall(TorchFunctionMode):
         return value
 
 
+def modules_of(tape: Tape, names: Mapping[str, str]) -> dict[str, str]:
+    """Layer name -> path of the module whose output it is; without activations that are none."""
+    calls = {op.name: {path for _, path in op.calls} for op in tape.operations}
+    paths = {layer: layer.partition("@")[0] for layer in names}
+    return {layer: path for layer, path in paths.items() if path in calls[names[layer]]}
+
+
 def sharing_copy(model: nn.Module) -> nn.Module:
     """A copy to run: it shares the parameters; buffers, which a pass may write, are its own."""
     return evaluation_copy(
@@ -116,7 +123,7 @@ def run_watched(copied: nn.Module, images: Tensor, see: See, *, functions: bool 
         copied: A private copy; it gets hooks.
         images: (N, C, H, W).
         see: Is shown each output and the paths of its module.
-        functions: Whether to show the outputs of torch's functions and methods too.
+        functions: Whether to show what torch's functions and methods return too.
 
     Returns:
         The model's own output.

@@ -14,6 +14,7 @@ from deconvviz.deconv.own_run import (
     NoDraws,
     copy_in,
     difference,
+    modules_of,
     random_images,
     run_watched,
     sharing_copy,
@@ -118,17 +119,17 @@ def tolerance_of(weight: Tensor) -> float:
 class _Layers:
     """The tape's values of the layers, until the model's modules have returned theirs."""
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self.names: dict[str, list[str]] = {}  # value -> layers
+    def __init__(self, tape: Tape, names: Mapping[str, str]) -> None:
+        self.layers: dict[str, str] = {}  # value -> its first name
         self.values_at: dict[str, list[str]] = {}  # path of a module -> values
-        for layer, value in names.items():
-            self.names.setdefault(value, []).append(layer)
-            self.values_at.setdefault(layer.partition("@")[0], []).append(value)
+        for layer, path in modules_of(tape, names).items():
+            self.layers.setdefault(names[layer], layer)
+            self.values_at.setdefault(path, []).append(names[layer])
         self.ours: dict[str, Tensor] = {}
         self.errors: dict[str, float] = {}
 
     def put(self, name: str, value: Tensor) -> None:
-        if name in self.names:
+        if name in self.layers:
             self.ours[name] = _some_channels(value).clone()
 
     def see(self, paths: frozenset[str], theirs: Tensor) -> None:
@@ -158,7 +159,7 @@ class _Comparison:
         right = [error for error in self.errors.values() if error <= self.tolerance]
         why = self.left_out
         if leaving_out:
-            why = f"{', '.join(self.suspect)} not found among the model's own values"
+            why = f"except {', '.join(self.suspect)}: the module returns another value"
         return SelfCheck(len(right), max(right, default=0.0), self.tolerance, why)
 
 
@@ -166,7 +167,7 @@ def _compare(
     tape: Tape, model: nn.Module, names: Mapping[str, str], size: tuple[int, int, int]
 ) -> _Comparison:
     images, tolerance = random_images(model, size), tolerance_of(weight_of(model))
-    layers, ends = _Layers(names), dict[str, Tensor]()
+    layers, ends = _Layers(tape, names), dict[str, Tensor]()
     left_out = _run_tape(tape, model, images, layers, ends)
     outputs: list[Tensor] = []
     try:
@@ -178,7 +179,7 @@ def _compare(
     except Exception as error:  # noqa: BLE001  a model's forward pass may raise anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         left_out = f"not compared from where the model itself fails: {reason}"
-    errors = {layers.names[value][0]: error for value, error in layers.errors.items()}
+    errors = {layers.layers[value]: error for value, error in layers.errors.items()}
     if not left_out:
         found = _errors_of_outputs(tape, model, images, outputs, ends)
         errors |= {f"output {place}": error for place, error in enumerate(found, 1)}
