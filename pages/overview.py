@@ -43,7 +43,7 @@ with words:
     )
     show.network(network.bundle)
     show.coverage(network.net.coverage)
-    show.proof(network.net.checked, verification(network, layers))
+    compared = st.empty()  # filled last: a large network's comparison takes seconds
 with picture:
     show.picture(enlarge(cat.array, 500), CAT.title)
     st.caption(f"{CAT.title}. {CAT.credit}.")
@@ -70,3 +70,6 @@ link(
 link("atlas", "Atlas: the strongest activations of each unit over many pictures")
 link("filters", "Filters: the kernels of each layer, and how often its units are active")
 link("accuracy", "Accuracy: how good the networks are, and what the experiments show")
+
+with compared:
+    show.proof(network.net.checked, verification(network, layers))

@@ -226,8 +226,9 @@ class Deconvnet:
         Args:
             layers: Names of layers; by default `default_layers`.
             units: Number of units of each layer.
-            dtype: `torch.float64` proves most; in `torch.float32` two correct evaluations may
-                differ where an activation near zero changes sign, and the tolerance is wider.
+            dtype: `torch.float64` proves most. In `torch.float32` two correct evaluations may
+                differ where an activation near zero changes sign; a layer that differs there is
+                compared again in float64.
             seed: Seed of the picture and of the choice of units.
             images: (N, C, H, W) normalised; by default one picture of noise, of `input_size`.
 

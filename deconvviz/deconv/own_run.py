@@ -185,17 +185,19 @@ def difference(ours: Tensor, theirs: Tensor) -> float:
 
 
 def _difference(ours: Tensor, theirs: Tensor) -> float:
-    if torch.equal(ours, theirs) or not theirs.numel():
+    if not theirs.numel():
         return 0.0
-    same = (ours == theirs) | (ours.isnan() & theirs.isnan())  # infinities too
-    apart = float((ours - theirs).abs().masked_fill(same, 0).max())
-    largest = float(torch.where(theirs.isfinite(), theirs, 0).abs().max())
+    apart, largest = float((ours - theirs).abs().max()), float(theirs.abs().max())
+    if not (math.isfinite(apart) and math.isfinite(largest)):
+        same = (ours == theirs) | (ours.isnan() & theirs.isnan())  # infinities too
+        apart = float((ours - theirs).abs().masked_fill(same, 0).max())
+        largest = float(torch.where(theirs.isfinite(), theirs, 0).abs().max())
     return torch.inf if math.isnan(apart) else apart / max(largest, _FLOOR)
 
 
 def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call draws numbers: dropout in evaluation form and without a share does not."""
-    names = [argument.name for argument in func._schema.arguments]
-    given = dict(zip(names, args, strict=False)) | kwargs
+    given = {argument.name: argument.default_value for argument in func._schema.arguments}
+    given |= dict(zip(given, args, strict=False)) | kwargs
     idle = given.get("train") is False or given.get("training") is False
     return not idle and given.get("dropout_p") != 0

@@ -23,7 +23,7 @@ from deconvviz.deconv.own_run import (
 from deconvviz.deconv.tape import Operation, Tape, weight_of
 from deconvviz.errors import PictureError, SelfCheckError
 
-_MOST = 2**20  # numbers of a layer that are compared; of a larger one, whole maps of some channels
+_MOST = 2**17  # numbers of a layer that are compared; of a larger one, whole maps of some channels
 _OWN = ("torch", "deconvviz")  # packages of whose modules our own networks are made
 
 

@@ -89,8 +89,8 @@ def network(name: str) -> Network:
 
 @st.cache_resource(max_entries=8, show_spinner="Comparing with autograd …", hash_funcs=BY_KEY)
 def verification(network: Network, layers: Sequence[str]) -> Verification:
-    """A few projections from each of some layers, compared with autograd; see `verify`."""
-    return network.net.verify(layers, units=2)
+    """One projection from each of some layers, compared with autograd; see `verify`."""
+    return network.net.verify(layers, units=1)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
