@@ -24,6 +24,7 @@ from deconvviz.deconv.tape import Operation, Tape, weight_of
 from deconvviz.errors import PictureError, SelfCheckError
 
 _MOST = 2**17  # numbers of a layer that are compared; of a larger one, whole maps of some channels
+_CONSTANTS = 1e-7  # torch holds 1/6, of hardsigmoid and hardswish, in float32 at any dtype
 _OWN = ("torch", "deconvviz")  # packages of whose modules our own networks are made
 
 
@@ -110,7 +111,7 @@ def tolerance_of(weight: Tensor) -> float:
     reduced = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
     if weight.is_cuda and reduced and weight.dtype == torch.float32:
         eps = 2.0**-10  # TF32 has ten bits
-    return math.sqrt(eps)
+    return max(math.sqrt(eps), _CONSTANTS)
 
 
 # --- the comparison -------------------------------------------------------------------------------
