@@ -4,6 +4,7 @@ A private copy runs in evaluation form, by torch alone. Nothing of the engine ta
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -81,7 +82,7 @@ class _EveryCall(TorchFunctionMode):
 def modules_of(tape: Tape, names: Mapping[str, str]) -> dict[str, str]:
     """Layer name -> path of the module whose output it is; without activations that are none."""
     calls = {op.name: {path for _, path in op.calls} for op in tape.operations}
-    paths = {layer: layer.partition("@")[0] for layer in names}
+    paths = {layer: re.sub(r"@\d+$", "", layer) for layer in names}  # without the call's number
     return {layer: path for layer, path in paths.items() if path in calls[names[layer]]}
 
 

@@ -160,7 +160,7 @@ class _Comparison:
         right = [error for error in self.errors.values() if error <= self.tolerance]
         why = self.left_out
         if leaving_out:
-            why = f"except {', '.join(self.suspect)}: the module returns another value"
+            why = f"except {', '.join(self.suspect)}, where the model returns another value"
         return SelfCheck(len(right), max(right, default=0.0), self.tolerance, why)
 
 

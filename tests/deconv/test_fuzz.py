@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -369,6 +369,7 @@ QUIET = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too
     suppress_health_check=QUIET,
     phases=(Phase.explicit, Phase.generate),  # shrinking, by exports, takes minutes: see below
 )
+@example(steps=[("shared", 0, (("relu", 5, ()),))], classifies=True, seed=0)
 @given(steps=networks(), classifies=st.booleans(), seed=st.integers(0, 99))
 def test_a_random_network_equals_itself_and_autograd(
     steps: list[Step], classifies: bool, seed: int
