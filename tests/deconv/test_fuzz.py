@@ -21,6 +21,9 @@ from tests.deconv.comparing import by_oracle, deviation, some_units
 WIDTH = 8  # channels between steps
 SIZES = ((16, 20), (23, 18))  # traced at the first
 
+# Its backward of InstanceNorm below a channels-last layer: see test_verification.
+TORCH_IS_WRONG = "torch's autograd is wrong here: finite differences agree with ours"
+
 Part = nn.Module | Callable[[Tensor], Tensor]
 Step = tuple[str, int, tuple[Any, ...]]  # name, spelling, the steps inside
 
@@ -346,16 +349,16 @@ def holds(steps: list[Step], classifies: bool = False, seed: int = 0) -> bool:
         recording = net.record(images, list(net.layers))
         maps = output if output.dim() == 4 else output[:, :, None, None]
         torch.testing.assert_close(recording["last"], maps, rtol=1e-10, atol=1e-10)
-        units = some_units(recording, "last")
-        truth = by_oracle(oracle.autograd, model, images, units, "gradient")
-        if truth.abs().max() > 0:
-            ours = net.project(recording, units, "gradient").full()
-            assert deviation(ours, truth) < 1e-10
         verified = net.verify(list(net.layers), units=2, dtype=torch.float64, images=images)
         assert not verified.failed, str(verified)
         assert verified.error < 1e-10
-        known = ("", "no unit is active")
-        assert all(layer.units or layer.note in known for layer in verified.layers), str(verified)
+        notes = {layer.note for layer in verified.layers if not layer.units}
+        assert notes <= {"no unit is active", TORCH_IS_WRONG}, str(verified)
+        units = some_units(recording, "last")
+        truth = by_oracle(oracle.autograd, model, images, units, "gradient")
+        if truth.abs().max() > 0 and TORCH_IS_WRONG not in notes:
+            ours = net.project(recording, units, "gradient").full()
+            assert deviation(ours, truth) < 1e-10
     return True
 
 
@@ -369,6 +372,7 @@ QUIET = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too
     suppress_health_check=QUIET,
     phases=(Phase.explicit, Phase.generate),  # shrinking, by exports, takes minutes: see below
 )
+@example(steps=[("norm", 4, ()), ("norm", 5, ())], classifies=False, seed=0)
 @example(steps=[("shared", 0, (("relu", 5, ()),))], classifies=True, seed=0)
 @given(steps=networks(), classifies=st.booleans(), seed=st.integers(0, 99))
 def test_a_random_network_equals_itself_and_autograd(

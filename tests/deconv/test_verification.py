@@ -135,6 +135,31 @@ def test_what_differs_in_float32_is_compared_again_in_float64(
         assert layer.error < 1e-10
 
 
+class LastAxis(nn.Module):
+    """A normalisation of the channels-last form of its maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def test_where_autograd_itself_is_wrong_finite_differences_say_so() -> None:
+    """torch's backward of InstanceNorm is wrong on a CPU for a channels-last gradient.
+
+    Should this fail, torch has become right: then there is nothing to be said any more.
+    """
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8), LastAxis()).double()
+    verified = Deconvnet(model, (3, 9, 8)).verify(["1", "2"], dtype=torch.float64)
+    first, second = verified.layers
+    assert first.error < 1e-10
+    assert (second.units, second.passed) == (0, None)
+    assert second.note == "torch's autograd is wrong here: finite differences agree with ours"
+
+
 class Unreachable(nn.Module):
     """Layers that cannot be compared, each for another reason."""
 
