@@ -7,6 +7,7 @@
     ├── CheckpointError             weights are missing, damaged, unsafe or of another network
     ├── UnknownModelError           there is no model of this name
     ├── TraceError                  a model cannot be traced
+    ├── SelfCheckError              a traced model computes other values than the model itself
     ├── UnsupportedOperationError   an operation has no adjoint under this rule
     ├── UnknownLayerError           the model, recording or atlas has no layer of this name
     ├── SelectionError              there is no such unit, image or position
@@ -45,6 +46,10 @@ class UnknownModelError(DeconvvizError):
 
 class TraceError(DeconvvizError):
     """A model cannot be traced into a tape of operations."""
+
+
+class SelfCheckError(DeconvvizError):
+    """A traced model computes other values than the model itself: a fault of the engine."""
 
 
 class UnsupportedOperationError(DeconvvizError):

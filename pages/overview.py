@@ -7,7 +7,7 @@ from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.ui import show
 from deconvviz.ui.navigation import link
-from deconvviz.ui.networks import chosen_network, evenly_spaced, input_view
+from deconvviz.ui.networks import chosen_network, evenly_spaced, input_view, verification
 from deconvviz.ui.reconstructions import Projector, reconstruct, whole_picture
 
 CAT = PHOTOGRAPHS["cat"]
@@ -30,6 +30,7 @@ def strongest_unit(projector: Projector, layer: str) -> None:
 
 network = chosen_network()
 cat = input_view(network, photograph("cat"), 256)
+layers = evenly_spaced(network.layers, LAYERS)
 words, picture = st.columns([2, 1], gap="medium")
 with words:
     show.title(
@@ -42,12 +43,12 @@ with words:
     )
     show.network(network.bundle)
     show.coverage(network.net.coverage)
+    compared = st.empty()  # filled last: a large network's comparison takes seconds
 with picture:
     show.picture(enlarge(cat.array, 500), CAT.title)
     st.caption(f"{CAT.title}. {CAT.credit}.")
 
 st.header("One photograph, layer by layer", anchor=False)
-layers = evenly_spaced(network.layers, LAYERS)
 some = "" if len(layers) == len(network.layers) else f" ({len(layers)} of {len(network.layers)})"
 st.markdown(
     f"For each layer{some} you see the unit with the highest activation. Above: the whole picture, "
@@ -69,3 +70,6 @@ link(
 link("atlas", "Atlas: the strongest activations of each unit over many pictures")
 link("filters", "Filters: the kernels of each layer, and how often its units are active")
 link("accuracy", "Accuracy: how good the networks are, and what the experiments show")
+
+with compared:
+    show.proof(network.net.checked, verification(network, layers))

@@ -15,6 +15,8 @@ from deconvviz import cli
 from deconvviz.atlas import load_atlas
 from deconvviz.cli import app
 from deconvviz.deconv import Deconvnet
+from deconvviz.deconv.table import TABLE
+from deconvviz.deconv.table.norm import BatchNorm
 from deconvviz.errors import UnknownModelError
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import load_dataset
@@ -102,6 +104,7 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys):
         (["evaluate", "nobody"], "no model `nobody`"),
         (["layers", "torchvision/resnet0"], "torchvision has no network `resnet0`"),
         (["coverage", "nobody.nets:f"], "cannot import `nobody.nets`"),
+        (["coverage", "demo", "--dtype", "float16"], "no dtype `float16`; there are float32"),
         (["layers", "demo", "--input-size", "3,32,32"], "package.module:function"),
         (["layers", "nobody:f", "--input-size", "32"], "channels,height,width"),
         (["project", "demo", "x.png", "--layer", "l", "--out", "x.jpg"], "ends in .png or"),
@@ -162,6 +165,26 @@ def test_coverage_is_for_people_or_for_programs():
     assert "26 x conv2d" in told.output
     read = json.loads(runner.invoke(app, [*words, "--json"]).output)
     assert {"conv2d", "relu", "max_pool2d", "cat"} <= {row["operation"] for row in read}
+
+
+def test_coverage_compares_with_the_model_and_fails_where_they_differ(monkeypatch):
+    told = runner.invoke(app, ["coverage", "demo"])
+    assert "\nChecked: values equal the model's own (largest relative error" in told.output
+    verified = runner.invoke(app, ["coverage", "demo", "--verify", "--dtype", "float64"])
+    assert verified.exit_code == 0, verified.output
+    assert "; projections of 48 units in 6 layers equal autograd" in verified.output
+    read = json.loads(runner.invoke(app, ["coverage", "demo", "--verify", "--json"]).output)
+    assert read["operations"][0]["operation"] == "conv2d"
+    assert read["verification"]["passed"] is True
+
+    class Wrong(BatchNorm):
+        def adjoint(self, *given):
+            return [2 * signal for signal in super().adjoint(*given)]
+
+    monkeypatch.setitem(TABLE, torch.ops.aten.batch_norm.default, Wrong())
+    wrong = runner.invoke(app, ["coverage", "demo", "--verify"])
+    assert wrong.exit_code == 1
+    assert "first in batch_norm in `stage1.bn1`" in wrong.output
 
 
 def test_projections_are_written_as_a_sheet_or_as_pixels(tmp_path):

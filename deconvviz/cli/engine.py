@@ -1,5 +1,6 @@
 """`deconvviz layers`, `coverage` and `project`."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ from deconvviz.errors import SettingError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from deconvviz.deconv import Projection
+    from deconvviz.deconv import Deconvnet, Projection, Verification
     from deconvviz.io.bundle import Bundle
 
 Picture = Annotated[Path, typer.Argument(help="Picture file.")]
@@ -55,6 +56,10 @@ def layers(
 def coverage(
     model: Model,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare projections with autograd; 1 on a difference.")
+    ] = False,
+    dtype: Annotated[str, typer.Option(help="Of --verify: float32 or float64.")] = "float32",
     weights: Weights = "default",
     checkpoint: Checkpoint = None,
     input_size: InputSize = None,
@@ -62,10 +67,22 @@ def coverage(
 ) -> None:
     """Show how each operation of a network is reversed, or why it is not supported."""
     from deconvviz.deconv import Deconvnet
+    from deconvviz.deconv.verification import checked_line
 
+    if dtype not in ("float32", "float64"):
+        raise SettingError(f"no dtype `{dtype}`; there are float32 and float64")
     bundle = load_network(model, weights, download, checkpoint, input_size)
-    report = Deconvnet(bundle.model, bundle.input_size).coverage
-    typer.echo(report.json() if as_json else report)
+    net = Deconvnet(bundle.model, bundle.input_size, check=True)
+    verification = _verified(net, dtype) if verify else None
+    if as_json:
+        typer.echo(_as_json(net, verification))
+    else:
+        typer.echo(net.coverage)
+        typer.echo(checked_line(net.checked, verification))
+        if verification is not None:
+            typer.echo(f"\n{verification}")
+    if verification is not None and not verification.passed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -116,6 +133,20 @@ def read_pixels(bundle: "Bundle", picture: Path, size: int | None = None) -> "Te
     if size is None:
         return bundle.preprocess(image)
     return bundle.preprocess(limit_side(image, size), size=None)
+
+
+def _verified(net: "Deconvnet", dtype: str) -> "Verification":
+    import torch
+
+    return net.verify(dtype={"float32": torch.float32, "float64": torch.float64}[dtype])
+
+
+def _as_json(net: "Deconvnet", verification: "Verification | None") -> str:
+    """The rows of the coverage; with a verification, both by name."""
+    if verification is None:
+        return net.coverage.json()
+    both = {"operations": net.coverage.table(), "verification": verification.to_dict()}
+    return json.dumps(both, indent=1)
 
 
 def _write(projection: "Projection", images: "Tensor", out: Path) -> None:

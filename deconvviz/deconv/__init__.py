@@ -6,6 +6,8 @@ from deconvviz.deconv.layers import Layer
 from deconvviz.deconv.projection import Box, Projection
 from deconvviz.deconv.recording import Peaks, Recording
 from deconvviz.deconv.selection import Selection
+from deconvviz.deconv.selfcheck import SelfCheck
+from deconvviz.deconv.verification import Verification, VerifiedLayer
 
 __all__ = [
     "Box",
@@ -17,4 +19,7 @@ __all__ = [
     "Projection",
     "Recording",
     "Selection",
+    "SelfCheck",
+    "Verification",
+    "VerifiedLayer",
 ]

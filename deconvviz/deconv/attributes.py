@@ -21,7 +21,7 @@ Key = tuple[str, str]
 """Path of a module, or name of a class, and name of the attribute."""
 
 # torch's own attributes of every module, and the mark that `torch.compile` leaves.
-_OWN = frozenset(vars(nn.Module())) | {"_is_torch_compile"}
+_OWN = frozenset(vars(nn.Module())) | {"_is_torch_compile", "_compiled_call_impl"}
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 _LONGEST = 10_000  # entries of a container; a longer one is data, of which the length is compared
 _NUMBERS = 64  # in a tensor from which a model may read numbers

@@ -8,16 +8,23 @@ wraps another, would work on the model that is not to be touched.
 import copy
 import functools
 import types
-from collections.abc import Mapping, MutableMapping, MutableSequence
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 
-def evaluation_copy(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode, with its hooks, which work on copies of what they hold."""
-    copied = cast(nn.Module, _Copies().of(model))
+def evaluation_copy(
+    model: nn.Module, hold: Callable[[Tensor], Tensor] = lambda tensor: tensor
+) -> nn.Module:
+    """A copy in evaluation mode, with its hooks, which work on copies of what they hold.
+
+    Args:
+        model: The model, which is not changed.
+        hold: Each tensor of the model -> the tensor that the copy has; by default the same one.
+    """
+    copied = cast(nn.Module, _Copies(hold).of(model))
     for module in copied.modules():
         vars(module).update(_backward_hooks={}, _backward_pre_hooks={}, _compiled_call_impl=None)
     return copied.eval()
@@ -31,7 +38,8 @@ def is_of_torch(value: object) -> bool:
 class _Copies:
     """Copies of values that refer to each other as the originals do."""
 
-    def __init__(self) -> None:
+    def __init__(self, hold: Callable[[Tensor], Tensor]) -> None:
+        self._hold = hold
         self._made: dict[int, Any] = {}
         self._originals: list[Any] = []  # alive, so that no other value gets the id of one
 
@@ -46,7 +54,9 @@ class _Copies:
         match value:
             case nn.Module():
                 return self._filled(value, object.__new__(type(value)))
-            case Tensor() | type() | types.ModuleType() | str() | bytes():
+            case Tensor():
+                return self._hold(value)
+            case type() | types.ModuleType() | str() | bytes():
                 return value
             case types.FunctionType():
                 return self._function(value)

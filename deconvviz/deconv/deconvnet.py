@@ -4,9 +4,10 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
 
-from deconvviz.deconv import projection, recording
+from deconvviz.deconv import projection, recording, verification
 from deconvviz.deconv.attributes import changed
 from deconvviz.deconv.coverage import Coverage, cover
 from deconvviz.deconv.export import trace, unwrapped
@@ -24,8 +25,10 @@ from deconvviz.deconv.projection import Projection, Start
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.selection import Selection
+from deconvviz.deconv.selfcheck import SelfCheck, is_own, self_check
 from deconvviz.deconv.table import step_of
-from deconvviz.deconv.tape import named_weights
+from deconvviz.deconv.tape import named_weights, weight_of
+from deconvviz.deconv.verification import Verification
 from deconvviz.errors import SelectionError, TraceError, UnsupportedOperationError
 
 
@@ -42,14 +45,22 @@ class Deconvnet:
         default_layers: The names of the rectified maps after each convolution.
         convolutions: Default layer -> the convolution that it rectifies.
         coverage: Every operation of the model, and how it is undone.
+        checked: The comparison of the tape's values with the model's own at `input_size`; None if
+            it was skipped, and in a deconvnet by `with_model`.
 
     Args:
         model: Any module that maps images (N, C, H, W) to something.
         input_size: Channels, height and width of images for tracing. Other sizes may be recorded,
             as far as the network takes them.
+        check: Whether to compare the tape's values with the model's own, on a random picture:
+            here, and again at the first recording of each other size, dtype or device, and with
+            the weights of `with_model`. Each time it costs one forward pass of the model itself
+            and one of the tape, of one picture. By default it is skipped for networks of
+            `deconvviz.models` alone.
 
     Raises:
         TraceError: The model cannot be traced.
+        SelfCheckError: The tape computes other values than the model. So may `record` and `stream`.
 
     Example:
         >>> net = Deconvnet(model, input_size=(3, 32, 32))
@@ -59,7 +70,13 @@ class Deconvnet:
         torch.Size([9, 3, 18, 18])
     """
 
-    def __init__(self, model: nn.Module, input_size: tuple[int, int, int] = (3, 32, 32)) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        input_size: tuple[int, int, int] = (3, 32, 32),
+        *,
+        check: bool | None = None,
+    ) -> None:
         self.model = model = unwrapped(model)
         self._tape = simplify(trace(model, input_size))
         self._names = name_values(self._tape)
@@ -78,6 +95,9 @@ class Deconvnet:
         self.layers: Mapping[str, Layer] = MappingProxyType(
             {name: describe(shapes[value], fields[value]) for name, value in usable.items()}
         )
+        self._check = check
+        self._checked_at: set[object] = set()
+        self.checked: SelfCheck | None = self._self_check(input_size[1:])
 
     def with_model(self, model: nn.Module) -> "Deconvnet":
         """A deconvnet of another model of the same structure, such as a snapshot, without tracing.
@@ -99,6 +119,8 @@ class Deconvnet:
             raise TraceError(f"{differs} is not the same in the other model; make a new Deconvnet")
         other = copy.copy(self)
         other.model = model
+        other.checked = None
+        other._checked_at = set()
         return other
 
     def record(self, images: Tensor, layers: Sequence[str] | None = None) -> Recording:
@@ -124,7 +146,9 @@ class Deconvnet:
                 have a size that the network does not take, up to the highest layer.
         """
         chosen = self._chosen(layers)
-        return recording.record(self._tape, self.model, self._names, images, chosen)
+        recorded = recording.record(self._tape, self.model, self._names, images, chosen)
+        self._self_check(recorded.size)
+        return recorded
 
     def stream(
         self, images: Tensor, layers: Sequence[str] | None = None
@@ -149,7 +173,11 @@ class Deconvnet:
             PictureError: See `record`; raised at the first `next`, or when a size does not fit.
         """
         chosen = self._chosen(layers)
-        return recording.stream(self._tape, self.model, self._names, images, chosen)
+        items = recording.stream(self._tape, self.model, self._names, images, chosen)
+        for first in items:
+            self._self_check((images.shape[2], images.shape[3]))  # images that it took
+            yield first
+            yield from items
 
     def _chosen(self, layers: Sequence[str] | None) -> tuple[str, ...]:
         chosen = self.default_layers if layers is None else layers
@@ -202,6 +230,58 @@ class Deconvnet:
             )
         value = value_of(selection.layer, self._names)
         return projection.project(self.model, value, recording, selection, rule, start, max_bytes)
+
+    def verify(
+        self,
+        layers: Sequence[str] | None = None,
+        units: int = 8,
+        dtype: torch.dtype = torch.float32,
+        seed: int = 0,
+        images: Tensor | None = None,
+    ) -> Verification:
+        """Compare projections under the gradient rule with autograd through the model itself.
+
+        Autograd differentiates random active units of a copy of the model, which runs in evaluation
+        form by its own code, without the engine. A layer that no module returns is found in it by
+        its values. It costs one forward pass of the model for each picture and one backward pass,
+        up to the layer, for each unit.
+
+        Args:
+            layers: Names of layers; by default `default_layers`.
+            units: Number of units of each layer.
+            dtype: `torch.float64` proves most. In `torch.float32` two correct evaluations may
+                differ where an activation near zero changes sign; a layer that differs there is
+                compared again in float64.
+            seed: Seed of the picture and of the choice of units.
+            images: (N, C, H, W) normalised; by default one picture of noise, of `input_size`.
+
+        Returns:
+            The largest relative error of each layer, and which layers could not be compared, and
+            why. If a layer failed, the first operation that is undone wrongly is named.
+
+        Raises:
+            UnknownLayerError: The model has no such layer.
+            PictureError: The images do not fit; see `record`.
+            ValueError: The dtype is another one.
+        """
+        chosen = self._chosen(layers)
+        return verification.verify(
+            self._tape, self.model, self._names, chosen, units, dtype, seed, images
+        )
+
+    def _self_check(self, size: tuple[int, int]) -> SelfCheck | None:
+        """Compare the tape with the model, unless that is not wanted or was done before.
+
+        Two threads may both compare, to the same end.
+        """
+        weight = weight_of(self.model)
+        key = (size, weight.dtype, weight.device)
+        wanted = not is_own(self.model) if self._check is None else self._check
+        if not wanted or key in self._checked_at:
+            return None
+        result = self_check(self._tape, self.model, self._names, size)
+        self._checked_at.add(key)
+        return result
 
 
 def _weight_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:

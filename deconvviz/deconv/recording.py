@@ -180,6 +180,14 @@ def stream(
             yield layer, _as_maps(value)
 
 
+def values(
+    tape: Tape, model: nn.Module, images: Tensor, wanted: Iterable[str]
+) -> Iterator[tuple[Operation, Any]]:
+    """Run the operations that `wanted` depends on, as `record` does: each with its value."""
+    for op, value, _ in _run(tape, model, images, wanted, save=True):
+        yield op, value
+
+
 def _values_of(names: Mapping[str, str], layers: Sequence[str]) -> dict[str, list[str]]:
     """Value name -> the layers of that value, each of which may have several names."""
     values: dict[str, list[str]] = {}

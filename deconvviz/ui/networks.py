@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from deconvviz.analysis.kernels import Kernels, kernels_of
-from deconvviz.deconv import Deconvnet
+from deconvviz.deconv import Deconvnet, Verification
 from deconvviz.deconv.randomization import untrained
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.images import Picture, limit_side
@@ -91,7 +91,13 @@ def bundle(name: str) -> Bundle:
 def network(name: str) -> Network:
     """A traced network, by name or path; errors as for `load`."""
     loaded = bundle(name)
-    return Network(loaded, Deconvnet(loaded.model, loaded.input_size))
+    return Network(loaded, Deconvnet(loaded.model, loaded.input_size, check=True))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing with autograd …", hash_funcs=BY_KEY)
+def verification(network: Network, layers: Sequence[str]) -> Verification:
+    """One projection from each of some layers, compared with autograd; see `verify`."""
+    return network.net.verify(layers, units=1)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_KEY)

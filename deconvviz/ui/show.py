@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from deconvviz.deconv import Coverage, Layer
+from deconvviz.deconv import Coverage, Layer, SelfCheck, Verification
+from deconvviz.deconv.verification import checked_line
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.card import inert
@@ -112,6 +113,15 @@ def coverage(coverage: Coverage) -> None:
             column_config={"undone": st.column_config.TextColumn("reversed by", width="large")},
         )
         st.caption("*Exact*: as in the paper. *Extension*: the paper does not cover it.")
+
+
+def proof(checked: SelfCheck | None, verification: Verification) -> None:
+    """One line on the comparison with the model itself, as a warning if they differ."""
+    line = checked_line(checked, verification)
+    if verification.failed:
+        st.warning(line, icon=":material/warning:")
+    else:
+        st.caption(line)
 
 
 @contextmanager

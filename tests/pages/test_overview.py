@@ -12,6 +12,8 @@ def test_it_describes_the_network_and_reconstructs_every_layer_without_a_click(o
     assert "**not** an attribution" in words
     assert f"{bundle.training['test']['accuracy']:.1%}" in words
     assert "symmetric about grey" in words
+    assert "Checked: values equal the model's own (largest relative error" in words
+    assert "projections of 6 units in 6 layers equal autograd" in words
     convolutions = sum(type(module).__name__ == "Conv2d" for module in bundle.model.modules())
     assert sum("reconstructed from unit" in text for text in texts) == convolutions
     assert sum("and its reconstruction" in text for text in texts) == convolutions

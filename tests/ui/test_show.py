@@ -55,3 +55,23 @@ def test_pictures_files_and_errors_reach_the_page():
 def test_a_layer_is_described_by_its_units_and_their_window():
     layer = Layer(64, (16, 16), (2, 2), (8, 8), (-3, -3))
     assert describe_layer(layer) == "64 units, receptive field 8 × 8 pixels"
+
+
+def proof_page():
+    from deconvviz.deconv import SelfCheck, Verification, VerifiedLayer
+    from deconvviz.ui import show
+
+    layers = VerifiedLayer("a", 2, 3e-7, True), VerifiedLayer("b", 2, 0.5, False)
+    checked = SelfCheck(5, 2e-7, 1e-4)
+    show.proof(checked, Verification(layers[:1], "float32", 1e-4, 0))
+    show.proof(checked, Verification(layers, "float32", 1e-4, 0, "relu in `b`"))
+
+
+def test_a_comparison_is_one_line_and_a_difference_a_warning():
+    app = AppTest.from_function(proof_page, default_timeout=120).run()
+    values = "Checked: values equal the model's own (largest relative error 2e-7); projections of "
+    (line,) = app.caption
+    equal = "2 units in 1 layer equal autograd (largest relative error 3e-7)."
+    assert line.value == values + equal
+    (warning,) = app.warning
+    assert warning.value == values + "b differ from autograd, first in relu in `b`."
