@@ -6,7 +6,7 @@ import streamlit as st
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from deconvviz.io.zoo import DEMOS
+from deconvviz.io.zoo import TWINS
 from deconvviz.plots import gradients as heatmaps
 from deconvviz.plots import study as plots
 from deconvviz.plots.figures import confusion_matrix, learning_curves, per_class_accuracy
@@ -141,7 +141,7 @@ def two_networks() -> None:
         "they learned from beside the labels. `demo-deconv` also had to reconstruct the picture "
         "from its features, through a deconvolution decoder."
     )
-    runs = {name: OwnRun.of(bundle(name), "built in") for name in DEMOS}
+    runs = {name: OwnRun.of(bundle(name), "built in") for name in TWINS}
     evaluations = {name: run.evaluation for name, run in runs.items()}
     ink = showing.ink()
     run_table(runs)

@@ -8,7 +8,7 @@ import pytest
 import deconvviz
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import draw_shapes
-from deconvviz.io.zoo import DEMOS, load
+from deconvviz.io.zoo import DEMOS, TWINS, load
 from deconvviz.study.gradients.trace import trace_file
 from deconvviz.ui import runner
 from deconvviz.ui.own_runs import OWN_RUNS
@@ -108,17 +108,17 @@ def test_the_table_has_the_accuracies_of_the_checkpoints(open_page):
     assert not app.exception
     assert not app.error
     table = app.dataframe[0].value
-    expected = [100 * load(name).training["test"]["accuracy"] for name in DEMOS]
-    assert table["run"].tolist() == list(DEMOS)
+    expected = [100 * load(name).training["test"]["accuracy"] for name in TWINS]
+    assert table["run"].tolist() == list(TWINS)
     assert table["test accuracy"].tolist() == pytest.approx(expected)
     words = all_words(app)
-    first, second = (load(name).training["test"]["accuracy"] for name in DEMOS)
+    first, second = (load(name).training["test"]["accuracy"] for name in TWINS)
     difference = 100 * abs(second - first)
     assert (f"**{difference:.2f}**" in words) or (difference < 0.005 and "equally" in words)
     assert "trained once, from one seed" in words
     texts = alternatives(app)
     assert len(texts) == 4
-    assert [name for name in DEMOS if f"Confusion matrix of {name}" in texts] == list(DEMOS)
+    assert [name for name in TWINS if f"Confusion matrix of {name}" in texts] == list(TWINS)
 
 
 def test_a_run_made_on_the_page_stands_beside_the_demos(open_page, monkeypatch):

@@ -7,8 +7,10 @@ from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint
 
-DEMOS = ("demo-photos", "demo", "demo-deconv")
+DEMOS = ("demo", "demo-deconv", "demo-photos")
 """The networks in the package; the app opens the first."""
+TWINS = ("demo", "demo-deconv")
+"""The two of them that differ in the decoder alone."""
 
 
 def demo_folder() -> Path:
@@ -35,8 +37,8 @@ def load(
     """Load a network.
 
     Args:
-        name: "demo-photos", trained on photographs of 20 classes; "demo", on CIFAR-10;
-            "demo-deconv", the same with a deconvolution decoder; the path of a checkpoint made by
+        name: "demo", trained on CIFAR-10; "demo-deconv", the same with a deconvolution decoder;
+            "demo-photos", trained on photographs of 20 classes; the path of a checkpoint made by
             `deconvviz train`; "torchvision/NAME" or "timm/NAME"; or "package.module:function", a
             function without arguments that returns a module, or a `Bundle` made by `Bundle.of`.
         weights: Weights of torchvision and timm: "default", a name, or None for random ones.

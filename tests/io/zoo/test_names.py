@@ -22,11 +22,12 @@ def run(tmp_path_factory):
 def test_the_demos_load_with_their_card_and_classify(name):
     bundle = load(name)
     assert bundle.name == name
-    assert len(bundle.classes) == 10
-    assert bundle.input_size == (3, 32, 32)
+    classes, side = (20, 128) if name == "demo-photos" else (10, 32)
+    assert len(bundle.classes) == classes
+    assert bundle.input_size == (3, side, side)
     assert not bundle.model.training
     logits = bundle.model(torch.rand(1, *bundle.input_size))
-    assert logits.shape == (1, 10)
+    assert logits.shape == (1, classes)
     assert logits.isfinite().all()
     assert f"{bundle.training['test']['accuracy']:.2%}" in bundle.card
 
