@@ -56,7 +56,7 @@ def test_a_new_record_is_seen_and_a_damaged_one_refused(results):
     keep(results, record("R-all", seed=2))
     assert len(study("helps").result.records) == 5
     with (results / "helps.jsonl").open("a") as file:
-        file.write("{")
+        file.write("{\n")
     with pytest.raises(StudyError, match=r"helps\.jsonl, line 6"):
         study("helps")
 
