@@ -250,3 +250,14 @@ def test_refusals() -> None:
         net.verify(dtype=torch.float16)
     with pytest.raises(PictureError):
         net.verify(images=torch.randn(1, 4, 16, 20))
+
+
+def test_a_derivative_that_is_zero_but_for_rounding_does_not_fail() -> None:
+    """The mean of a map that InstanceNorm has centred does not depend on the picture."""
+    torch.manual_seed(0)
+    norm = nn.Sequential(nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8, affine=True))
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    net = Deconvnet(nn.Sequential(norm, head).double().eval(), (3, 16, 20))
+    found = net.verify(["1.2"], dtype=torch.float64)
+    assert found.passed
+    assert found.error == 0
