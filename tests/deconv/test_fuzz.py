@@ -3,10 +3,10 @@
 hypothesis draws a network as a tree of named steps, and shrinks a failing one to few of them.
 """
 
-from collections.abc import os
+import os
+from collections.abc import Callable
 from typing import Any
 
-import Callable
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
