@@ -1,21 +1,18 @@
 """Clarity: how much of a projection is fine noise, colour noise, and the picture itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.inputs import chosen_layers, peaks, title_of
+from deconvviz.analysis.inputs import chosen_layers, compared, peaks, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.randomization import untrained
 from deconvviz.deconv.rules import Rule
-from deconvviz.errors import SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
-from deconvviz.io.zoo import load
 from deconvviz.progress import Progress
 from deconvviz.schema import Positive, validated
 
@@ -127,20 +124,7 @@ def clarity(
         UnknownLayerError: A network has no such layer.
     """
     chosen = options or ClarityOptions()
-    net = net or Deconvnet(bundle.model, bundle.input_size)
-    networks = [(bundle, net)]
-    for name in chosen.others:
-        other = load(name)
-        if other.input_size != bundle.input_size:
-            raise SettingError(
-                f"`{name}` takes pictures of {other.input_size}, `{bundle.name}` of "
-                f"{bundle.input_size}; compare networks of one input size"
-            )
-        networks.append((other, Deconvnet(other.model, other.input_size)))
-    if chosen.random_weights:
-        model = untrained(bundle.model, torch.Generator().manual_seed(seed))
-        twin = replace(bundle, name=f"{bundle.name}, random weights", model=model)
-        networks.append((twin, net.with_model(model)))
+    networks = compared(bundle, net, chosen.others, random_weights=chosen.random_weights, seed=seed)
     measured = []
     for one, its_net in networks:
         layers = chosen_layers(its_net, chosen.layers, its_net.default_layers, f"`{one.name}`")

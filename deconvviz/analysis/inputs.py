@@ -1,18 +1,21 @@
 """The inputs of analyses: checks, batches that fit the memory, strongest activations."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from deconvviz.atlas.accumulator import Accumulator, layout
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
+from deconvviz.deconv.randomization import untrained
 from deconvviz.errors import DataError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
+from deconvviz.io.zoo import load
 from deconvviz.progress import Progress
 
 _PIXELS = 2**18  # in one pass: 256 pictures of 32 x 32, 5 of 224 x 224
@@ -96,6 +99,43 @@ def chosen_layers(
     if not chosen and not default:
         raise SettingError("no default layer; name a layer that `deconvviz layers` lists")
     return tuple(dict.fromkeys(chosen or default))
+
+
+def compared(
+    bundle: Bundle,
+    net: Deconvnet | None,
+    others: Sequence[str],
+    *,
+    random_weights: bool,
+    seed: int,
+) -> list[tuple[Bundle, Deconvnet]]:
+    """A network, others of its input size, and the same one with random weights.
+
+    Args:
+        bundle: The network.
+        net: Deconvnet of the network, where there is one already.
+        others: Names or checkpoints of other networks.
+        random_weights: Whether the one with random weights comes last.
+        seed: Seed of the random weights.
+
+    Raises:
+        SettingError: Another network takes pictures of another size.
+    """
+    net = net or Deconvnet(bundle.model, bundle.input_size)
+    found = [(bundle, net)]
+    for name in others:
+        other = load(name)
+        if other.input_size != bundle.input_size:
+            raise SettingError(
+                f"`{name}` takes pictures of {other.input_size}, `{bundle.name}` of "
+                f"{bundle.input_size}; compare networks of one input size"
+            )
+        found.append((other, Deconvnet(other.model, other.input_size)))
+    if random_weights:
+        model = untrained(bundle.model, torch.Generator().manual_seed(seed))
+        twin = replace(bundle, name=f"{bundle.name}, random weights", model=model)
+        found.append((twin, net.with_model(model)))
+    return found
 
 
 def title_of(dataset: Dataset) -> str:

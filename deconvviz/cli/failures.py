@@ -16,7 +16,7 @@ from deconvviz.errors import BusyError, DeconvvizError
 REFUSED, FAILED = 2, 1
 """Exit statuses: the command is wrong, or the machine or another process prevents it."""
 
-_TODO = {
+_ADVICE = {
     errno.ENOSPC: "the disk is full; free some space and repeat the command",
     errno.EDQUOT: "your share of the disk is full; free some space and repeat the command",
     errno.EFBIG: "the file is larger than this disk or your limits allow; name another folder",
@@ -54,14 +54,14 @@ def guarded(command: Callable[[], Any]) -> None:
     except OSError as error:
         _end(_of_the_system(error), FAILED)
     except MemoryError:
-        _end(_TODO[errno.ENOMEM], FAILED)
+        _end(_ADVICE[errno.ENOMEM], FAILED)
     except ImportError as error:
         reason = textwrap.shorten(str(error), 200)
         _end(f"a library does not load ({reason}); install deconvviz again", FAILED)
     except RuntimeError as error:
         if not any(words in str(error) for words in _NO_MEMORY):
             raise
-        _end(_TODO[errno.ENOMEM], FAILED)
+        _end(_ADVICE[errno.ENOMEM], FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
@@ -72,8 +72,8 @@ def _of_the_system(error: OSError) -> str:
     reason = (error.strerror or str(error)).strip().partition("\n")[0]
     name = str(error.filename or "")
     place = f"{name if len(name) <= 200 else name[:100] + '…' + name[-50:]}: " if name else ""
-    todo = _TODO.get(error.errno or 0)
-    return f"{place}{todo} ({reason})" if todo else f"{place}{reason}"
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{place}{advice} ({reason})" if advice else f"{place}{reason}"
 
 
 def _end(sentence: str, status: int) -> NoReturn:

@@ -138,8 +138,8 @@ def _called_at() -> str | None:
 def constants_noted() -> Iterator[Noted]:
     """The sizes that the model's code makes plain numbers meanwhile.
 
-    torch has one place for it, which is watched. Other threads may go through it too, which are
-    told by their stack.
+    torch has one place for it, which is watched. Other threads may go through it too; the stack
+    tells them apart.
     """
     noted, original = Noted(), SymNode.guard_int
 

@@ -19,9 +19,9 @@ def summary(found: Correspondence) -> str:
     layers = []
     for nth, layer in enumerate(found.layers):
         controls = [
-            f"{name} {draws[:, nth].mean():.3f} (below 95% of these: "
+            f"{name} {values[:, nth].mean():.3f} (below 95% of these: "
             f"{_below(found, chance[:, nth])})"
-            for name, draws, chance in (
+            for name, values, chance in (
                 ("random masks", found.random, found.chance),
                 ("the part's masks moved together", found.moved, found.moved_chance),
             )
@@ -50,7 +50,7 @@ def figure(found: Correspondence, ink: str = NEUTRAL_INK) -> Figure:
     for nth in range(len(found.layers)):
         _layer(below.add_subplot(1, len(found.layers), nth + 1), found, nth, ink)
     below.supxlabel(
-        f"distance of sign changes, mean over pairs; dots: {found.random.shape[2]} draws of "
+        f"distance of sign changes, mean over pairs; dots: {found.random.shape[2]} sets of "
         "random masks; crosses: the part's masks moved together; bars: mean and deviation",
         fontsize=8,
         color=ink,
@@ -72,12 +72,12 @@ def _layer(axes: Axes, found: Correspondence, nth: int, ink: str) -> None:
     spread = np.random.default_rng(0).uniform(-0.14, 0.14, found.random.shape[2])
     for row, colour in zip(range(len(found.boxes)), cycle(COLOURS), strict=False):
         for place, marker, every in ((-0.2, ".", found.random), (0.2, "x", found.moved)):
-            draws = every[row, nth].numpy()
+            values = every[row, nth].numpy()
             axes.scatter(
-                draws, row + place + spread, s=8, marker=marker, color=ink, alpha=0.3, lw=0.5
+                values, row + place + spread, s=8, marker=marker, color=ink, alpha=0.3, lw=0.5
             )
-            bar = {"xerr": draws.std(), "capsize": 3, "linewidth": 1.2}
-            axes.errorbar(draws.mean(), row + place, color=ink, **bar)
+            bar = {"xerr": values.std(), "capsize": 3, "linewidth": 1.2}
+            axes.errorbar(values.mean(), row + place, color=ink, **bar)
         score = float(found.score[row, nth])
         axes.scatter([score], [row], s=60, marker="D", color=colour, zorder=3)
     axes.set_yticks(range(len(found.boxes)), list(found.boxes) if nth == 0 else [])

@@ -27,7 +27,7 @@ print(int(taken), anew, pages())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told")
+@pytest.mark.skipif(sys.platform != "linux", reason="the setting is of glibc")
 def test_a_block_that_was_freed_is_taken_again_without_new_pages():
     ran = subprocess.run(
         [sys.executable, "-c", COUNTED], capture_output=True, text=True, check=True

@@ -7,12 +7,12 @@ examined; the cascade has its two ends alone.
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.inputs import chosen_layers, peaks, title_of
+from deconvviz.analysis.inputs import chosen_layers, compared, peaks, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.trust.checks import Similarity, scrambled, similarity
@@ -20,12 +20,11 @@ from deconvviz.analysis.trust.examination import Outcome, kept_share, verdict
 from deconvviz.analysis.trust.insertion import insertion_and_deletion
 from deconvviz.analysis.trust.target import Target, find_target
 from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.randomization import shuffle_weights, untrained, weights_below
+from deconvviz.deconv.randomization import shuffle_weights, weights_below
 from deconvviz.deconv.rules import Rule
-from deconvviz.errors import SelectionError, SettingError
+from deconvviz.errors import SelectionError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
-from deconvviz.io.zoo import load
 from deconvviz.progress import Progress
 from deconvviz.schema import Count, Positive, validated
 
@@ -152,20 +151,7 @@ def verdicts(
         UnknownLayerError: A network has no such layer.
     """
     chosen = options or VerdictsOptions()
-    net = net or Deconvnet(bundle.model, bundle.input_size)
-    networks = [(bundle, net)]
-    for name in chosen.others:
-        other = load(name)
-        if other.input_size != bundle.input_size:
-            raise SettingError(
-                f"`{name}` takes pictures of {other.input_size}, `{bundle.name}` of "
-                f"{bundle.input_size}; compare networks of one input size"
-            )
-        networks.append((other, Deconvnet(other.model, other.input_size)))
-    if chosen.random_weights:
-        model = untrained(bundle.model, torch.Generator().manual_seed(seed))
-        twin = replace(bundle, name=f"{bundle.name}, random weights", model=model)
-        networks.append((twin, net.with_model(model)))
+    networks = compared(bundle, net, chosen.others, random_weights=chosen.random_weights, seed=seed)
     found = []
     for one, its_net in networks:
         default = its_net.default_layers[-2:]
