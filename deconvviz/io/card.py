@@ -99,8 +99,9 @@ def _training(d: Description) -> str:
             "in this file."
         )
     if (adversary := recipe.get("adversary")) and (radius := adversary["radius"]):
+        steps = f"{adversary['steps']} gradient step{'s' * (adversary['steps'] != 1)}"
         paragraphs.append(
-            f"Trained on pictures changed against it, by {adversary['steps']} gradient steps up to "
+            f"Trained on pictures changed against it, by {steps} up to "
             f"an {inert(adversary['norm'])} distance of {radius:g} of pixels in [0, 1]. Such "
             "training trades accuracy for clearer projections."
         )

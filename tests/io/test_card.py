@@ -71,7 +71,7 @@ def test_an_attack_in_training_and_one_afterwards_are_named():
     text = card(clear, "clear")
     for fact in (
         "**51.2% of 1 000 pictures** (linf radius 0.007843 of pixels in [0, 1], PGD, 20 steps",
-        "1 gradient steps up to an l2 distance of 1",
+        "1 gradient step up to an l2 distance of 1",
         "Radius chosen on held-out pictures.",
         "non-commercial research",
         "data set of 128x128 pictures",
