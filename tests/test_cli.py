@@ -269,7 +269,8 @@ def test_app_takes_networks_that_can_be_loaded(monkeypatch, tmp_path):
 def test_app_shows_random_networks_by_an_option_that_is_there(monkeypatch):
     calls = []
     monkeypatch.setattr(os, "execv", lambda _, command: calls.append(command))
-    assert runner.invoke(app, ["app", "torchvision/squeezenet1_1", "demo", "--weights", "none"]).exit_code == 0
+    words = ["app", "torchvision/squeezenet1_1", "demo", "--weights", "none"]
+    assert runner.invoke(app, words).exit_code == 0
     assert calls[0][5:] == ["--", "torchvision/squeezenet1_1", "demo", "--weights=none"]
     monkeypatch.setattr(sys, "argv", ["app.py", "torchvision/squeezenet1_1", "--weights=none"])
     assert "random weights" in networks.bundle.__wrapped__("torchvision/squeezenet1_1").summary[0]
