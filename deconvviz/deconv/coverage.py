@@ -116,8 +116,8 @@ def cover(calls: Iterable[Call]) -> Coverage:
 
 def _coverage_of(call: Call) -> tuple[str, Status, str]:
     kind, row, reason = call.operation.kind, row_of(call.operation), refusal(call)
-    if row is None or reason:
-        return kind, "unsupported", reason or ""
+    if reason:
+        return kind, "unsupported", reason
     return kind, "extension" if row.extension else "exact", row.undone
 
 

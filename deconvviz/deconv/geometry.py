@@ -124,7 +124,7 @@ def receptive_fields(
             fields[step.output] = all_of_it
             continue
         paths = [then(step.field, fields[name]) for name in step.inputs]
-        joined = paths[0]
+        joined = paths[0] if paths else HERE
         for path in paths[1:]:
             joined = hull(joined, path, picture)
         fields[step.output] = joined

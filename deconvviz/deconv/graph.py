@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from deconvviz.deconv.attributes import Key, attributes_of, tensors_of
 from deconvviz.deconv.guards import Constant, guards_of, is_model_code
-from deconvviz.deconv.ops import squeezed, untraced
+from deconvviz.deconv.ops import pool_places, squeezed, untraced
 from deconvviz.deconv.table import TABLE
 from deconvviz.deconv.tape import Operation, Ref, Tape, kind_of, refs
 from deconvviz.deconv.writes import memory_of, stale_readers, writes
@@ -27,7 +27,22 @@ _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
 _SAME: Mapping[object, Any] = {
     _aten.view.default: _aten.reshape.default,
     _aten.squeeze.default: squeezed,
+    _aten.clip.default: _aten.clamp.default,
+    _aten.max.other: _aten.maximum.default,
+    _aten.min.other: _aten.minimum.default,
+    _aten.absolute.default: _aten.abs.default,
+    _aten.multiply.Tensor: _aten.mul.Tensor,
+    _aten.divide.Tensor: _aten.div.Tensor,
+    _aten.true_divide.Tensor: _aten.div.Tensor,
+    _aten.subtract.Tensor: _aten.sub.Tensor,
+    _aten.concat.default: _aten.cat.default,
+    _aten.concatenate.default: _aten.cat.default,
+    _aten.swapaxes.default: _aten.transpose.int,
+    _aten.swapdims.default: _aten.transpose.int,
 }
+
+# Operations that read the shape of a tensor alone: what they give is a constant.
+_OF_SHAPE = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 
 # The operation that export puts around a part of a model -> the model's own name for that.
 _MODES = {
@@ -146,14 +161,13 @@ class _Operations:
                 self._add(node)
 
     def _add(self, node: fx.Node) -> None:
-        target, refused = _target(node.target), self._refusal(node)
-        named = target if isinstance(target, torch._ops.OpOverload) else node.target
-        arguments = {
-            name: self._referring(value) for name, value in _bound(named, node.args, node.kwargs)
-        }
+        refused = self._refusal(node)
+        target, given = _called(node)
+        arguments = {name: self._referring(value) for name, value in given}
         inputs = tuple(name for name in refs(arguments.values()) if name in self._varying)
         value = node.meta.get("val")
         varies = bool(inputs) and isinstance(value, Tensor | list | tuple)
+        varies = varies and kind_of(target) not in _OF_SHAPE
         shape = _traced_shape(value) if varies and not _is_open(value) else ()
         stack = node.meta.get("nn_module_stack") or {}
         op = Operation(
@@ -190,8 +204,8 @@ class _Operations:
             )
         if writes(node.target) and _target(node.target) is node.target:
             return "it writes in place, and there is no other form of it"
-        if _is_of_pool(node):
-            return "it computes with the switches of a max pooling"
+        if _is_of_pool(node) and _called(node)[0] is not pool_places:
+            return "it computes with the places of maxima"
         if isinstance(node.target, torch._ops.HigherOrderOperator):
             kind = kind_of(node.target)
             return f"it is a part of the model under {_MODES.get(kind, kind)}"
@@ -222,6 +236,17 @@ def _is_of_pool(node: fx.Node) -> bool:
         return False
     source = node.args[0]
     return isinstance(source, fx.Node) and source.target in TABLE
+
+
+def _called(node: fx.Node) -> tuple[Any, Iterable[tuple[str, Any]]]:
+    """The function that the tape calls in the place of a node, and all its arguments by name."""
+    if _is_of_pool(node) and not _is_map_of_pool(node):
+        pool: Any = node.args[0]
+        if pool.target is _aten.max_pool2d_with_indices.default:  # whose places are unpooled to
+            return pool_places, _bound(pool.target, pool.args, pool.kwargs)
+    target = _target(node.target)
+    named = target if isinstance(target, torch._ops.OpOverload) else node.target
+    return target, _bound(named, node.args, node.kwargs)
 
 
 def _is_map_of_pool(node: fx.Node) -> bool:

@@ -106,7 +106,7 @@ def name_values(tape: Tape) -> dict[str, str]:
     for op in operations:
         owner = op.calls[-1][0] if op.calls else ""
         row, has_name = row_of(op), inside[owner] == 1
-        if row and row.rectifies and not has_name:
+        if row.rectifies and not has_name:
             path = f"{call_names[owner]}.{op.kind}" if owner else op.kind
             seen[path] += 1
             names[f"{path}@{seen[path]}"] = op.name
@@ -166,7 +166,7 @@ def _reached(tape: Tape) -> set[str]:
     for op in reversed(tape.operations):
         if op.name in reached:
             row = row_of(op)
-            reached.update(row.targets(op, "deconvnet") if row else op.inputs)
+            reached.update(row.targets(op, "deconvnet"))
     return reached
 
 
@@ -179,7 +179,7 @@ def _first_rectified(
         row = row_of(op)
         if op.shape is None or len(op.shape) != 3 or isinstance(row, Convolution | Linear):
             continue
-        if row and row.rectifies:
+        if row.rectifies:
             yield op.name
             return
         above.extend(consumers.get(op.name, ()))

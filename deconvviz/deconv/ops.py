@@ -1,5 +1,9 @@
 """Custom operations on the tape, each for a pattern of several operations."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -7,6 +11,51 @@ from torch.nn import functional
 def gated(maps: Tensor, gate: Tensor) -> Tensor:
     """Maps (N, C, H, W) times a gate, which broadcasts over them."""
     return maps * gate
+
+
+def masked(maps: Tensor, mask: Tensor) -> Tensor:
+    """Maps times what a comparison says, zeros and ones."""
+    return maps * mask
+
+
+def activation(maps: Tensor, names: Sequence[str], steps: Sequence[Any], *constants: Tensor) -> Any:
+    """An activation that a network writes in several operations.
+
+    Args:
+        maps: Its input.
+        names: Names that the steps have for the input, and for the constants.
+        steps: The operations, the last of which gives the value.
+        constants: Weights that they read.
+    """
+    values = dict(zip(names, (maps, *constants), strict=True))
+    for step in steps:
+        values[step.name] = step.call(values).run()
+    return values[steps[-1].name]
+
+
+def weighted_activation(maps: Tensor, names: Sequence[str], steps: Sequence[Any], *rest: Tensor) -> Any:
+    """An activation in several operations, some of which read weights."""
+    return activation(maps, names, steps, *rest)
+
+
+def part(place: int, of: Any, *arguments: Any) -> Tensor:
+    """One of the several values of an operation, such as a split of rows."""
+    value: Tensor = of(*arguments)[place]
+    return value
+
+
+def pool_places(
+    maps: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """Where in the maps the maxima of a pooling are, as flat positions."""
+    pool = torch.ops.aten.max_pool2d_with_indices.default
+    places: Tensor = pool(maps, kernel_size, stride, padding, dilation, ceil_mode)[1]
+    return places
 
 
 def channel_linear(maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -1,31 +1,25 @@
 """Passes over the tape: patterns of several operations become one.
 
-A clamp at zero is a ReLU; splitting channels and taking a part is a slice; a product with a sigmoid
-or hardsigmoid is a gate, or SiLU or hardswish where that is of the same value; what runs between a
-transposition to channels-last and one back (ConvNeXt) runs channels first, so that every map on the
-tape is (N, C, H, W).
+A clamp at zero is a ReLU; splitting channels and taking a part is a slice; an activation written in
+several operations is one (`joins`), and a product with something bounded is a gate; what runs
+between a transposition to channels-last and one back (ConvNeXt) runs channels first, so that every
+map on the tape is (N, C, H, W).
 """
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from deconvviz.deconv.ops import channel_linear, channel_norm, gated
+from deconvviz.deconv.joins import activations, gates, without_dead
+from deconvviz.deconv.ops import channel_linear, channel_norm, part
 from deconvviz.deconv.table import row_of
-from deconvviz.deconv.table.pointwise import Identity, Sum
-from deconvviz.deconv.table.shape import Expand, Reshape, Slice, Transpose
+from deconvviz.deconv.table.pointwise import Sum
 from deconvviz.deconv.tape import Operation, Ref, Tape
 
 _aten = torch.ops.aten
-
-# A gate's function f -> the activation x f(x).
-_GATES: Mapping[object, Callable[..., Any]] = {
-    _aten.sigmoid.default: _aten.silu.default,
-    _aten.hardsigmoid.default: _aten.hardswish.default,
-}
 
 # An operation -> the arguments with which it is a ReLU.
 _CLAMPS: Mapping[object, Mapping[str, Any]] = {
@@ -34,8 +28,6 @@ _CLAMPS: Mapping[object, Mapping[str, Any]] = {
     _aten.threshold.default: {"threshold": 0, "value": 0},
 }
 
-# Rows of what may stand between a gate's function and the product: each number stays what it is.
-_MOVES = (Identity, Reshape, Expand, Transpose, Slice)
 _SPLITS = (
     _aten.chunk.default,
     _aten.split.Tensor,
@@ -49,23 +41,16 @@ _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 
 def simplify(tape: Tape) -> Tape:
     """The same tape in fewer and plainer operations; it computes the same values."""
-    for run_pass in (_relus, _slices, _gates, _channels_first):
+    for run_pass in (_plainer, _slices, activations, gates, _channels_first):
         tape = replace(tape, operations=tuple(run_pass(tape)))
     return tape
 
 
-def _without_dead(operations: list[Operation], before: Tape) -> list[Operation]:
-    """The operations whose value is read, or was not read before the pass: the network's ends."""
-    once_read = {name for op in before.operations for name in op.reads}
-    read = {name for op in operations for name in op.reads}
-    return [op for op in operations if op.name in read or op.name not in once_read]
+# --- other names ----------------------------------------------------------------------------------
 
 
-# --- ReLU -----------------------------------------------------------------------------------------
-
-
-def _relus(tape: Tape) -> list[Operation]:
-    return [_as_relu(op) for op in tape.operations]
+def _plainer(tape: Tape) -> list[Operation]:
+    return [_as_relu(_as_square(_as_batch_norm(op))) for op in tape.operations]
 
 
 def _as_relu(op: Operation) -> Operation:
@@ -75,19 +60,38 @@ def _as_relu(op: Operation) -> Operation:
     return replace(op, target=_aten.relu.default, arguments={"self": op.arguments["self"]})
 
 
+def _as_square(op: Operation) -> Operation:
+    """`x * x`, which is no product of two branches."""
+    if op.target is not _aten.mul.Tensor or len(op.inputs) != 2 or len(set(op.inputs)) != 1:
+        return op
+    source = op.inputs[0]
+    return replace(op, target=_aten.square.default, arguments={"self": Ref(source)}, inputs=(source,))
+
+
+def _as_batch_norm(op: Operation) -> Operation:
+    """An instance normalisation by fixed statistics."""
+    if op.target is not _aten.instance_norm.default or op.arguments["use_input_stats"]:
+        return op
+    arguments = {n: a for n, a in op.arguments.items() if n != "use_input_stats"}
+    names = ("input", "weight", "bias", "running_mean", "running_var")
+    given = {name: arguments[name] for name in names} | {"training": False}
+    rest = {name: arguments[name] for name in ("momentum", "eps", "cudnn_enabled")}
+    return replace(op, target=_aten.batch_norm.default, arguments=given | rest)
+
+
 # --- parts of the channels ------------------------------------------------------------------------
 
 
 def _slices(tape: Tape) -> list[Operation]:
     by_name = {op.name: op for op in tape.operations}
     shapes = tape.shapes()
-    return _without_dead([_as_slice(op, by_name, shapes) or op for op in tape.operations], tape)
+    return without_dead([_as_slice(op, by_name, shapes) or op for op in tape.operations], tape)
 
 
 def _as_slice(
     op: Operation, by_name: Mapping[str, Operation], shapes: Mapping[str, tuple[int, ...]]
 ) -> Operation | None:
-    """One part of split channels, or one channel with its axis kept, as a slice."""
+    """One of the several values of an operation, or one channel with its axis kept, as one alone."""
     if not op.inputs or op.inputs[0] not in by_name:
         return None
     if op.target is _aten.unsqueeze.default:
@@ -95,12 +99,20 @@ def _as_slice(
     if op.target is not operator.getitem:
         return None
     split, place = by_name[op.inputs[0]], op.arguments["1"]
-    if split.target not in _SPLITS or not split.inputs:
+    if not split.inputs:
         return None
-    whole = shapes[split.inputs[0]]
-    if split.arguments["dim"] % len(whole) != 1:
+    source, rest = split.inputs[0], split.arguments
+    if split.target in _SPLITS and rest["dim"] % len(shapes[source]) == 1:
+        return _slice(op, source, *_bounds(split, shapes[source][1], place))
+    if split.target is _aten.var_mean.dim and place == 0:
+        return replace(op, target=_aten.var.dim, arguments=rest, inputs=(source,))
+    if split.target is _aten.var_mean.dim:
+        given = {"dim": rest["dim"], "keepdim": rest["keepdim"], "dtype": None}
+        return _taking(op, _aten.mean.dim, source, **given)
+    if not isinstance(split.target, torch._ops.OpOverload) or split.refused:
         return None
-    return _slice(op, split.inputs[0], *_bounds(split, whole[1], place))
+    arguments = {"place": place, "of": split.target, **rest}
+    return replace(op, target=part, arguments=arguments, inputs=split.inputs)
 
 
 def _as_channel(op: Operation, select: Operation) -> Operation | None:
@@ -114,8 +126,12 @@ def _as_channel(op: Operation, select: Operation) -> Operation | None:
 
 def _slice(op: Operation, source: str, start: int, end: int) -> Operation:
     """`op` as the channels from `start` to `end` of `source`."""
-    arguments = {"self": Ref(source), "dim": 1, "start": start, "end": end, "step": 1}
-    return replace(op, target=_aten.slice.Tensor, arguments=arguments, inputs=(source,))
+    return _taking(op, _aten.slice.Tensor, source, dim=1, start=start, end=end, step=1)
+
+
+def _taking(op: Operation, target: Any, source: str, **rest: Any) -> Operation:
+    """`op` as another operation on `source`."""
+    return replace(op, target=target, arguments={"self": Ref(source), **rest}, inputs=(source,))
 
 
 def _bounds(split: Operation, channels: int, place: int) -> tuple[int, int]:
@@ -129,39 +145,6 @@ def _bounds(split: Operation, channels: int, place: int) -> tuple[int, int]:
         size = sizes
     place %= -(-channels // size)
     return size * place, min(size * (place + 1), channels)
-
-
-# --- gates ----------------------------------------------------------------------------------------
-
-
-def _gates(tape: Tape) -> list[Operation]:
-    by_name = {op.name: op for op in tape.operations}
-    return _without_dead([_as_gate(op, by_name) or op for op in tape.operations], tape)
-
-
-def _as_gate(op: Operation, by_name: Mapping[str, Operation]) -> Operation | None:
-    """A product of a map with a gate's function of a branch."""
-    if op.target is not _aten.mul.Tensor or len(op.inputs) != 2:
-        return None
-    for gate, maps in (op.inputs[::-1], op.inputs):
-        function = _gate_function(gate, by_name)
-        if function is None:
-            continue
-        if function.name == gate and function.inputs == (maps,):  # x f(x)
-            activation = _GATES[function.target]
-            return replace(op, target=activation, arguments={"self": Ref(maps)}, inputs=(maps,))
-        arguments = {"maps": Ref(maps), "gate": Ref(gate)}
-        return replace(op, target=gated, arguments=arguments, inputs=(maps, gate))
-    return None
-
-
-def _gate_function(name: str, by_name: Mapping[str, Operation]) -> Operation | None:
-    """The sigmoid or hardsigmoid whose numbers a value has, wherever they stand."""
-    op = by_name.get(name)
-    while op is not None and op.target not in _GATES:
-        follow = isinstance(row_of(op), _MOVES) and op.inputs
-        op = by_name.get(op.inputs[0]) if follow else None
-    return op
 
 
 # --- channels first -------------------------------------------------------------------------------

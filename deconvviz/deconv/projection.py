@@ -273,8 +273,10 @@ class _Backward:
         """Replace the signal in one call's value by the signals in what the call reads."""
         call, step = self.calls[place], self.steps[place]
         here = Windows(anchors, fields[step.output])
-        sent = TABLE[call.operation.target].adjoint(
-            call, signals.pop(step.output), partial(self._saved, step.output, here), self.rule
+        # Where whole maps are undone, so is what was saved of them, in whatever shape.
+        read = Windows(anchors, None) if step.field is None else here
+        sent = row_of(call.operation).adjoint(
+            call, signals.pop(step.output), partial(self._saved, step.output, read), self.rule
         )
         for name, signal in zip(step.inputs, sent, strict=True):
             there = Windows(anchors, fields[name])
@@ -340,11 +342,11 @@ def _passed(calls: Sequence[Call], top: str, rule: Rule) -> list[Call]:
                 refused.append(call)
                 reached.update(call.operation.inputs)
                 continue
-            reached.update(TABLE[call.operation.target].targets(call.operation, rule))
+            reached.update(row_of(call.operation).targets(call.operation, rule))
             passed.append(call)
     if refused:
         # Attention says more than the transpositions around it, which have a row and refuse too;
         # and an operation of several values more than the choice of one.
-        call = min(refused, key=lambda call: (row_of(call.operation) is not None, _picks(call)))
+        call = min(refused, key=lambda call: (call.operation.target in TABLE, _picks(call)))
         raise UnsupportedOperationError(f"cannot undo {call.operation}: {refusal(call)}")
     return passed[::-1]

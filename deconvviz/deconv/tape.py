@@ -204,14 +204,16 @@ class Tape:
         """
         values: dict[str, Any] = self.state(model)
         values |= {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+        blank = weight_of(model).new_zeros(())
         calls = []
         for op in operations:
             if op.refused:
                 calls += [Call(op, {})] if op.name in shapes else []
             elif op.name in shapes:
                 calls.append(op.call(values))
-            else:
-                values[op.name] = op.call(values).run()
+            else:  # a constant, which may have the shape of a value
+                own = {name: blank.expand(shapes[name]) for name in op.reads if name in shapes}
+                values[op.name] = op.call(values | own).run()
         return calls
 
 

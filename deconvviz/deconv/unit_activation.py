@@ -49,7 +49,7 @@ class UnitActivation(nn.Module):
         values: dict[str, Any] = {**self._tape.state(self._model[0]), self._tape.input: images}
         for op in self._operations:
             row, call = row_of(op), op.call(values)
-            value = row.value(call) if row else call.run()
+            value = row.value(call)
             values[op.name] = self.maps(value) if op.name == self._through else value
         maps: Tensor = values[self._top]
         chosen = self._selection

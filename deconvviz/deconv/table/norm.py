@@ -40,6 +40,7 @@ class _OwnStatistics(Row, ABC):
 
     undone: ClassVar[str] = "multiplied by the recorded scale; gradient: the full derivative"
     extension: ClassVar[bool] = True
+    centred: ClassVar[bool] = True
 
     @abstractmethod
     def grouped(self, call: Call, value: Tensor) -> tuple[Tensor, tuple[int, ...]]:
@@ -52,9 +53,11 @@ class _OwnStatistics(Row, ABC):
     @override
     def run(self, call: Call) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         maps, axes = self.grouped(call, call["input"])
-        variance, mean = torch.var_mean(maps, axes, correction=0, keepdim=True)
-        scale = (variance + call["eps"]).rsqrt()
-        normal = ((maps - mean) * scale).reshape(call["input"].shape)
+        if self.centred:
+            maps = maps - maps.mean(axes, keepdim=True)
+        eps = torch.finfo(maps.dtype).eps if call["eps"] is None else call["eps"]
+        scale = (maps.square().mean(axes, keepdim=True) + eps).rsqrt()
+        normal = (maps * scale).reshape(call["input"].shape)
         return call.run(), (self.recorded(call, scale), normal)
 
     def recorded(self, call: Call, scale: Tensor) -> Tensor:  # noqa: ARG002  groups have a use
@@ -70,7 +73,9 @@ class _OwnStatistics(Row, ABC):
             values, axes = self.grouped(call, signal)
             normal = normal.reshape(values.shape)
             share = (values * normal).mean(axes, keepdim=True)
-            values = values - values.mean(axes, keepdim=True) - normal * share
+            if self.centred:
+                values = values - values.mean(axes, keepdim=True)
+            values = values - normal * share
             signal = values.reshape(signal.shape)
         return [signal * scale]
 
@@ -86,6 +91,12 @@ class LayerNorm(WholeMaps, _OwnStatistics):
     def weight(self, call: Call, signal: Tensor) -> Tensor | None:
         weight: Tensor | None = call["weight"]
         return weight
+
+
+class RMSNorm(LayerNorm):
+    """Over the last axes, by the mean square alone."""
+
+    centred: ClassVar[bool] = False
 
 
 class ChannelNorm(_OwnStatistics):

@@ -11,7 +11,7 @@ from typing_extensions import override
 from deconvviz.deconv.geometry import HERE, Field
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, Row
-from deconvviz.deconv.tape import Call, Operation
+from deconvviz.deconv.tape import Call, Operation, Ref
 
 
 class Identity(Row):
@@ -171,3 +171,95 @@ class Gate(Pairwise):
         gate, maps = saved()
         other: Tensor = gate if name == "maps" else maps
         return signal * other
+
+
+class Masked(Gate):
+    """A product with what a comparison says, which has no derivative."""
+
+    undone: ClassVar[str] = "multiplied by the recorded mask"
+
+    @override
+    def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
+        return operation.inputs[:1]
+
+
+class Choice(Pairwise):
+    """One of two operands, number by number; each gets the signal where it was taken.
+
+    Saved is the share of the first operand: 1, 0, or a half where `maximum` found both equal.
+    """
+
+    undone: ClassVar[str] = "each branch gets the signal where it was taken"
+    extension: ClassVar[bool] = True
+
+    @override
+    def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
+        given = [operation.arguments.get(name) for name in self.operands]
+        names = [ref.name for ref in given if isinstance(ref, Ref)]
+        return [name for name in names if name in operation.inputs]
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, Tensor]:
+        value = call.run()
+        return value, self.first(call).expand(value.shape)
+
+    @abstractmethod
+    def first(self, call: Call) -> Tensor:
+        """The share of the first operand, in a shape that broadcasts to the value's."""
+
+    @override
+    def share(self, call: Call, name: str, signal: Tensor, saved: Lookup) -> Tensor:
+        first: Tensor = saved()
+        passed: Tensor = signal * (first if name == self.operands[0] else 1 - first)
+        return passed
+
+
+class Where(Choice):
+    """`where`, by what a condition was when recorded."""
+
+    @override
+    def first(self, call: Call) -> Tensor:
+        condition: Tensor = call["condition"]
+        return condition.byte()
+
+    @override
+    def _shape(self, call: Call) -> torch.Size:
+        whole: torch.Size = call.run().shape
+        return whole
+
+
+class MaskedFill(Choice):
+    """A constant where a mask is set."""
+
+    operands: ClassVar[tuple[str, str]] = ("self", "value")
+
+    @override
+    def first(self, call: Call) -> Tensor:
+        return (~call["mask"]).byte()
+
+    @override
+    def _shape(self, call: Call) -> torch.Size:
+        whole: torch.Size = call.run().shape
+        return whole
+
+
+class Larger(Choice):
+    """The larger of two operands: maxout of two branches."""
+
+    @override
+    def first(self, call: Call) -> Tensor:
+        one, other = self.ordered(call)
+        shares: Tensor = one.gt(other).to(one.dtype) + one.eq(other) / 2
+        return shares
+
+    def ordered(self, call: Call) -> tuple[Tensor, Tensor]:
+        """The operands, of which the larger is taken."""
+        return call["self"], call["other"]
+
+
+class Smaller(Larger):
+    """The smaller of two operands."""
+
+    @override
+    def ordered(self, call: Call) -> tuple[Tensor, Tensor]:
+        return -call["self"], -call["other"]

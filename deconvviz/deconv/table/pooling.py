@@ -11,7 +11,7 @@ from typing_extensions import override
 from deconvviz.deconv.geometry import Field, Interval
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, Row, WholeMaps, pair
-from deconvviz.deconv.tape import Call
+from deconvviz.deconv.tape import Call, Operation
 
 
 class _Pool(Row):
@@ -152,6 +152,25 @@ class AdaptiveMaxPool(WholeMaps):
         blank = signal.new_zeros(*signal.shape[:2], height * width)
         spread = blank.scatter_add_(2, saved().flatten(2).long(), signal.flatten(2))
         return [spread.view(*signal.shape[:2], height, width)]
+
+
+class MaxUnpool(WholeMaps):
+    """Each number at the place that a pooling recorded, as in SegNet; read from there again."""
+
+    undone: ClassVar[str] = "read at the recorded positions of the maxima"
+
+    @override
+    def targets(self, operation: Operation, rule: Rule) -> Sequence[str]:
+        return operation.inputs[:1]
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, Tensor]:
+        return call.run(), call["indices"].to(torch.int32)
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        places = saved()
+        return [signal.flatten(2).gather(2, places.flatten(2).long()).view(places.shape)]
 
 
 class AdaptiveAveragePool(WholeMaps):

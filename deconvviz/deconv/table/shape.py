@@ -1,4 +1,4 @@
-"""Rows of the operations that move values or change shapes, and of other linear maps."""
+"""Rows of the operations that move values or change shapes."""
 
 from collections.abc import Sequence
 from sys import maxsize
@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Interval, has_positions
 from deconvviz.deconv.rules import Rule
+from deconvviz.deconv.table.linear import LinearMap
 from deconvviz.deconv.table.row import Lookup, Row, WholeMaps
 from deconvviz.deconv.tape import Call, Operation, Ref
 
@@ -131,44 +132,6 @@ class Expand(WholeMaps):
         return [signal.sum(shared, keepdim=True) if shared else signal]
 
 
-class LinearMap(WholeMaps):
-    """Any other linear map of each image: reflected borders, interpolation, shifts, sums.
-
-    Its transpose is torch's own derivative of it, on full maps.
-    """
-
-    undone: ClassVar[str] = "its transpose, from full maps"
-
-    def _argument(self, call: Call) -> str:
-        return next(name for name in call.arguments if call.varies(name))
-
-    @override
-    def refusal(self, call: Call) -> str | None:
-        if len(call.operation.inputs) > 1:
-            return "it combines two branches that both depend on the images"
-        mapped = call[self._argument(call)]
-        same_batch = call.run().shape[:1] == mapped.shape[:1] and 0 not in _axes(call, mapped.dim())
-        return None if same_batch else "it mixes the images of a batch"
-
-    @override
-    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
-        with torch.enable_grad():
-            name = self._argument(call)
-            zeros = signal.new_zeros(len(signal), *call[name].shape[1:]).requires_grad_()
-            value = Call(call.operation, {**call.arguments, name: zeros}).run()
-            return torch.autograd.grad(value, zeros, signal)
-
-
-def _axes(call: Call, dims: int) -> list[int]:
-    """The axes that an operation names; all if it names none where it could."""
-    named = call.arguments.get("dims", call.arguments.get("dim", ()))
-    if isinstance(named, int):
-        return [named % dims]
-    if named == [] or named is None:
-        return list(range(dims))
-    return [axis % dims for axis in named]
-
-
 class ChannelShuffle(Row):
     """The channels of every group dealt out in turn."""
 
@@ -180,18 +143,25 @@ class ChannelShuffle(Row):
 
 
 class Concatenate(Row):
-    """Channels of several branches, one after another."""
+    """Several branches, one after another along an axis: of channels, rows or columns."""
 
-    undone: ClassVar[str] = "each branch gets its own channels"
+    undone: ClassVar[str] = "each branch gets its own part"
 
     @override
     def refusal(self, call: Call) -> str | None:
-        dims = call["tensors"][0].dim()
-        return None if call["dim"] % dims == 1 else "it does not concatenate channels"
+        return None if self._axis(call) else "it joins images to one batch"
+
+    def _axis(self, call: Call) -> int:
+        return int(call["dim"] % call["tensors"][0].dim())
+
+    @override
+    def field(self, call: Call, rule: Rule) -> Field | None:
+        return HERE if self._axis(call) < max(2, call["tensors"][0].dim() - 2) else None
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
-        parts = torch.split(signal, [branch.shape[1] for branch in call["tensors"]], dim=1)
+        axis = self._axis(call)
+        parts = torch.split(signal, [branch.shape[axis] for branch in call["tensors"]], dim=axis)
         refs: tuple[Ref, ...] = call.operation.arguments["tensors"]
         inputs = call.operation.inputs
         return [part for ref, part in zip(refs, parts, strict=True) if ref.name in inputs]
@@ -202,21 +172,19 @@ class Pad(LinearMap):
 
     undone: ClassVar[str] = "its border cut away, or summed back where it repeats the map"
 
-    @override
-    def refusal(self, call: Call) -> str | None:
-        if len(call["pad"]) > 4 or call["self"].dim() != 4:
-            return "it pads more than the two axes of a map"
-        return None
+    def _around(self, call: Call) -> bool:
+        """Whether it pads the two axes of a map alone."""
+        return len(call["pad"]) <= 4 and call["self"].dim() == 4
 
     @override
     def field(self, call: Call, rule: Rule) -> Field | None:
-        if call["mode"] != "constant":
+        if call["mode"] != "constant" or not self._around(call):
             return None
         left, _, top, _ = (*call["pad"], 0, 0)[:4]
         return Interval(1, -top, 1), Interval(1, -left, 1)
 
     @override
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
-        if call["mode"] == "constant":
+        if call["mode"] == "constant" and self._around(call):
             return [signal]
         return super().adjoint(call, signal, saved, rule)
