@@ -43,6 +43,7 @@ _SAME: Mapping[object, Any] = {
 
 # Operations that read the shape of a tensor alone: what they give is a constant.
 _OF_SHAPE = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+_AS_ANOTHER = ("expand_as", "view_as", "reshape_as", "type_as")  # of which the second is `other`
 
 # The operation that export puts around a part of a model -> the model's own name for that.
 _MODES = {
@@ -164,7 +165,8 @@ class _Operations:
         refused = self._refusal(node)
         target, given = _called(node)
         arguments = {name: self._referring(value) for name, value in given}
-        inputs = tuple(name for name in refs(arguments.values()) if name in self._varying)
+        read = {n: a for n, a in arguments.items() if n != "other" or kind_of(target) not in _AS_ANOTHER}
+        inputs = tuple(name for name in refs(read.values()) if name in self._varying)
         value = node.meta.get("val")
         varies = bool(inputs) and isinstance(value, Tensor | list | tuple)
         varies = varies and kind_of(target) not in _OF_SHAPE

@@ -5,6 +5,7 @@ A product with something bounded, such as a sigmoid or a comparison, is a gate; 
 statistic of the other factor, as in global response normalisation.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,7 @@ from deconvviz.deconv.table.pooling import (
     Mean,
 )
 from deconvviz.deconv.table.shape import Concatenate, Expand, Reshape, Slice, Transpose
-from deconvviz.deconv.tape import Operation, Ref, Tape, refs
+from deconvviz.deconv.tape import Operation, Ref, Tape
 
 _aten = torch.ops.aten
 
@@ -44,7 +45,7 @@ _KNOWN: Mapping[Any, Callable[[Tensor], Tensor]] = {
 }
 
 _COMPARISONS = ("gt", "lt", "ge", "le", "eq", "ne", "logical_and", "logical_or", "logical_not")
-_BOUNDED = ("sigmoid", "hardsigmoid", "tanh", "relu6", "hardtanh", "softmax", "sign", "erf")
+_BOUNDED = ("sigmoid", "hardsigmoid", "tanh", "relu6", "hardtanh", "sign", "erf")
 _MOVES = (Identity, Reshape, Expand, Transpose, Slice, Concatenate, LinearMap)
 _AVERAGES = (Mean, AveragePool, AdaptiveAveragePool, MaxPool, AdaptiveMaxPool)
 _STATISTICS = (*_AVERAGES, Recorded)
@@ -64,8 +65,11 @@ def without_dead(operations: list[Operation], before: Tape) -> list[Operation]:
 
 def activations(tape: Tape) -> list[Operation]:
     """Each activation that is written in several operations as one."""
-    walk = _Activations(tape)
-    return without_dead([walk.taken(op) for op in tape.operations], tape)
+    walk, done = _Activations(tape), list[Operation]()
+    for op in tape.operations:
+        done.append(walk.scaled(walk.taken(op)))
+        walk.by_name[op.name] = done[-1]
+    return without_dead(done, tape)
 
 
 class _Activations:
@@ -74,6 +78,7 @@ class _Activations:
     def __init__(self, tape: Tape) -> None:
         self.constants = tape.constants
         self.by_name = {op.name: op for op in tape.operations}
+        self.readers = Counter(name for op in tape.operations for name in op.reads)
         self.place = {op.name: place for place, op in enumerate(tape.operations)}
 
     def taken(self, op: Operation) -> Operation:
@@ -86,6 +91,16 @@ class _Activations:
             return op
         source, steps = found
         return self._joined(op, source, steps) or op
+
+    def scaled(self, op: Operation) -> Operation:
+        """A multiple of an activation as one: `x * relu6(x + 3) / 6`."""
+        made = self.by_name.get(op.inputs[0]) if len(op.inputs) == 1 else None
+        if op.kind not in ("mul", "div") or made is None or made.target is not ops.activation:
+            return op
+        if self.readers[made.name] > 1 or op.reads != set(op.inputs):
+            return op
+        steps = (*made.arguments["steps"], op)
+        return replace(made, name=op.name, arguments={**made.arguments, "steps": steps})
 
     def _source(self, op: Operation) -> tuple[str, list[Operation]] | None:
         """The one value that an operation is a function of, number by number, and the steps."""
@@ -201,10 +216,10 @@ class _Gates:
             return self._divided(op)
         for gate, maps in (op.inputs[::-1], op.inputs):
             if self._is_mask(gate):
-                return [_as_gate(op, ops.masked, "mask", maps, gate)]
+                return [_as_gate(op, ops.masked, maps, gate)]
         for gate, maps in (op.inputs[::-1], op.inputs):
             if self._is_bounded(gate) or self._is_statistic_of(gate, maps):
-                return [_as_gate(op, ops.gated, "gate", maps, gate)]
+                return [_as_gate(op, ops.gated, maps, gate)]
         return [op]
 
     def _divided(self, op: Operation) -> list[Operation]:
@@ -216,7 +231,7 @@ class _Gates:
             op, name=name, target=_aten.reciprocal.default, arguments={"self": Ref(divisor)},
             inputs=(divisor,), shape=made.shape,
         )  # fmt: skip
-        return [inverse, _as_gate(op, ops.gated, "gate", maps, name)]
+        return [inverse, _as_gate(op, ops.gated, maps, name)]
 
     def _is_mask(self, name: str) -> bool:
         """Whether a value is what a comparison says."""
@@ -271,8 +286,8 @@ class _Gates:
         return known and all(self._is_made_of(read, of) for read in op.inputs)
 
 
-def _as_gate(op: Operation, target: Any, name: str, maps: str, gate: str) -> Operation:
-    arguments = {"maps": Ref(maps), name: Ref(gate)}
+def _as_gate(op: Operation, target: Any, maps: str, gate: str) -> Operation:
+    arguments = {"maps": Ref(maps), "gate": Ref(gate)}
     return replace(op, target=target, arguments=arguments, inputs=(maps, gate))
 
 

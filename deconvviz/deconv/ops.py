@@ -13,9 +13,9 @@ def gated(maps: Tensor, gate: Tensor) -> Tensor:
     return maps * gate
 
 
-def masked(maps: Tensor, mask: Tensor) -> Tensor:
+def masked(maps: Tensor, gate: Tensor) -> Tensor:
     """Maps times what a comparison says, zeros and ones."""
-    return maps * mask
+    return maps * gate
 
 
 def activation(maps: Tensor, names: Sequence[str], steps: Sequence[Any], *constants: Tensor) -> Any:

@@ -41,7 +41,7 @@ _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 
 def simplify(tape: Tape) -> Tape:
     """The same tape in fewer and plainer operations; it computes the same values."""
-    for run_pass in (_plainer, _slices, activations, gates, _channels_first):
+    for run_pass in (_plainer, _stacks, _slices, activations, gates, _channels_first):
         tape = replace(tape, operations=tuple(run_pass(tape)))
     return tape
 
@@ -77,6 +77,41 @@ def _as_batch_norm(op: Operation) -> Operation:
     given = {name: arguments[name] for name in names} | {"training": False}
     rest = {name: arguments[name] for name in ("momentum", "eps", "cudnn_enabled")}
     return replace(op, target=_aten.batch_norm.default, arguments=given | rest)
+
+
+def _stacks(tape: Tape) -> list[Operation]:
+    """Stacks along a first axis, which is summed or averaged away, along the second instead."""
+    readers: dict[str, list[Operation]] = {}
+    for op in tape.operations:
+        for name in op.inputs:
+            readers.setdefault(name, []).append(op)
+    first = {op.name for op in tape.operations if _is_first(op) and _all_reduce(readers, op.name)}
+    done = []
+    for op in tape.operations:
+        if op.name in first:
+            shape = (len(op.inputs), *(op.shape or ())[1:])
+            done.append(replace(op, arguments={**op.arguments, "dim": 1}, shape=shape, batched=True))
+        elif first.intersection(op.inputs):
+            dim = 1 if isinstance(op.arguments["dim"], int) else (1,)
+            done.append(replace(op, arguments={**op.arguments, "dim": dim}, batched=True))
+        else:
+            done.append(op)
+    return done
+
+
+def _is_first(op: Operation) -> bool:
+    whole = op.target is _aten.stack.default and len(op.inputs) == len(op.arguments["tensors"])
+    return whole and op.arguments["dim"] == 0
+
+
+def _all_reduce(readers: Mapping[str, list[Operation]], name: str) -> bool:
+    """Whether all that reads a value takes its first axis away."""
+    return name in readers and all(
+        op.kind in ("sum", "mean", "amax", "max")
+        and op.arguments.get("dim") in (0, (0,))
+        and not op.arguments.get("keepdim")
+        for op in readers[name]
+    )
 
 
 # --- parts of the channels ------------------------------------------------------------------------

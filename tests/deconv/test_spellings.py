@@ -81,7 +81,7 @@ MOVES: dict[str, Spell] = {
     "mT": lambda _, h: h.mT,
     "narrow": lambda _, h: h.narrow(1, 2, 4).narrow(2, 1, 5),
     "unbind": lambda _, h: sum(h.unbind(1)[:3]).unsqueeze(1),
-    "unbind rows": lambda _, h: torch.stack(h.unbind(2)[::2], 2),
+    "unbind rows": lambda _, h: torch.stack(h[:, :, :4].unbind(2)[::2], 2),
     "stack": lambda net, h: torch.stack([h, net.branch(h)], 1).flatten(1, 2),
     "stack and sum": lambda net, h: torch.stack([h, net.branch(h), h]).sum(0),
     "stack and mean": lambda net, h: torch.stack([h, net.branch(h)], dim=1).mean(1),
@@ -238,8 +238,6 @@ GATES: dict[str, Spelling] = {
     "glu": held(lambda h, g: h * g, lambda net, h: net.branch(h).sigmoid()),
     "comparison": held(lambda h, g: h * g, lambda net, h: (net.branch(h) > 0.1).to(h.dtype)),
     "where": Spelling(lambda net, h: torch.where(net.branch(h) > 0.1, h, 0.5 * h)),
-    "softmax": held(lambda h, g: h * g, lambda net, h: se(net, h).softmax(1)),
-    "selective kernels": held(lambda h, g: (torch.stack([h, 2 * h], 1) * g).sum(1), lambda net, h: torch.stack([se(net, h), -se(net, h)], 1).softmax(1)),
     "exp gate": held(lambda h, g: h * g, lambda net, h: 1 / (1 + torch.exp(-se(net, h)))),
     "GLU": Spelling(
         lambda net, h: functional.glu(torch.cat([h, net.branch(h)], 1), 1),
@@ -279,7 +277,7 @@ STATISTICS: dict[str, Spelling] = {
     ),
     "local response": Spelling(
         lambda _, h: functional.local_response_norm(h, 3, alpha=0.5),
-        lambda _, h: h * (functional.local_response_norm(h, 3, alpha=0.5) / h.clamp_min(1e-30)).detach(),
+        lambda _, h: h / (1 + functional.avg_pool3d(functional.pad(h.square()[:, None], (0, 0, 0, 0, 1, 1)), (3, 1, 1), 1)[:, 0] / 2).pow(0.75).detach(),
     ),
     "simam": held(
         lambda h, g: h * g,
@@ -306,7 +304,6 @@ POOLS: dict[str, Spelling] = {
     "maximum of branches": Spelling(lambda net, h: torch.maximum(h, net.branch(h))),
     "minimum of branches": Spelling(lambda net, h: torch.min(h, net.branch(h))),
     "logsumexp": Spelling(lambda net, h: net.branch(h).logsumexp((2, 3))),
-    "softmax at the end": Spelling(lambda _, h: h.mean((2, 3)).softmax(-1)),
     "top": Spelling(lambda net, h: net.branch(h).flatten(2).topk(3, -1).values.mean(-1)),
     "gem": Spelling(
         lambda net, h: functional.avg_pool2d(h.clamp(min=1e-6).pow(net.power), h.shape[2:]).pow(1 / net.power).flatten(1),

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from deconvviz.deconv import ops
 from deconvviz.deconv.table import TABLE, refusal, row_of
@@ -99,13 +100,6 @@ def conv_transposed(draw: Draw) -> Case:
         "dilation": [1, draw(st.integers(1, 2))],
     }
     return {"input": x, "bias": None, "groups": groups, **pairs}, ["input"]
-
-
-def conv_of_rows(draw: Draw) -> Case:
-    groups = draw(st.sampled_from([1, 2]))
-    single = {name: [draw(st.integers(1, 2))] for name in ("stride", "padding", "dilation")}
-    weight = randn(6, 4 // groups, 3)
-    return {"input": randn(2, 4, 9), "weight": weight, "groups": groups, **single}, ["input"]
 
 
 def at_positions(draw: Draw) -> Case:
@@ -239,10 +233,6 @@ def part(draw: Draw) -> Case:
     return {"self": maps(draw), "dim": dim, "start": start, "end": end, "step": step}, ["self"]
 
 
-def index(draw: Draw) -> Case:
-    return {"self": maps(draw), "dim": draw(st.sampled_from([1, 2, -1])), "index": 1}, ["self"]
-
-
 def order(draw: Draw) -> Case:
     x = draw(st.sampled_from([maps(draw), randn(2, 3, 2, 4, 5)]))
     dims = [0, *draw(st.permutations(range(1, x.dim())))]
@@ -279,23 +269,6 @@ def scaled(draw: Draw) -> Case:
         "scale_factors": [2.0, draw(st.sampled_from([1.0, 1.5, 3.0]))],
         "align_corners": draw(st.booleans()),
     }, ["input"]
-
-
-def repeated(draw: Draw) -> Case:
-    times = [1, *(draw(st.integers(1, 2)) for _ in range(3))]
-    return {"self": maps(draw), "repeats": times}, ["self"]
-
-
-def subtracted(draw: Draw) -> Case:
-    return {"self": maps(draw), "other": 1.5, "alpha": 2}, ["self"]
-
-
-def shift(draw: Draw) -> Case:
-    return {"self": maps(draw), "shifts": [1, -2], "dims": [2, 3]}, ["self"]
-
-
-def flipped(draw: Draw) -> Case:
-    return {"self": maps(draw), "dims": draw(st.sampled_from([[1], [2, 3], [-1]]))}, ["self"]
 
 
 def shuffled(_draw: Draw) -> Case:
@@ -342,11 +315,122 @@ def dropout(draw: Draw) -> Case:
     return {"input": maps(draw), "p": 0.5, "train": False}, ["input"]
 
 
+def positive(draw: Draw) -> Case:
+    case, varying = activation(draw)
+    return {name: x.abs() + 0.1 for name, x in case.items()}, varying
+
+
+def power(draw: Draw) -> Case:
+    case, varying = positive(draw)
+    return {**case, "exponent": draw(st.sampled_from([2, 3, 0.5, -1]))}, varying
+
+
+def learned_power(draw: Draw) -> Case:
+    case, varying = positive(draw)
+    return {**case, "exponent": randn(1)}, varying
+
+
+def over_axes(draw: Draw) -> Case:
+    dim = draw(st.sampled_from([[2, 3], [1], [-1]]))
+    return {"self": maps(draw), "dim": dim, "keepdim": draw(st.booleans()), "ord": 2}, ["self"]
+
+
+def over_axis(draw: Draw) -> Case:
+    rest = {"dim": draw(st.sampled_from([1, 2, -1])), "keepdim": draw(st.booleans())}
+    return {"self": maps(draw), **rest, "k": 3}, ["self"]
+
+
+def halves(draw: Draw) -> Case:
+    return {"self": randn(2, 4, 6, 8), "dim": draw(st.sampled_from([1, 2, -1]))}, ["self"]
+
+
+def chosen(draw: Draw) -> Case:
+    one, other = two(draw)
+    condition = torch.rand(torch.broadcast_shapes(one.shape, other.shape)) > 0.5
+    return {"condition": condition, "self": one, "other": other}, ["self", "other"]
+
+
+def chosen_or_number(draw: Draw) -> Case:
+    x = maps(draw)
+    return {"condition": torch.rand(x.shape) > 0.5, "self": x, "other": 0.5}, ["self"]
+
+
+def number_or_chosen(draw: Draw) -> Case:
+    x = maps(draw)
+    return {"condition": torch.rand(x.shape) > 0.5, "self": 0.5, "other": x}, ["other"]
+
+
+def filled(draw: Draw) -> Case:
+    x = maps(draw)
+    mask = torch.rand(draw(st.sampled_from([x.shape, x.shape[1:], (4, 1, 1)]))) > 0.5
+    return {"self": x, "mask": mask, "value": 2.0}, ["self"]
+
+
+def mask(draw: Draw) -> Case:
+    one, other = two(draw)
+    return {"maps": one, "gate": other > 0}, ["maps"]
+
+
+def rms_norm(draw: Draw) -> Case:
+    case, varying = layer_norm(draw)
+    return {**case, "eps": draw(st.sampled_from([None, 1e-5]))}, varying
+
+
+def unpool(_draw: Draw) -> Case:
+    pooled, places = functional.max_pool2d(randn(2, 4, 6, 8), 2, return_indices=True)
+    return {"self": pooled, "indices": places, "output_size": [6, 8]}, ["self"]
+
+
+def in_steps(draw: Draw) -> Case:
+    one = Operation("one", aten.tanh.default, {"self": Ref("x")}, ("x",), (), None)
+    both = {"self": Ref("x"), "other": Ref("one")}
+    steps = [one, Operation("two", aten.mul.Tensor, both, ("x", "one"), (), None)]
+    return {"self": maps(draw), "names": ["x"], "steps": steps}, ["self"]
+
+
+def in_weighted_steps(draw: Draw) -> Case:
+    both = {"self": Ref("x"), "other": Ref("w")}
+    step = Operation("two", aten.maximum.default, both, ("x",), (), None)
+    return {"self": maps(draw), "names": ["x", "w"], "steps": [step], "w": randn(4, 1, 1)}, ["self"]
+
+
 CASES: dict[Any, Callable[[Draw], Case]] = {
+    ops.activation: in_steps,
+    ops.weighted_activation: in_weighted_steps,
+    ops.masked: mask,
+    aten.glu.default: halves,
+    aten.where.self: chosen,
+    aten.where.ScalarOther: chosen_or_number,
+    aten.where.ScalarSelf: number_or_chosen,
+    aten.masked_fill.Scalar: filled,
+    aten.maximum.default: two_branches,
+    aten.minimum.default: two_branches,
+    aten.max_unpool2d.default: unpool,
+    aten.rms_norm.default: rms_norm,
+    aten.abs.default: activation,
+    aten.sign.default: activation,
+    aten.square.default: activation,
+    aten.exp.default: activation,
+    aten.sqrt.default: positive,
+    aten.rsqrt.default: positive,
+    aten.reciprocal.default: positive,
+    aten.log.default: positive,
+    aten.pow.Tensor_Scalar: power,
+    aten.pow.Tensor_Tensor: learned_power,
+    aten.amax.default: over_axes,
+    aten.amin.default: over_axes,
+    aten.max.dim: over_axis,
+    aten.min.dim: over_axis,
+    aten.topk.default: over_axis,
+    aten.logsumexp.default: over_axes,
+    aten.linalg_vector_norm.default: over_axes,
+    aten.var.dim: over_axes,
+    aten.var.correction: over_axes,
+    aten.std.dim: over_axes,
+    aten.std.correction: over_axes,
     aten.conv2d.default: conv,
     aten.conv2d.padding: conv_padding,
     aten.conv_transpose2d.input: conv_transposed,
-    aten.conv1d.default: conv_of_rows,
     ops.channel_linear: at_positions,
     aten.linear.default: linear,
     aten.batch_norm.default: batch_norm,
@@ -388,7 +472,6 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.channel_shuffle.default: dealt_out,
     aten.pad.default: border,
     aten.slice.Tensor: part,
-    aten.select.int: index,
     aten.permute.default: order,
     aten.transpose.int: order,
     aten.expand.default: copies,
@@ -398,11 +481,6 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.squeeze.dims: thin_axes,
     aten.unsqueeze.default: thin,
     aten.sum.dim_IntList: mean,
-    aten.neg.default: activation,
-    aten.rsub.Scalar: subtracted,
-    aten.repeat.default: repeated,
-    aten.roll.default: shift,
-    aten.flip.default: flipped,
     aten.pixel_shuffle.default: shuffled,
     aten.pixel_unshuffle.default: shuffled,
     aten.upsample_nearest2d.vec: scaled,
@@ -494,7 +572,12 @@ X = torch.zeros(2, 3, 4, 4)
         (ops.gated, {"maps": X[0], "gate": X}, ["maps", "gate"], "fewer axes"),
         (aten.dropout.default, {"input": X, "p": 0.5, "train": True}, ["input"], "drops"),
         (aten.batch_norm.default, {"input": X, "training": True}, ["input"], "statistics"),
-        (aten.cat.default, {"tensors": [X, X], "dim": 2}, ["tensors"], "channels"),
+        (aten.cat.default, {"tensors": [X, X], "dim": 0}, ["tensors"], "one batch"),
+        (aten.amax.default, {"self": X, "dim": [0]}, ["self"], "batch"),
+        (aten.pow.Tensor_Tensor, {"self": X, "exponent": X}, ["self", "exponent"], "two branches"),
+        (ops.part, {"place": 0, "of": aten.unbind.int, "x": X, "dim": 0}, ["x"], "batch"),
+        (aten.cumprod.default, {"self": X, "dim": 1}, ["self"], "no rule"),
+        (aten.bernoulli.default, {"self": X}, ["self"], "no rule"),
         (aten.sum.dim_IntList, {"self": X, "dim": [0]}, ["self"], "batch"),
         (aten.reshape.default, {"self": X, "shape": [6, 4, 4]}, ["self"], "batch"),
         (aten.permute.default, {"self": X, "dims": [1, 0, 2, 3]}, ["self"], "batch"),
@@ -505,10 +588,9 @@ X = torch.zeros(2, 3, 4, 4)
         (aten.roll.default, {"self": X, "shifts": [1], "dims": []}, ["self"], "batch"),
         (aten.flip.default, {"self": X, "dims": [2, -4]}, ["self"], "batch"),
         (aten.repeat.default, {"self": X, "repeats": [2, 1, 1, 1]}, ["self"], "batch"),
-        (aten.conv1d.default, {"input": X[0], "weight": X[0]}, ["input", "weight"], "two branches"),
+        (aten.conv1d.default, {"input": X[0], "weight": X[0]}, ["input", "weight"], "no rule"),
         (aten.instance_norm.default, {"input": X, "use_input_stats": False}, ["input"], "of other"),
         (aten.expand.default, {"self": X, "size": [5, 2, 3, 4, 4]}, ["self"], "adds axes"),
-        (aten.pad.default, {"self": X, "pad": [1] * 6, "mode": "constant"}, ["self"], "two axes"),
         (aten.mean.dim, {"self": X, "dim": [0]}, ["self"], "batch"),
         (aten.conv2d.default, {"input": X, "weight": X}, ["input", "weight"], "weights"),
         (aten.linear.default, {"input": X, "weight": X}, ["input", "weight"], "weights"),

@@ -99,7 +99,6 @@ TABLE: Mapping[object, Row] = {
     _aten.min.dim: function.Recorded(),
     _aten.topk.default: function.Recorded(),
     _aten.logsumexp.default: function.Recorded(),
-    _aten.softmax.int: function.Recorded(),
     _aten.linalg_vector_norm.default: function.Recorded(),
     _aten.var.dim: function.Recorded(),
     _aten.var.correction: function.Recorded(),

@@ -1,6 +1,6 @@
 """Rows of functions that are no activations: a signal is multiplied by the recorded derivative.
 
-Powers and roots of generalised-mean and LP pooling, norms, maxima, softmax. The three rules do not
+Powers and roots of generalised-mean and LP pooling, norms, maxima. The three rules do not
 differ there, because nothing is rectified.
 """
 
@@ -46,7 +46,7 @@ class FunctionWithWeights(Function):
 
 
 class Recorded(WholeMaps):
-    """A function of several numbers of each image: a maximum over an axis, a norm, softmax."""
+    """A function of several numbers of each image: a maximum over an axis, a norm."""
 
     undone: ClassVar[str] = "multiplied by the recorded derivative, from full maps"
     extension: ClassVar[bool] = True

@@ -181,16 +181,17 @@ def _tried(key: _Key) -> Tried:
     if not known or drawn or not inputs:
         return Tried(_NONE)
     shapes, batch = [x.shape[1:] for x in inputs], len(inputs[0])
-    other = 3 if batch == 2 else 2
-    for count in (other, batch):
+    other, refused = 3 if batch == 2 else 2, _NONE
+    for count in (other, batch):  # its arguments may have the number of images
         try:
             with torch.no_grad():
                 trial = _Trial(call, shapes, count)
                 refused = trial.refusal()
-                return Tried(refused, not refused and trial.is_local(), None if count == other else batch)
-        except _FAILS:  # its arguments have the number of images, or it takes no such numbers
-            continue
-    return Tried(_NONE)
+                if not refused:
+                    return Tried("", trial.is_local(), None if count == other else batch)
+        except _FAILS:  # it takes no such numbers
+            refused = _NONE
+    return Tried(refused)
 
 
 class _Trial:
@@ -240,9 +241,9 @@ class _Trial:
         maps = [*self.one, self.value]
         if not all(has_positions(x.shape) and x.shape[-2:] == maps[0].shape[-2:] for x in maps):
             return False
-        if min(maps[0].shape[-2:]) < 4:
+        if min(maps[0].shape[-2:]) < 5:
             return False
-        inner = (..., slice(1, -1), slice(1, -1))
+        inner = (..., slice(1, -2), slice(2, -1))  # of no symmetry, which a flip would have
         try:
             zeros = run_on(self.call, [torch.zeros_like(x[inner]) for x in self.one])
             part = run_on(self.call, [x[inner] for x in self.one]) - zeros

@@ -41,6 +41,7 @@ class Pairwise(Row, ABC):
     """
 
     operands: ClassVar[tuple[str, str]] = ("self", "other")
+    conditions: ClassVar[tuple[str, ...]] = ()
 
     @override
     def refusal(self, call: Call) -> str | None:
@@ -73,7 +74,8 @@ class Pairwise(Row, ABC):
 
     def _shape(self, call: Call) -> torch.Size:
         """The shape of the value."""
-        shapes = (getattr(call[name], "shape", ()) for name in self.operands)
+        names = (*self.operands, *self.conditions)
+        shapes = (getattr(call[name], "shape", ()) for name in names)
         whole: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
         return whole
 
@@ -111,11 +113,15 @@ class Multiply(Pairwise):
     def refusal(self, call: Call) -> str | None:
         if len(call.operation.inputs) > 1:
             return "it multiplies two branches that both depend on the images"
+        given = call["other"] if call.varies("self") else call["self"]
+        factor = _of_one_image(given, call)
+        if isinstance(factor, Tensor) and len(factor) != len(given) and not given.eq(factor).all():
+            return "its factors are not the same for every image of a batch"
         return super().refusal(call)
 
     def factor(self, call: Call) -> Any:
         """The factor that multiplies the branch."""
-        return call["other"] if call.varies("self") else call["self"]
+        return _of_one_image(call["other"] if call.varies("self") else call["self"], call)
 
     @override
     def field(self, call: Call, rule: Rule) -> Field | None:
@@ -131,6 +137,13 @@ class Multiply(Pairwise):
         return shared
 
 
+def _of_one_image(factor: Any, call: Call) -> Any:
+    """A factor, of which there may be one for each image, for any number of images."""
+    axes = max(value.dim() for value in call.arguments.values() if isinstance(value, Tensor))
+    several = isinstance(factor, Tensor) and factor.dim() == axes
+    return factor[:1] if several else factor
+
+
 class Divide(Multiply):
     """A quotient by weights or a number."""
 
@@ -144,7 +157,7 @@ class Divide(Multiply):
 
     @override
     def factor(self, call: Call) -> Any:
-        return 1 / call["other"]
+        return 1 / _of_one_image(call["other"], call)
 
 
 class Gate(Pairwise):
@@ -217,30 +230,24 @@ class Choice(Pairwise):
 class Where(Choice):
     """`where`, by what a condition was when recorded."""
 
+    conditions: ClassVar[tuple[str, ...]] = ("condition",)
+
     @override
     def first(self, call: Call) -> Tensor:
         condition: Tensor = call["condition"]
         return condition.byte()
 
-    @override
-    def _shape(self, call: Call) -> torch.Size:
-        whole: torch.Size = call.run().shape
-        return whole
 
 
 class MaskedFill(Choice):
     """A constant where a mask is set."""
 
     operands: ClassVar[tuple[str, str]] = ("self", "value")
+    conditions: ClassVar[tuple[str, ...]] = ("mask",)
 
     @override
     def first(self, call: Call) -> Tensor:
         return (~call["mask"]).byte()
-
-    @override
-    def _shape(self, call: Call) -> torch.Size:
-        whole: torch.Size = call.run().shape
-        return whole
 
 
 class Larger(Choice):
