@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, export
-from torch.fx.experimental.proxy_tensor import get_proxy_mode
+from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import is_lazy
 
@@ -168,14 +168,20 @@ def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
 
 def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> Exported:
     copied, changing, ends = evaluation_copy(model), set[Key](), list[tuple[str, str]]()
-    called = set[str]()
+    called, returned = set[str](), dict[Any, set[str]]()
     with constants_noted() as noted:
         for path, module in copied.named_modules():
             module.register_forward_pre_hook(lambda *_, path=path: called.add(path))
+            module.register_forward_hook(
+                lambda _m, _i, value, path=path: [
+                    returned.setdefault(node, set()).add(path) for node in _nodes(value)
+                ]
+                and None
+            )
         copied.forward = _called_plainly(copied, changing, noted, ends if as_far else None)
         program = export(copied, (images,), dynamic_shapes=(free,), strict=False)
     end = ends[0] if ends else None
-    return Exported(program, len(free) == 1, noted.constants, called, changing, end)
+    return Exported(program, len(free) == 1, noted.constants, called, returned, changing, end)
 
 
 def _called_plainly(
@@ -217,6 +223,15 @@ def _called_plainly(
             changing.update(_differences(before, attributes_of(copied)))
 
     return run
+
+
+def _nodes(value: Any) -> Iterator[Any]:
+    """The nodes of the graph that is being made, of which these are the values."""
+    mode: Any = get_proxy_mode()
+    for tensor in _tensors(value) if mode is not None else ():
+        slot = get_proxy_slot(tensor, mode.tracer, default=None)
+        if slot is not None:
+            yield slot.proxy.node
 
 
 def _entered_modules() -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Exported:
         fixed_size: Whether it is for images of the traced size alone.
         constants: Sizes that became plain numbers.
         called: Paths of the modules that were called.
+        returned: Node of the graph -> paths of the modules that return its value.
         changing: Keys of the attributes that the model's forward pass changes itself.
         end: Why and at which line the graph ends before the model does; None if it does not.
     """
@@ -72,6 +73,7 @@ class Exported:
     fixed_size: bool
     constants: Sequence[Constant]
     called: Set[str]
+    returned: Mapping[fx.Node, Set[str]]
     changing: Set[Key]
     end: tuple[str, str] | None
 
@@ -91,7 +93,7 @@ def as_tape(
     specs = program.graph_signature.input_specs
     images = next(s.arg.name for s in specs if s.kind is InputKind.USER_INPUT)
     given = next(node for node in program.graph.nodes if node.name == images)
-    operations = _Operations(program.graph, images, batch).done
+    operations = _Operations(program.graph, images, batch, exported.returned).done
     if exported.end is not None:
         reason, line = exported.end
         operations.append(Operation("rest", untraced, {}, (), (), (), line=line, refused=reason))
@@ -147,10 +149,14 @@ def _line(node: fx.Node) -> str:
 class _Operations:
     """One walk over a graph's nodes."""
 
-    def __init__(self, graph: fx.Graph, images: str, batch: int) -> None:
+    def __init__(
+        self, graph: fx.Graph, images: str, batch: int, returned: Mapping[fx.Node, Set[str]]
+    ) -> None:
         self.done: list[Operation] = []
         self._batch = batch
+        self._returned = returned
         self._varying = {images}
+        self._complex: set[str] = set()  # values of complex numbers
         self._mixed: set[str] = set()  # values whose first axis is not the batch
         self._maps: dict[str, str] = {}  # the map of a pooling -> the pooling, whose value it is
         self._unknown: dict[str, str] = {}  # refused values that are no tensors of the images: why
@@ -181,16 +187,23 @@ class _Operations:
             shape=shape[1:] if varies else None,
             line=_line(node),
             batched=shape[:1] == (self._batch,) and not self._mixed.intersection(inputs),
-            floating=not varies or _first(value).is_floating_point(),
+            floating=not varies
+            or (_first(value).is_floating_point() and not self._complex.intersection(inputs)),
             refused=refused,
+            returned_by=frozenset().union(*map(self._returning, (node, *_maps_of(node)))),
         )
         self.done.append(op)
         if varies:
             self._varying.add(op.name)
+            if _first(value).is_complex():
+                self._complex.add(op.name)
             if not op.batched and shape[:1] != (self._batch,):
                 self._mixed.add(op.name)
         elif refused:
             self._unknown[op.name] = f"it needs {op}: {refused}"
+
+    def _returning(self, node: fx.Node) -> Set[str]:
+        return self._returned.get(node, frozenset())
 
     def _refusal(self, node: fx.Node) -> str:
         """Why a tape cannot run a node; empty if it can."""
@@ -238,6 +251,11 @@ def _is_of_pool(node: fx.Node) -> bool:
         return False
     source = node.args[0]
     return isinstance(source, fx.Node) and source.target in TABLE
+
+
+def _maps_of(node: fx.Node) -> list[fx.Node]:
+    """The nodes that take a pooling's map."""
+    return [user for user in node.users if _is_map_of_pool(user)]
 
 
 def _called(node: fx.Node) -> tuple[Any, Iterable[tuple[str, Any]]]:

@@ -56,8 +56,12 @@ _FUNCTIONS = (Function, FunctionWithWeights)
 def without_dead(operations: list[Operation], before: Tape) -> list[Operation]:
     """The operations whose value is read, or was not read before the pass: the network's ends."""
     once_read = {name for op in before.operations for name in op.reads}
-    read = {name for op in operations for name in op.reads}
-    return [op for op in operations if op.name in read or op.name not in once_read]
+    read, living = set[str](), list[Operation]()
+    for op in reversed(operations):
+        if op.name in read or op.name not in once_read:
+            living.append(op)
+            read |= op.reads
+    return living[::-1]
 
 
 # --- activations in several operations ------------------------------------------------------------
@@ -100,7 +104,8 @@ class _Activations:
         if self.readers[made.name] > 1 or op.reads != set(op.inputs):
             return op
         steps = (*made.arguments["steps"], op)
-        return replace(made, name=op.name, arguments={**made.arguments, "steps": steps})
+        arguments = {**made.arguments, "steps": steps}
+        return replace(op, target=made.target, arguments=arguments, inputs=made.inputs)
 
     def _source(self, op: Operation) -> tuple[str, list[Operation]] | None:
         """The one value that an operation is a function of, number by number, and the steps."""
@@ -109,7 +114,7 @@ class _Activations:
         while len(ends) > 1 or alone:
             latest = max(ends, key=lambda name: self.place.get(name, -1))
             made = self.by_name.get(latest)
-            if made is None or not _is_pointwise(made, op):
+            if made is None or not _is_pointwise(made, op) or self._is_layer(made):
                 break
             if alone and (len(set(made.inputs)) != 1 or row_of(made).rectifies or len(steps) > 4):
                 break
@@ -117,6 +122,11 @@ class _Activations:
             ends.update(made.inputs)
             steps.append(made)
         return (ends.pop(), steps[::-1]) if len(ends) == 1 else None
+
+    def _is_layer(self, op: Operation) -> bool:
+        """Whether it is a ReLU, which stays one; that of torch's LP pooling rectifies nothing."""
+        made = self.by_name.get(op.inputs[0]) if op.inputs else None
+        return op.kind == "relu" and (made is None or made.kind != "abs")
 
     def _joined(self, op: Operation, source: str, steps: list[Operation]) -> Operation | None:
         steps, given = self._with_constants(steps, source)

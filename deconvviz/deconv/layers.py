@@ -99,7 +99,7 @@ def name_values(tape: Tape) -> dict[str, str]:
     """
     operations = [op for op in tape.operations if op.shape is not None]
     inside = Counter(key for op in operations for key, _ in op.calls)
-    last = {key: op for op in operations for key, _ in op.calls}
+    last = _outputs(operations)
     call_names = _name_calls(operations)
     seen = Counter(path for _, path in {call for op in operations for call in op.calls})
     names: dict[str, str] = {}
@@ -110,13 +110,27 @@ def name_values(tape: Tape) -> dict[str, str]:
             path = f"{call_names[owner]}.{op.kind}" if owner else op.kind
             seen[path] += 1
             names[f"{path}@{seen[path]}"] = op.name
-        names |= {call_names[key]: op.name for key, _ in reversed(op.calls) if last[key] is op}
+        names |= {call_names[key]: op.name for key, _ in reversed(op.calls) if last.get(key) is op}
     presentable = {
         op.name
         for op in operations
         if op.refused or (op.batched and op.shape and len(op.shape) in (1, 3))
     }
     return {name: value for name, value in names.items() if value in presentable}
+
+
+def _outputs(operations: Sequence[Operation]) -> dict[str, Operation]:
+    """The key of each module call -> the last operation in it whose value the module returns.
+
+    Where that is not known it is the last one. A module that returns what it was given has none.
+    """
+    known = {path for op in operations for path in op.returned_by}
+    return {
+        key: op
+        for op in operations
+        for key, path in op.calls
+        if path in op.returned_by or path not in known
+    }
 
 
 def _name_calls(operations: Sequence[Operation]) -> dict[str, str]:

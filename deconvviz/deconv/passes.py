@@ -213,8 +213,10 @@ class _ChannelsFirst:
         source = op.inputs[0] if op.inputs else ""
         if _permutes(op, _TO_LAST) and source not in self.sources and len(self.shapes[source]) == 4:
             self.sources[op.name] = source
+            self._returned(source, op)
         elif _permutes(op, _TO_FIRST) and source in self.sources:
             self.renamed[op.name] = self.sources[source]
+            self._returned(self.sources[source], op)
         elif not any(name in self.sources for name in op.reads):
             self.done.append(op)
         elif (moved := self._moved(op)) is not None:
@@ -224,6 +226,12 @@ class _ChannelsFirst:
         else:
             last = {name: self._transpose(name) for name in op.reads if name in self.sources}
             self.done.append(_renaming(op, last))
+
+    def _returned(self, name: str, op: Operation) -> None:
+        """Note that a module which returns a transposed value returns this one."""
+        for place, made in enumerate(self.done):
+            if made.name == name and op.returned_by:
+                self.done[place] = replace(made, returned_by=made.returned_by | op.returned_by)
 
     def _moved(self, op: Operation) -> Operation | None:
         """An operation on channels-last values as the same on channels-first ones, if there is."""

@@ -166,3 +166,47 @@ def test_the_error_for_an_unknown_layer_has_the_names_that_exist() -> None:
     assert "40 layers, the closest stage3.conv" in str(unknown_layer("stage3.con", many, "it"))
     assert "40 layers, the first stage0.conv, " in str(unknown_layer("zzz", many, "it"))
     assert "it has no layers" in str(unknown_layer("zzz", [], "it"))
+
+
+class Aside(nn.Module):
+    """Its last operation is not its output, which a later one reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.side = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+        self.kept: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.main(x).relu()
+        self.kept = self.side(y).tanh()
+        return y
+
+
+class WithAside(nn.Module):
+    """A container that computes more after its output, one that returns it twice, one nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.block, self.again = nn.Conv2d(3, 4, 3), Aside(), Aside()
+        self.last = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.block(self.stem(x))
+        z = self.again(y)
+        return self.last(z + self.block.kept + self.again.kept)
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attribute .* was assigned during export:UserWarning")
+def test_a_container_is_what_it_returns_and_not_its_last_operation() -> None:
+    model, images = WithAside().double().eval(), torch.randn(2, 3, 9, 8, dtype=torch.float64)
+    held: dict[str, Tensor] = {}
+    for name, module in model.named_modules():
+        module.register_forward_hook(lambda _m, _i, value, name=name: held.update({name: value}))
+    net = Deconvnet(model, (3, 9, 8))
+    assert net.checked.left_out == ""
+    recording = net.record(images, list(net.layers))
+    held.clear()
+    model(images)
+    for name in ("block", "again", "block.side", "last"):
+        torch.testing.assert_close(recording[name], held[name].detach(), rtol=0, atol=1e-12)
+    assert net.verify(["block", "again"], dtype=torch.float64).passed

@@ -139,7 +139,7 @@ def test_an_operation_without_a_row_is_refused_by_name(rule: str) -> None:
 
 
 def test_an_operation_that_its_row_refuses_is_named_too() -> None:
-    net = Deconvnet(Plain(lambda x: (x * x).relu()), (3, 8, 8))
+    net = Deconvnet(Plain(lambda x: (x * x.roll(1, 2)).relu()), (3, 8, 8))
     recording = net.record(torch.randn(1, 3, 8, 8), ["relu@1"])
     with pytest.raises(UnsupportedOperationError, match=r"mul in the model.*: it multiplies two"):
         net.project(recording, recording.strongest("relu@1", 1))

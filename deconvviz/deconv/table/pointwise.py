@@ -115,7 +115,7 @@ class Multiply(Pairwise):
             return "it multiplies two branches that both depend on the images"
         given = call["other"] if call.varies("self") else call["self"]
         factor = _of_one_image(given, call)
-        if isinstance(factor, Tensor) and len(factor) != len(given) and not given.eq(factor).all():
+        if isinstance(factor, Tensor) and factor.shape != given.shape and given.ne(factor).any():
             return "its factors are not the same for every image of a batch"
         return super().refusal(call)
 
