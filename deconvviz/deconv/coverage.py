@@ -1,7 +1,7 @@
 """Coverage: every operation of a network, and its reversal."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
@@ -101,11 +101,17 @@ class Coverage:
         return f"<table>{_html_row('th', heads)}{body}</table>"
 
 
-def cover(calls: Iterable[Call]) -> Coverage:
-    """The coverage of a network, from its calls in the order of execution."""
+def cover(calls: Sequence[Call], tops: Collection[str]) -> Coverage:
+    """The coverage of a network.
+
+    Args:
+        calls: Its calls in the order of execution.
+        tops: Names of the values that are projected: those of the layers.
+    """
+    reached = _reached(calls, tops)
     uses: dict[tuple[str, Status, str], list[Operation]] = {}
     for call in calls:
-        uses.setdefault(_coverage_of(call), []).append(call.operation)
+        uses.setdefault(_coverage_of(call, reached), []).append(call.operation)
     return Coverage(
         tuple(
             CoveredOperation(*kind, tuple(op.module for op in ops), tuple(op.line for op in ops))
@@ -114,8 +120,20 @@ def cover(calls: Iterable[Call]) -> Coverage:
     )
 
 
-def _coverage_of(call: Call) -> tuple[str, Status, str]:
+def _reached(calls: Sequence[Call], tops: Collection[str]) -> set[str]:
+    """The values that a signal may reach, from a layer or from an output."""
+    read = {name for call in calls for name in call.operation.reads}
+    reached = {*tops, *(call.operation.name for call in calls if call.operation.name not in read)}
+    for call in reversed(calls):
+        if call.operation.name in reached:
+            reached.update(row_of(call.operation).targets(call.operation, "gradient"))
+    return reached
+
+
+def _coverage_of(call: Call, reached: Set[str]) -> tuple[str, Status, str]:
     kind, row, reason = call.operation.kind, row_of(call.operation), refusal(call)
+    if reason and not call.operation.refused and call.operation.name not in reached:
+        return kind, "exact", "held as recorded, no signal reaches it"
     if reason:
         return kind, "unsupported", reason
     return kind, "extension" if row.extension else "exact", row.undone

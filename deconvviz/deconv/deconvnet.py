@@ -87,7 +87,7 @@ class Deconvnet:
         fields = receptive_fields(
             [step_of(call, "deconvnet") for call in calls], self._tape.input, shapes
         )
-        self.coverage: Coverage = cover(calls)
+        self.coverage: Coverage = cover(calls, frozenset(usable.values()))
         self.convolutions: Mapping[str, Convolved] = MappingProxyType(
             default_layers(self._tape, usable)
         )

@@ -172,12 +172,7 @@ def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> 
     with constants_noted() as noted:
         for path, module in copied.named_modules():
             module.register_forward_pre_hook(lambda *_, path=path: called.add(path))
-            module.register_forward_hook(
-                lambda _m, _i, value, path=path: [
-                    returned.setdefault(node, set()).add(path) for node in _nodes(value)
-                ]
-                and None
-            )
+            module.register_forward_hook(_noting(path, returned))
         copied.forward = _called_plainly(copied, changing, noted, ends if as_far else None)
         program = export(copied, (images,), dynamic_shapes=(free,), strict=False)
     end = ends[0] if ends else None
@@ -223,6 +218,16 @@ def _called_plainly(
             changing.update(_differences(before, attributes_of(copied)))
 
     return run
+
+
+def _noting(path: str, returned: dict[Any, set[str]]) -> Callable[..., None]:
+    """A hook that notes the nodes of the graph whose values a module returns."""
+
+    def note(_module: nn.Module, _inputs: Any, value: Any) -> None:
+        for node in _nodes(value):
+            returned.setdefault(node, set()).add(path)
+
+    return note
 
 
 def _nodes(value: Any) -> Iterator[Any]:

@@ -171,7 +171,9 @@ class _Operations:
         refused = self._refusal(node)
         target, given = _called(node)
         arguments = {name: self._referring(value) for name, value in given}
-        read = {n: a for n, a in arguments.items() if n != "other" or kind_of(target) not in _AS_ANOTHER}
+        read = {
+            n: a for n, a in arguments.items() if n != "other" or kind_of(target) not in _AS_ANOTHER
+        }
         inputs = tuple(name for name in refs(read.values()) if name in self._varying)
         value = node.meta.get("val")
         varies = bool(inputs) and isinstance(value, Tensor | list | tuple)

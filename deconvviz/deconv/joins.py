@@ -130,7 +130,7 @@ class _Activations:
 
     def _joined(self, op: Operation, source: str, steps: list[Operation]) -> Operation | None:
         steps, given = self._with_constants(steps, source)
-        plain = {"self": Ref(source)}
+        plain: dict[str, Any] = {"self": Ref(source)}
         known = None if given else _known(source, steps)
         if known is not None:
             plain |= {"memory_format": None} if known is _aten.clone.default else {}

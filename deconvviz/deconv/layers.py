@@ -129,7 +129,7 @@ def _outputs(operations: Sequence[Operation]) -> dict[str, Operation]:
         key: op
         for op in operations
         for key, path in op.calls
-        if path in op.returned_by or path not in known
+        if op.floating and (path in op.returned_by or path not in known)
     }
 
 

@@ -33,7 +33,9 @@ def activation(maps: Tensor, names: Sequence[str], steps: Sequence[Any], *consta
     return values[steps[-1].name]
 
 
-def weighted_activation(maps: Tensor, names: Sequence[str], steps: Sequence[Any], *rest: Tensor) -> Any:
+def weighted_activation(
+    maps: Tensor, names: Sequence[str], steps: Sequence[Any], *rest: Tensor
+) -> Any:
     """An activation in several operations, some of which read weights."""
     return activation(maps, names, steps, *rest)
 

@@ -65,7 +65,9 @@ def _as_square(op: Operation) -> Operation:
     if op.target is not _aten.mul.Tensor or len(op.inputs) != 2 or len(set(op.inputs)) != 1:
         return op
     source = op.inputs[0]
-    return replace(op, target=_aten.square.default, arguments={"self": Ref(source)}, inputs=(source,))
+    return replace(
+        op, target=_aten.square.default, arguments={"self": Ref(source)}, inputs=(source,)
+    )
 
 
 def _as_batch_norm(op: Operation) -> Operation:
@@ -90,7 +92,9 @@ def _stacks(tape: Tape) -> list[Operation]:
     for op in tape.operations:
         if op.name in first:
             shape = (len(op.inputs), *(op.shape or ())[1:])
-            done.append(replace(op, arguments={**op.arguments, "dim": 1}, shape=shape, batched=True))
+            done.append(
+                replace(op, arguments={**op.arguments, "dim": 1}, shape=shape, batched=True)
+            )
         elif first.intersection(op.inputs):
             dim = 1 if isinstance(op.arguments["dim"], int) else (1,)
             done.append(replace(op, arguments={**op.arguments, "dim": dim}, batched=True))
@@ -126,7 +130,7 @@ def _slices(tape: Tape) -> list[Operation]:
 def _as_slice(
     op: Operation, by_name: Mapping[str, Operation], shapes: Mapping[str, tuple[int, ...]]
 ) -> Operation | None:
-    """One of the several values of an operation, or one channel with its axis kept, as one alone."""
+    """One of several values, or one channel with its axis kept, as an operation of its own."""
     if not op.inputs or op.inputs[0] not in by_name:
         return None
     if op.target is _aten.unsqueeze.default:

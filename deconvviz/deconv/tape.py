@@ -40,8 +40,8 @@ class Operation:
         line: The line of the model's code, for example `nets.py:12`: that of a `forward` which
             calls the operation, itself or through torch's modules. Empty where that is unknown.
         batched: Whether the images lie along the first axis of the value and of all inputs.
-        floating: Whether the value and what it is made of are floating point numbers, through which a
-            signal may pass.
+        floating: Whether the value, and all that it is made of, are floating point numbers,
+            through which a signal may pass.
         refused: Why the tape cannot run it; empty if it can. It says where a layer above it would
             come from, so that the layers that do not depend on it may be used.
         returned_by: Paths of the modules that return its value.

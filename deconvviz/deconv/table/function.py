@@ -54,7 +54,9 @@ class Recorded(WholeMaps):
     @override
     def refusal(self, call: Call) -> str | None:
         same_batch = self.value(call).shape[:1] == inputs_of(call)[0].shape[:1]
-        return None if same_batch and 0 not in self._axes(call) else "it mixes the images of a batch"
+        return (
+            None if same_batch and 0 not in self._axes(call) else "it mixes the images of a batch"
+        )
 
     def _axes(self, call: Call) -> list[int]:
         dims, named = inputs_of(call)[0].dim(), call.arguments.get("dim")
@@ -72,7 +74,8 @@ class Recorded(WholeMaps):
             recorded = saved().detach().requires_grad_()
             value = run_on(call, [recorded])
             value = value if isinstance(value, Tensor) else value[0]
-            return torch.autograd.grad(value, recorded, signal)
+            sent: Sequence[Tensor] = torch.autograd.grad(value, recorded, signal)
+        return sent
 
 
 class GatedHalves(Row):

@@ -1,7 +1,7 @@
 """The row of every operation that has none of its own: any linear map of the images.
 
-Whether an operation is linear is tried out, at the shapes that it meets. Its adjoint is then torch's
-own derivative of it.
+Whether an operation is linear is tried out, at the shapes that it meets. Its adjoint is then
+torch's own derivative of it.
 """
 
 import math
@@ -85,7 +85,8 @@ class AnyLinear(LinearMap):
             return whole(signal)
         count, batch = len(signal), found.batch  # as many at once as there were images
         missing = signal.new_zeros(-count % batch, *signal.shape[1:])
-        blocks = [whole(block) for block in torch.cat([signal, missing]).split(batch)]
+        padded = torch.cat([signal, missing])
+        blocks = [whole(padded[i : i + batch]) for i in range(0, len(padded), batch)]
         return [torch.cat(sent)[:count] for sent in zip(*blocks, strict=True)]
 
 
@@ -119,7 +120,7 @@ def _replace(raw: Any, resolved: Any, inputs: Sequence[str], new: Callable[[Any]
 
 
 def _transposed(run: Run, shapes: Sequence[torch.Size], signal: Tensor) -> Sequence[Tensor]:
-    """torch's derivative of a linear map, whose value at zero does not matter."""
+    """The derivative, by torch, of a linear map, whose value at zero does not matter."""
     with torch.enable_grad():
         zeros = [signal.new_zeros(len(signal), *shape).requires_grad_() for shape in shapes]
         return torch.autograd.grad(run(zeros), zeros, signal, materialize_grads=True)

@@ -235,8 +235,8 @@ class Where(Choice):
     @override
     def first(self, call: Call) -> Tensor:
         condition: Tensor = call["condition"]
-        return condition.byte()
-
+        shares: Tensor = condition.byte()
+        return shares
 
 
 class MaskedFill(Choice):
@@ -247,7 +247,8 @@ class MaskedFill(Choice):
 
     @override
     def first(self, call: Call) -> Tensor:
-        return (~call["mask"]).byte()
+        shares: Tensor = (~call["mask"]).byte()
+        return shares
 
 
 class Larger(Choice):
