@@ -289,7 +289,11 @@ def _is_open(value: Any) -> bool:
     values = value if isinstance(value, list | tuple) else [value]
     sizes = [one.shape if isinstance(one, Tensor) else one for one in values]
     numbers = torch.SymInt | torch.SymFloat | torch.SymBool | torch.Size
-    return any(isinstance(one, numbers) and free_unbacked_symbols(one) for one in sizes)
+    if any(isinstance(one, numbers) and free_unbacked_symbols(one) for one in sizes):
+        return True
+    lengths = [size for one in sizes if isinstance(one, torch.Size) for size in one]
+    # One that later code has fixed has no example either.
+    return any(isinstance(size, torch.SymInt) and size.node.hint is None for size in lengths)
 
 
 def _traced_shape(value: Any) -> tuple[int, ...]:

@@ -219,10 +219,6 @@ def thin_map(draw: Draw) -> Case:
     return {"self": randn(2, *draw(st.sampled_from([(4, 1, 1), (1, 3, 5), (4, 3, 5)])))}, ["self"]
 
 
-def thin_axes(draw: Draw) -> Case:
-    return {"self": randn(2, 4, 1, 1), "dim": draw(st.sampled_from([[2, 3], [-1]]))}, ["self"]
-
-
 def scaled(draw: Draw) -> Case:
     return {
         "input": maps(draw),
@@ -235,10 +231,6 @@ def scaled(draw: Draw) -> Case:
 def shuffled(_draw: Draw) -> Case:
     case = {"self": randn(2, 8, 4, 6), "upscale_factor": 2, "downscale_factor": 2}
     return case, ["self"]
-
-
-def dealt_out(draw: Draw) -> Case:
-    return {"self": maps(draw, channels=6), "groups": draw(st.sampled_from([1, 2, 3]))}, ["self"]
 
 
 def branches(draw: Draw) -> Case:
@@ -266,10 +258,6 @@ def view(draw: Draw) -> Case:
 def unflattened(draw: Draw) -> Case:
     sizes = draw(st.sampled_from([[2, 2], [-1, 4], [1, 2, 2]]))
     return {"self": maps(draw), "dim": 1, "sizes": sizes}, ["self"]
-
-
-def cast(draw: Draw) -> Case:
-    return {"self": maps(draw), "dtype": torch.float64}, ["self"]
 
 
 def dropout(draw: Draw) -> Case:
@@ -428,7 +416,7 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.div.Tensor: factor,
     ops.gated: gate,
     aten.cat.default: branches,
-    aten.channel_shuffle.default: dealt_out,
+    aten.channel_shuffle.default: lambda draw: ({"self": maps(draw, 6), "groups": 3}, ["self"]),
     aten.pad.default: border,
     aten.slice.Tensor: part,
     aten.permute.default: order,
@@ -437,7 +425,7 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.expand_as.default: copies_as,
     ops.squeezed: thin_map,
     aten.squeeze.dim: thin,
-    aten.squeeze.dims: thin_axes,
+    aten.squeeze.dims: lambda _: ({"self": randn(2, 4, 1, 1), "dim": [2, 3]}, ["self"]),
     aten.unsqueeze.default: thin,
     aten.sum.dim_IntList: mean,
     aten.pixel_shuffle.default: shuffled,
@@ -451,7 +439,7 @@ CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.flatten.using_ints: flatten,
     aten.reshape.default: view,
     aten.unflatten.int: unflattened,
-    aten.to.dtype: cast,
+    aten.to.dtype: lambda draw: ({"self": maps(draw), "dtype": torch.float64}, ["self"]),
     aten.dropout.default: dropout,
     aten.feature_dropout.default: dropout,
     aten.alpha_dropout.default: dropout,

@@ -421,6 +421,11 @@ def decoded(net: Net, x: Tensor) -> Tensor:
     return h.relu()
 
 
+def by_mask(net: Net, x: Tensor) -> Tensor:
+    h = net.b(net.a(x).relu())[:, torch.tensor([True, False] * 4)]
+    return net.fc(h.repeat(1, 2, 1, 1).mean((2, 3)))
+
+
 def placed(net: Net, x: Tensor) -> Tensor:
     h = net.b(net.a(x).relu())
     return net.fc(h.flatten(2).max(-1).indices.to(h.dtype))
@@ -455,6 +460,7 @@ def in_other_precision(net: Net, x: Tensor) -> Tensor:
         (placed, "fc", r"getitem in the model \(test_seams.py:\d+\): .* places of maxima"),
         (masked, "fc", r"mul in the model \(test_seams.py:\d+\): it .*written into in place"),
         (chosen, "fc", r"index in the model \(test_seams.py:\d+\): it gives a size .* images show"),
+        (by_mask, "fc", r"index in the model \(test_seams.py:\d+\): it gives a size"),
         (by_value, "fc", r"\w+ in the model \(test_seams.py:\d+\): it .* images show"),
         (
             in_other_precision,
