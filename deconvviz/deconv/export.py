@@ -168,7 +168,7 @@ def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
 
 def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> Exported:
     copied, changing, ends = evaluation_copy(model), set[Key](), list[tuple[str, str]]()
-    called, returned = set[str](), dict[Any, set[str]]()
+    called, returned = set[str](), dict[Any, dict[str, Any]]()
     with constants_noted() as noted:
         for path, module in copied.named_modules():
             module.register_forward_pre_hook(lambda *_, path=path: called.add(path))
@@ -220,12 +220,12 @@ def _called_plainly(
     return run
 
 
-def _noting(path: str, returned: dict[Any, set[str]]) -> Callable[..., None]:
+def _noting(path: str, returned: dict[Any, dict[str, Any]]) -> Callable[..., None]:
     """A hook that notes the nodes of the graph whose values a module returns."""
 
     def note(_module: nn.Module, _inputs: Any, value: Any) -> None:
         for node in _nodes(value):
-            returned.setdefault(node, set()).add(path)
+            returned.setdefault(node, {})[path] = next(iter(reversed(node.graph.nodes)))
 
     return note
 

@@ -3,7 +3,8 @@
 import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,18 @@ from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from deconvviz.deconv.attributes import Key, attributes_of, tensors_of
 from deconvviz.deconv.guards import Constant, guards_of, is_model_code
-from deconvviz.deconv.ops import pool_places, squeezed, untraced
+from deconvviz.deconv.ops import copied, pool_places, squeezed, untraced
 from deconvviz.deconv.table import TABLE
 from deconvviz.deconv.tape import Operation, Ref, Tape, kind_of, refs
-from deconvviz.deconv.writes import memory_of, stale_readers, writes
+from deconvviz.deconv.writes import (
+    SCATTERS,
+    memory_of,
+    stale_readers,
+    takes_all,
+    wholes,
+    writes,
+    written_by,
+)
 
 _aten = torch.ops.aten
 _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
@@ -27,6 +36,7 @@ _WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER)
 _SAME: Mapping[object, Any] = {
     _aten.view.default: _aten.reshape.default,
     _aten.squeeze.default: squeezed,
+    _aten.copy.default: copied,
     _aten.clip.default: _aten.clamp.default,
     _aten.max.other: _aten.maximum.default,
     _aten.min.other: _aten.minimum.default,
@@ -42,7 +52,16 @@ _SAME: Mapping[object, Any] = {
 }
 
 # Operations that read the shape of a tensor alone: what they give is a constant.
-_OF_SHAPE = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+_OF_SHAPE = (
+    "empty_like",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "new_empty",
+)
 _AS_ANOTHER = ("expand_as", "view_as", "reshape_as", "type_as")  # of which the second is `other`
 
 # The operation that export puts around a part of a model -> the model's own name for that.
@@ -64,7 +83,8 @@ class Exported:
         fixed_size: Whether it is for images of the traced size alone.
         constants: Sizes that became plain numbers.
         called: Paths of the modules that were called.
-        returned: Node of the graph -> paths of the modules that return its value.
+        returned: Node of the graph -> paths of the modules that return its value, each with the
+            last node that the graph had then.
         changing: Keys of the attributes that the model's forward pass changes itself.
         end: Why and at which line the graph ends before the model does; None if it does not.
     """
@@ -73,7 +93,7 @@ class Exported:
     fixed_size: bool
     constants: Sequence[Constant]
     called: Set[str]
-    returned: Mapping[fx.Node, Set[str]]
+    returned: Mapping[fx.Node, Mapping[str, fx.Node]]
     changing: Set[Key]
     end: tuple[str, str] | None
 
@@ -150,7 +170,11 @@ class _Operations:
     """One walk over a graph's nodes."""
 
     def __init__(
-        self, graph: fx.Graph, images: str, batch: int, returned: Mapping[fx.Node, Set[str]]
+        self,
+        graph: fx.Graph,
+        images: str,
+        batch: int,
+        returned: Mapping[fx.Node, Mapping[str, fx.Node]],
     ) -> None:
         self.done: list[Operation] = []
         self._batch = batch
@@ -161,6 +185,8 @@ class _Operations:
         self._maps: dict[str, str] = {}  # the map of a pooling -> the pooling, whose value it is
         self._unknown: dict[str, str] = {}  # refused values that are no tensors of the images: why
         self._stale = stale_readers(graph)
+        self._renamed: dict[str, str] = {}  # a value that was written into -> the value since
+        self._place = {node: place for place, node in enumerate(graph.nodes)}
         for node in _needed(graph):
             if _is_map_of_pool(node):
                 self._maps[node.name] = node.all_input_nodes[0].name
@@ -170,18 +196,45 @@ class _Operations:
     def _add(self, node: fx.Node) -> None:
         refused = self._refusal(node)
         target, given = _called(node)
+        self._put(node, node, target, given, refused)
+        for written in written_by(node):
+            self._renew(node, written)
+
+    def _renew(self, node: fx.Node, written: fx.Node) -> None:
+        """Put the values that a node has written a slice of together anew."""
+        self._renamed[written.name] = node.name
+        self._move_returns(node, written, node.name)
+        for part, whole in pairwise(wholes(written)):
+            name = self._renamed[part.name]
+            if not takes_all(part):
+                given = _bound(SCATTERS[part.target], (whole, part, *part.args[1:]), part.kwargs)
+                name = f"{node.name}_in_{whole.name}"
+                self._put(node, whole, SCATTERS[part.target], given, "", name)
+            self._renamed[whole.name] = name
+            self._move_returns(node, whole, name)
+
+    def _put(
+        self,
+        node: fx.Node,
+        of: fx.Node,
+        target: Any,
+        given: Iterable[tuple[str, Any]],
+        refused: str,
+        name: str = "",
+    ) -> None:
+        """Put an operation on the tape, at the place of a node and with the value of another."""
         arguments = {name: self._referring(value) for name, value in given}
         read = {
             n: a for n, a in arguments.items() if n != "other" or kind_of(target) not in _AS_ANOTHER
         }
         inputs = tuple(name for name in refs(read.values()) if name in self._varying)
-        value = node.meta.get("val")
+        value = of.meta.get("val")
         varies = bool(inputs) and isinstance(value, Tensor | list | tuple)
         varies = varies and kind_of(target) not in _OF_SHAPE
         shape = _traced_shape(value) if varies and not _is_open(value) else ()
         stack = node.meta.get("nn_module_stack") or {}
         op = Operation(
-            name=node.name,
+            name=name or node.name,
             target=target,
             arguments=arguments,
             inputs=inputs if varies else (),
@@ -192,7 +245,9 @@ class _Operations:
             floating=not varies
             or (_first(value).is_floating_point() and not self._complex.intersection(inputs)),
             refused=refused,
-            returned_by=frozenset().union(*map(self._returning, (node, *_maps_of(node)))),
+            returned_by=frozenset().union(*map(self._returning, (node, *_maps_of(node))))
+            if of is node
+            else frozenset(),
         )
         self.done.append(op)
         if varies:
@@ -205,7 +260,19 @@ class _Operations:
             self._unknown[op.name] = f"it needs {op}: {refused}"
 
     def _returning(self, node: fx.Node) -> Set[str]:
-        return self._returned.get(node, frozenset())
+        return frozenset(self._returned.get(node, ()))
+
+    def _move_returns(self, node: fx.Node, written: fx.Node, name: str) -> None:
+        """Note the modules that return a value after a node has written into it, and not before."""
+        after = {
+            path
+            for path, last in self._returned.get(written, {}).items()
+            if self._place.get(last, -1) >= self._place[node]
+        }
+        for place, op in enumerate(self.done) if after else ():
+            paths = op.returned_by | after if op.name == name else op.returned_by - after
+            if op.name in (name, written.name):
+                self.done[place] = replace(op, returned_by=paths)
 
     def _refusal(self, node: fx.Node) -> str:
         """Why a tape cannot run a node; empty if it can."""
@@ -232,7 +299,8 @@ class _Operations:
 
     def _referring(self, value: Any) -> Any:
         if isinstance(value, fx.Node):
-            return Ref(self._maps.get(value.name, value.name))
+            name = self._renamed.get(value.name, value.name)
+            return Ref(self._maps.get(name, name))
         if isinstance(value, list | tuple):
             return tuple(self._referring(item) for item in value)
         return value
@@ -242,8 +310,9 @@ def _needed(graph: fx.Graph) -> list[fx.Node]:
     """The nodes that the outputs depend on, in order."""
     needed = set[fx.Node]()
     for node in reversed(graph.nodes):
-        if node.op == "output" or node in needed:
-            needed.update(node.all_input_nodes)
+        written = {whole for part in written_by(node) for whole in wholes(part)}
+        if node.op == "output" or node in needed or not written.isdisjoint(needed):
+            needed.update((node, *node.all_input_nodes))
     return [node for node in graph.nodes if node in needed]
 
 

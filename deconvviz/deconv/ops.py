@@ -46,6 +46,11 @@ def part(place: int, of: Any, *arguments: Any) -> Tensor:
     return value
 
 
+def copied(maps: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:  # noqa: ARG001
+    """What is written into maps by assignment, in their shape."""
+    return source.to(maps.dtype).expand(maps.shape)
+
+
 def pool_places(
     maps: Tensor,
     kernel_size: Sequence[int],

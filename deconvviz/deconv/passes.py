@@ -135,7 +135,7 @@ def _as_slice(
         return None
     if op.target is _aten.unsqueeze.default:
         return _as_channel(op, by_name[op.inputs[0]])
-    if op.target is not operator.getitem:
+    if op.target is not operator.getitem or op.refused:
         return None
     split, place = by_name[op.inputs[0]], op.arguments["1"]
     if not split.inputs:

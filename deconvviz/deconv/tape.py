@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from deconvviz.deconv.attributes import Key, changed, tensors_of
 from deconvviz.deconv.guards import Guard
-from deconvviz.deconv.ops import untraced
+from deconvviz.deconv.ops import part, untraced
 from deconvviz.errors import TraceError, UnsupportedOperationError
 
 
@@ -67,7 +67,7 @@ class Operation:
     @property
     def kind(self) -> str:
         """The operation's plain name, for example `conv2d`."""
-        return kind_of(self.target)
+        return kind_of(self.arguments["of"] if self.target is part else self.target)
 
     @property
     def module(self) -> str:

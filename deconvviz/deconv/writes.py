@@ -1,18 +1,25 @@
 """Writes in place, and who would see them.
 
-A tape runs everything out of place. That is the same only while no value from before a write is
-read after it: by the tensor that was written, by the one whose part it is, or by another part.
+A tape runs everything out of place. After a write into a slice, the whole is put together anew from
+what it was and from the slice, and is read in place of the former; so is a slice of a slice. No
+other value from before a write may be read after it: no other part of the same memory, that is.
 """
 
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 _aten = torch.ops.aten
+
+# An operation that takes a part -> the one that puts it back.
+SCATTERS: Mapping[Any, Any] = {
+    _aten.slice.Tensor: _aten.slice_scatter.default,
+    _aten.select.int: _aten.select_scatter.default,
+}
 
 Part = tuple[int, int, int]
 """An axis, the first index, and the one after the last."""
@@ -37,10 +44,11 @@ def stale_readers(graph: fx.Graph) -> dict[fx.Node, fx.Node]:
         for read in node.all_input_nodes:
             if read in stale and node.op == "call_function":
                 readers.setdefault(node, stale[read])
-        for written in _written(node):
+        for written in written_by(node):
+            renewed = set(wholes(written))
             for memory in _memories(written):
                 for value in sharing.get(memory, ()):
-                    if not _apart(value, written):
+                    if value not in renewed and not _apart(value, written):
                         stale.setdefault(value, node)
         for memory in _memories(node):
             sharing.setdefault(memory, []).append(node)
@@ -54,7 +62,21 @@ def _memories(node: fx.Node) -> Iterator[int]:
             yield memory_of(tensor)
 
 
-def _written(node: fx.Node) -> Iterator[fx.Node]:
+def wholes(part: fx.Node) -> Iterator[fx.Node]:
+    """A value, and those that it is a slice of, or a slice of a slice."""
+    yield part
+    while part.target in SCATTERS and isinstance(part.args[0], fx.Node):
+        part = part.args[0]
+        yield part
+
+
+def takes_all(part: fx.Node) -> bool:
+    """Whether a slice takes all of an axis, as `maps[:, :8]` spells out for the images."""
+    start, end, step = (*part.args[2:], *(None, sys.maxsize, 1)[len(part.args) - 2 :])
+    return part.target is _aten.slice.Tensor and not start and end == sys.maxsize and step == 1
+
+
+def written_by(node: fx.Node) -> Iterator[fx.Node]:
     """The values that a node writes into."""
     if not writes(node.target):
         return

@@ -112,7 +112,7 @@ def test_each_pattern_is_found_and_nothing_else() -> None:
         (lambda x: x.permute(0, 2, 3, 1).relu().permute(0, 3, 1, 2), ["relu"]),
         (lambda x: x.permute(0, 2, 3, 1), ["permute"]),
         (lambda x: x.split(2, dim=1)[0] + x.chunk(2, dim=1)[1], ["slice", "slice", "add"]),
-        (lambda x: x.split(2, dim=2)[0], ["part"]),
+        (lambda x: x.split(2, dim=2)[0], ["split"]),
         (lambda x: x[:, 2].unsqueeze(1) * 2, ["slice", "slice", "mul"]),
         (lambda x: x.select(1, 2).unsqueeze(2), ["select", "unsqueeze"]),
         (lambda x: x.select(2, 2).unsqueeze(1), ["select", "unsqueeze"]),

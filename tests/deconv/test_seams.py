@@ -414,13 +414,6 @@ def test_parts_that_no_write_has_touched_are_read() -> None:
 # --- refusals -------------------------------------------------------------------------------------
 
 
-def decoded(net: Net, x: Tensor) -> Tensor:
-    """A slice written last of all, as a detector decodes its boxes."""
-    h = net.fc(net.b(net.a(x).relu()).relu().mean((2, 3)))
-    h[:, :2] = h[:, :2].sigmoid() * 2
-    return h.relu()
-
-
 def by_mask(net: Net, x: Tensor) -> Tensor:
     h = net.b(net.a(x).relu())[:, torch.tensor([True, False] * 4)]
     return net.fc(h.repeat(1, 2, 1, 1).mean((2, 3)))
@@ -429,12 +422,6 @@ def by_mask(net: Net, x: Tensor) -> Tensor:
 def placed(net: Net, x: Tensor) -> Tensor:
     h = net.b(net.a(x).relu())
     return net.fc(h.flatten(2).max(-1).indices.to(h.dtype))
-
-
-def masked(net: Net, x: Tensor) -> Tensor:
-    mask = torch.ones(8, dtype=x.dtype)
-    mask[2:4] = 0
-    return net.fc(net.b(net.a(x).relu()).mean((2, 3)) * mask)
 
 
 def chosen(net: Net, x: Tensor) -> Tensor:
@@ -456,9 +443,7 @@ def in_other_precision(net: Net, x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("forward", "last", "reason"),
     [
-        (decoded, "relu@3", r"relu in the model .*written into in place"),
         (placed, "fc", r"getitem in the model \(test_seams.py:\d+\): .* places of maxima"),
-        (masked, "fc", r"mul in the model \(test_seams.py:\d+\): it .*written into in place"),
         (chosen, "fc", r"index in the model \(test_seams.py:\d+\): it gives a size .* images show"),
         (by_mask, "fc", r"index in the model \(test_seams.py:\d+\): it gives a size"),
         (by_value, "fc", r"\w+ in the model \(test_seams.py:\d+\): it .* images show"),

@@ -15,7 +15,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, has_positions
-from deconvviz.deconv.ops import part
+from deconvviz.deconv.ops import copied, part
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, WholeMaps
 from deconvviz.deconv.tape import Call, Ref
@@ -178,7 +178,7 @@ def _tried(key: _Key) -> Tried:
     call = key.call
     target, inputs = call.operation.target, inputs_of(call)
     drawn = torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
-    known = isinstance(target, torch._ops.OpOverload) or target is part
+    known = isinstance(target, torch._ops.OpOverload) or target in (part, copied)
     if not known or drawn or not inputs:
         return Tried(_NONE)
     shapes, batch = [x.shape[1:] for x in inputs], len(inputs[0])
@@ -210,12 +210,11 @@ class _Trial:
         self.value = self._of(self.one)
 
     def _numbers(self) -> list[Tensor]:
-        return [
-            torch.randint(-9, 10, (self.count, *shape), generator=self.generator).to(
-                self.device, self.dtype
-            )
-            for shape in self.shapes
-        ]
+        return [self._drawn((self.count, *shape)) for shape in self.shapes]
+
+    def _drawn(self, shape: Sequence[int]) -> Tensor:
+        numbers = torch.randint(-9, 10, tuple(shape), generator=self.generator)
+        return numbers.to(self.device, self.dtype)
 
     def _of(self, inputs: Sequence[Tensor]) -> Tensor:
         return run_on(self.call, inputs) - self.zero
@@ -235,7 +234,15 @@ class _Trial:
             return _MIXED
         rest = self._of([torch.cat([torch.zeros_like(x[first]), x[1:]]) for x in self.one])
         apart = not rest[first].any() and _near(rest[1:], value[1:])
-        return "" if apart else _MIXED
+        return _MIXED if not apart else "" if self.is_transposed() else _NONE
+
+    def is_transposed(self) -> bool:
+        """Whether torch's derivative is the transpose, and there is one."""
+        run = partial(run_on, self.call)
+        signal = self._drawn(self.value.shape)
+        sent = _transposed(run, self.shapes, signal)
+        products = [(x * s).sum() for x, s in zip(self.one, sent, strict=True)]
+        return _near(torch.stack(products).sum(), (signal * self.value).sum())
 
     def is_local(self) -> bool:
         """Whether the operation on a part of its maps gives that part of its value."""
