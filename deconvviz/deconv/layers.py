@@ -111,10 +111,11 @@ def name_values(tape: Tape) -> dict[str, str]:
             seen[path] += 1
             names[f"{path}@{seen[path]}"] = op.name
         names |= {call_names[key]: op.name for key, _ in reversed(op.calls) if last.get(key) is op}
+    blocked = tape.blocked()
     presentable = {
         op.name
         for op in operations
-        if op.refused or (op.batched and op.shape and len(op.shape) in (1, 3))
+        if op.name in blocked or (op.batched and op.shape and len(op.shape) in (1, 3))
     }
     return {name: value for name, value in names.items() if value in presentable}
 

@@ -20,6 +20,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table.row import Lookup, WholeMaps
 from deconvviz.deconv.tape import Call, Ref
 
+_SMALL = 4096  # numbers of a constant, such as a list of channels, that are compared
 _NONE = "there is no rule to undo it"
 _MIXED = "it mixes the images of a batch"
 _FAILS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError)
@@ -162,7 +163,10 @@ def _described(value: Any) -> Any:
     if isinstance(value, torch.Size):
         return tuple(value)
     if isinstance(value, Tensor):
-        return value.data_ptr(), value._version, tuple(value.shape), value.dtype
+        kind = tuple(value.shape), value.dtype
+        if value.numel() <= _SMALL and value.device.type == "cpu":  # computed anew for each pass
+            return *kind, tuple(value.flatten().tolist())
+        return *kind, value.data_ptr(), value._version
     if isinstance(value, Mapping):
         return tuple((name, _described(held)) for name, held in value.items())
     return tuple(map(_described, value)) if isinstance(value, list | tuple) else repr(value)
