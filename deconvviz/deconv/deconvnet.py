@@ -146,7 +146,12 @@ class Deconvnet:
                 have a size that the network does not take, up to the highest layer.
         """
         chosen = self._chosen(layers)
-        recorded = recording.record(self._tape, self.model, self._names, images, chosen)
+        try:
+            recorded = recording.record(self._tape, self.model, self._names, images, chosen)
+        except UnsupportedOperationError as error:
+            highest = next(iter([*self.layers][::-1]), "")
+            rest = f"; the highest layer that does not depend on it is `{highest}`"
+            raise UnsupportedOperationError(f"{error}{rest if highest else ''}") from None
         self._self_check(recorded.size)
         return recorded
 
@@ -229,7 +234,15 @@ class Deconvnet:
                 "this recording was made by another Deconvnet; record the images with this one"
             )
         value = value_of(selection.layer, self._names)
-        return projection.project(self.model, value, recording, selection, rule, start, max_bytes)
+        try:
+            return projection.project(
+                self.model, value, recording, selection, rule, start, max_bytes
+            )
+        except UnsupportedOperationError as error:
+            names, layer = self._names, selection.layer
+            highest = projection.highest_below(self.model, names, recording, layer, rule)
+            below = f"; the highest layer below that can be projected is `{highest}`"
+            raise UnsupportedOperationError(f"{error}{below if highest else ''}") from None
 
     def verify(
         self,

@@ -324,6 +324,31 @@ class _Backward:
         return math.prod(shape[1:-2]) * window[0].size * window[1].size
 
 
+def highest_below(
+    model: nn.Module, names: Mapping[str, str], recording: Recording, layer: str, rule: Rule
+) -> str | None:
+    """The highest of the layers that `layer` depends on which can be projected; None without any.
+
+    Args:
+        model: The model.
+        names: Layer name -> value name, in the order of execution.
+        recording: A recording of the layer.
+        layer: A layer above an operation that cannot be undone.
+        rule: The rule at activations.
+    """
+    operations = recording.tape.ancestors([names[layer]])
+    calls = recording.tape.calls(operations, model, recording.shapes)
+    below = {call.operation.name for call in calls} - {names[layer]}
+    for name, value in [*names.items()][::-1]:
+        if value in below:
+            try:
+                _passed(calls, value, rule)
+            except UnsupportedOperationError:
+                continue
+            return name
+    return None
+
+
 def _picks(call: Call) -> bool:
     """Whether a call takes one of several values."""
     return call.operation.target is operator.getitem

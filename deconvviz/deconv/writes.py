@@ -72,8 +72,9 @@ def wholes(part: fx.Node) -> Iterator[fx.Node]:
 
 def takes_all(part: fx.Node) -> bool:
     """Whether a slice takes all of an axis, as `maps[:, :8]` spells out for the images."""
-    start, end, step = (*part.args[2:], *(None, sys.maxsize, 1)[len(part.args) - 2 :])
-    return part.target is _aten.slice.Tensor and not start and end == sys.maxsize and step == 1
+    given: list[Any] = [*part.args[2:], *(None, sys.maxsize, 1)[len(part.args) - 2 :]]
+    everything = given in ([None, sys.maxsize, 1], [0, sys.maxsize, 1])
+    return part.target is _aten.slice.Tensor and everything
 
 
 def written_by(node: fx.Node) -> Iterator[fx.Node]:
