@@ -17,9 +17,8 @@ from deconvviz.study.gradients import Gradients
 from deconvviz.study.metrics import ACCURACY, GAP
 from deconvviz.ui import pickers, reports
 from deconvviz.ui import show as showing
-from deconvviz.ui.networks import bundle
-from deconvviz.ui.own_runs import OWN_RUNS, own_runs, run_table, train_now
-from deconvviz.ui.runs import OwnRun, conclusion
+from deconvviz.ui.own_runs import OWN_RUNS, demo_runs, own_runs, run_table, train_now
+from deconvviz.ui.runs import conclusion
 
 FORMATS = {
     **dict.fromkeys(("difference, points", "95 % from", "to"), "%+.2f"),
@@ -141,7 +140,7 @@ def two_networks() -> None:
         "they learned from beside the labels. `demo-deconv` also had to reconstruct the picture "
         "from its features, through a deconvolution decoder."
     )
-    runs = {name: OwnRun.of(bundle(name), "built in") for name in TWINS}
+    runs = demo_runs(TWINS)
     evaluations = {name: run.evaluation for name, run in runs.items()}
     ink = showing.ink()
     run_table(runs)
