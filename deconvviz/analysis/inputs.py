@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deconvviz.atlas.accumulator import Accumulator, layout
+from deconvviz.atlas.accumulator import Accumulator
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.randomization import untrained
@@ -169,7 +169,6 @@ def peaks(
         images = bundle.preprocessing.normalised(dataset.images[rows])
         for layer, maps in net.stream(images, layers):
             if layer not in found:
-                tensors = layout(maps.shape[1], k=1, dtype=maps.dtype)
-                found[layer] = Accumulator.empty(tensors, maps.device)
+                found[layer] = Accumulator.empty(maps.shape[1], 1, maps.dtype, device=maps.device)
             found[layer].add(maps, rows.start, dataset.labels[rows])
     return {layer: found[layer] for layer in layers}
