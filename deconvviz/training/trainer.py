@@ -27,6 +27,7 @@ from deconvviz.io.card import card
 from deconvviz.io.checkpoint import (
     Description,
     TrainingRecord,
+    amend_checkpoint,
     load_checkpoint,
     save_checkpoint,
     versions,
@@ -429,14 +430,8 @@ class Trainer:
         save_checkpoint(path, self.eval_model, self.describe(epoch), fp16=self.recipe.fp16)
         stored = load_checkpoint(path).network().to(self.device)
         result = evaluate(stored, self.test, self.mean, self.std)
-        description = self.describe(epoch)
-        training: TrainingRecord = {
-            **description.training,
-            "metrics": read_metrics(self.folder),
-            "test": test_record(self.test, result),
-        }
-        description = replace(description, training=training)
-        save_checkpoint(path, self.eval_model, description, fp16=self.recipe.fp16)
+        record = test_record(self.test, result)
+        description = amend_checkpoint(path, metrics=read_metrics(self.folder), test=record)
         if self.objective.regulariser:
             save_decoder(self.folder / "decoder.safetensors", self.objective.regulariser)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))
