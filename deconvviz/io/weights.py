@@ -181,7 +181,6 @@ def _check_names(
 
 
 def _checked(path: Path, name: str, tensor: Tensor, wanted: Tensor) -> Tensor:
-    """A tensor in the network's type, if it is finite there."""
     if wanted.is_floating_point() != tensor.is_floating_point():
         raise CheckpointError(
             f"{path}: `{name}` has the wrong type, {tensor.dtype}; the network needs {wanted.dtype}"

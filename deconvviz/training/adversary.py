@@ -131,14 +131,12 @@ def _gradient(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def _unit(directions: Tensor, norm: str) -> Tensor:
-    """Steepest ascent directions of norm 1."""
     if norm == "linf":
         return directions.sign()
     return directions / _length(directions).clamp_min(_EPSILON)
 
 
 def _within(delta: Tensor, radius: float, norm: str) -> Tensor:
-    """Displacements projected to the ball of that radius."""
     if norm == "linf":
         return delta.clamp(-radius, radius)
     return delta * (radius / _length(delta).clamp_min(_EPSILON)).clamp(max=1)

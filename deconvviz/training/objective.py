@@ -117,7 +117,6 @@ class Objective(nn.Module):
 
 
 def _split(images: Tensor, labelled: int) -> list[Tensor]:
-    """The labelled pictures, and the unlabelled ones if there are any."""
     return [part for part in (images[:labelled], images[labelled:]) if len(part)]
 
 

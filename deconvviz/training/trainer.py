@@ -128,7 +128,6 @@ def train(
 
 
 def _train(trainer: "Trainer", *, progress: bool, callback: Progress | None) -> Run:
-    """Train from the last whole epoch on, and store the result."""
     recipe = trainer.recipe
     done = trainer.resume()
     try:

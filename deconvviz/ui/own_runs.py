@@ -74,20 +74,21 @@ def run_table(runs: Mapping[str, OwnRun]) -> None:
     st.dataframe(rows, hide_index=True, column_config={"test accuracy": percent})
 
 
+def curves_of(runs: Mapping[str, OwnRun], file: str, caption: str) -> None:
+    """Learning curves of runs by name."""
+    st.header("Learning curves", anchor=False)
+    drawn = learning_curves({name: one.metrics for name, one in runs.items()}, show.ink())
+    show.figure(drawn, f"Accuracy by epoch of {' and '.join(runs)}", file, caption)
+
+
 def _two_runs(runs: Mapping[str, OwnRun]) -> None:
-    """Learning curves of two runs, and the differences of their recipes."""
     with st.container(horizontal=True):
         first = _first(runs, default=list(runs)[min(len(DEMOS), len(runs) - 1)])
         second = _second(runs)
     curves, recipes = st.columns(2, gap="large")
     with curves:
-        st.header("Learning curves", anchor=False)
-        show.figure(
-            learning_curves({one.name: one.metrics for one in (first, second)}, show.ink()),
-            f"Accuracy by epoch of {first.name} and {second.name}",
-            "runs",
-            "Solid: test pictures. Dotted: training pictures, augmented.",
-        )
+        both = {one.name: one for one in (first, second)}
+        curves_of(both, "runs", "Solid: test pictures. Dotted: training pictures, augmented.")
     with recipes:
         st.header("Differences between the recipes", anchor=False)
         rows = different(first, second)
