@@ -38,14 +38,13 @@ from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
 from deconvviz.schema import to_dict
-from deconvviz.training.allocator import keep_memory
 from deconvviz.training.decode import save_decoder
-from deconvviz.training.device import device_name, native_precision
+from deconvviz.training.device import device_name, keep_memory, native_precision
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
 from deconvviz.training.evaluate import Evaluation, evaluate, test_record
 from deconvviz.training.init import decorrelated_init
 from deconvviz.training.loader import Batch, BatchLoader
-from deconvviz.training.objective import Objective, Terms
+from deconvviz.training.objective import Objective, StepForward, Terms
 from deconvviz.training.optimisers import max_norm_, optimisers, scale_lr
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.run_folder import (
@@ -57,7 +56,6 @@ from deconvviz.training.run_folder import (
     read_state,
     restore_metrics,
 )
-from deconvviz.training.step import StepForward
 
 _CHECK_EVERY = 50  # steps between two checks of the loss: reading it waits for the device
 

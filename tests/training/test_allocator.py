@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from deconvviz.training import allocator
-from deconvviz.training.allocator import keep_memory
+from deconvviz.training.device import keep_memory
 
 COUNTED = """
 import resource
 import torch
-from deconvviz.training.allocator import keep_memory
+from deconvviz.training.device import keep_memory
 
 def pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
