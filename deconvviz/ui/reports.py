@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -64,7 +64,7 @@ def gradients() -> list[StudyView[Gradients]]:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the records …")
 def _views(name: str, path: Path, key: str) -> list[StudyView[Any]]:
-    found: list[Any]
+    found: Sequence[Any]
     if name == "gradients":
         found = read_gradients(path)
     else:
