@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from deconvviz.training import allocator
+from deconvviz.training import device
 from deconvviz.training.device import keep_memory
 
 COUNTED = """
@@ -40,8 +40,8 @@ def test_a_block_that_was_freed_is_taken_again_without_new_pages():
 
 
 def test_where_there_is_no_such_library_nothing_happens(monkeypatch):
-    monkeypatch.setattr(allocator.sys, "platform", "darwin")
+    monkeypatch.setattr(device.sys, "platform", "darwin")
     assert not keep_memory()
     monkeypatch.undo()
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda _: object())
     assert not keep_memory()
