@@ -120,7 +120,6 @@ def install(run: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Train all networks that are not trained yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("names", nargs="*", help=", ".join([*GROUPS, *DEMOS, *SEARCH]))

@@ -23,6 +23,7 @@ from deconvviz.io.card import card
 from deconvviz.io.checkpoint import (
     Description,
     TrainingRecord,
+    amend_checkpoint,
     load_checkpoint,
     save_checkpoint,
     versions,
@@ -32,19 +33,17 @@ from deconvviz.io.files import only_writer, write_atomically
 from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
-from deconvviz.training.allocator import keep_memory
 from deconvviz.training.decode import save_decoder
-from deconvviz.training.device import device_name
+from deconvviz.training.device import device_name, keep_memory
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
 from deconvviz.training.evaluate import Evaluation, evaluate, test_record
 from deconvviz.training.init import decorrelated_init
 from deconvviz.training.loader import Batch, BatchLoader
 from deconvviz.training.loop import Loop
-from deconvviz.training.objective import Objective, Terms
+from deconvviz.training.objective import Objective, StepForward, Terms
 from deconvviz.training.optimisers import max_norm_, optimisers
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.run_folder import RunConfig, read_metrics, start
-from deconvviz.training.step import StepForward
 
 
 @dataclass(frozen=True)
@@ -312,14 +311,8 @@ class Trainer(Loop[Batch]):
         save_checkpoint(path, self.eval_model, self.describe(epoch), fp16=self.recipe.fp16)
         stored = load_checkpoint(path).network().to(self.device)
         result = evaluate(stored, self.test, self.mean, self.std)
-        description = self.describe(epoch)
-        training: TrainingRecord = {
-            **description.training,
-            "metrics": read_metrics(self.folder),
-            "test": test_record(self.test, result),
-        }
-        description = replace(description, training=training)
-        save_checkpoint(path, self.eval_model, description, fp16=self.recipe.fp16)
+        record = test_record(self.test, result)
+        description = amend_checkpoint(path, metrics=read_metrics(self.folder), test=record)
         if self.objective.regulariser:
             save_decoder(self.folder / "decoder.safetensors", self.objective.regulariser)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))

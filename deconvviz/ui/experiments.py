@@ -8,9 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -20,11 +18,9 @@ from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.registry import Analysis, analyses
 from deconvviz.io.data import Dataset, cache_folder
 from deconvviz.ui.atlas import datasets
-from deconvviz.ui.networks import InputView, Network
+from deconvviz.ui.networks import BY_KEY, InputView, Network
 from deconvviz.ui.work import ResultCache, bar
 from deconvviz.units import Unit
-
-_KEYS: dict[str | type, Any] = {Network: attrgetter("key"), Dataset: attrgetter("fingerprint")}
 
 
 def runnable_analyses() -> Mapping[str, Analysis]:
@@ -87,7 +83,7 @@ def run_analysis(inputs: AnalysisInputs, name: str) -> None:
         analysis.run(given).save(inputs.folder)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_KEYS)
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_KEY)
 def some_pictures(network: Network, name: str, most: int) -> Dataset:
     """At most `most` of the pictures of a data set, evenly from all."""
     tiles = datasets(network)[name]

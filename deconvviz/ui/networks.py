@@ -22,8 +22,10 @@ from deconvviz.analysis.kernels import Kernels, kernels_of
 from deconvviz.deconv import Deconvnet, Verification
 from deconvviz.deconv.randomization import untrained
 from deconvviz.io.bundle import Bundle
+from deconvviz.io.data import Dataset
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.io.zoo import DEMOS, load
+from deconvviz.plots.look import Look
 from deconvviz.ui.pickers import LARGEST, InputSize, Picker, layer
 from deconvviz.ui.show import describe_layer
 
@@ -72,9 +74,16 @@ class InputView:
         return all(low == high for low, high in extrema)
 
 
+_PROJECTOR = "deconvviz.ui.reconstructions.Projector"
 _WEIGHTS = "--weights="  # the option of `deconvviz app`
 
-BY_KEY: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, InputView, Picture)}
+BY_KEY: dict[str | type, Any] = {
+    **dict.fromkeys((Network, InputView, Picture), attrgetter("key")),
+    **dict.fromkeys(("deconvviz.ui.atlas.AtlasView", _PROJECTOR), attrgetter("key")),
+    Dataset: attrgetter("fingerprint"),
+    Look: repr,
+}
+"""How Streamlit's caches tell our objects apart."""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the network …")
