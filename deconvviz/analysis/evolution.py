@@ -150,7 +150,7 @@ def _networks(bundle: Bundle) -> dict[int, Deconvnet]:
     if not kept:
         raise SettingError(
             f"`{bundle.name}` has no snapshots of earlier epochs; take a run's model.safetensors "
-            "beside its folder `snapshots` (deconvviz train --snapshots 1,2,5,10), or demo"
+            "beside its folder `snapshots` (deconvviz train --snapshots 1,2,5,10), or demo-photos"
         )
     first, *others = (bundle.at_epoch(epoch).model for epoch in kept)
     net = Deconvnet(first, bundle.input_size)

@@ -1,12 +1,11 @@
 """The forward pass of one training step, and the loss."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from deconvviz.models import StagedCNN
 from deconvviz.training.adversary import attack
@@ -14,6 +13,7 @@ from deconvviz.training.distillation import TeacherEnsemble
 from deconvviz.training.encoder import EncoderOutput, encode
 from deconvviz.training.loader import Batch
 from deconvviz.training.losses import LOSSES
+from deconvviz.training.moving_average import MovingAverage
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.regulariser import Regulariser
 
@@ -136,36 +136,6 @@ def _frozen_statistics(model: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
-
-
-class MovingAverage(AveragedModel):
-    """Exponential moving average of a model's weights and BatchNorm statistics.
-
-    In the first steps the decay is 1 - 1 / (step + 1), which soon forgets the initial weights
-    (Tarvainen & Valpola 2017, arXiv:1703.01780).
-
-    Args:
-        model: The model whose weights are averaged.
-        decay: Decay of the average at each step.
-    """
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        super().__init__(model, multi_avg_fn=self._average, use_buffers=True)
-        self.decay = decay
-        self.resume(0)
-        self.eval().requires_grad_(requires_grad=False)
-
-    def resume(self, steps: int) -> None:
-        """Continue after a number of steps; the initial weights count as one more."""
-        self.n_averaged.fill_(steps + 1)  # at 0 the next update would overwrite, not average
-
-    def _average(self, averages: Sequence[Tensor], current: Sequence[Tensor], _: object) -> None:
-        decay = min(self.decay, 1 - 1 / (int(self.n_averaged) + 1))
-        for average, value in zip(averages, current, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value, 1 - decay)
-            else:
-                average.copy_(value)  # BatchNorm's counters
 
 
 class StepForward:

@@ -1,6 +1,6 @@
 """The optimisers of a run, Muon among them, the learning rate of each group, and max-norm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -105,7 +105,7 @@ def optimisers(objective: Objective, recipe: Recipe) -> list[torch.optim.Optimiz
     return made
 
 
-def scale_lr(made: list[torch.optim.Optimizer], scale: float) -> None:
+def scale_lr(made: Sequence[torch.optim.Optimizer], scale: float) -> None:
     """Set all learning rates to a multiple of their peaks."""
     for group in (group for optimiser in made for group in optimiser.param_groups):
         group["lr"] = scale * group["max_lr"]
