@@ -1,6 +1,7 @@
 """Wrong commands and failures of the machine: a sentence and an exit status, never a traceback."""
 
 import errno
+import io
 import os
 import resource
 import signal
@@ -226,7 +227,14 @@ def test_a_folder_that_another_process_writes_is_refused_with_status_1(here, mon
 
 def start(*words, **options):
     words = [sys.executable, "-m", "deconvviz", *words]
-    return subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+    return subprocess.Popen(
+        words,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # A shell has what runs in its background ignore Ctrl-C, and its children too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **options,
+    )
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -244,22 +252,22 @@ def test_a_signal_ends_training_with_its_status_and_the_command_resumes(here, nu
     assert not [path for path in (here / "t").iterdir() if path.name.startswith(".")]
 
 
-def test_a_file_limit_is_a_sentence(here):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
+def test_a_file_limit_is_a_sentence(here, monkeypatch, capfd):
     words = [*TRAIN, "t", "--epochs", "1", "--steps-per-epoch", "1", "--model", "seed-cnn"]
-    with start(*words, cwd=here, preexec_fn=limit) as process:
-        _, said = process.communicate(timeout=100)
-    assert process.returncode == 1
-    assert b"larger than this disk" in said
-    assert b"Traceback" not in said
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        status, said = ended([*words, "--hold-out", "40"], monkeypatch, capfd)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status == 1
+    assert "larger than this disk" in said
 
 
-def test_help_is_shown_in_a_terminal_that_knows_ascii_alone(here):
-    ascii_alone = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
-    with start("train", "--help", env=ascii_alone) as process:
-        shown, said = process.communicate(timeout=100)
-    assert process.returncode == 0, said
-    assert b"--lr" in shown
+def test_help_is_shown_in_a_terminal_that_knows_ascii_alone(monkeypatch, capfd):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        assert ended(["train", "--help"], patch, capfd) == (0, "")
+    terminal.flush()
+    assert b"--lr" in terminal.buffer.getvalue()
