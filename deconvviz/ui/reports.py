@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
+from deconvviz.ui.memory import kept
 from deconvviz.ui.navigation import shipped_folder
 from deconvviz.ui.show import below_figure, ink
 
@@ -63,12 +64,12 @@ def gradients() -> list[StudyView[Gradients]]:
     return _gradients(str(path), _key(path))
 
 
-@st.cache_resource(max_entries=6, show_spinner="Reading the records …")
+@kept("Reading the records …")
 def _study(name: str, path: str, key: str) -> StudyView[Report]:
     return StudyView(name, key, analyse(find_plan(name), read_records(Path(path))))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Reading the records …")
+@kept("Reading the records …")
 def _gradients(path: str, key: str) -> list[StudyView[Gradients]]:
     return [
         StudyView("gradients", f"{key}-{number}", found)
@@ -107,7 +108,7 @@ def numbers(view: StudyView[Result]) -> bytes:
     return (json.dumps(view.result.to_dict(), indent=1) + "\n").encode()
 
 
-@st.cache_data(max_entries=96, show_spinner="Drawing …")
+@kept("Drawing …")
 def _png(
     key: str,  # noqa: ARG001  what is drawn
     ink: str,
