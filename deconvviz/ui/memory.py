@@ -9,11 +9,13 @@
 - Uploaded bytes that no page has read yet: `PENDING_FILES` and `PENDING_SESSION_BYTES` in a
   session, `PENDING_BYTES` in all; those of sessions that are gone go first, then new ones are
   refused.
-- Work: `AT_ONCE` short and as many long computations at a time; others wait.
+- Work: `AT_ONCE` short and as many long computations at a time; others wait. When none is left,
+  freed memory goes back to the system.
 
 A session's own state is a few names, and Streamlit drops it two minutes after its browser is gone.
 """
 
+import ctypes
 import inspect
 import os
 import sys
@@ -117,6 +119,8 @@ _waiting: defaultdict[Any, int] = defaultdict(int)
 _registry = Lock()
 _short, _long = BoundedSemaphore(AT_ONCE), BoundedSemaphore(AT_ONCE)
 _thread = local()
+_workers: list[int] = []  # one for each computation
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def kept(spinner: str = "") -> Callable[[Callable[P, Value]], Callable[P, Value]]:
@@ -155,7 +159,7 @@ def working() -> Iterator[None]:
     if getattr(_thread, "working", False):
         yield
         return
-    with _short:
+    with _short, _at_work():
         _thread.working = True
         try:
             yield
@@ -169,9 +173,26 @@ def long_work(while_waiting: Callable[[], None]) -> Iterator[None]:
     while not _long.acquire(timeout=0.5):
         while_waiting()  # it ends the wait of a person who has gone on to another page
     try:
-        yield
+        with _at_work():
+            yield
     finally:
         _long.release()
+
+
+@contextmanager
+def _at_work() -> Iterator[None]:
+    """Give freed memory back to the system when the last computation ends.
+
+    glibc keeps it in pieces between those in use, in an arena for each thread or two; that would
+    grow with the number of people.
+    """
+    _workers.append(1)
+    try:
+        yield
+    finally:
+        _workers.pop()
+        if not _workers and _trim is not None:
+            _trim(0)
 
 
 @contextmanager

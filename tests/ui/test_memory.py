@@ -100,6 +100,19 @@ def test_the_size_agrees_with_the_memory_of_a_process():
     assert int(limit) == 64 * MB
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_freed_memory_goes_back_to_the_system_after_the_last_work():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    with working():
+        blocks = [b"x" * (60_000 + place % 7) for place in range(4000)]
+        held, some = resident(), blocks[::100]  # of 240 MB in pieces, which glibc keeps
+        del blocks
+    assert held - resident() > 150 * MB
+    assert len(some) == 40
+
+
 def test_arguments_are_told_apart_by_what_they_are():
     @dataclass(frozen=True)
     class Point:
