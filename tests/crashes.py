@@ -144,7 +144,7 @@ def careless() -> Work:
     """Not a writer of ours: it shows that the harness finds what it looks for."""
 
     def work(folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "numbers").exists():
             (folder / "numbers").write_text("1 2 3 4\n")
         (folder / "done").write_text("yes")
@@ -176,14 +176,14 @@ class Killer:
             return
         self.step()
         if event == "open":
-            self.unsynced[path] = os.stat(path).st_size if os.path.exists(path) else 0
+            self.unsynced[path] = size(path)
         elif event == "os.remove":
             self.unsynced.pop(path, None)
 
     def fsync(self, file: int) -> None:
         self.step()
         self.sync(file)
-        self.unsynced.pop(os.readlink(f"/proc/self/fd/{file}"), None)
+        self.unsynced.pop(str(Path(f"/proc/self/fd/{file}").readlink()), None)
 
     def step(self) -> None:
         self.count += 1
@@ -191,14 +191,18 @@ class Killer:
             return
         self.last = -1  # what follows is not the work's own
         grown = {
-            path: (before, os.stat(path).st_size)
+            path: (before, size(path))
             for path, before in self.unsynced.items()
-            if os.path.exists(path) and os.stat(path).st_size > before
+            if size(path) > before
         }
         if self.torn:
-            for path, (before, size) in grown.items():
-                os.truncate(path, (before + size) // 2)
+            for path, (before, after) in grown.items():
+                os.truncate(path, (before + after) // 2)
         os._exit(_UNSYNCED if grown else _KILLED)  # as a kill: nothing is tidied up
+
+
+def size(path: str) -> int:
+    return Path(path).stat().st_size if Path(path).exists() else 0
 
 
 def attempt(work: Work, folder: Path, last: int = 0, *, torn: bool = False) -> int:
@@ -209,7 +213,7 @@ def attempt(work: Work, folder: Path, last: int = 0, *, torn: bool = False) -> i
     try:
         Killer(folder, last, torn=torn)
         work(folder)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  a fork must never go on as pytest
         import traceback
 
         traceback.print_exc()
@@ -265,4 +269,4 @@ def _kill(
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))
+    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))  # noqa: T201
