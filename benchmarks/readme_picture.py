@@ -40,7 +40,6 @@ def gallery_row(bundle: Bundle, net: Deconvnet, name: str) -> GalleryRow:
 
 
 def main() -> None:
-    """Write the picture, and print its path and size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", default="demo", help="its name, or a checkpoint's path")
     parser.add_argument("--out", type=Path, default=OUT)

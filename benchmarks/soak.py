@@ -39,7 +39,7 @@ from report import environment, markdown, options, publish
 import deconvviz
 
 APP = Path(deconvviz.__file__).parent / "app.py"
-PATIENCE = 300  # seconds until a page that does not settle is an error
+PATIENCE = 900  # seconds until a page that does not settle is an error; a busy core is slow
 SAMPLE = 2.0  # seconds between two looks at the server's memory
 PAGES = ("Filters", "Atlas", "Evolution", "Experiments", "Accuracy", "Overview")
 STREAMLITS_OWN = re.compile(r"/_stcore/(health|host-config)$")  # looked for below a page first

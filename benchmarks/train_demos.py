@@ -65,8 +65,8 @@ DEMOS = {
     "demo-photos": SEARCH["photos-muon-1.0"],
     "demo": CLEAR_CIFAR,
     "demo-deconv": f"{CLEAR_CIFAR} --deconv-weight 0.3",
-    "teacher": f"--data cifar10 --model fast --epochs 50 {MUON} --mixup 0.4",
-    "demo-accurate": f"{CIFAR} --epochs 60 --label-smoothing 0 --teachers {TEACHER}",
+    "teacher": f"--data cifar10 --model fast --epochs 20 {MUON}",
+    "demo-accurate": f"{CIFAR} --epochs 40 --label-smoothing 0 --teachers {TEACHER}",
 }
 RUN_OF = {"demo-photos": "photos-muon-1.0"}
 SEEN = (
@@ -120,7 +120,6 @@ def install(run: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Train all networks that are not trained yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("names", nargs="*", help=", ".join([*GROUPS, *DEMOS, *SEARCH]))

@@ -151,9 +151,9 @@ def evaluate(
     from deconvviz.io.files import write_atomically
     from deconvviz.progress import TerminalBars
     from deconvviz.training import evaluate as measure
+    from deconvviz.training.adversary import ATTACKS, robust_accuracy
     from deconvviz.training.device import find_device
     from deconvviz.training.evaluate import test_record
-    from deconvviz.training.robust import ATTACKS, robust_accuracy
 
     path = Path(model)
     if save and path.suffix != ".safetensors":

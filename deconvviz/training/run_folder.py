@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from deconvviz.errors import CheckpointError, SettingError
 from deconvviz.io.files import write_atomically
 from deconvviz.io.legacy import current_run, current_state
+from deconvviz.processes import ProcessGroup
 from deconvviz.schema import Count, NonNegative, parse, read, to_dict, validated
+from deconvviz.training.device import native_precision
 from deconvviz.training.recipe import Recipe, differences
 
 _RESTART = (
@@ -61,6 +64,28 @@ class RunState:
     """Momentum and the like."""
     ema: dict[str, Tensor]
     """Moving average of the weights; empty without one."""
+
+
+def start(
+    folder: Path, config: RunConfig, device: torch.device, processes: ProcessGroup
+) -> RunConfig:
+    """Decide the precision, check the run that is in the folder, and write `config.json`.
+
+    Raises:
+        CheckpointError: The folder holds another run.
+    """
+    path = folder / "config.json"
+    before = read_config(path) if path.is_file() else None
+    if config.recipe.precision == "auto":
+        # a resumed run keeps its precision, on another machine too
+        precision = before.recipe.precision if before else native_precision(device)
+        config = replace(config, recipe=replace(config.recipe, precision=precision))
+    if before:
+        before.check(folder, config)
+    processes.all_gather(None)  # all have read before one writes
+    if processes.is_main:
+        write_atomically(path, json.dumps(to_dict(config), indent=1))
+    return config
 
 
 def read_config(path: Path) -> RunConfig:

@@ -72,6 +72,9 @@ class InputView:
         return all(low == high for low, high in extrema)
 
 
+BY_KEY: dict[str | type, Any] = {Network: attrgetter("key")}
+"""How Streamlit's caches tell networks apart."""
+
 _WEIGHTS = "--weights="  # the option of `deconvviz app`
 
 
@@ -98,9 +101,7 @@ def verification(network: Network, layers: Sequence[str]) -> Verification:
     return network.net.verify(layers, units=1)
 
 
-@st.cache_resource(
-    max_entries=NETWORKS, show_spinner=False, hash_funcs={Network: attrgetter("key")}
-)
+@st.cache_resource(max_entries=NETWORKS, show_spinner=False, hash_funcs=BY_KEY)
 def random_twin(network: Network) -> Network:
     """The same network with random weights, always the same ones."""
     model = untrained(network.bundle.model, torch.Generator().manual_seed(0))

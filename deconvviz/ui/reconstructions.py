@@ -62,9 +62,6 @@ class Reconstruction:
         return display(self.pixels, contrast=contrast([self.share]))
 
 
-_LOOK = Look()
-
-
 def _record(network: Network, view: InputView, layer: str) -> Recording:
     # At 1024 pixels, or in a deep network, the maps of all layers would take gigabytes.
     _, height, width = network.bundle.input_size
@@ -125,7 +122,7 @@ def _project(projector: Projector, recording: Recording, selection: Selection) -
 
 
 @kept()
-def tiles(projector: Projector, layer: str, count: int, look: Look = _LOOK) -> list[Tile]:
+def tiles(projector: Projector, layer: str, count: int, look: Look) -> list[Tile]:
     """The strongest units as tiles: part of the picture beside the reconstruction."""
     found = reconstruct(projector, layer, count=count)
     if not found:

@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 from matplotlib.figure import Figure
@@ -54,27 +54,23 @@ def study(name: str) -> StudyView[Report]:
     Raises:
         StudyError: A record is damaged, or two cannot be compared.
     """
-    path = _records(name)
-    return _study(name, str(path), _key(path))
+    (view,) = _views(name, _records(name), _key(_records(name)))
+    return view
 
 
 def gradients() -> list[StudyView[Gradients]]:
     """The results on gradients, one for each setting; errors as for `study`."""
-    path = _records("gradients")
-    return _gradients(str(path), _key(path))
+    return _views("gradients", _records("gradients"), _key(_records("gradients")))
 
 
 @kept("Reading the records …")
-def _study(name: str, path: str, key: str) -> StudyView[Report]:
-    return StudyView(name, key, analyse(find_plan(name), read_records(Path(path))))
-
-
-@kept("Reading the records …")
-def _gradients(path: str, key: str) -> list[StudyView[Gradients]]:
-    return [
-        StudyView("gradients", f"{key}-{number}", found)
-        for number, found in enumerate(read_gradients(Path(path)))
-    ]
+def _views(name: str, path: Path, key: str) -> list[StudyView[Any]]:
+    found: Sequence[Any]
+    if name == "gradients":
+        found = read_gradients(path)
+    else:
+        found = [analyse(find_plan(name), read_records(path))]
+    return [StudyView(name, f"{key}-{number}", one) for number, one in enumerate(found)]
 
 
 def _key(path: Path) -> str:

@@ -113,7 +113,7 @@ def test_pictures_are_a_share_of_every_class_or_all_there_are():
         (["ablation", "--data", "shapes", "--variant", "lenet"], "no model `lenet`"),
         (["depth", "demo", "--data", "shapes", "--grid", "0"], "grid must be >= 1, got 0"),
         (["filters", "demo", "--data", "emnist"], "no data set `emnist`"),
-        (["evolution", "demo-deconv"], "no snapshots"),
+        (["evolution", "demo"], "no snapshots"),
         (["invariance", "demo", "--scales", "1,x"], "scales.1"),
         (["invariance", "demo", "--border", "wrap"], "border must be"),
     ],

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from deconvviz.training import allocator
-from deconvviz.training.allocator import keep_memory
+from deconvviz.training import device
+from deconvviz.training.device import keep_memory
 
 COUNTED = """
 import resource
 import torch
-from deconvviz.training.allocator import keep_memory
+from deconvviz.training.device import keep_memory
 
 def pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -40,8 +40,8 @@ def test_a_block_that_was_freed_is_taken_again_without_new_pages():
 
 
 def test_where_there_is_no_such_library_nothing_happens(monkeypatch):
-    monkeypatch.setattr(allocator.sys, "platform", "darwin")
+    monkeypatch.setattr(device.sys, "platform", "darwin")
     assert not keep_memory()
     monkeypatch.undo()
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda _: object())
     assert not keep_memory()
