@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import streamlit as st
-
 from deconvviz.analysis import evolution
 from deconvviz.analysis.evolution import Evolution
 from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.registry import Analysis, analyses
 from deconvviz.io.data import Dataset, cache_folder
 from deconvviz.ui.atlas import datasets
-from deconvviz.ui.networks import BY_KEY, InputView, Network
-from deconvviz.ui.work import ResultCache, bar
+from deconvviz.ui.memory import RESULTS, kept
+from deconvviz.ui.networks import InputView, Network
+from deconvviz.ui.work import bar
 from deconvviz.units import Unit
 
 
@@ -83,16 +82,11 @@ def run_analysis(inputs: AnalysisInputs, name: str) -> None:
         analysis.run(given).save(inputs.folder)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_KEY)
+@kept()
 def some_pictures(network: Network, name: str, most: int) -> Dataset:
     """At most `most` of the pictures of a data set, evenly from all."""
     tiles = datasets(network)[name]
     return tiles.subset(range(0, len(tiles), -(-len(tiles) // most)))
-
-
-@st.cache_resource(show_spinner=False)
-def _histories() -> ResultCache[Evolution]:
-    return ResultCache(8)
 
 
 def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolution:
@@ -100,10 +94,11 @@ def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolu
 
     A progress bar is shown unless it is already known.
     """
-    key = (network.key, pictures.fingerprint, layer, str(most))
-    if known := _histories().get(key):
+    key = ("history", network.key, pictures.fingerprint, layer, most)
+    known: Evolution | None = RESULTS.get(key)
+    if known:
         return known
     units = {layer: range(min(most, network.net.layers[layer].channels))}
     with bar("Going through the epochs …") as progress:
         found = evolution(network.bundle, pictures, units=units, progress=progress)
-    return _histories().put(key, found)
+    return RESULTS.put(key, found)

@@ -12,16 +12,16 @@ from deconvviz.io.zoo.names import demo_folder
 from deconvviz.plots.figures import learning_curves
 from deconvviz.training import read_metrics
 from deconvviz.ui import show
+from deconvviz.ui.memory import kept
 from deconvviz.ui.networks import named_checkpoints
 from deconvviz.ui.pickers import Picker
 from deconvviz.ui.pictures import upload_files
 from deconvviz.ui.runner import KEPT, LABELS, NETWORKS, STEPS, Job, Runner, kept_runs, sources
 from deconvviz.ui.runs import OwnRun, different, read_run, read_upload
+from deconvviz.ui.uploads import Uploads
 
 OWN_RUNS = "Your own runs"
 """Name of the section of the Accuracy page that shows them."""
-
-_MAX_UPLOADS = 8  # in a session, without their weights
 
 _first = Picker[OwnRun]("run", "Run", widget="list", width=360)
 _second = Picker[OwnRun]("beside", "Compare with", widget="list", width=360)
@@ -111,7 +111,7 @@ def _all_runs() -> dict[str, OwnRun]:
             runs[name] = _stored(path, name, origin, modified)
         except CheckpointError as error:
             st.warning(show.as_sentence(error), icon=":material/info:")
-    return runs | _uploads()
+    return runs | dict(_uploads())
 
 
 def demo_runs(names: Sequence[str] = DEMOS) -> dict[str, OwnRun]:
@@ -120,21 +120,18 @@ def demo_runs(names: Sequence[str] = DEMOS) -> dict[str, OwnRun]:
     return {name: _stored(file, name, "built in", 0) for name, file in files.items()}
 
 
-@st.cache_resource(max_entries=2 * KEPT, show_spinner=False)
+@kept()
 def _stored(path: Path, name: str, origin: str, modified: int) -> OwnRun:  # noqa: ARG001  a key
     return read_run(path, name, origin)
 
 
-def _uploads() -> dict[str, OwnRun]:
-    uploads: dict[str, OwnRun] = st.session_state.setdefault("own_runs", {})
-    return uploads
+def _uploads() -> Uploads[OwnRun]:
+    return Uploads.of_session("own_runs")
 
 
 def _keep(content: bytes, name: str) -> None:
-    run, uploads = read_upload(content, name), _uploads()
-    uploads[run.name] = run
-    for old in list(uploads)[:-_MAX_UPLOADS]:
-        del uploads[old]
+    run = read_upload(content, name)
+    _uploads().add(run.name, run)
 
 
 def train_now() -> None:

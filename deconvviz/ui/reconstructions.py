@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
@@ -16,7 +15,8 @@ from deconvviz.plots.display import display
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
 from deconvviz.ui.grid import Tile
-from deconvviz.ui.networks import BY_KEY, InputView, Network
+from deconvviz.ui.memory import kept
+from deconvviz.ui.networks import InputView, Network
 from deconvviz.units import Unit
 
 _MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recorded alone
@@ -71,12 +71,12 @@ def _record(network: Network, view: InputView, layer: str) -> Recording:
     return _recorded(network, view, network.layers if small else (layer,))
 
 
-@st.cache_resource(max_entries=6, show_spinner="Running the network …", hash_funcs=BY_KEY)
+@kept("Running the network …")
 def _recorded(network: Network, view: InputView, layers: tuple[str, ...]) -> Recording:
     return network.net.record(view.pixels, layers)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Projecting …", hash_funcs=BY_KEY)
+@kept("Projecting …")
 def reconstruct(
     projector: Projector, layer: str, chosen: Unit | int | None = None, count: int = 1
 ) -> list[Reconstruction]:
@@ -121,7 +121,7 @@ def _project(projector: Projector, recording: Recording, selection: Selection) -
     return net.project(recording, selection, rule=rule, start=start)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
+@kept()
 def tiles(projector: Projector, layer: str, count: int, look: Look) -> list[Tile]:
     """The strongest units as tiles: part of the picture beside the reconstruction."""
     found = reconstruct(projector, layer, count=count)
@@ -141,7 +141,7 @@ def tiles(projector: Projector, layer: str, count: int, look: Look) -> list[Tile
     ]
 
 
-@st.cache_resource(max_entries=16, show_spinner="Projecting the whole picture …", hash_funcs=BY_KEY)
+@kept("Projecting the whole picture …")
 def whole_picture(
     projector: Projector, layer: str, channel: int, share: float
 ) -> tuple[Tensor, int]:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
+from deconvviz.ui.memory import kept
 from deconvviz.ui.navigation import shipped_folder
 from deconvviz.ui.show import below_figure, ink
 
@@ -62,7 +63,7 @@ def gradients() -> list[StudyView[Gradients]]:
     return _views("gradients", _records("gradients"), _key(_records("gradients")))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the records …")
+@kept("Reading the records …")
 def _views(name: str, path: Path, key: str) -> list[StudyView[Any]]:
     found: Sequence[Any]
     if name == "gradients":
@@ -103,7 +104,7 @@ def numbers(view: StudyView[Result]) -> bytes:
     return (json.dumps(view.result.to_dict(), indent=1) + "\n").encode()
 
 
-@st.cache_data(max_entries=96, show_spinner="Drawing …")
+@kept("Drawing …")
 def _png(
     key: str,  # noqa: ARG001  what is drawn
     ink: str,
