@@ -154,7 +154,7 @@ def test_a_refused_checkpoint_is_one_sentence(open_page):
     (uploader,) = app.get("file_uploader")
     uploader.upload("bad.safetensors", b"\x80\x04nothing").run()
     assert not app.exception
-    assert "`bad.safetensors` is no checkpoint" in app.warning[0].value
+    assert "`bad.safetensors` has no plausible safetensors header" in app.warning[0].value
     assert "bad.safetensors" not in app.dataframe[0].value["run"].tolist()
     demo = Path(deconvviz.__file__).parent / "demo" / "demo.safetensors"
     (uploader,) = app.get("file_uploader")
