@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +11,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from deconvviz.cli.base import (
-    Checkpoint,
-    Data,
-    DataDir,
-    Download,
-    InputSize,
+    DATA,
+    NETWORK,
+    InputOptions,
     Model,
-    Weights,
     a_seed,
     app,
     at_least,
@@ -25,8 +23,8 @@ from deconvviz.cli.base import (
 )
 from deconvviz.cli.engine import Layer, Picture, Size, read_pixels
 from deconvviz.cli.options import takes
-from deconvviz.errors import SettingError
 from deconvviz.progress import TerminalBars
+from deconvviz.schema import validated
 
 if TYPE_CHECKING:
     from deconvviz.analysis import Result
@@ -34,24 +32,21 @@ if TYPE_CHECKING:
     from deconvviz.io.bundle import Bundle
     from deconvviz.io.data import Dataset
 
-Out = Annotated[
-    Path,
-    to_folder("Folder of the result: NAME.json and NAME.png."),
-]
+Out = Annotated[Path, to_folder("Folder of the result: NAME.json and NAME.png.")]
 Count = Annotated[int, at_least(0, "Number of pictures, in class proportions; 0: all.")]
 Seed = Annotated[int, a_seed("Seed of all random choices.")]
-_SPLIT = "Split: train, test or all. If not set: all of photos, test of other data."
+
+
+@validated
+class _Inputs(InputOptions):
+    """The inputs of an analysis."""
+
+    split: str = ""
+    """Split: train, test or all. If not set: all of photos, test of other data."""
 
 
 def pictures(
-    bundle: "Bundle | None",
-    data: str,
-    data_dir: Path | None,
-    count: int,
-    seed: int,
-    *,
-    download: bool = False,
-    split: str = "",
+    bundle: "Bundle | None", chosen: InputOptions, count: int, seed: int, split: str = ""
 ) -> "Dataset":
     """`count` pictures, of each class in proportion, at the network's own size if there is one.
 
@@ -60,58 +55,38 @@ def pictures(
     """
     from deconvviz.io.data import load_dataset, load_for, train_test_split
 
-    if count < 0:
-        raise SettingError(f"count must be >= 0, got {count}")
-    part = split or ("all" if data == "photos" else "test")
-    if bundle is None:
-        every = load_dataset(data, part, data_dir=data_dir, download=download)
-    else:
-        every = load_for(bundle.input_size, data, part, data_dir=data_dir, download=download)
+    load = load_dataset if bundle is None else partial(load_for, bundle.input_size)
+    part = split or chosen.split or ("all" if chosen.data == "photos" else "test")
+    every = load(chosen.data, part, data_dir=chosen.data_dir, download=chosen.download)
     return every if not 0 < count < len(every) else train_test_split(every, count, seed)[1]
 
 
 # One reader for each need of an analysis. Its parameters become the command's, but for `bundle`,
-# which the first one gives (None for an analysis without a network); what it returns are fields of
-# `Inputs`.
+# which the first one gives (None for an analysis without a network), and `chosen`, the declared
+# inputs; what it returns are fields of `Inputs`.
 
 
-def _network(
-    model: Model,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Download = False,
-) -> dict[str, Any]:
-    return {"bundle": load_network(model, weights, download, checkpoint, input_size)}
+def _network(chosen: InputOptions, model: Model) -> dict[str, Any]:
+    return {"bundle": load_network(replace(chosen, model=model))}
 
 
 def _dataset(
-    bundle: Any,
-    data: Data = "photos",
-    split: Annotated[str, typer.Option(help=_SPLIT)] = "",
-    data_dir: DataDir = None,
-    count: Count = 1000,
-    seed: Seed = 0,
-    download: Download = False,
+    bundle: Any, chosen: InputOptions, count: Count = 1000, seed: Seed = 0
 ) -> dict[str, Any]:
-    found = pictures(bundle, data, data_dir, count, seed, download=download, split=split)
-    return {"dataset": found}
+    return {"dataset": pictures(bundle, chosen, count, seed)}
 
 
 def _training(
     bundle: Any,
-    data: Data = "cifar10",
-    data_dir: DataDir = None,
+    chosen: InputOptions,
     count: Annotated[int, at_least(0, "Number of training pictures; 0: all.")] = 5000,
     test: Annotated[int, at_least(0, "Number of test pictures; 0: all.")] = 2000,
     seed: Seed = 0,
-    download: Download = False,
 ) -> dict[str, Any]:
-    training, measured = (
-        pictures(bundle, data, data_dir, number, seed, download=download, split=split)
-        for number, split in ((count, "train"), (test, "test"))
-    )
-    return {"training": training, "test": measured}
+    return {
+        "training": pictures(bundle, chosen, count, seed, "train"),
+        "test": pictures(bundle, chosen, test, seed, "test"),
+    }
 
 
 def _picture(bundle: Any, picture: Picture) -> dict[str, Any]:
@@ -123,8 +98,7 @@ def _unit(
     picture: Path,
     layer: Layer,
     unit: Annotated[
-        int | None,
-        at_least(0, "Number of a feature map or class; else the strongest."),
+        int | None, at_least(0, "Number of a feature map or class; else the strongest.")
     ] = None,
     size: Size = None,
 ) -> dict[str, Any]:
@@ -144,6 +118,8 @@ _READERS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "training data": _training,
     "unit": _unit,
 }
+_DECLARED = {"network": NETWORK, "dataset": (*DATA, "split"), "training data": DATA}
+"""Need -> the options of `_Inputs` that it takes."""
 
 
 def show(result: "Result", out: Path) -> None:
@@ -162,22 +138,23 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
     from deconvviz.analysis.inputs import Inputs
     from deconvviz.analysis.registry import analyses
     from deconvviz.io.files import only_writer
-    from deconvviz.schema import changed
 
     readers = [_READERS[need] for need in analysis.needs if need in _READERS]
+    taken = {name for need in analysis.needs for name in _DECLARED.get(need, ())}
+    data = "cifar10" if "training data" in analysis.needs else "photos"
+    declared_inputs = _Inputs(data=data, split=analysis.defaults.get("split", ""))
     parameters: dict[str, inspect.Parameter] = {}
     declared: list[Callable[..., Any]] = [*readers, _results]
     for function in declared:
         for name, one in inspect.signature(function, eval_str=True).parameters.items():
-            if name != "bundle":
+            if name not in ("bundle", "chosen"):
                 default = analysis.defaults.get(name, one.default)
                 parameters.setdefault(name, one.replace(default=default))
     if not others:
         del parameters["others"]
 
-    def run(chosen: dict[str, Any], **given: Any) -> None:
-        settings = changed(analysis.options, chosen)
-        known = dict(given)
+    def run(settings: Any, chosen: InputOptions, **given: Any) -> None:
+        known = {"chosen": chosen, **given}
         for reader in readers:
             names = inspect.signature(reader).parameters
             known |= reader(**{name: known.get(name) for name in names})
@@ -191,12 +168,14 @@ def command_of(analysis: "Analysis", others: str = "") -> Any:
             if known.get("others"):
                 show(analyses()[others].run(inputs, settings), out)
 
-    chosen = inspect.Parameter("chosen", inspect.Parameter.KEYWORD_ONLY, annotation=dict)
-    named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters.values()]
-    run.__signature__ = inspect.Signature([*named, chosen])  # type: ignore[attr-defined]
+    only = inspect.Parameter.KEYWORD_ONLY
+    named = [one.replace(kind=only) for one in parameters.values()]
+    named += [inspect.Parameter(name, only) for name in ("settings", "chosen")]
+    run.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     run.__doc__ = f"{analysis.question} ({analysis.source})"
     holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    holder.command(analysis.name)(takes(analysis.options, "chosen")(run))
+    wrapped = takes(declared_inputs, "chosen", taken)(takes(analysis.options, "settings")(run))
+    holder.command(analysis.name)(wrapped)
     return typer.main.get_command(holder)
 
 

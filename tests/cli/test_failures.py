@@ -78,6 +78,8 @@ def ended(words, monkeypatch, capfd):
         (["study", "run", "helps", "--results", "reslts"], "no folder reslts; check its name"),
         (["study", "report", "helps", "--results", "reslts"], "no folder reslts"),
         (["study", "gradients", "--results", "reslts"], "no folder reslts"),
+        (["study", "gradients", "--seeds", str(2**64)], "seeds.0 must be <"),
+        (["study", "gradients", "--width", "0"], "width must be >= 1"),
         (["layers", "broken_nets:net"], "`broken_nets` fails when it is imported: SyntaxError"),
         (["layers", "ending_nets:net"], "`ending_nets` fails when it is imported: SystemExit"),
         (["layers", "good_nets:net", "--input-size", "3,1000000,1000000"], "at most 1024 and 4096"),
@@ -125,8 +127,6 @@ def test_a_wrong_command_is_refused_in_a_sentence(here, monkeypatch, capfd, word
         ["experiment", "nothing"],
         ["diagnose", "demo", "--out", "x", "--seed", str(2**64)],
         ["trust", "demo", "cat.png", "--layer", LAYER, "--out", "x", "--seed", str(2**64)],
-        ["study", "gradients", "--seed", str(2**64)],
-        ["study", "gradients", "--width", "0"],
         ["nothing"],
     ],
 )
