@@ -59,6 +59,8 @@ def coverage(
     dtype: Annotated[str, typer.Option(help="Of --verify: float32 or float64.")] = "float32",
 ) -> None:
     """Show how each operation of a network is reversed, or why it is not supported."""
+    import torch
+
     from deconvviz.deconv import Deconvnet
     from deconvviz.deconv.verification import checked_line
 
@@ -66,7 +68,7 @@ def coverage(
         raise SettingError(f"no dtype `{dtype}`; there are float32 and float64")
     bundle = load_network(replace(inputs, model=model))
     net = Deconvnet(bundle.model, bundle.input_size, check=True)
-    verification = _verified(net, dtype) if verify else None
+    verification = net.verify(dtype=getattr(torch, dtype)) if verify else None
     if as_json:
         typer.echo(_as_json(net, verification))
     else:
@@ -117,12 +119,6 @@ def read_pixels(bundle: "Bundle", picture: Path, size: int | None = None) -> "Te
     if size is None:
         return bundle.preprocess(image)
     return bundle.preprocess(limit_side(image, size), size=None)
-
-
-def _verified(net: "Deconvnet", dtype: str) -> "Verification":
-    import torch
-
-    return net.verify(dtype={"float32": torch.float32, "float64": torch.float64}[dtype])
 
 
 def _as_json(net: "Deconvnet", verification: "Verification | None") -> str:

@@ -75,20 +75,32 @@ def declared_command(
     """
 
     def register(command: Command) -> Command:
-        class Deferred(TyperCommand):
-            def make_context(
-                self, info_name: Any, args: Any, parent: Any = None, **extra: Any
-            ) -> Any:
-                made = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-                made.command()(_taking(defaults(), name, only, dict)(command))
-                return typer.main.get_command(made).make_context(info_name, args, parent, **extra)
+        def made() -> Any:
+            taking = _taking(defaults(), name, only, dict)
+            return made_command(command.__name__, taking(command))
 
-        @app.command(command.__name__, help=inspect.getdoc(command), cls=Deferred)
-        def listed() -> None: ...  # for the list of commands alone
-
+        deferred(app, command.__name__, inspect.getdoc(command) or "", made)
         return command
 
     return register
+
+
+def made_command(name: str, command: Command) -> Any:
+    """A function as a command of its own."""
+    holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    holder.command(name)(command)
+    return typer.main.get_command(holder)
+
+
+def deferred(app: typer.Typer, name: str, text: str, made: Callable[[], Any]) -> None:
+    """Register a command that is made when it is invoked; its name and text are listed before."""
+
+    class Deferred(TyperCommand):
+        def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+            return made().make_context(info_name, args, parent, **extra)
+
+    @app.command(name, help=text, cls=Deferred)
+    def listed() -> None: ...  # for the list of commands alone
 
 
 def option_table(defaults: Any) -> str:
