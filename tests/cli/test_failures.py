@@ -22,6 +22,7 @@ LAYER = "stage2.relu2"
 PROJECT = ["project", "demo", "cat.png", "--layer", LAYER, "--out"]
 TRAIN = ["train", "--data", "shapes", "--device", "cpu", "--out"]
 ABLATION = ["experiment", "ablation", "--data", "shapes", "--device", "cpu", "--out"]
+TRUST = ["trust", "demo", "cat.png", "--layer", LAYER]
 LONG = "n" * 300
 
 
@@ -79,6 +80,13 @@ def ended(words, monkeypatch, capfd):
         (["study", "run", "helps", "--results", "reslts"], "no folder reslts; check its name"),
         (["study", "report", "helps", "--results", "reslts"], "no folder reslts"),
         (["study", "gradients", "--results", "reslts"], "no folder reslts"),
+        (["experiment", "filters", "demo", "--out", "x", "--seed", "-1"], "seed must be >= 0"),
+        (["experiment", "filters", "demo", "--out", "x", "--count", "-1"], "count must be >= 0"),
+        (["diagnose", "demo", "--out", "x", "--seed", str(2**64)], "seed must be <"),
+        ([*TRUST, "--out", "x", "--seed", str(2**64)], "seed must be <"),
+        ([*TRUST, "--out", "x", "--size", "4"], "size must be >= 8"),
+        (["study", "gradients", "--seeds", str(2**64)], "seeds.0 must be <"),
+        (["study", "gradients", "--width", "0"], "width must be >= 1"),
         (["layers", "broken_nets:net"], "`broken_nets` fails when it is imported: SyntaxError"),
         (["layers", "ending_nets:net"], "`ending_nets` fails when it is imported: SystemExit"),
         (["layers", "good_nets:net", "--input-size", "3,1000000,1000000"], "at most 1024 and 4096"),
@@ -120,14 +128,7 @@ def test_a_wrong_command_is_refused_in_a_sentence(here, monkeypatch, capfd, word
         [*ABLATION, "t", "--seed", "-3"],
         ["atlas", "build", "--out", "x", "-k", "0"],
         ["evaluate", "demo", "--data", "shapes", "--robust", "-5"],
-        ["experiment", "filters", "demo", "--out", "x", "--seed", "-1"],
-        ["experiment", "filters", "demo", "--out", "x", "--seed", str(2**64)],
-        ["experiment", "filters", "demo", "--out", "x", "--count", "-1"],
         ["experiment", "nothing"],
-        ["diagnose", "demo", "--out", "x", "--seed", str(2**64)],
-        ["trust", "demo", "cat.png", "--layer", LAYER, "--out", "x", "--seed", str(2**64)],
-        ["study", "gradients", "--seed", str(2**64)],
-        ["study", "gradients", "--width", "0"],
         ["nothing"],
     ],
 )

@@ -38,14 +38,14 @@ def application(lazy):
     @app.callback()
     def main() -> None: ...
 
-    def work(out: Path, count: int = 1, *, changes: dict[str, object]) -> None:
+    def work(out: Path, count: int = 1, *, changes: object) -> None:
         """Work on it."""
-        seen.append((out, count, changed(Config(), changes)))
+        seen.append((out, count, changed(Config(), changes) if lazy else changes))
 
     if lazy:
         declared_command(app, Config, "changes")(work)
     else:
-        app.command()(takes(Config(), "changes", leave_out=("note",))(work))
+        app.command()(takes(Config(), "changes", only=("lr", "kind", "fp16", "steps"))(work))
     return app, seen
 
 
