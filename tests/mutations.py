@@ -9,7 +9,6 @@ from copy import deepcopy
 
 from hypothesis import strategies as st
 
-DEEP = 3000
 WRONG = (
     *(None, True, False, -1, 0, 1, 2, 3, 255, 65_536, 2**31, 2**63, -(2**63), 10**30),
     *(0.5, 16.5, -0.0, 1e308, -1e308, 1e-320, float("nan"), float("inf"), float("-inf")),
@@ -17,6 +16,20 @@ WRONG = (
     *([], {}, [None], [1, "a", None], {"a": None}, {"": {}}, [0] * 2000, ["x"] * 300),
 )
 """Values that a field may hold instead of its own."""
+
+
+class File(bytes):
+    """Bytes whose repr is short where they are many."""
+
+    def __repr__(self):
+        return f"File({bytes(self)!r})" if len(self) < 2000 else f"File of {len(self)} bytes"
+
+
+class Text(str):
+    """A text whose repr is short where it is long."""
+
+    def __repr__(self):
+        return str.__repr__(self[:2000]) + f" … {len(self)} characters" * (len(self) > 2000)
 
 
 def nested(depth):
@@ -77,13 +90,13 @@ def texts(draw, tree):
     text = json.dumps(draw(trees(tree)))
     kind = draw(st.sampled_from(("whole", "whole", "whole", "cut", "deep", "more", "other")))
     if kind == "cut":
-        return text[: draw(st.integers(0, len(text)))]
+        return Text(text[: draw(st.integers(0, len(text)))])
     if kind == "deep":
-        return "[" * 100_000 if draw(st.booleans()) else json.dumps({"a": nested(150)})
+        return Text("[" * 100_000 if draw(st.booleans()) else json.dumps({"a": nested(150)}))
     if kind == "other":
         values = (*map(json.dumps, (None, 3, [], {}, "a", nested(100))), "{'a': 1}", "﻿{}")
         return draw(st.sampled_from(values))
-    return f"{text} {text}" if kind == "more" else text
+    return Text(f"{text} {text}" if kind == "more" else text)
 
 
 @st.composite
@@ -118,7 +131,7 @@ def safetensors(draw, content, key):
     size = len(text)
     if part == "length":
         size = draw(st.sampled_from((0, 1, size - 1, size + 1, 2**20 + 1, 2**40, 2**63)))
-    return struct.pack("<Q", size) + text + data
+    return File(struct.pack("<Q", size) + text + data)
 
 
 @st.composite
@@ -151,7 +164,7 @@ def zips(draw, content):
     with zipfile.ZipFile(stream, "w", kind) as file:
         for name, data in dict(members).items():
             file.writestr(name, data)
-    return stream.getvalue()
+    return File(stream.getvalue())
 
 
 NUMBERS = (0, 1, 2, 7, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 2**24, 2**31 - 1, 2**31)
@@ -165,7 +178,7 @@ def numbers(draw, content, fields, order):
         at, size = draw(st.sampled_from(fields))
         value = draw(st.sampled_from((*NUMBERS, 2**32 - 1))) % 2 ** (8 * size)
         data[at : at + size] = value.to_bytes(size, order)
-    return bytes(data)
+    return File(data)
 
 
 @st.composite
@@ -194,7 +207,7 @@ def parts(draw, chunks, join):
             at = draw(st.integers(0, min(len(data) - 1, 40)))
             data[at] = draw(st.sampled_from((0, 1, 2, 0x7F, 0xFF)))
             chunks[place] = one[0], bytes(data)
-    return join(chunks)
+    return File(join(chunks))
 
 
 def png_chunks(content):

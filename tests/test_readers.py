@@ -11,7 +11,7 @@ import struct
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +27,7 @@ from deconvviz.analysis.parts import read_parts
 from deconvviz.atlas import build_atlas, load_atlas
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.io.checkpoint import load_checkpoint, save_checkpoint
 from deconvviz.io.data import cache, draw_shapes, load_dataset
 from deconvviz.io.images import open_picture, to_png
 from deconvviz.io.preprocess import Preprocess
@@ -41,6 +41,7 @@ from deconvviz.training import Recipe, read_metrics
 from deconvviz.training.run_folder import RunConfig, read_config, read_state
 from deconvviz.ui.runs import read_upload
 from tests.mutations import (
+    File,
     join_jpeg,
     join_png,
     join_riff,
@@ -127,7 +128,16 @@ def stored(content, name="file"):
         yield path
 
 
-CHECKPOINT = (demo_folder() / "demo.safetensors").read_bytes()
+def small_checkpoint():
+    """The demo's description and record over a network of few numbers."""
+    described = load_checkpoint(demo_folder() / "demo.safetensors").description
+    described = replace(described, model="vgg:2,2")
+    with folder() as place:
+        save_checkpoint(place / "small", described.build(), described)
+        return (place / "small").read_bytes()
+
+
+CHECKPOINT = small_checkpoint()
 (KEY,) = json.loads(CHECKPOINT[8 : 8 + struct.unpack("<Q", CHECKPOINT[:8])[0]])["__metadata__"]
 
 
@@ -196,7 +206,7 @@ def states(draw, state):
             state.pop(name, None)
     stream = io.BytesIO()
     torch.save(draw(st.sampled_from((state, state, state, [state], list(state), None))), stream)
-    return stream.getvalue()
+    return File(stream.getvalue())
 
 
 @examples(20)

@@ -6,6 +6,7 @@ page shows these, and runs what is missing.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from deconvviz.ui.memory import RESULTS, kept
 from deconvviz.ui.networks import InputView, Network
 from deconvviz.ui.work import bar
 from deconvviz.units import Unit
+
+_KEPT = 500  # folders of results on disk, each of one network and picture
 
 
 def runnable_analyses() -> Mapping[str, Analysis]:
@@ -80,6 +83,14 @@ def run_analysis(inputs: AnalysisInputs, name: str) -> None:
             progress=progress,
         )
         analysis.run(given).save(inputs.folder)
+    _tidy(inputs.folder.parent)
+
+
+def _tidy(folder: Path) -> None:
+    """Delete the oldest results."""
+    results = [(one.stat().st_mtime, one) for one in folder.iterdir()]
+    for _, one in sorted(results, reverse=True)[_KEPT:]:
+        shutil.rmtree(one, ignore_errors=True)
 
 
 @kept()

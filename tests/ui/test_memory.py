@@ -252,3 +252,17 @@ def test_long_work_waits_for_its_turn_and_says_so():
         holder.join(30)
     with long_work(leaves):
         pass
+
+
+def test_the_documentation_has_the_same_bounds():
+    text = (Path(memory.__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line[:1] == "|"}
+    pending = f"| {memory.PENDING_FILES} files, {memory.PENDING_SESSION_BYTES // MB} MB |"
+    assert (
+        f"{pending} {memory.PENDING_BYTES // MB} MB |" in rows["uploads that no page has read yet"]
+    )
+    pictures = rows["uploaded pictures, 1024 pixels at most"]
+    assert f"| {memory.UPLOADS} | {memory.SESSION_BYTES // MB} MB" in pictures
+    assert f"| {memory.NETWORKS} |" in rows["networks, with their data sets and atlases"]
+    if "DECONVVIZ_CACHE_MB" not in os.environ:
+        assert f"| {memory.RESULT_BYTES // MB} MB," in rows["results of pages"]
