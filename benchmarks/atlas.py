@@ -43,7 +43,6 @@ def in_own_process(count: int, device: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure, print, and write where asked."""
     parser = options(__doc__)
     parser.add_argument("--pictures", type=int, default=60_000)
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)

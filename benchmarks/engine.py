@@ -51,7 +51,6 @@ ROWS = (
 
 
 def ours(net: Deconvnet, work: Work, images: Tensor) -> Tensor:
-    """Record, choose the strongest units, project."""
     recording = net.record(images, [work.layer])
     return net.project(recording, peaks(recording[work.layer], work), start="one").pixels
 
@@ -72,7 +71,6 @@ def captums(method: NeuronDeconvolution, images: Tensor, unit: tuple[int, int, i
 
 
 def measure(work: Work, device: str) -> list[str]:
-    """The cells of one row."""
     torch.manual_seed(0)
     model = work.model().eval().to(device)
     for module in model.modules():  # captum does not work with in-place activations
@@ -99,7 +97,6 @@ def measure(work: Work, device: str) -> list[str]:
 
 
 def main() -> None:
-    """Measure, print, and write where asked."""
     given = options(__doc__).parse_args()
     rows = [measure(work, given.device) for work in ROWS]
     where = environment(given.device, captum=captum.__version__)

@@ -28,20 +28,16 @@ UNITS = 6  # of each layer
 
 
 def main() -> None:
-    """Draw every sheet into the folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
     for name in given.names or ["demo", *(f"torchvision/{family}" for family in FAMILIES)]:
-        draw(_load(name), given.folder / name.replace("/", "-"))
-
-
-def _load(name: str) -> Bundle:
-    try:
-        return load(name)
-    except CheckpointError:
-        return load(name, weights=None)
+        try:
+            bundle = load(name)
+        except CheckpointError:
+            bundle = load(name, weights=None)
+        draw(bundle, given.folder / name.replace("/", "-"))
 
 
 def draw(bundle: Bundle, stem: Path) -> None:

@@ -98,7 +98,6 @@ def measure(part: Part) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path)
     parser.add_argument("--tiny", action="store_true", help="next to no work, on a CPU too")

@@ -24,7 +24,6 @@ MEMBER = 1024  # bytes that an archive spends on a file beside its content, abou
 
 
 def encoded(data: Dataset, index: int, quality: int) -> bytes:
-    """A picture as a WebP file."""
     stream = io.BytesIO()
     pixels = data.images[index].permute(1, 2, 0).numpy()
     Image.fromarray(pixels.squeeze()).save(stream, "WEBP", quality=quality, method=4)
@@ -39,7 +38,6 @@ def size(data: Dataset, quality: int) -> float:
 
 
 def pack(name: str, out: Path, limit: float) -> None:
-    """Write one data set's folder."""
     splits = {split: load_dataset(name, split, progress=False) for split in ("train", "test")}
     sizes = {q: sum(size(data, q) for data in splits.values()) for q in QUALITIES}
     quality = next((q for q in QUALITIES if sizes[q] < limit), QUALITIES[-1])
@@ -67,7 +65,6 @@ def pack(name: str, out: Path, limit: float) -> None:
 
 
 def main() -> None:
-    """Pack both data sets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", nargs="?", type=Path, default=Path(".gpu"))
     parser.add_argument("--megabytes", type=float, default=25.0, help="limit for each folder")

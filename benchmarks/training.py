@@ -159,7 +159,6 @@ def start_usual(recipe: Recipe, data: Dataset, device: str) -> int:
 
 
 def usual_epoch() -> float:
-    """One pass of the loop in this process."""
     return _loops[0].epoch()
 
 
@@ -305,7 +304,6 @@ def beside_airbench(given: argparse.Namespace) -> str:
 
 
 def main() -> None:
-    """Measure, print, and write where asked."""
     parser = options(__doc__)
     parser.set_defaults(device="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--decoder", action="store_true", help="cost of the decoder")

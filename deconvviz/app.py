@@ -14,9 +14,11 @@ from deconvviz.ui import show  # noqa: E402
 from deconvviz.ui.navigation import pages  # noqa: E402
 from deconvviz.ui.networks import pick_network  # noqa: E402
 from deconvviz.ui.pickers import translate_old_link  # noqa: E402
+from deconvviz.ui.uploads import limit_uploads  # noqa: E402
 
 # A picture of our own: Streamlit would fetch a named icon from a server.
 st.set_page_config("deconvviz", _HERE / "ui" / "icon.svg", layout="wide")
+limit_uploads()
 page = st.navigation(list(pages().values()))
 translate_old_link()
 with st.sidebar:

@@ -66,7 +66,6 @@ def _conv(
 def _convs(
     inputs: int, widths: Sequence[int], kernel: int = 3, norm: bool = True
 ) -> dict[str, nn.Module]:
-    """Convolutions of these widths, numbered from 1."""
     layers: dict[str, nn.Module] = {}
     for i, (source, width) in enumerate(pairwise((inputs, *widths)), 1):
         layers |= _conv(source, width, i, kernel, norm=norm)

@@ -163,7 +163,6 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _sentence(error: ValidationError) -> str:
-    """The first error, and the number of others."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"]) or "the content"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

@@ -9,7 +9,7 @@ from pandas import DataFrame
 from deconvviz.io.zoo import TWINS
 from deconvviz.plots import gradients as heatmaps
 from deconvviz.plots import study as plots
-from deconvviz.plots.figures import confusion_matrix, learning_curves, per_class_accuracy
+from deconvviz.plots.figures import confusion_matrix, per_class_accuracy
 from deconvviz.plots.study import registry
 from deconvviz.plots.study.registry import StudyFigure
 from deconvviz.study import Report
@@ -17,9 +17,8 @@ from deconvviz.study.gradients import Gradients
 from deconvviz.study.metrics import ACCURACY, GAP
 from deconvviz.ui import pickers, reports
 from deconvviz.ui import show as showing
-from deconvviz.ui.networks import bundle
-from deconvviz.ui.own_runs import OWN_RUNS, own_runs, run_table, train_now
-from deconvviz.ui.runs import OwnRun, conclusion
+from deconvviz.ui.own_runs import OWN_RUNS, curves_of, demo_runs, own_runs, run_table, train_now
+from deconvviz.ui.runs import conclusion
 
 FORMATS = {
     **dict.fromkeys(("difference, points", "95 % from", "to"), "%+.2f"),
@@ -141,7 +140,7 @@ def two_networks() -> None:
         "they learned from beside the labels. `demo-deconv` also had to reconstruct the picture "
         "from its features, through a deconvolution decoder."
     )
-    runs = {name: OwnRun.of(bundle(name), "built in") for name in TWINS}
+    runs = demo_runs(TWINS)
     evaluations = {name: run.evaluation for name, run in runs.items()}
     ink = showing.ink()
     run_table(runs)
@@ -149,10 +148,8 @@ def two_networks() -> None:
     st.markdown(conclusion(*runs.values()))
     shown, classes = st.columns(2, gap="large")
     with shown:
-        st.header("Learning curves", anchor=False)
-        showing.figure(
-            learning_curves({name: run.metrics for name, run in runs.items()}, ink),
-            "Accuracy by epoch of both networks",
+        curves_of(
+            runs,
             "curves",
             "As `deconvviz train` measured it: test accuracy with the trainer's precision; "
             "training accuracy on augmented pictures, hence it may lie below.",

@@ -74,7 +74,7 @@ network = chosen_network()
 if not network.bundle.snapshots:
     st.info(
         f"`{network.bundle.name}` has no snapshots of its training. `deconvviz train --snapshots "
-        "1,2,5,10` stores some; the network `demo` has them.",
+        "1,2,5,10` stores some; the network `demo-photos` has them.",
         icon=":material/info:",
     )
     st.stop()

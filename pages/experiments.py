@@ -41,7 +41,7 @@ def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
     needs, picture, unit, dataset = analysis.needs, None, None, None
     if "snapshots" in needs and not network.bundle.snapshots:
         st.info(
-            f"`{network.bundle.name}` has no snapshots of its training; `demo` has them.",
+            f"`{network.bundle.name}` has no snapshots of its training; `demo-photos` has them.",
             icon=":material/info:",
         )
         return None

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.inputs import check_dataset, chosen_layers, peaks, title_of
+from deconvviz.analysis.inputs import chosen_layers, peaks, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.atlas.accumulator import Accumulator
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import SelectionError, SettingError
-from deconvviz.io.bundle import Bundle
+from deconvviz.io.bundle import Bundle, check_dataset
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
 from deconvviz.schema import Positive, validated
@@ -150,7 +150,7 @@ def _networks(bundle: Bundle) -> dict[int, Deconvnet]:
     if not kept:
         raise SettingError(
             f"`{bundle.name}` has no snapshots of earlier epochs; take a run's model.safetensors "
-            "beside its folder `snapshots` (deconvviz train --snapshots 1,2,5,10), or demo"
+            "beside its folder `snapshots` (deconvviz train --snapshots 1,2,5,10), or demo-photos"
         )
     first, *others = (bundle.at_epoch(epoch).model for epoch in kept)
     net = Deconvnet(first, bundle.input_size)
@@ -211,13 +211,11 @@ def _project(
 
 
 ANALYSIS = Analysis(
-    name="evolution",
     title="Evolution",
     question="When do units settle? Over a run's snapshots, each unit's strongest activation and "
     "its projection; changes of the strongest picture are counted.",
     source="Fig. 4",
     needs=("network", "snapshots", "dataset"),
     function=evolution,
-    options=EvolutionOptions(),
     defaults={"count": 500},
 )

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deconvviz.atlas.accumulator import Accumulator, layout
+from deconvviz.atlas.accumulator import Accumulator
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.randomization import untrained
-from deconvviz.errors import DataError, SettingError
-from deconvviz.io.bundle import Bundle
+from deconvviz.errors import SettingError
+from deconvviz.io.bundle import Bundle, check_dataset
 from deconvviz.io.data import Dataset
 from deconvviz.io.zoo import load
 from deconvviz.progress import Progress
@@ -66,22 +66,6 @@ def batches(
         yield rows
         if progress:
             progress(title, rows.stop, count)
-
-
-def check_dataset(bundle: Bundle, dataset: Dataset, least: int = 1) -> None:
-    """Check that pictures can be given to a network.
-
-    Raises:
-        DataError: There are fewer than `least` pictures, or the number of channels differs.
-    """
-    if len(dataset) < least:
-        raise DataError(f"{dataset.title}: need at least {least} pictures, got {len(dataset)}")
-    has, wants = dataset.images.shape[1], bundle.preprocessing.channels
-    if has != wants:
-        raise DataError(
-            f"{dataset.title}: pictures have {has} channels, but `{bundle.name}` takes {wants}; "
-            f"load them with channels={wants}"
-        )
 
 
 def chosen_layers(
@@ -169,7 +153,6 @@ def peaks(
         images = bundle.preprocessing.normalised(dataset.images[rows])
         for layer, maps in net.stream(images, layers):
             if layer not in found:
-                tensors = layout(maps.shape[1], k=1, dtype=maps.dtype)
-                found[layer] = Accumulator.empty(tensors, maps.device)
+                found[layer] = Accumulator.empty(maps.shape[1], 1, maps.dtype, device=maps.device)
             found[layer].add(maps, rows.start, dataset.labels[rows])
     return {layer: found[layer] for layer in layers}

@@ -8,13 +8,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from deconvviz.analysis.inputs import batches, check_dataset, chosen_layers, title_of
+from deconvviz.analysis.inputs import batches, chosen_layers, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.warp import Border, rotated, scaled, shifted
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError
-from deconvviz.io.bundle import Bundle
+from deconvviz.io.bundle import Bundle, check_dataset
 from deconvviz.io.data import Dataset
 from deconvviz.io.preprocess import Pixels
 from deconvviz.progress import Progress
@@ -283,13 +283,11 @@ def _examples(
 
 
 ANALYSIS = Analysis(
-    name="invariance",
     title="Invariance",
     question="How much do features and the decision change as pictures are translated, scaled and "
     "rotated? Distances are relative to the distance between two pictures at the same layer.",
     source="Fig. 5",
     needs=("network", "dataset"),
     function=invariance,
-    options=InvarianceOptions(),
     defaults={"count": 20},
 )

@@ -1,6 +1,7 @@
 """Running top-k and statistics of one layer while a data set streams by."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,37 +11,6 @@ EDGES = tuple(2.0 ** (half / 2) for half in range(-32, 33))
 """Edges of the histogram of peaks, two per octave; inactive pictures lie below the first."""
 
 _TOP = ("value", "picture", "y", "x")
-_COUNTS = ("total", "active", "pictures", "class_total", "histogram")
-
-
-Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
-"""Shape and dtype of each tensor of an `Accumulator`, by name."""
-
-
-def layout(channels: int, k: int, dtype: torch.dtype, classes: int | None = None) -> Layout:
-    """The tensors that accumulate the activations of a layer.
-
-    Args:
-        channels: Number of units.
-        k: Number of strongest activations, at most one per picture.
-        dtype: Data type of activations.
-        classes: Number of classes in the data; None accumulates no statistics.
-    """
-    found: Layout = {
-        "value": ((channels, k), dtype),
-        "picture": ((channels, k), torch.int64),
-        "y": ((channels, k), torch.int64),
-        "x": ((channels, k), torch.int64),
-    }
-    if classes is not None:
-        found |= {
-            "total": ((channels,), torch.float64),
-            "active": ((channels,), torch.int64),
-            "pictures": ((channels,), torch.int64),
-            "class_total": ((classes, channels), torch.float64),
-            "histogram": ((channels, len(EDGES) + 1), torch.int64),
-        }
-    return found
 
 
 class Accumulator:
@@ -70,18 +40,38 @@ class Accumulator:
     histogram: Tensor
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        vars(self).update(tensors)
         self.statistics = "total" in tensors
-        for name, tensor in tensors.items():
-            setattr(self, name, tensor)
 
     @classmethod
-    def empty(cls, layout: Layout, device: torch.device | str = "cpu") -> "Accumulator":
-        """The state before the first picture, with the tensors of a layout."""
-        tensors = {
-            name: torch.zeros(shape, dtype=dtype, device=device)
-            for name, (shape, dtype) in layout.items()
-        }
+    def empty(
+        cls,
+        channels: int,
+        k: int,
+        dtype: torch.dtype,
+        classes: int | None = None,
+        device: torch.device | str = "cpu",
+    ) -> "Accumulator":
+        """The state before the first picture.
+
+        Args:
+            channels: Number of units.
+            k: Number of strongest activations, at most one per picture.
+            dtype: Data type of activations.
+            classes: Number of classes in the data; None accumulates no statistics.
+            device: Device of the activations.
+        """
+        zeros = partial(torch.zeros, dtype=torch.int64, device=device)
+        tensors = {"value": zeros(channels, k, dtype=dtype)}
+        tensors |= {name: zeros(channels, k) for name in ("picture", "y", "x")}
         tensors["picture"].fill_(-1)
+        if classes is not None:
+            tensors |= {name: zeros(channels) for name in ("active", "pictures")}
+            tensors |= {
+                "total": zeros(channels, dtype=torch.float64),
+                "class_total": zeros(classes, channels, dtype=torch.float64),
+                "histogram": zeros(channels, len(EDGES) + 1),
+            }
         return cls(tensors)
 
     def add(self, maps: Tensor, first: int, labels: Tensor) -> None:
@@ -149,10 +139,9 @@ class Accumulator:
         order = order.gather(1, descending)[:, :count]
         for name, column in merged.items():
             setattr(self, name, column.gather(1, order))
-        for name in _COUNTS if self.statistics else ():
+        for name in self.tensors().keys() - set(_TOP):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors by name, on the CPU."""
-        names = _TOP + (_COUNTS if self.statistics else ())
-        return {name: getattr(self, name).cpu().contiguous() for name in names}
+        """All tensors by name."""
+        return {name: one for name, one in vars(self).items() if isinstance(one, Tensor)}

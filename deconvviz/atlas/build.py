@@ -11,8 +11,8 @@ from torch import Tensor
 from deconvviz.atlas.store import FILE, Atlas, BuildState, DamagedAtlasError, Header
 from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.tape import weight_of
-from deconvviz.errors import AtlasError, DataError, SettingError
-from deconvviz.io.bundle import Bundle
+from deconvviz.errors import AtlasError, SettingError
+from deconvviz.io.bundle import Bundle, check_dataset
 from deconvviz.io.checkpoint import versions
 from deconvviz.io.data import Dataset
 from deconvviz.io.files import only_writer
@@ -66,7 +66,9 @@ def build_atlas(
         UnknownLayerError: The network has no such layer.
         PictureError: The network does not take pictures of this size.
     """
-    _check(bundle, dataset, k)
+    check_dataset(bundle, dataset)
+    if not 1 <= k <= len(dataset):
+        raise SettingError(f"k must be from 1 to {len(dataset)}, the number of pictures, got {k}")
     processes = processes or ProcessGroup()
     net = net or Deconvnet(bundle.model, bundle.input_size)
     builder = _Builder(bundle, net, dataset, net.default_layers if layers is None else layers)
@@ -81,19 +83,6 @@ def build_atlas(
                 if finished:
                     (folder / PARTIAL).unlink(missing_ok=True)
     return state.atlas()
-
-
-def _check(bundle: Bundle, dataset: Dataset, k: int) -> None:
-    if not len(dataset):
-        raise DataError("the data set has no pictures; an atlas needs at least one")
-    if not 1 <= k <= len(dataset):
-        raise SettingError(f"k must be from 1 to {len(dataset)}, the number of pictures, got {k}")
-    given, needed = dataset.images.shape[1], bundle.preprocessing.channels
-    if given != needed:
-        raise DataError(
-            f"`{bundle.name}` takes pictures of {needed} channels, these have {given}; load them "
-            f"with channels={needed}"
-        )
 
 
 def _resume(folder: Path | None, header: Header) -> BuildState:

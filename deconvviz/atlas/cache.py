@@ -41,16 +41,16 @@ def shipped_atlas(bundle: Bundle) -> Path | None:
 def available_datasets(bundle: Bundle) -> dict[str, Dataset]:
     """The data sets that a network's units can be shown in at once, by name and split.
 
-    First those of the atlas in the package, where its pictures are found.
-
-    Tiles of the photographs inside scikit-image, and each data set of a cached atlas that
-    `load_dataset` finds.
+    The one of the atlas in the package, tiles of the photographs inside scikit-image, and each one
+    of a cached atlas, where `load_dataset` finds their pictures.
 
     Raises:
         DataError: The network takes no photographs: not 1 or 3 channels, or too large.
     """
     photos = load_for(bundle.input_size, PHOTOS, "all", progress=False)
-    found: dict[str, Dataset] = {}
+    shipped = shipped_atlas(bundle)
+    own: dict[str, Dataset] = {}
+    others: dict[str, Dataset] = {}
     for file in cached_atlases(bundle):
         try:
             header = load_atlas(file).header
@@ -61,13 +61,8 @@ def available_datasets(bundle: Bundle) -> dict[str, Dataset]:
         except (AtlasError, DataError):
             continue  # damaged, or the pictures are not here: it is not offered
         if (dataset.fingerprint, bundle.sha256) == (header.fingerprint, header.weights):
-            found[f"{name} {split}"] = dataset
-    shipped = shipped_atlas(bundle)
-    own = {}
-    if shipped:
-        fingerprint = load_atlas(shipped).header.fingerprint
-        own = {name: one for name, one in found.items() if one.fingerprint == fingerprint}
-    return {**own, PHOTOS: photos, **found}
+            (own if file == shipped else others)[f"{name} {split}"] = dataset
+    return {**own, PHOTOS: photos, **others}
 
 
 def open_atlas(
@@ -108,7 +103,6 @@ def open_atlas(
 
 
 def _load_complete(path: Path, bundle: Bundle, dataset: Dataset, net: Deconvnet) -> Atlas | None:
-    """A finished atlas, if it has statistics and all default layers."""
     try:
         atlas = load_atlas(path)
         atlas.check(bundle, dataset)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from deconvviz.atlas.accumulator import Accumulator, Layout, layout
+from deconvviz.atlas.accumulator import Accumulator
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.errors import AtlasError, SelectionError
 from deconvviz.io.bundle import Bundle, tensors_digest
@@ -73,10 +73,11 @@ class Header:
         """SHA-256 of all fields, a key for caches."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
-    def layout(self, layer: str) -> Layout:
-        """The tensors that a layer is accumulated in."""
+    def accumulator(self, layer: str, device: torch.device | str = "cpu") -> Accumulator:
+        """What a layer is accumulated in, empty."""
+        channels, dtype = self.layers[layer][0], getattr(torch, self.dtype)
         classes = len(self.classes) if self.statistics else None
-        return layout(self.layers[layer][0], self.k, getattr(torch, self.dtype), classes)
+        return Accumulator.empty(channels, self.k, dtype, classes, device)
 
     def difference(self, other: "Header") -> str | None:
         """The difference of `other` from this, as a phrase; None if they fit together."""
@@ -268,9 +269,7 @@ class BuildState:
     @classmethod
     def empty(cls, header: Header, device: torch.device | str = "cpu") -> "BuildState":
         """A build that has seen no picture."""
-        accumulators = {
-            layer: Accumulator.empty(header.layout(layer), device) for layer in header.layers
-        }
+        accumulators = {layer: header.accumulator(layer, device) for layer in header.layers}
         sizes = torch.zeros(len(header.classes), dtype=torch.int64, device=device)
         return cls(header, accumulators, 0, sizes)
 
@@ -302,7 +301,7 @@ class BuildState:
             if metadata.digest not in ("", _digest(tensors)):
                 raise ValueError("its checksum differs")
             return cls._from_tensors(metadata.header, metadata.seen, tensors)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, RuntimeError) as error:  # torch: sizes that overflow
             raise _damaged(path, error) from None
 
     @classmethod
@@ -314,11 +313,11 @@ class BuildState:
         accumulators = {}
         for layer, (_, height, width) in header.layers.items():
             given = {}
-            for name, expected in header.layout(layer).items():
+            for name, expected in header.accumulator(layer, "meta").tensors().items():
                 tensor = tensors.pop(f"{layer}/{name}")
-                if tensor.shape != expected[0] or not _widens(tensor.dtype, expected[1]):
+                if tensor.shape != expected.shape or not _widens(tensor.dtype, expected.dtype):
                     raise ValueError(f"`{layer}/{name}` is {tuple(tensor.shape)} {tensor.dtype}")
-                given[name] = tensor.to(expected[1])
+                given[name] = tensor.to(expected.dtype)
             for name, length in (("picture", seen), ("y", height), ("x", width)):
                 if (given[name] >= length).any() or (given[name] < -(name == "picture")).any():
                     raise ValueError(f"`{layer}/{name}` lies outside the data")
@@ -334,7 +333,7 @@ class BuildState:
         has integers as small as they can be, and statistics in float32.
         """
         tensors = {
-            f"{layer}/{name}": tensor
+            f"{layer}/{name}": tensor.cpu().contiguous()
             for layer, accumulator in self.accumulators.items()
             for name, tensor in accumulator.tensors().items()
         }
@@ -358,7 +357,7 @@ class BuildState:
     def to_cpu(self) -> "BuildState":
         """A copy on the CPU."""
         accumulators = {
-            layer: Accumulator(accumulator.tensors())
+            layer: Accumulator({name: one.cpu() for name, one in accumulator.tensors().items()})
             for layer, accumulator in self.accumulators.items()
         }
         return BuildState(self.header, accumulators, self.seen, self.class_sizes.cpu())

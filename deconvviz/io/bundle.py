@@ -11,9 +11,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from deconvviz.deconv import Box
-from deconvviz.errors import SettingError, UnknownModelError
+from deconvviz.errors import DataError, SettingError, UnknownModelError
 from deconvviz.io.card import card, inert
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
+from deconvviz.io.data import Dataset
 from deconvviz.io.images import MAX_SIDE
 from deconvviz.io.preprocess import Preprocess, Size
 
@@ -115,10 +116,6 @@ class Bundle:
         """The part of `picture` that the model sees: top, left, bottom, right, in pixels."""
         return self.preprocessing.box(picture)
 
-    def view(self, picture: Image.Image, size: Size = "trained") -> Image.Image:
-        """The resized and cropped picture, as `preprocess` normalises it; same arguments."""
-        return self.preprocessing.view(picture, size)
-
     def preprocess(self, picture: Image.Image, size: Size = "trained") -> Tensor:
         """Preprocess a picture for this model.
 
@@ -146,6 +143,22 @@ class Bundle:
             )
         name = f"{self.name}, epoch {epoch}"
         return Bundle.from_checkpoint(name, load_checkpoint(self.snapshots[epoch]))
+
+
+def check_dataset(bundle: Bundle, dataset: Dataset, least: int = 1) -> None:
+    """Check that pictures can be given to a network.
+
+    Raises:
+        DataError: There are fewer than `least` pictures, or the number of channels differs.
+    """
+    if len(dataset) < least:
+        raise DataError(f"{dataset.title}: need at least {least} pictures, got {len(dataset)}")
+    has, wants = dataset.images.shape[1], bundle.preprocessing.channels
+    if has != wants:
+        raise DataError(
+            f"{dataset.title}: pictures have {has} channels, but `{bundle.name}` takes {wants}; "
+            f"load them with channels={wants}"
+        )
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -1,8 +1,10 @@
 """Earlier names in stored files and their present ones: the only place that knows them."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+# Earlier name -> present name, or the names in what is stored there.
 _OPTIONS = {
     "steps": "steps_per_epoch",
     "peak_rate": "lr",
@@ -16,8 +18,6 @@ _OPTIONS = {
     "distil_from": "teachers",
     "distil_share": "distillation_weight",
     "half": "fp16",
-}
-_PARTS = {
     "augmentation": {"crop": "crop_padding"},
     "decoder": {
         "below": "skip_last_stages",
@@ -27,9 +27,17 @@ _PARTS = {
         "fall": "rampdown",
     },
 }
-_STATE = {"parts": "objective", "teacher": "ema"}
-_GROUP = {"peak": "max_lr"}
-_ATLAS_HEADER = {"block": "batch_size"}
+_RUN = {"ensemble": "teacher_sha256", "recipe": _OPTIONS}
+_STATE = {
+    "parts": "objective",
+    "teacher": "ema",
+    "optimisers": {"param_groups": {"peak": "max_lr"}},
+}
+_TRACE = {
+    "arm": "condition",
+    "moments": "stats",
+    "setting": {"data": "dataset", "rate": "lr", "start": "init"},
+}
 _ARMS = {
     "below": "skip_last_stages",
     "fill": "inpaint",
@@ -38,46 +46,35 @@ _ARMS = {
 }
 _STUDIES = {"levers": "hyperparameters"}
 _FACTORS = {"rate": "lr", "decoder-rate": "decoder-lr"}
-_TRACE = {"arm": "condition", "moments": "stats"}
-_SETTING = {"data": "dataset", "rate": "lr", "start": "init"}
 
 
-def _renamed(stored: Any, names: Mapping[str, str]) -> Any:
-    """A mapping under present names; anything else is left for the schema to refuse."""
+def _renamed(stored: Any, names: Mapping[str, Any]) -> Any:
+    """Mappings, alone or in a list, under present names; the schema refuses anything else."""
+    if isinstance(stored, list):
+        return [_renamed(one, names) for one in stored]
     if not isinstance(stored, Mapping):
         return stored
-    return {names.get(name, name): value for name, value in stored.items()}
+    present: dict[str, Any] = {}
+    for name, value in stored.items():
+        known = names.get(name, name)
+        if isinstance(known, str):
+            present[known] = value
+        else:
+            present[name] = _renamed(value, known)
+    return present
 
 
-def current_options(stored: Any) -> Any:
-    """Training options, a `Recipe` in JSON."""
-    options = _renamed(stored, _OPTIONS)
-    if isinstance(options, Mapping):
-        parts = {part: _renamed(options[part], _PARTS[part]) for part in _PARTS if part in options}
-        return {**options, **parts}
-    return options
+current_options = partial(_renamed, names=_OPTIONS)
+"""Translate training options, a `Recipe` in JSON."""
 
+current_run = partial(_renamed, names=_RUN)
+"""Translate a run's `config.json`, a checkpoint's training record, a study's configuration."""
 
-def current_run(stored: Any) -> Any:
-    """A run's `config.json`, the training record of a checkpoint, a study's configuration."""
-    run = _renamed(stored, {"ensemble": "teacher_sha256"})
-    if isinstance(run, Mapping) and "recipe" in run:
-        return {**run, "recipe": current_options(run["recipe"])}
-    return run
+current_state = partial(_renamed, names=_STATE)
+"""Translate a run's `state.pt`, as torch reads it."""
 
-
-def current_state(stored: Any) -> Any:
-    """A run's `state.pt`, as torch reads it."""
-    state = _renamed(stored, _STATE)
-    if not isinstance(state, Mapping) or not isinstance(state.get("optimisers"), list):
-        return state
-    optimisers = [
-        {**one, "param_groups": [_renamed(group, _GROUP) for group in one["param_groups"]]}
-        if isinstance(one, Mapping) and isinstance(one.get("param_groups"), list)
-        else one
-        for one in state["optimisers"]
-    ]
-    return {**state, "optimisers": optimisers}
+current_trace = partial(_renamed, names=_TRACE)
+"""Translate the trace of a network's gradients."""
 
 
 def current_atlas(stored: Any) -> Any:
@@ -87,7 +84,7 @@ def current_atlas(stored: Any) -> Any:
     header = stored.get("header")
     if not isinstance(header, Mapping):
         return stored
-    renamed = _renamed(header, _ATLAS_HEADER)
+    renamed = _renamed(header, {"block": "batch_size"})
     # schema 1 did not store the source: it is known for the whole splits of CIFAR-10
     splits = {"10000": "test", "50000": "train", "60000": "all"}
     split = splits.get(str(header.get("pictures")))
@@ -102,8 +99,7 @@ def current_record(stored: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(study := stored.get("study"), str):
         renamed["study"] = _STUDIES.get(study, study)
     if isinstance(arm := stored.get("arm"), str):
-        factor, equals, value = arm.partition("=")
-        renamed["arm"] = _ARMS.get(arm, f"{_FACTORS.get(factor, factor)}{equals}{value}")
+        renamed["arm"] = _arm(arm, _ARMS, _FACTORS)
     if "configuration" in stored:
         renamed["configuration"] = current_run(stored["configuration"])
     return renamed
@@ -111,20 +107,18 @@ def current_record(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def earlier_arm(arm: str) -> str:
     """The name that an arm of a study had before, for the folder of a run that was stopped."""
-    names = {present: earlier for earlier, present in _ARMS.items()}
-    factors = {present: earlier for earlier, present in _FACTORS.items()}
-    factor, equals, value = arm.partition("=")
-    return names.get(arm, f"{factors.get(factor, factor)}{equals}{value}")
+    return _arm(arm, _inverse(_ARMS), _inverse(_FACTORS))
 
 
 def earlier_study(name: str) -> str:
     """The name that a study had before, for its file of records."""
-    return {present: earlier for earlier, present in _STUDIES.items()}.get(name, name)
+    return _inverse(_STUDIES).get(name, name)
 
 
-def current_trace(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The trace of a network's gradients under its present names."""
-    trace: dict[str, Any] = _renamed(stored, _TRACE)
-    if "setting" in trace:
-        trace["setting"] = _renamed(trace["setting"], _SETTING)
-    return trace
+def _inverse(names: Mapping[str, str]) -> dict[str, str]:
+    return {present: earlier for earlier, present in names.items()}
+
+
+def _arm(arm: str, arms: Mapping[str, str], factors: Mapping[str, str]) -> str:
+    factor, equals, value = arm.partition("=")
+    return arms.get(arm, f"{factors.get(factor, factor)}{equals}{value}")

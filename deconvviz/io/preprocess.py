@@ -114,6 +114,5 @@ def _without_far_ends(picture: Image.Image) -> Image.Image:
 
 
 def _centred(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Left and top of the central square of `side` pixels."""
     left, top = (round((length - side) / 2) for length in size)
     return left, top

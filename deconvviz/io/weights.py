@@ -2,7 +2,8 @@
 
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from deconvviz.errors import CheckpointError
 
-MAX_HEADER = 1 << 20  # bytes; real headers have a few kB for each hundred tensors
-DTYPES = {
+_MAX_HEADER = 1 << 20  # bytes; real headers have a few kB for each hundred tensors
+_DTYPES = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
     "F32": torch.float32,
@@ -51,41 +52,49 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
         raise CheckpointError(f"no checkpoint at {path}")
     with path.open("rb") as file:
         start = file.read(9)
-    if start[:2] == b"PK":
+    if start[:4] == b"PK\3\4":
         declared = _stored_by_torch(path)
         _check_names(path, {name: tuple(one.shape) for name, one in declared.items()}, wanted)
         return {name: _checked(path, name, one, wanted[name]) for name, one in declared.items()}
     if start[8:] != b"{":
         raise _unreadable(path)
-    check_header(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            slices = _plain_names({name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118
-            _check_names(path, {k: tuple(one.get_shape()) for k, one in slices.items()}, wanted)
-            for name, one in slices.items():
-                check_type(path, name, one.get_dtype())
-            return {k: _checked(path, k, one[...], wanted[k]) for k, one in slices.items()}
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is a damaged safetensors file ({error})") from None
+    with _opened(path) as file:
+        slices = _plain_names({name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118
+        _check_names(path, {k: tuple(one.get_shape()) for k, one in slices.items()}, wanted)
+        for name, one in slices.items():
+            if (dtype := one.get_dtype()) not in _DTYPES:
+                raise CheckpointError(
+                    f"{path}: `{name}` has the type {dtype}, which is not read; save it as float32"
+                )
+        return {k: _checked(path, k, one[...], wanted[k]) for k, one in slices.items()}
 
 
-def check_header(path: Path) -> None:
-    """Refuse a safetensors file whose header is impossible, or larger than any of weights."""
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in the header of a safetensors file.
+
+    Raises:
+        CheckpointError: It is damaged, or another kind of file.
+    """
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, unless its header is impossible, or larger than any of weights."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         starts = file.read(1)
-    if starts != b"{" or not 0 < length <= min(MAX_HEADER, path.stat().st_size - 8):
+    if starts != b"{" or not 0 < length <= min(_MAX_HEADER, path.stat().st_size - 8):
         raise CheckpointError(
-            f"{path} has no plausible safetensors header; it is damaged, or no file of weights"
+            f"{path} has no plausible safetensors header; it is damaged, or no file of weights "
+            "(pickled .pt files are not read here; they can run code)"
         )
-
-
-def check_type(path: Path, name: str, dtype: str) -> None:
-    """Refuse a type that is not in `DTYPES`, by its name in safetensors files."""
-    if dtype not in DTYPES:
-        raise CheckpointError(
-            f"{path}: `{name}` has the type {dtype}, which is not read; save it as float32"
-        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is a damaged safetensors file ({error})") from None
 
 
 def _stored_by_torch(path: Path) -> dict[str, Tensor]:
@@ -145,7 +154,7 @@ def _check_plain(path: Path, name: str, tensor: Tensor) -> None:
         kind = f"is sparse ({str(tensor.layout).removeprefix('torch.')})"
     elif tensor.is_quantized:
         kind = "is quantised"
-    elif tensor.dtype not in DTYPES.values():
+    elif tensor.dtype not in _DTYPES.values():
         kind = f"has the type {str(tensor.dtype).removeprefix('torch.')}, which is not read"
     elif tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         kind = "repeats its numbers (it is expanded)"
@@ -172,10 +181,9 @@ def _check_names(
 
 
 def _checked(path: Path, name: str, tensor: Tensor, wanted: Tensor) -> Tensor:
-    """A tensor in the network's type, if it is finite there."""
     if wanted.is_floating_point() != tensor.is_floating_point():
         raise CheckpointError(
-            f"{path}: `{name}` has the type {tensor.dtype}, the network needs {wanted.dtype}"
+            f"{path}: `{name}` has the wrong type, {tensor.dtype}; the network needs {wanted.dtype}"
         )
     made = tensor.to(wanted.dtype)
     if made.is_floating_point() and not bool(made.isfinite().all()):

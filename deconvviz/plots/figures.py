@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from itertools import cycle
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -141,9 +141,11 @@ def stretched(images: NDArray[np.floating]) -> Pixels:
 
 
 def learning_curves(
-    runs: Mapping[str, Sequence[Mapping[str, float]]], ink: str = NEUTRAL_INK
+    runs: Mapping[str, Sequence[Mapping[str, float]]],
+    ink: str = NEUTRAL_INK,
+    measure: Literal["accuracy", "loss"] = "accuracy",
 ) -> Figure:
-    """Accuracy by epoch: solid on the test data, dashed on the (augmented) training data.
+    """Accuracy or loss by epoch: solid on test data, dashed on the (augmented) training data.
 
     Runs are name -> lines of metrics, as a training record has them.
     """
@@ -151,8 +153,8 @@ def learning_curves(
     for colour, (name, metrics) in zip(cycle(ACCENTS), runs.items(), strict=False):
         epochs = [line["epoch"] for line in metrics]
         for key, style, label in (
-            ("test_accuracy", "-", f"{name}, test"),
-            ("train_accuracy", ":", f"{name}, training"),
+            (f"test_{measure}", "-", f"{name}, test"),
+            (f"train_{measure}", ":", f"{name}, training"),
         ):
             axes.plot(
                 epochs,
@@ -165,10 +167,11 @@ def learning_curves(
                 label=label,
             )
     axes.set_xlabel("epoch")
-    axes.set_ylabel("accuracy")
+    axes.set_ylabel(measure)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    legend(axes, ink, loc="lower right")
+    if measure == "accuracy":
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    legend(axes, ink, loc="lower right" if measure == "accuracy" else "upper right")
     return figure
 
 

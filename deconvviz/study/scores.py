@@ -115,7 +115,7 @@ def robustness(
     found: dict[str, tuple[float, ...]] = dict.fromkeys(CORRUPTIONS, ())
     for name, severity in track(steps, "robustness", progress):
         images = corrupted(dataset.images, name, severity, seed)
-        worse = replace(dataset, images=images, labels=dataset.labels.cpu(), mapped=False)
+        worse = replace(dataset, images=images, labels=dataset.labels.cpu())
         found[name] = (*found[name], evaluate(model, worse, mean, std).accuracy)
     return found
 

@@ -10,9 +10,8 @@ from deconvviz.io.zoo import load
 from deconvviz.models import build
 from deconvviz.training.distillation import TeacherEnsemble
 from deconvviz.training.loader import Batch
-from deconvviz.training.objective import Objective
+from deconvviz.training.objective import Objective, StepForward
 from deconvviz.training.recipe import Recipe
-from deconvviz.training.step import StepForward
 
 
 class StepCost(NamedTuple):

@@ -49,7 +49,6 @@ def mix_targets(targets: Tensor, others: Tensor, weight: float, classes: int) ->
 
 
 def _smooth(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Class probabilities (N, K) of targets, smoothed."""
     if targets.ndim == 1:
         targets = functional.one_hot(targets, logits.shape[1])
     return (1 - smoothing) * targets.to(logits.dtype) + smoothing / logits.shape[1]

@@ -1,4 +1,4 @@
-"""The forward pass of one training step as one module, and the loss."""
+"""The forward pass of one training step, and the loss."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from deconvviz.models import StagedCNN
+from deconvviz.training.adversary import attack
+from deconvviz.training.distillation import TeacherEnsemble
 from deconvviz.training.encoder import EncoderOutput, encode
+from deconvviz.training.loader import Batch
 from deconvviz.training.losses import LOSSES
+from deconvviz.training.moving_average import MovingAverage
 from deconvviz.training.recipe import Recipe
 from deconvviz.training.regulariser import Regulariser
 
@@ -117,7 +121,6 @@ class Objective(nn.Module):
 
 
 def _split(images: Tensor, labelled: int) -> list[Tensor]:
-    """The labelled pictures, and the unlabelled ones if there are any."""
     return [part for part in (images[:labelled], images[labelled:]) if len(part)]
 
 
@@ -133,3 +136,60 @@ def _frozen_statistics(model: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
+
+
+class StepForward:
+    """The forward pass of a step: soft labels, mean teacher, attack and objective.
+
+    Args:
+        objective: The classifier, its decoder and their loss.
+        mean: (C,) by which the pictures are normalised.
+        std: (C,) by which the pictures are normalised.
+        teachers: Networks to distil.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        teachers: TeacherEnsemble | None = None,
+    ) -> None:
+        self.objective, self.recipe = objective, objective.recipe
+        self.mean, self.std, self.teachers = mean, std, teachers
+        self.ema = (
+            MovingAverage(objective.model, self.recipe.ema_decay) if self.recipe.uses_ema else None
+        )
+        self.distributed: nn.Module = objective
+
+    def __call__(self, batch: Batch) -> Terms:
+        """The terms of a batch's loss."""
+        targets, teacher = batch.targets, None
+        if self.teachers:
+            weight = self.recipe.distillation_weight
+            targets = self.teachers.targets(batch.images, targets, weight)
+        if self.ema and batch.teacher_view is not None:
+            with torch.no_grad():
+                teacher = self.ema(batch.teacher_view).float().softmax(1)
+        images = self._attacked(batch, targets)
+        return Terms(*self.distributed(images, targets, teacher, batch.clean))
+
+    def _attacked(self, batch: Batch, targets: Tensor) -> Tensor:
+        """The pictures, the labelled ones attacked where there is an adversary."""
+        adversary = self.recipe.adversary
+        radius = adversary.radius_at(batch.progress)
+        if not radius:
+            return batch.images
+        labelled, others = batch.images[: len(targets)], batch.images[len(targets) :]
+        # The bare model is attacked: gradients of the attack must not be averaged over processes.
+        attacked = attack(
+            self.objective.model,
+            labelled,
+            targets,
+            self.mean,
+            self.std,
+            adversary,
+            radius=radius,
+            directions=batch.directions,
+        )
+        return torch.cat([attacked, others]) if len(others) else attacked

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from deconvviz.errors import CheckpointError, SettingError
 from deconvviz.io.files import write_atomically
 from deconvviz.io.legacy import current_run, current_state
+from deconvviz.processes import ProcessGroup
 from deconvviz.schema import Count, NonNegative, parse, read, to_dict, validated
+from deconvviz.training.device import native_precision
 from deconvviz.training.recipe import Recipe, differences
 
 _RESTART = (
@@ -32,6 +35,8 @@ class RunConfig:
     """Fingerprint of the pictures without labels."""
     teacher_sha256: tuple[str, ...] = ()
     """Checkpoints of the recipe's teachers."""
+    init_sha256: str = ""
+    """Checkpoint that the run starts from."""
 
     def check(self, folder: Path, now: "RunConfig") -> None:
         """Refuse to continue the run in `folder` as another one (CheckpointError)."""
@@ -40,6 +45,8 @@ class RunConfig:
             wrong.append("dataset fingerprint differs")
         if self.teacher_sha256 != now.teacher_sha256:
             wrong.append("teacher checkpoints differ")
+        if self.init_sha256 != now.init_sha256:
+            wrong.append("the checkpoint to start from differs")
         if wrong:
             raise CheckpointError(
                 f"{folder} holds a run with another recipe or other data ({'; '.join(wrong)}); "
@@ -61,6 +68,28 @@ class RunState:
     """Momentum and the like."""
     ema: dict[str, Tensor]
     """Moving average of the weights; empty without one."""
+
+
+def start(
+    folder: Path, config: RunConfig, device: torch.device, processes: ProcessGroup
+) -> RunConfig:
+    """Decide the precision, check the run that is in the folder, and write `config.json`.
+
+    Raises:
+        CheckpointError: The folder holds another run.
+    """
+    path = folder / "config.json"
+    before = read_config(path) if path.is_file() else None
+    if config.recipe.precision == "auto":
+        # a resumed run keeps its precision, on another machine too
+        precision = before.recipe.precision if before else native_precision(device)
+        config = replace(config, recipe=replace(config.recipe, precision=precision))
+    if before:
+        before.check(folder, config)
+    processes.all_gather(None)  # all have read before one writes
+    if processes.is_main:
+        write_atomically(path, json.dumps(to_dict(config), indent=1))
+    return config
 
 
 def read_config(path: Path) -> RunConfig:

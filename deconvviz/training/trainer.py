@@ -10,55 +10,41 @@ Under `torchrun`, each process trains on its part of every batch, and gradients 
 """
 
 import copy
-import io
-import json
-import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from tqdm import tqdm
 
-from deconvviz.errors import DataError, DivergedError, SettingError
+from deconvviz.errors import DataError, SettingError
 from deconvviz.io.card import card
 from deconvviz.io.checkpoint import (
     Description,
     TrainingRecord,
+    amend_checkpoint,
     load_checkpoint,
     save_checkpoint,
     versions,
 )
 from deconvviz.io.data import Dataset, normalise
-from deconvviz.io.files import append_line, only_writer, write_atomically
+from deconvviz.io.files import only_writer, write_atomically
+from deconvviz.io.zoo import load
 from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
-from deconvviz.schema import to_dict
-from deconvviz.training.allocator import keep_memory
-from deconvviz.training.decode import save_decoder
-from deconvviz.training.device import device_name, native_precision
+from deconvviz.training.decode import load_decoder, save_decoder
+from deconvviz.training.device import device_name, keep_memory
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
 from deconvviz.training.evaluate import Evaluation, evaluate, test_record
 from deconvviz.training.init import decorrelated_init
 from deconvviz.training.loader import Batch, BatchLoader
-from deconvviz.training.objective import Objective, Terms
-from deconvviz.training.optimisers import max_norm_, optimisers, scale_lr
+from deconvviz.training.loop import Loop
+from deconvviz.training.objective import Objective, StepForward, Terms
+from deconvviz.training.optimisers import max_norm_, optimisers
 from deconvviz.training.recipe import Recipe
-from deconvviz.training.run_folder import (
-    RunConfig,
-    RunState,
-    damaged_state,
-    read_config,
-    read_metrics,
-    read_state,
-    restore_metrics,
-)
-from deconvviz.training.step import StepForward
-
-_CHECK_EVERY = 50  # steps between two checks of the loss: reading it waits for the device
+from deconvviz.training.run_folder import RunConfig, read_metrics, start
 
 
 @dataclass(frozen=True)
@@ -123,34 +109,10 @@ def train(
         keep_memory()
     with only_writer(folder) if processes.is_main else nullcontext():
         trainer = Trainer(recipe, training, test, unlabelled, folder, device, processes)
-        return _train(trainer, progress=progress, callback=callback)
-
-
-def _train(trainer: "Trainer", *, progress: bool, callback: Progress | None) -> Run:
-    """Train from the last whole epoch on, and store the result."""
-    recipe = trainer.recipe
-    done = trainer.resume()
-    try:
-        pictures = trainer.steps * recipe.batch_size
-        with tqdm(
-            total=recipe.epochs * pictures,
-            initial=done * pictures,
-            unit=" images",
-            unit_scale=True,
-            disable=not (progress and trainer.processes.is_main),
-            dynamic_ncols=True,
-        ) as bar:
-            for epoch in range(done + 1, recipe.epochs + 1):
-                trainer.train_epoch(epoch, bar, callback)
-                done = epoch
-    except KeyboardInterrupt:
-        done = trainer.resume()
-        if progress:
-            tqdm.write(f"stopped after {done} of {recipe.epochs} epochs; the same command resumes")
-    except DivergedError:
-        trainer.finish(trainer.resume())
-        raise
-    return trainer.finish(done)
+        done = trainer.run(progress=progress, callback=callback)
+    evaluation = processes.all_gather(trainer.evaluation)[0]
+    assert evaluation is not None
+    return Run(folder, done, evaluation)
 
 
 def _check(
@@ -199,8 +161,39 @@ def _check_size(model: nn.Module, name: str, input_size: tuple[int, int, int]) -
         ) from None
 
 
-class Trainer:
+def start_from(name: str, objective: Objective) -> str:
+    """Give a network the weights of another one, and its decoder those of the one beside it.
+
+    Args:
+        name: A network of the same architecture, by name or by its checkpoint's path.
+        objective: The classifier to train, with its decoder if it has one.
+
+    Returns:
+        The SHA-256 of the other network's checkpoint.
+
+    Raises:
+        UnknownModelError, CheckpointError: The network is missing or cannot be read.
+        SettingError: It is of another architecture.
+    """
+    bundle = load(name)
+    try:
+        objective.model.load_state_dict(bundle.model.state_dict())
+        if objective.regulariser and Path(name).with_name("decoder.safetensors").is_file():
+            decoder = load_decoder(Path(name)).regulariser
+            objective.regulariser.load_state_dict(decoder.state_dict())
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[1].strip()
+        raise SettingError(
+            f"cannot start from `{name}`, a `{bundle.architecture}`: {reason}; name a network of "
+            "the same architecture, with the same classes and decoder"
+        ) from None
+    return bundle.sha256
+
+
+class Trainer(Loop[Batch]):
     """A run in memory: its network, decoder, optimisers and data."""
+
+    shown = {"loss": 0, "acc": len(Terms._fields) - 1}  # noqa: RUF012  never changed
 
     def __init__(
         self,
@@ -212,11 +205,10 @@ class Trainer:
         device: torch.device,
         processes: ProcessGroup,
     ) -> None:
-        self.folder, self.device, self.processes = folder, device, processes
         self.training, self.test = training, test
         others = unlabelled if recipe.unlabelled_batch else None
         self.loader = BatchLoader(training, others, recipe, device, processes)
-        self.mean, self.std, self.steps = self.loader.mean, self.loader.std, self.loader.steps
+        self.mean, self.std = self.loader.mean, self.loader.std
         channels, height, width = training.images.shape[1:]
         input_size = (channels, height, width)
         teachers = None
@@ -234,20 +226,19 @@ class Trainer:
             sample = training.images[torch.linspace(0, len(training) - 1, sampled).long()]
             decorrelated_init(self.model, normalise(sample, self.mean, self.std).cpu())
             objective = Objective(self.model, input_size, recipe)
+        init_sha256 = start_from(recipe.init, objective) if recipe.init else ""
         self.objective = objective.to(device).to(memory_format=torch.channels_last)
-        self.config = self._start(
-            RunConfig(
-                recipe,
-                training.fingerprint,
-                others.fingerprint if others else None,
-                teachers.sha256 if teachers else (),
-            )
+        config = RunConfig(
+            recipe,
+            training.fingerprint,
+            others.fingerprint if others else None,
+            teachers.sha256 if teachers else (),
+            init_sha256,
         )
+        self.config = start(folder, config, device, processes)
         self.recipe = self.config.recipe
         self.autocast = torch.bfloat16 if self.recipe.precision == "bf16" else torch.float32
-        self.optimisers = optimisers(self.objective, self.recipe)
         self.forward = StepForward(self.objective, self.mean, self.std, teachers)
-        self.ema = self.forward.ema
         if processes.size > 1:
             # BatchNorm normalises each process's part by itself; its running statistics are those
             # of the first process.
@@ -255,57 +246,31 @@ class Trainer:
             self.forward.distributed = nn.parallel.DistributedDataParallel(
                 self.objective, device_ids=ids
             )
-        self.seconds = 0.0
+        self.evaluation: Evaluation | None = None
+        super().__init__(
+            folder,
+            self.objective,
+            optimisers(self.objective, self.recipe),
+            epochs=self.recipe.epochs,
+            steps=self.loader.steps,
+            batch_size=self.recipe.batch_size,
+            device=device,
+            processes=processes,
+            ema=self.forward.ema,
+        )
 
     @property
     def eval_model(self) -> nn.Module:
         """The network that is evaluated and stored."""
         return self.ema.module if self.recipe.ema and self.ema else self.model
 
-    def _start(self, config: RunConfig) -> RunConfig:
-        """Decide the precision, check the run that is there, and write `config.json`."""
-        path = self.folder / "config.json"
-        before = read_config(path) if path.is_file() else None
-        recipe = config.recipe
-        if recipe.precision == "auto":
-            # a resumed run keeps its precision, on another machine too
-            precision = before.recipe.precision if before else native_precision(self.device)
-            config = replace(config, recipe=replace(recipe, precision=precision))
-        if before:
-            before.check(self.folder, config)
-        self.processes.all_gather(None)  # all have read before one writes
-        if self.processes.is_main:
-            write_atomically(path, json.dumps(to_dict(config), indent=1))
-        return config
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch; see `Loop`."""
+        return self.loader.batches(epoch)
 
-    def train_epoch(self, epoch: int, bar: "tqdm[Any]", callback: Progress | None = None) -> None:
-        """The steps of an epoch, its metrics, and the state after it."""
-        started = time.perf_counter()
-        self.model.train()
-        summed = torch.zeros(len(Terms._fields), device=self.device)
-        bad = torch.zeros((), device=self.device)  # the first step whose loss is NaN or inf
-        for count, batch in enumerate(self.loader.batches(epoch), 1):
-            terms = self.step(batch)
-            bad = torch.where((bad == 0) & ~terms.isfinite().all(), count, bad)
-            summed += terms
-            bar.update(self.recipe.batch_size)
-            if callback:
-                total = self.steps * self.recipe.epochs
-                callback("training", (epoch - 1) * self.steps + count, total)
-            if count % _CHECK_EVERY == 0 or count == self.steps:
-                if bad:
-                    raise self._diverged(int(bad), epoch)
-                loss, accuracy = float(summed[0]) / count, float(summed[-1]) / count
-                bar.set_description(f"epoch {epoch}/{self.recipe.epochs}")
-                bar.set_postfix(loss=f"{loss:.3f}", acc=f"{accuracy:.1%}")
-        self.seconds += time.perf_counter() - started
-        if self.processes.is_main:
-            # Metrics first, state second: a kill between the two leaves a line too many, which
-            # `resume` drops; the other order would leave one too few for good.
-            metrics = self._metrics(epoch, Terms(*(summed / self.steps).cpu()))
-            append_line(self.folder / "metrics.jsonl", json.dumps(metrics))
-            self.save_state(epoch)
-        self.processes.all_gather(None)
+    def lr_scale(self, progress: float) -> float:
+        """The learning rates over their peaks; see `Loop`."""
+        return self.recipe.lr_scale(progress)
 
     def step(self, batch: Batch) -> Tensor:
         """One optimiser step; returns `Terms`, averaged over the processes, as a tensor."""
@@ -314,13 +279,8 @@ class Trainer:
         enabled = self.autocast != torch.float32
         with torch.autocast(self.device.type, self.autocast, enabled=enabled):
             terms = self.forward(batch)
-        self.objective.zero_grad()
-        torch.autograd.backward(self.objective.total(terms, batch.progress))
-        if self.recipe.max_grad_norm:
-            nn.utils.clip_grad_norm_(self.objective.parameters(), self.recipe.max_grad_norm)
-        scale_lr(self.optimisers, self.recipe.lr_scale(batch.progress))
-        for optimiser in self.optimisers:
-            optimiser.step()
+        total = self.objective.total(terms, batch.progress)
+        self.update(total, batch.progress, self.recipe.max_grad_norm)
         if self.recipe.max_kernel_rms:
             max_norm_(self.model, self.recipe.max_kernel_rms)
         if self.ema:
@@ -330,17 +290,9 @@ class Trainer:
             distributed.all_reduce(detached)
         return detached / self.processes.size
 
-    def _diverged(self, bad: int, epoch: int) -> DivergedError:
-        """The error of a loss of NaN or inf in step `bad` of this epoch, counted from 1."""
-        step = (epoch - 1) * self.steps + bad
-        scale = self.recipe.lr_scale(step / (self.steps * self.recipe.epochs))
-        return DivergedError(
-            f"the loss is NaN or inf from step {step} (epoch {epoch}) at a learning rate of "
-            f"{scale * self.recipe.lr:.3g}; {self.folder / 'model.safetensors'} holds epoch "
-            f"{epoch - 1}; train again with a lower learning rate in another folder"
-        )
-
-    def _metrics(self, epoch: int, terms: Terms) -> dict[str, float]:
+    def metrics(self, epoch: int, values: Tensor) -> dict[str, float]:
+        """A line of `metrics.jsonl`; see `Loop`."""
+        terms = Terms(*values)
         result = evaluate(self.eval_model, self.test, self.mean, self.std, autocast=self.autocast)
         metrics: dict[str, float] = {
             "epoch": epoch,
@@ -356,44 +308,12 @@ class Trainer:
             metrics["consistency"] = round(float(terms.consistency), 5)
         return metrics
 
-    def save_state(self, epoch: int) -> None:
-        """Write the state that a resume needs, and the snapshot if this epoch has one."""
+    def snapshot(self, epoch: int) -> None:
+        """Store the convolutional stages after the recipe's epochs."""
         if epoch in self.recipe.snapshots:
             path = self.folder / "snapshots" / f"epoch-{epoch:04d}.safetensors"
             description = replace(self.describe(epoch), stages_only=True)
             save_checkpoint(path, self.eval_model, description, fp16=self.recipe.fp16)
-        state = RunState(
-            epoch=epoch,
-            seconds=self.seconds,
-            objective=dict(self.objective.state_dict()),
-            optimisers=[optimiser.state_dict() for optimiser in self.optimisers],
-            ema=dict(self.ema.module.state_dict()) if self.ema else {},
-        )
-        buffer = io.BytesIO()
-        torch.save(vars(state), buffer)
-        write_atomically(self.folder / "state.pt", buffer.getvalue())
-
-    def resume(self) -> int:
-        """Return to the last whole epoch and return its number; 0 for a new run."""
-        state = read_state(self.folder, self.device)
-        self.processes.all_gather(None)  # all have looked before one writes
-        epoch = state.epoch if state else 0
-        if self.processes.is_main:
-            restore_metrics(self.folder, epoch)
-            if not state:
-                self.save_state(0)
-        if state:
-            try:
-                self.objective.load_state_dict(state.objective)
-                for optimiser, stored in zip(self.optimisers, state.optimisers, strict=True):
-                    optimiser.load_state_dict(stored)
-                if self.ema:
-                    self.ema.module.load_state_dict(state.ema)
-                    self.ema.resume(epoch * self.steps)
-            except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-                raise damaged_state(self.folder, error) from None
-            self.seconds = state.seconds
-        return epoch
 
     def describe(self, epoch: int) -> Description:
         """The description of a checkpoint after an epoch."""
@@ -404,6 +324,7 @@ class Trainer:
             "device": device_name(self.device),
             "seconds": round(self.seconds, 1),
             "teacher_sha256": self.config.teacher_sha256,
+            "init_sha256": self.config.init_sha256,
         }
         return Description(
             model=self.recipe.model,
@@ -417,27 +338,15 @@ class Trainer:
             versions=versions(),
         )
 
-    def finish(self, epoch: int) -> Run:
+    def publish(self, epoch: int) -> None:
         """Write the checkpoint, evaluated as stored, and its card."""
-        result = self._publish(epoch) if self.processes.is_main else None
-        evaluation = self.processes.all_gather(result)[0]
-        assert evaluation is not None
-        return Run(self.folder, epoch, evaluation)
-
-    def _publish(self, epoch: int) -> Evaluation:
         path = self.folder / "model.safetensors"
         save_checkpoint(path, self.eval_model, self.describe(epoch), fp16=self.recipe.fp16)
         stored = load_checkpoint(path).network().to(self.device)
         result = evaluate(stored, self.test, self.mean, self.std)
-        description = self.describe(epoch)
-        training: TrainingRecord = {
-            **description.training,
-            "metrics": read_metrics(self.folder),
-            "test": test_record(self.test, result),
-        }
-        description = replace(description, training=training)
-        save_checkpoint(path, self.eval_model, description, fp16=self.recipe.fp16)
+        record = test_record(self.test, result)
+        description = amend_checkpoint(path, metrics=read_metrics(self.folder), test=record)
         if self.objective.regulariser:
             save_decoder(self.folder / "decoder.safetensors", self.objective.regulariser)
         write_atomically(path.with_suffix(".md"), card(description, path.stem))
-        return result
+        self.evaluation = result

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from threading import Lock
 from typing import Any
 
@@ -27,6 +26,7 @@ from deconvviz.plots.atlas import UnitTiles, render_units
 from deconvviz.plots.figures import GREY
 from deconvviz.plots.look import Look
 from deconvviz.ui.grid import Tile
+from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.networks import BY_KEY, Network
 from deconvviz.ui.work import bar
 
@@ -52,21 +52,17 @@ class AtlasView:
         return self.atlas.header.digest + self.numbers.header.digest
 
 
-_KEYS = BY_KEY | {AtlasView: attrgetter("key"), Look: repr}
-_LOOK = Look()
-
-
 def datasets(network: Network) -> dict[str, Dataset]:
     """The data sets that a network's units can be shown in, by name; see `available_datasets`."""
     return _datasets(network, tuple(map(str, cached_atlases(network.bundle))))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading pictures …", hash_funcs=_KEYS)
+@st.cache_resource(max_entries=NETWORKS, show_spinner="Reading pictures …", hash_funcs=BY_KEY)
 def _datasets(network: Network, files: tuple[str, ...]) -> dict[str, Dataset]:  # noqa: ARG001  a key
     return available_datasets(network.bundle)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_KEYS)
+@st.cache_resource(max_entries=NETWORKS, show_spinner=False, hash_funcs=BY_KEY)
 def _views(network: Network) -> tuple[dict[str, AtlasView], Any]:  # noqa: ARG001  a key
     """A network's atlases by the data's fingerprint, and a lock so that one session builds."""
     return {}, Lock()
@@ -93,9 +89,9 @@ def _numbers(network: Network, atlas: Atlas) -> Atlas:
     return atlas if shipped.header.fingerprint in here else shipped
 
 
-@st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)
+@kept("Projecting …")
 def tiles(
-    network: Network, view: AtlasView, layer: str, channels: tuple[int, ...], look: Look = _LOOK
+    network: Network, view: AtlasView, layer: str, channels: tuple[int, ...], look: Look
 ) -> list[Tile]:
     """Units as tiles: the image patch with the highest activation beside its projection."""
     units = list(
@@ -126,7 +122,7 @@ def _tile(
     return Tile.of(unit, pair, f"{activation:.3g}", alt)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Projecting …", hash_funcs=_KEYS)
+@kept("Projecting …")
 def unit_tiles(
     network: Network, view: AtlasView, layer: str, channel: int, rule: Rule
 ) -> UnitTiles:

@@ -6,13 +6,10 @@ page shows these, and runs what is missing.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
-
-import streamlit as st
 
 from deconvviz.analysis import evolution
 from deconvviz.analysis.evolution import Evolution
@@ -20,11 +17,12 @@ from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.registry import Analysis, analyses
 from deconvviz.io.data import Dataset, cache_folder
 from deconvviz.ui.atlas import datasets
+from deconvviz.ui.memory import RESULTS, kept
 from deconvviz.ui.networks import InputView, Network
-from deconvviz.ui.work import ResultCache, bar
+from deconvviz.ui.work import bar
 from deconvviz.units import Unit
 
-_KEYS: dict[str | type, Any] = {Network: attrgetter("key"), Dataset: attrgetter("fingerprint")}
+_KEPT = 500  # folders of results on disk, each of one network and picture
 
 
 def runnable_analyses() -> Mapping[str, Analysis]:
@@ -85,18 +83,21 @@ def run_analysis(inputs: AnalysisInputs, name: str) -> None:
             progress=progress,
         )
         analysis.run(given).save(inputs.folder)
+    _tidy(inputs.folder.parent)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_KEYS)
+def _tidy(folder: Path) -> None:
+    """Delete the oldest results."""
+    results = [(one.stat().st_mtime, one) for one in folder.iterdir()]
+    for _, one in sorted(results, reverse=True)[_KEPT:]:
+        shutil.rmtree(one, ignore_errors=True)
+
+
+@kept()
 def some_pictures(network: Network, name: str, most: int) -> Dataset:
     """At most `most` of the pictures of a data set, evenly from all."""
     tiles = datasets(network)[name]
     return tiles.subset(range(0, len(tiles), -(-len(tiles) // most)))
-
-
-@st.cache_resource(show_spinner=False)
-def _histories() -> ResultCache[Evolution]:
-    return ResultCache(8)
 
 
 def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolution:
@@ -104,10 +105,11 @@ def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolu
 
     A progress bar is shown unless it is already known.
     """
-    key = (network.key, pictures.fingerprint, layer, str(most))
-    if known := _histories().get(key):
+    key = ("history", network.key, pictures.fingerprint, layer, most)
+    known: Evolution | None = RESULTS.get(key)
+    if known:
         return known
     units = {layer: range(min(most, network.net.layers[layer].channels))}
     with bar("Going through the epochs …") as progress:
         found = evolution(network.bundle, pictures, units=units, progress=progress)
-    return _histories().put(key, found)
+    return RESULTS.put(key, found)

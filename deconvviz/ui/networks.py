@@ -1,7 +1,6 @@
 """Networks and their inputs, loaded once for all sessions.
 
-Caches hash networks and pictures by their SHA-256 alone: Streamlit's own hash of an array looks at
-a sample of large ones, and that of a picture leaves out its size. Cached values are never modified.
+Cached values are never modified. Networks and pictures are told apart by their SHA-256.
 """
 
 import sys
@@ -24,6 +23,7 @@ from deconvviz.deconv.randomization import untrained
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.io.zoo import DEMOS, load
+from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.pickers import LARGEST, InputSize, Picker, layer
 from deconvviz.ui.show import describe_layer
 
@@ -72,12 +72,13 @@ class InputView:
         return all(low == high for low, high in extrema)
 
 
+BY_KEY: dict[str | type, Any] = {Network: attrgetter("key")}
+"""How Streamlit's caches tell networks apart."""
+
 _WEIGHTS = "--weights="  # the option of `deconvviz app`
 
-BY_KEY: dict[str | type, Any] = {kind: attrgetter("key") for kind in (Network, InputView, Picture)}
 
-
-@st.cache_resource(max_entries=4, show_spinner="Reading the network …")
+@st.cache_resource(max_entries=NETWORKS, show_spinner="Reading the network …")
 def bundle(name: str) -> Bundle:
     """A network as it was stored, by name or path; errors as for `load`."""
     if not name.startswith(("torchvision/", "timm/")):
@@ -87,20 +88,20 @@ def bundle(name: str) -> Bundle:
     return load(name, weights=None if weights == "none" else weights)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Tracing the network …")
+@st.cache_resource(max_entries=NETWORKS, show_spinner="Tracing the network …")
 def network(name: str) -> Network:
     """A traced network, by name or path; errors as for `load`."""
     loaded = bundle(name)
     return Network(loaded, Deconvnet(loaded.model, loaded.input_size, check=True))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Comparing with autograd …", hash_funcs=BY_KEY)
+@kept("Comparing with autograd …")
 def verification(network: Network, layers: Sequence[str]) -> Verification:
     """One projection from each of some layers, compared with autograd; see `verify`."""
     return network.net.verify(layers, units=1)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_KEY)
+@st.cache_resource(max_entries=NETWORKS, show_spinner=False, hash_funcs=BY_KEY)
 def random_twin(network: Network) -> Network:
     """The same network with random weights, always the same ones."""
     model = untrained(network.bundle.model, torch.Generator().manual_seed(0))
@@ -108,13 +109,22 @@ def random_twin(network: Network) -> Network:
     return Network(twin, network.net.with_model(model))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
 def input_view(network: Network, picture: Picture, size: InputSize) -> InputView:
     """A picture as a network's input.
 
     `size` is "trained", the largest central square at the size of the training pictures, as for
     classification; or the maximum side, at most `LARGEST`, of the whole picture.
     """
+    return _input_view(network, picture, size, picture.name)
+
+
+@kept()
+def _input_view(
+    network: Network,
+    picture: Picture,
+    size: InputSize,
+    name: str,  # noqa: ARG001  else a session is shown another's name of the same pixels
+) -> InputView:
     loaded = network.bundle
     if size == "trained":
         image = loaded.preprocessing.view(picture.image)
@@ -123,7 +133,7 @@ def input_view(network: Network, picture: Picture, size: InputSize) -> InputView
     return InputView(picture, image, loaded.preprocess(image, size=None)[None], size)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
+@kept()
 def classify(network: Network, view: InputView) -> dict[str, float]:
     """Class -> probability, falling; for a picture of the training size."""
     with torch.inference_mode():
@@ -132,7 +142,7 @@ def classify(network: Network, view: InputView) -> dict[str, float]:
     return dict(sorted(pairs, key=lambda pair: -pair[1]))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_KEY)
+@kept()
 def kernels(network: Network, layer: str) -> Kernels:
     """The kernels of the convolution below a layer; see `kernels_of`."""
     return kernels_of(network.net, layer)

@@ -1,6 +1,6 @@
 """A person's own training runs on a page: earlier ones, and one that is trained now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -8,19 +8,20 @@ import streamlit as st
 from deconvviz.errors import CheckpointError
 from deconvviz.io.card import inert
 from deconvviz.io.zoo import DEMOS
+from deconvviz.io.zoo.names import demo_folder
 from deconvviz.plots.figures import learning_curves
 from deconvviz.training import read_metrics
 from deconvviz.ui import show
-from deconvviz.ui.networks import bundle, named_checkpoints
+from deconvviz.ui.memory import kept
+from deconvviz.ui.networks import named_checkpoints
 from deconvviz.ui.pickers import Picker
 from deconvviz.ui.pictures import upload_files
 from deconvviz.ui.runner import KEPT, LABELS, NETWORKS, STEPS, Job, Runner, kept_runs, sources
-from deconvviz.ui.runs import OwnRun, different, progress_curves, read_run, read_upload
+from deconvviz.ui.runs import OwnRun, different, read_run, read_upload
+from deconvviz.ui.uploads import Uploads
 
 OWN_RUNS = "Your own runs"
 """Name of the section of the Accuracy page that shows them."""
-
-_MAX_UPLOADS = 8  # in a session, without their weights
 
 _first = Picker[OwnRun]("run", "Run", widget="list", width=360)
 _second = Picker[OwnRun]("beside", "Compare with", widget="list", width=360)
@@ -73,20 +74,21 @@ def run_table(runs: Mapping[str, OwnRun]) -> None:
     st.dataframe(rows, hide_index=True, column_config={"test accuracy": percent})
 
 
+def curves_of(runs: Mapping[str, OwnRun], file: str, caption: str) -> None:
+    """Learning curves of runs by name."""
+    st.header("Learning curves", anchor=False)
+    drawn = learning_curves({name: one.metrics for name, one in runs.items()}, show.ink())
+    show.figure(drawn, f"Accuracy by epoch of {' and '.join(runs)}", file, caption)
+
+
 def _two_runs(runs: Mapping[str, OwnRun]) -> None:
-    """Learning curves of two runs, and the differences of their recipes."""
     with st.container(horizontal=True):
         first = _first(runs, default=list(runs)[min(len(DEMOS), len(runs) - 1)])
         second = _second(runs)
     curves, recipes = st.columns(2, gap="large")
     with curves:
-        st.header("Learning curves", anchor=False)
-        show.figure(
-            learning_curves({one.name: one.metrics for one in (first, second)}, show.ink()),
-            f"Accuracy by epoch of {first.name} and {second.name}",
-            "runs",
-            "Solid: test pictures. Dotted: training pictures, augmented.",
-        )
+        both = {one.name: one for one in (first, second)}
+        curves_of(both, "runs", "Solid: test pictures. Dotted: training pictures, augmented.")
     with recipes:
         st.header("Differences between the recipes", anchor=False)
         rows = different(first, second)
@@ -100,40 +102,36 @@ def _two_runs(runs: Mapping[str, OwnRun]) -> None:
 
 def _all_runs() -> dict[str, OwnRun]:
     """The demos and all runs of a person, by name, with a warning for each unreadable one."""
-    runs = {name: OwnRun.of(bundle(name), "built in") for name in DEMOS}
+    runs = demo_runs()
     files = [(path, path.parent.name, "Train now") for path in kept_runs()]
     files += [(Path(path), name, "command line") for name, path in named_checkpoints().items()]
     for path, name, origin in files:
         try:
-            runs[name] = _stored(path, name, origin, _modified(path))
+            modified = path.stat().st_mtime_ns if path.is_file() else 0
+            runs[name] = _stored(path, name, origin, modified)
         except CheckpointError as error:
             st.warning(show.as_sentence(error), icon=":material/info:")
-    return runs | _uploads()
+    return runs | dict(_uploads())
 
 
-def _modified(path: Path) -> int:
-    """Modification time of a file; 0 if it cannot be read, which is an error when it is loaded."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+def demo_runs(names: Sequence[str] = DEMOS) -> dict[str, OwnRun]:
+    """The runs that made the demos, by name."""
+    files = {name: demo_folder() / f"{name}.safetensors" for name in names}
+    return {name: _stored(file, name, "built in", 0) for name, file in files.items()}
 
 
-@st.cache_resource(max_entries=2 * KEPT, show_spinner=False)
+@kept()
 def _stored(path: Path, name: str, origin: str, modified: int) -> OwnRun:  # noqa: ARG001  a key
     return read_run(path, name, origin)
 
 
-def _uploads() -> dict[str, OwnRun]:
-    uploads: dict[str, OwnRun] = st.session_state.setdefault("own_runs", {})
-    return uploads
+def _uploads() -> Uploads[OwnRun]:
+    return Uploads.of_session("own_runs")
 
 
 def _keep(content: bytes, name: str) -> None:
-    run, uploads = read_upload(content, name), _uploads()
-    uploads[run.name] = run
-    for old in list(uploads)[:-_MAX_UPLOADS]:
-        del uploads[old]
+    run = read_upload(content, name)
+    _uploads().add(run.name, run)
 
 
 def train_now() -> None:
@@ -196,9 +194,12 @@ def _one_run(shown_running: bool) -> None:
             st.rerun()  # the whole page, which shows another section now
     metrics = read_metrics(status.folder)
     if metrics:
-        alt = f"Accuracy and loss after {len(metrics)} parts of the run"
-        with st.container(width=760):
-            show.figure(progress_curves(metrics, show.ink()), alt)
+        with st.container(width=760, horizontal=True):
+            for measure in ("accuracy", "loss"):
+                alt = f"{measure.title()} after {len(metrics)} parts of the run"
+                drawn = learning_curves({"this run": metrics}, show.ink(), measure)
+                with st.container(width=370):
+                    show.figure(drawn, alt)
         st.caption("Solid: test pictures. Dotted: training pictures, augmented.")
 
 

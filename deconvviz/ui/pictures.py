@@ -18,17 +18,17 @@ from deconvviz.io.images import (
     open_picture,
     photograph,
 )
+from deconvviz.ui.memory import kept, working
 from deconvviz.ui.pickers import LARGEST
 from deconvviz.ui.show import as_sentence
+from deconvviz.ui.uploads import Uploads, free, refused_uploads
 
-MAX_UPLOADS = 8  # pictures in a session, 3 MB each at most
-
-_photograph = st.cache_resource(max_entries=len(PHOTOGRAPHS), show_spinner=False)(photograph)
+_photograph = kept()(photograph)
 
 
 def pick_pictures() -> list[Picture]:
     """The chosen pictures, the main one first; none with a hint to choose one."""
-    uploads: dict[str, Picture] = st.session_state.setdefault("uploads", {})
+    uploads: dict[str, Picture] = dict(_uploads())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = st.pills(
             "Pictures",
@@ -41,7 +41,7 @@ def pick_pictures() -> list[Picture]:
         with st.popover("Add your own", icon=":material/add_photo_alternate:"):
             label = f"Pictures of up to {MAX_BYTES >> 20} MB each; they stay in this session"
             refused = upload_files(label, "upload", _keep)
-    for message in refused:
+    for message in [*refused, *map(_lost, _uploads().lost())]:
         st.warning(message, icon=":material/image_not_supported:")
     if not names:
         icon = ":material/add_photo_alternate:"
@@ -72,8 +72,10 @@ def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> li
                 keep(file.getvalue(), file.name)
             except DeconvvizError as error:
                 errors.append(as_sentence(error))
-        st.session_state[f"{key}-errors"] = errors
-        st.session_state[f"{key}-turn"] = turn + 1  # a new, empty uploader; the bytes are freed
+            finally:
+                free(file)
+        st.session_state[f"{key}-errors"] = errors + refused_uploads()
+        st.session_state[f"{key}-turn"] = turn + 1  # a new, empty uploader
 
     st.file_uploader(label, accept_multiple_files=True, key=f"{key}-{turn}", on_change=take)
     return list(st.session_state.pop(f"{key}-errors", ()))
@@ -81,15 +83,24 @@ def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> li
 
 def _keep(content: bytes, name: str) -> None:
     """Add an upload to the session and choose it."""
-    picture, uploads = open_picture(content, name), st.session_state["uploads"]
-    name = _free_name(picture, uploads)
-    uploads[name] = replace(picture, image=limit_side(picture.image, LARGEST), name=name)
-    dropped = list(uploads)[:-MAX_UPLOADS]
-    for old in dropped:
-        del uploads[old]
+    with working():  # so that many sessions' pictures are not decoded at once
+        picture = open_picture(content, name)
+        image = limit_side(picture.image, LARGEST)
+    before = dict(_uploads())
+    name = _free_name(picture, before)
+    _uploads().add(name, replace(picture, image=image, name=name))
+    dropped = before.keys() - _uploads().keys()
     chosen = [other for other in st.session_state["pictures"] if other not in (*dropped, name)]
     st.session_state["pictures"] = [*chosen, name]
     st.session_state["focus"] = name
+
+
+def _uploads() -> Uploads[Picture]:
+    return Uploads.of_session("uploads")
+
+
+def _lost(name: str) -> str:
+    return f"{name} is here no more: the server keeps the latest pictures of all; add it again."
 
 
 def _free_name(picture: Picture, uploads: dict[str, Picture]) -> str:

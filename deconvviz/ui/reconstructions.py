@@ -1,10 +1,8 @@
 """Units projected back to pixels, cached for all sessions."""
 
 from dataclasses import dataclass
-from operator import attrgetter
 
 import numpy as np
-import streamlit as st
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
@@ -17,7 +15,8 @@ from deconvviz.plots.display import display
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
 from deconvviz.ui.grid import Tile
-from deconvviz.ui.networks import BY_KEY, InputView, Network
+from deconvviz.ui.memory import kept
+from deconvviz.ui.networks import InputView, Network
 from deconvviz.units import Unit
 
 _MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recorded alone
@@ -63,10 +62,6 @@ class Reconstruction:
         return display(self.pixels, contrast=contrast([self.share]))
 
 
-_KEYS = BY_KEY | {Projector: attrgetter("key"), Look: repr}
-_LOOK = Look()
-
-
 def _record(network: Network, view: InputView, layer: str) -> Recording:
     # At 1024 pixels, or in a deep network, the maps of all layers would take gigabytes.
     _, height, width = network.bundle.input_size
@@ -76,12 +71,12 @@ def _record(network: Network, view: InputView, layer: str) -> Recording:
     return _recorded(network, view, network.layers if small else (layer,))
 
 
-@st.cache_resource(max_entries=6, show_spinner="Running the network …", hash_funcs=_KEYS)
+@kept("Running the network …")
 def _recorded(network: Network, view: InputView, layers: tuple[str, ...]) -> Recording:
     return network.net.record(view.pixels, layers)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Projecting …", hash_funcs=_KEYS)
+@kept("Projecting …")
 def reconstruct(
     projector: Projector, layer: str, chosen: Unit | int | None = None, count: int = 1
 ) -> list[Reconstruction]:
@@ -126,8 +121,8 @@ def _project(projector: Projector, recording: Recording, selection: Selection) -
     return net.project(recording, selection, rule=rule, start=start)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_KEYS)
-def tiles(projector: Projector, layer: str, count: int, look: Look = _LOOK) -> list[Tile]:
+@kept()
+def tiles(projector: Projector, layer: str, count: int, look: Look) -> list[Tile]:
     """The strongest units as tiles: part of the picture beside the reconstruction."""
     found = reconstruct(projector, layer, count=count)
     if not found:
@@ -146,7 +141,7 @@ def tiles(projector: Projector, layer: str, count: int, look: Look = _LOOK) -> l
     ]
 
 
-@st.cache_resource(max_entries=16, show_spinner="Projecting the whole picture …", hash_funcs=_KEYS)
+@kept("Projecting the whole picture …")
 def whole_picture(
     projector: Projector, layer: str, channel: int, share: float
 ) -> tuple[Tensor, int]:

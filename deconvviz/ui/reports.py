@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 from matplotlib.figure import Figure
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
+from deconvviz.ui.memory import kept
 from deconvviz.ui.navigation import shipped_folder
 from deconvviz.ui.show import below_figure, ink
 
@@ -53,27 +54,23 @@ def study(name: str) -> StudyView[Report]:
     Raises:
         StudyError: A record is damaged, or two cannot be compared.
     """
-    path = _records(name)
-    return _study(name, str(path), _key(path))
+    (view,) = _views(name, _records(name), _key(_records(name)))
+    return view
 
 
 def gradients() -> list[StudyView[Gradients]]:
     """The results on gradients, one for each setting; errors as for `study`."""
-    path = _records("gradients")
-    return _gradients(str(path), _key(path))
+    return _views("gradients", _records("gradients"), _key(_records("gradients")))
 
 
-@st.cache_resource(max_entries=6, show_spinner="Reading the records …")
-def _study(name: str, path: str, key: str) -> StudyView[Report]:
-    return StudyView(name, key, analyse(find_plan(name), read_records(Path(path))))
-
-
-@st.cache_resource(max_entries=2, show_spinner="Reading the records …")
-def _gradients(path: str, key: str) -> list[StudyView[Gradients]]:
-    return [
-        StudyView("gradients", f"{key}-{number}", found)
-        for number, found in enumerate(read_gradients(Path(path)))
-    ]
+@kept("Reading the records …")
+def _views(name: str, path: Path, key: str) -> list[StudyView[Any]]:
+    found: Sequence[Any]
+    if name == "gradients":
+        found = read_gradients(path)
+    else:
+        found = [analyse(find_plan(name), read_records(path))]
+    return [StudyView(name, f"{key}-{number}", one) for number, one in enumerate(found)]
 
 
 def _key(path: Path) -> str:
@@ -107,7 +104,7 @@ def numbers(view: StudyView[Result]) -> bytes:
     return (json.dumps(view.result.to_dict(), indent=1) + "\n").encode()
 
 
-@st.cache_data(max_entries=96, show_spinner="Drawing …")
+@kept("Drawing …")
 def _png(
     key: str,  # noqa: ARG001  what is drawn
     ink: str,

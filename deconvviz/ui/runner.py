@@ -141,8 +141,6 @@ class Runner:
             self._set(running=False, stopping=False, message=message, failed=failed)
 
     def _train(self, job: Job, folder: Path, stop: Event) -> str:
-        """Train, and set the status to the outcome."""
-
         def watch(title: str, done: int, total: int, /) -> None:
             self._set(doing=title, done=done, total=total)
             if stop.is_set():
@@ -201,7 +199,6 @@ def _tidy(folder: Path) -> None:
 
 
 def _pictures(data: str) -> tuple[Dataset, Dataset]:
-    """Training and test pictures."""
     if data == "shapes":
         return draw_shapes(_TRAINING), draw_shapes(_TEST, seed=1)
     training, test = (load_dataset(data, split, progress=False) for split in ("train", "test"))

@@ -3,24 +3,20 @@
 No Streamlit here: these are plain functions, which the page calls.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NotRequired
+from typing import Any
 
 import torch
-from matplotlib.figure import Figure
-from pydantic import ConfigDict, Field
-from typing_extensions import TypedDict
 
 from deconvviz.errors import CheckpointError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.card import inert
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.images import safe_name
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, quiet
-from deconvviz.schema import Count, NonNegative, UnitInterval, read
 from deconvviz.study.plan import dotted
 from deconvviz.training import Evaluation
 from deconvviz.training.recipe import completed
@@ -29,35 +25,6 @@ from deconvviz.training.recipe import completed
 # 0.56 at 4 epochs, 0.19 at 16, 0.15 at 64 (Jordan 2024, arXiv:2304.01910).
 _DEVIATION = "0.2 to 0.5"
 _NO_EVIDENCE = 1.0  # percentage points between two single runs
-
-
-class _Recipe(TypedDict):
-    deconv_weight: NonNegative
-
-
-class _Epoch(TypedDict):
-    epoch: float
-    test_accuracy: float
-    train_accuracy: float
-
-
-class _Test(TypedDict):
-    title: str
-    pictures: Count
-    accuracy: UnitInterval
-    confusion: NotRequired[list[list[int]]]
-
-
-class _Training(TypedDict):
-    """Required fields of a checkpoint's training record."""
-
-    __pydantic_config__ = ConfigDict(allow_inf_nan=False)  # type: ignore[misc]
-
-    recipe: _Recipe
-    epochs: Count
-    pictures: Count
-    metrics: Annotated[list[_Epoch], Field(min_length=1)]
-    test: _Test
 
 
 @dataclass(frozen=True)
@@ -80,25 +47,20 @@ class OwnRun:
     training: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        names = ("epoch", "test_accuracy", "train_accuracy")
         try:
-            read(_Training, self.training, "training", CheckpointError)
-        except CheckpointError as error:
-            raise CheckpointError(
-                f"`{self.name}` has no complete test in its training record ({error}); give the "
-                "model.safetensors of a run of `deconvviz train`, not one of its snapshots"
-            ) from None
+            values = [line[name] for line in self.training["metrics"] for name in names]
+            complete = bool(self.row and values) and all(map(math.isfinite, values))
+        except KeyError:
+            complete = False
+        if not complete:
+            raise self._incomplete()
 
-    @classmethod
-    def of(cls, bundle: Bundle, origin: str) -> "OwnRun":
-        """The run that made a loaded network.
-
-        Raises:
-            CheckpointError: It was never tested, or its record is damaged.
-        """
-        test = bundle.training.get("test")
-        title = str(test.get("title", "")) if isinstance(test, Mapping) else ""
-        architecture = bundle.architecture
-        return cls(bundle.name, origin, architecture, title, bundle.classes, bundle.training)
+    def _incomplete(self) -> CheckpointError:
+        return CheckpointError(
+            f"`{self.name}` has no complete test in its training record; give the "
+            "model.safetensors of a run of `deconvviz train`, not one of its snapshots"
+        )
 
     @property
     def metrics(self) -> Sequence[Mapping[str, float]]:
@@ -127,10 +89,7 @@ class OwnRun:
             confusion = torch.tensor(self.training["test"]["confusion"], dtype=torch.int64)
             return Evaluation(confusion, self.classes, float(self.metrics[-1]["test_loss"]))
         except (KeyError, TypeError, ValueError):
-            raise CheckpointError(
-                f"`{self.name}` has no complete test in its training record; train it again with "
-                "`deconvviz train`"
-            ) from None
+            raise self._incomplete() from None
 
     @property
     def row(self) -> dict[str, str | int | float]:
@@ -239,24 +198,3 @@ def conclusion(baseline: OwnRun, other: OwnRun) -> str:
     if len(titles) > 1 or baseline.training["epochs"] != other.training["epochs"]:
         measured += " The two differ in data or in epochs, so they are no fair pair."
     return f"{compared}. {spread}, {evidence}.\n\n{measured}"
-
-
-def progress_curves(metrics: Sequence[Mapping[str, float]], ink: str = NEUTRAL_INK) -> Figure:
-    """Accuracy and loss of one run, part by part: solid on test, dotted on training pictures."""
-    figure = Figure(figsize=(7.2, 2.6), facecolor="none", layout="constrained")
-    for place, measure in enumerate(("accuracy", "loss"), 1):
-        axes = figure.add_subplot(1, 2, place)
-        quiet(axes, ink)
-        for part, style, colour in (("test", "-", ACCENTS[0]), ("train", ":", ACCENTS[1])):
-            values = [line[f"{part}_{measure}"] for line in metrics]
-            epochs = [line["epoch"] for line in metrics]
-            label = "test" if part == "test" else "training"
-            axes.plot(epochs, values, style, color=colour, marker="o", markersize=4, label=label)
-        axes.set_xlim(0.5, max(10.5, len(metrics) + 0.5))
-        axes.set_xlabel("part of the run")
-        axes.set_ylabel(measure)
-        axes.grid(axis="y", color=ink, alpha=0.2, linewidth=0.6)
-        if measure == "accuracy":
-            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
-            axes.legend(frameon=False, labelcolor=ink, fontsize=8, loc="lower right")
-    return figure

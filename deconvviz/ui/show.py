@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import PurePath
+from mimetypes import guess_type
 
 import numpy as np
 import streamlit as st
@@ -21,7 +21,6 @@ from deconvviz.ui.runs import summary
 
 WHOLE_PERCENTILE = 97  # fine lines over a whole picture need more contrast than a window
 _INKS = {"light": "#3f4246", "dark": "#d3d0ca"}
-_MIMES = {".png": "image/png", ".json": "application/json"}
 
 Content = bytes | Callable[[], bytes]
 """A file's bytes, or a function that makes them on download."""
@@ -61,7 +60,7 @@ def download(content: Content, file: str, label: str) -> None:
         label,
         content,
         file,
-        _MIMES.get(PurePath(file).suffix, "application/octet-stream"),
+        guess_type(file)[0] or "application/octet-stream",
         key=f"download-{file}",
         on_click="ignore",
         type="tertiary",

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import streamlit as st
-
 from deconvviz.analysis.trust import (
     AttributionOptions,
     TrustOptions,
@@ -12,8 +10,9 @@ from deconvviz.analysis.trust import (
 )
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.figures import figure_png
+from deconvviz.ui.memory import RESULTS
 from deconvviz.ui.networks import InputView, Network
-from deconvviz.ui.work import ResultCache, bar
+from deconvviz.ui.work import bar
 from deconvviz.units import Unit
 
 
@@ -27,16 +26,16 @@ class TrustReport:
     others_figure: bytes
 
 
-@st.cache_resource(show_spinner=False)
-def _reports() -> ResultCache[TrustReport]:
-    return ResultCache(64)
-
-
 def known_trust_report(
     network: Network, view: InputView, unit: Unit, rule: Rule
 ) -> TrustReport | None:
     """The report on a unit's reconstruction; None if none was requested yet."""
-    return _reports().get((network.key, view.key, repr(unit), rule))
+    known: TrustReport | None = RESULTS.get(_key(network, view, unit, rule))
+    return known
+
+
+def _key(network: Network, view: InputView, unit: Unit, rule: Rule) -> tuple[str, ...]:
+    return "trust", network.key, view.key, repr(unit), rule
 
 
 def trust_report(network: Network, view: InputView, unit: Unit, rule: Rule) -> TrustReport:
@@ -52,4 +51,4 @@ def trust_report(network: Network, view: InputView, unit: Unit, rule: Rule) -> T
         others.summary(),
         figure_png(others.figure()),
     )
-    return _reports().put((network.key, view.key, repr(unit), rule), report)
+    return RESULTS.put(_key(network, view, unit, rule), report)

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from deconvviz.analysis.inputs import _PIXELS, batches, check_dataset, chosen_layers, peaks
+from deconvviz.analysis.inputs import _PIXELS, batches, chosen_layers, peaks
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError, SettingError, UnknownLayerError
+from deconvviz.io.bundle import check_dataset
 from deconvviz.io.data import draw_shapes
 from deconvviz.io.zoo import load
 

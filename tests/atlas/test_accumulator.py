@@ -1,13 +1,15 @@
 """Merging accumulators equals adding all at once."""
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deconvviz.atlas.accumulator import Accumulator, layout
+from deconvviz.atlas.accumulator import Accumulator
 
-LAYOUT = layout(channels=5, k=4, dtype=torch.float64, classes=3)
+EMPTY = partial(Accumulator.empty, channels=5, k=4, dtype=torch.float64, classes=3)
 
 
 def maps(count, seed):
@@ -18,7 +20,7 @@ def maps(count, seed):
 
 
 def accumulated(parts, first=0):
-    made = Accumulator.empty(LAYOUT)
+    made = EMPTY()
     for part in parts:
         made.add(part, first, torch.arange(first, first + len(part)) % 3)
         first += len(part)
@@ -37,12 +39,12 @@ def test_cutting_the_data_up_changes_nothing(sizes, seed):
     expected = accumulated([whole])
     parts = whole.split(sizes)
     assert same(accumulated(parts), expected)
-    merged, first = Accumulator.empty(LAYOUT), 0
+    merged, first = EMPTY(), 0
     for part in parts:
         merged.merge(accumulated([part], first))
         first += len(part)
     assert same(merged, expected)
-    backwards = Accumulator.empty(LAYOUT)
+    backwards = EMPTY()
     for part in reversed(parts):
         first -= len(part)
         backwards.merge(accumulated([part], first))

@@ -236,12 +236,12 @@ def test_the_model_stays_as_it_is(bundle, shapes):
 
 
 def test_what_cannot_be_built_is_refused(bundle, shapes, tmp_path):
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="at least 1 pictures, got 0"):
         build_atlas(bundle, shapes.subset([]))
     for k in (0, 121):
         with pytest.raises(SettingError, match=f"from 1 to 120, the number of pictures, got {k}"):
             build_atlas(bundle, shapes, k=k)
-    with pytest.raises(DataError, match="takes pictures of 3 channels, these have 1"):
+    with pytest.raises(DataError, match="have 1 channels"):
         build_atlas(bundle, draw_shapes(20, 16, 1))
     with pytest.raises(UnknownLayerError, match="no layer `9`"):
         build_atlas(bundle, shapes, layers=["9"])

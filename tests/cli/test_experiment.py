@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from deconvviz import cli
 from deconvviz.cli import app
+from deconvviz.cli.base import InputOptions
 from deconvviz.cli.experiment import pictures
 from deconvviz.io.data import load_dataset
 from deconvviz.io.images import photograph
@@ -93,12 +94,12 @@ def test_filters_evolution_and_invariance_on_a_few_pictures(tmp_path, name, word
 def test_pictures_are_a_share_of_every_class_or_all_there_are():
     demo = load("demo")
     every = load_dataset("photos", "all", progress=False)
-    some = pictures(demo, "photos", None, 100, seed=1)
+    some = pictures(demo, InputOptions(split=""), 100, seed=1)
     counts, totals = (one.labels.bincount(minlength=5) for one in (some, every))
     assert len(some) == 100
     assert float((counts / 100 - totals / len(every)).abs().max()) < 0.02
     for count in (0, 10**6):
-        assert len(pictures(demo, "photos", None, count, seed=1)) == len(every)
+        assert len(pictures(demo, InputOptions(split=""), count, seed=1)) == len(every)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_pictures_are_a_share_of_every_class_or_all_there_are():
         (["ablation", "--data", "shapes", "--variant", "lenet"], "no model `lenet`"),
         (["depth", "demo", "--data", "shapes", "--grid", "0"], "grid must be >= 1, got 0"),
         (["filters", "demo", "--data", "emnist"], "no data set `emnist`"),
-        (["evolution", "demo-deconv"], "no snapshots"),
+        (["evolution", "demo"], "no snapshots"),
         (["invariance", "demo", "--scales", "1,x"], "scales.1"),
         (["invariance", "demo", "--border", "wrap"], "border must be"),
     ],

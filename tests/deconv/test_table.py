@@ -99,12 +99,9 @@ def _plain_run(call: Call) -> Tensor:
 
 
 def _moved(call: Call, varying: list[str], moved: tuple[Tensor, ...]) -> Call:
-    new = (
-        {"tensors": list(moved)}
-        if varying == ["tensors"]
-        else dict(zip(varying, moved, strict=True))
-    )
-    return Call(call.operation, {**call.arguments, **new})
+    if varying == ["tensors"]:
+        return Call(call.operation, {**call.arguments, "tensors": list(moved)})
+    return Call(call.operation, {**call.arguments, **dict(zip(varying, moved, strict=True))})
 
 
 X = torch.zeros(2, 3, 4, 4)

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deconvviz.deconv import Deconvnet
-from tests.deconv.comparing import deviation
-from tests.deconv.test_seams import Forward, Net, check, images_of
+from tests.deconv.comparing import check, deviation, images_of
+from tests.deconv.small_networks import Forward, Net
 
 
 def assigned(net: Net, x: Tensor) -> Tensor:

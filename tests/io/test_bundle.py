@@ -20,7 +20,7 @@ def test_it_takes_a_picture_as_in_training_or_whole(size, shape):
     bundle = Bundle.of(torch.nn.Conv2d(3, 4, 3), (3, 32, 32), (0.5,) * 3, (0.25,) * 3)
     image = picture(300, 200)
     assert bundle.preprocess(image, size).shape == (3, *shape)
-    seen = np.asarray(bundle.view(image, size), np.float32).transpose(2, 0, 1) / 255
+    seen = np.asarray(bundle.preprocessing.view(image, size), np.float32).transpose(2, 0, 1) / 255
     assert torch.allclose(bundle.preprocess(image, size), torch.tensor(seen - 0.5) / 0.25)
     assert bundle.box(image) == (0, 50, 200, 250)
 

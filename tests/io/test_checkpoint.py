@@ -228,7 +228,7 @@ def test_missing_unexpected_and_misshapen_weights_are_named(path):
     assert "has unexpected `extra`" in refusal(path)
     path.write_bytes(original)
     rewritten(path, weights={"head.logits.bias": torch.zeros(3)})
-    assert "`head.logits.bias` is [3], `seed-cnn` needs [2]" in refusal(path)
+    assert "`head.logits.bias` is [3], not [2]" in refusal(path)
 
 
 def test_values_that_are_not_finite_and_whole_numbers_are_refused_by_name(path):

@@ -5,10 +5,10 @@ from tests.pages.conftest import all_words, alternatives, fine, grid
 
 
 def test_the_last_epoch_comes_first_and_a_link_or_a_move_shows_another(open_page):
-    bundle = load("demo")
+    bundle = load("demo-photos")
     last = bundle.training["epochs"]
     epochs = [*(epoch for epoch in bundle.snapshots if epoch < last), last]
-    app = fine(open_page("evolution"))
+    app = fine(open_page("evolution", model="demo-photos"))
     slider = app.select_slider(key="epoch")
     assert slider.options == list(map(str, epochs))
     assert slider.value == str(last)
@@ -19,14 +19,14 @@ def test_the_last_epoch_comes_first_and_a_link_or_a_move_shows_another(open_page
     slider.set_value(str(epochs[0])).run()
     assert "the first stored epoch" in all_words(fine(app))
     assert [tile["pictures"] for tile in grid(app)["tiles"]] != before
-    app = open_page("evolution", unit="3", epoch=str(epochs[0]))
+    app = open_page("evolution", model="demo-photos", unit="3", epoch=str(epochs[0]))
     assert grid(app)["chosen"] == 3
     assert app.select_slider(key="epoch").value == str(epochs[0])
-    app = fine(open_page("evolution", unit="9999", epoch="-7"))
+    app = fine(open_page("evolution", model="demo-photos", unit="9999", epoch="-7"))
     assert app.select_slider(key="epoch").value == str(last)
 
 
 def test_a_network_without_snapshots_names_the_option_that_stores_them(open_page):
-    app = fine(open_page("evolution", model="demo-deconv"))
+    app = fine(open_page("evolution", model="demo"))
     assert "has no snapshots" in app.info[0].value
     assert "--snapshots" in app.info[0].value

@@ -27,7 +27,7 @@ def test_it_describes_the_network_and_reconstructs_every_layer_without_a_click(o
 
 
 def test_a_network_that_is_not_offered_is_the_first_one(open_page):
-    assert "**demo**" in all_words(fine(open_page("overview", model="/etc/passwd")))
+    assert "**demo-photos**" in all_words(fine(open_page("overview", model="/etc/passwd")))
 
 
 def test_a_broken_checkpoint_is_one_sentence_and_the_other_network_still_works(

@@ -116,6 +116,12 @@ def test_learning_curves_have_the_numbers_of_the_record():
     assert lines["b, training"] == [[1, 0.5]]
 
 
+def test_learning_curves_of_the_loss_have_its_numbers():
+    metrics = [{"epoch": epoch, "test_loss": 1 / epoch, "train_loss": 2.0} for epoch in (1, 2)]
+    axes = figures.learning_curves({"a": metrics}, measure="loss").axes[0]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[1, 0.5], [2, 2]]
+
+
 def test_per_class_dots_stand_at_their_accuracy_on_their_class():
     results = {"a": {"cat": 0.5, "dog": 0.9}, "b": {"cat": 0.6, "dog": 0.8}}
     axes = figures.per_class_accuracy(results).axes[0]

@@ -5,17 +5,17 @@ import sys
 
 import pytest
 
-from deconvviz.training import allocator
-from deconvviz.training.allocator import keep_memory
+from deconvviz.training import device
+from deconvviz.training.device import keep_memory
 
 COUNTED = """
 import resource
 import torch
-from deconvviz.training.allocator import keep_memory
+from deconvviz.training.device import keep_memory
 
 def pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
+    for _ in range(4):
         torch.empty(2**26, dtype=torch.uint8).fill_(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
@@ -40,8 +40,8 @@ def test_a_block_that_was_freed_is_taken_again_without_new_pages():
 
 
 def test_where_there_is_no_such_library_nothing_happens(monkeypatch):
-    monkeypatch.setattr(allocator.sys, "platform", "darwin")
+    monkeypatch.setattr(device.sys, "platform", "darwin")
     assert not keep_memory()
     monkeypatch.undo()
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(device.ctypes, "CDLL", lambda _: object())
     assert not keep_memory()

@@ -79,7 +79,7 @@ def test_a_network_of_other_classes_is_refused():
 
 def test_a_snapshot_without_a_head_is_refused():
     with pytest.raises(SettingError, match="classes are none"):
-        ensemble([str(DEMO.snapshots[1])], *OWN)
+        ensemble([str(load("demo-photos").snapshots[1])], *OWN)
 
 
 def test_a_network_of_another_size_is_refused(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.training.muon import Muon, orthogonal
+from deconvviz.training.optimisers import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 72), (72, 8)])

@@ -8,9 +8,8 @@ from torch import nn
 
 from deconvviz.models import build
 from deconvviz.training import Recipe
-from deconvviz.training.muon import Muon
 from deconvviz.training.objective import Objective
-from deconvviz.training.optimisers import optimisers, scale_lr
+from deconvviz.training.optimisers import Muon, optimisers, scale_lr
 
 RECIPE = Recipe(lr=0.5, muon_lr=0.03, weight_decay=0.01, bn_bias_lr_scale=4.0)
 

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from deconvviz.io.data import Dataset
-from deconvviz.training.adversary import Adversary
-from deconvviz.training.robust import ATTACKS, robust_accuracy
+from deconvviz.training.adversary import ATTACKS, Adversary, robust_accuracy
 
 MEAN, STD = (0.4,), (0.2,)
 

@@ -10,6 +10,7 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import draw_shapes
 from deconvviz.plots.atlas import render_units
+from deconvviz.plots.look import Look
 from deconvviz.ui import atlas
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.networks import Network
@@ -55,7 +56,7 @@ def test_without_statistics_units_are_by_number(small):
 
 
 def test_tiles_show_the_strongest_patch_beside_its_projection(small, view):
-    tiles = atlas.tiles(small, view, "1", (4, DEAD, 0))
+    tiles = atlas.tiles(small, view, "1", (4, DEAD, 0), Look())
     assert [tile.channel for tile in tiles] == [4, DEAD, 0]
     assert tiles[1].caption == "dead"
     (sheet,) = render_units(view.atlas, small.bundle, view.dataset, "1", [4], net=small.net)

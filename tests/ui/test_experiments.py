@@ -1,5 +1,6 @@
 """Results are kept on disk, separately for every network, set of pictures, picture and unit."""
 
+import os
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -110,9 +111,19 @@ def test_a_history_has_the_first_units_of_one_layer():
     from deconvviz.deconv import Deconvnet
     from deconvviz.io.zoo import load
 
-    bundle = load("demo")
+    bundle = load("demo-photos")
     network = networks.Network(bundle, Deconvnet(bundle.model))
     layer = network.layers[0]
     found = history(network, draw_shapes(12), layer, 5)
     assert isinstance(found, Evolution)
     assert found.histories[0].units.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_oldest_results_go_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "_KEPT", 2)
+    for age, name in enumerate("abcd"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clarity.json").write_text("{}")
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    experiments._tidy(tmp_path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a", "b"]

@@ -43,6 +43,14 @@ def test_pictures_that_differ_in_one_pixel_and_sizes_have_keys_of_their_own(netw
     assert input_view(network, noise, 60) is views[-1]
 
 
+def test_a_picture_is_never_shown_under_the_name_that_another_session_gave_it(network, noise):
+    mine = open_picture(to_png(noise.image), "private name.png")
+    other = open_picture(to_png(noise.image), "b.png")
+    assert mine.key == other.key
+    shown = [input_view(network, picture, 60).picture.name for picture in (mine, other)]
+    assert shown == [mine.name, other.name]
+
+
 def test_one_flat_colour_is_flat_and_one_other_pixel_is_not(network):
     flat = Image.new("RGB", (40, 40), (128, 128, 128))
     assert input_view(network, open_picture(to_png(flat), "flat.png"), 512).is_flat

@@ -7,8 +7,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from deconvviz.io.images import to_png
+from deconvviz.ui.memory import UPLOADS
 from deconvviz.ui.pickers import LARGEST
-from deconvviz.ui.pictures import MAX_UPLOADS
 
 
 def page():
@@ -117,10 +117,10 @@ def test_a_name_like_a_photographs_does_not_hide_it(app):
 
 
 def test_a_session_keeps_a_few_uploads_only(app):
-    colours = [(5 * i, 0, 0) for i in range(MAX_UPLOADS + 3)]
+    colours = [(5 * i, 0, 0) for i in range(UPLOADS + 3)]
     for turn, colour in enumerate(colours):
         upload(app, (f"p{turn}.png", png(colour)))
     assert not app.exception
     kept = list(app.session_state["uploads"])
-    assert kept == [f"p{turn}.png" for turn in range(3, MAX_UPLOADS + 3)]
+    assert kept == [f"p{turn}.png" for turn in range(3, UPLOADS + 3)]
     assert set(app.session_state["pictures"]) <= {*kept, "cat"}

@@ -9,11 +9,11 @@ from deconvviz.io.checkpoint import save_checkpoint
 from deconvviz.io.zoo import load
 from deconvviz.schema import to_dict
 from deconvviz.training import DecoderConfig, Recipe
+from deconvviz.ui.own_runs import demo_runs
 from deconvviz.ui.runs import (
     OwnRun,
     conclusion,
     different,
-    progress_curves,
     read_run,
     read_upload,
     summary,
@@ -67,7 +67,7 @@ def test_the_row_has_the_numbers_of_the_checkpoint(tmp_path):
 
 def test_the_demos_are_runs_too():
     demo = load("demo")
-    found = OwnRun.of(demo, "built in")
+    found = demo_runs()["demo"]
     assert found.accuracy == demo.training["test"]["accuracy"]
     assert len(found.metrics) == demo.training["epochs"]
     assert found.evaluation.accuracy == pytest.approx(found.accuracy)
@@ -185,9 +185,3 @@ def test_the_summary_says_how_good_the_network_is(make_network):
     text = summary(make_network("vgg", epochs=1).bundle)
     assert "1 epoch" in text
     assert "%" not in text
-
-
-def test_the_curves_are_those_of_the_metrics():
-    accuracy, loss = progress_curves(METRICS).axes
-    assert list(accuracy.lines[0].get_ydata()) == [0.25, 0.5, 0.75]
-    assert list(loss.lines[1].get_ydata()) == [1.5, 0.75, 0.5]

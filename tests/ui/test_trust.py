@@ -4,7 +4,7 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
-from deconvviz.ui import trust
+from deconvviz.ui.memory import RESULTS
 
 
 def page():
@@ -34,7 +34,7 @@ def page():
 
 
 def test_it_is_kept_for_this_unit_and_rule_alone():
-    trust._reports.clear()  # other tests may have asked for the same
+    RESULTS.clear()  # other tests may have asked for the same
     app = AppTest.from_function(page, default_timeout=240).run()
     assert not app.exception
     shown = json.loads(app.json[0].value)

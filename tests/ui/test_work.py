@@ -1,18 +1,6 @@
-"""A cache of bounded size, and a bar that goes away."""
+"""A bar that goes away."""
 
 from streamlit.testing.v1 import AppTest
-
-from deconvviz.ui.work import ResultCache
-
-
-def test_the_oldest_result_is_dropped_first():
-    cache = ResultCache(2)
-    for name in "abc":
-        assert cache.put((name,), name.upper()) == name.upper()
-    assert [cache.get((name,)) for name in "abc"] == [None, "B", "C"]
-    cache.put(("b",), "again")
-    assert cache.get(("b",)) == "again"
-    assert cache.get(("c",)) == "C"
 
 
 def page():

@@ -14,14 +14,14 @@ from deconvviz.analysis.diagnosis.findings import (
     findings,
     table_row,
 )
-from deconvviz.analysis.inputs import check_dataset, title_of
+from deconvviz.analysis.inputs import title_of
 from deconvviz.analysis.kernels import Kernels, kernels_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.atlas import Atlas, build_atlas, load_atlas
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import AtlasError, UnsupportedOperationError
-from deconvviz.io.bundle import Bundle
+from deconvviz.io.bundle import Bundle, check_dataset
 from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
 from deconvviz.progress import Progress
@@ -165,13 +165,11 @@ def _patches(
 
 
 ANALYSIS = Analysis(
-    name="diagnosis",
     title="Diagnosis",
     question="What is wrong with a network? Dead, rare and class-specific units, dominant and "
     "duplicate kernels, aliasing strides, deep layers that see little but edges.",
     source="Section 4.1",
     needs=("network", "dataset"),
     function=diagnose,
-    options=DiagnosisOptions(),
     defaults={"count": 0, "split": "test"},
 )

@@ -5,6 +5,7 @@ named by a hash of the files that it was decoded from, so a stale file is never 
 """
 
 import hashlib
+import math
 import os
 import struct
 import tempfile
@@ -22,6 +23,7 @@ from deconvviz.io.files import atomic_file
 _SHAPE = struct.Struct("<4q")
 _TAIL_BYTES = _SHAPE.size + hashlib.sha256().digest_size
 _BLOCK_BYTES = 2**24
+_MAX_IN_MEMORY = 2**30  # bytes of pixels; more are mapped from disk
 
 
 def cache_folder() -> Path:
@@ -48,11 +50,11 @@ def write_pixels(key: str, blocks: Iterable[NDArray[np.uint8]]) -> None:
         raise _not_writable(error) from error
 
 
-def read_pixels(key: str, byte_budget: int) -> Tensor | None:
+def read_pixels(key: str) -> Tensor | None:
     """Read the pixels of `key`, (N, C, H, W) uint8; None if they are missing or damaged.
 
-    More than `byte_budget` of them are mapped from the file instead of held in memory. The mapping
-    is private: writing to it changes neither the file nor what another reader sees.
+    Many are mapped from the file instead of held in memory. The mapping is private: writing to it
+    changes neither the file nor what another reader sees.
     """
     path = _pixel_file(key)
     if not path.is_file() or path.stat().st_size < _TAIL_BYTES:
@@ -67,11 +69,13 @@ def read_pixels(key: str, byte_budget: int) -> Tensor | None:
         if file.read() != digest.digest():
             return None
     pixels = torch.from_file(str(path), shared=False, size=count, dtype=torch.uint8)
-    return (pixels if count > byte_budget else pixels.clone()).view(_SHAPE.unpack(packed))
+    return (pixels if count > _MAX_IN_MEMORY else pixels.clone()).view(_SHAPE.unpack(packed))
 
 
-def scratch_tensor(shape: tuple[int, ...]) -> Tensor:
-    """An uint8 tensor on disk instead of in memory; its nameless file goes when the tensor does."""
+def empty_pixels(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """An uint8 tensor; a large one lies on disk, in a nameless file that goes with it."""
+    if device.type != "cpu" or math.prod(shape) <= _MAX_IN_MEMORY:
+        return torch.empty(shape, dtype=torch.uint8, device=device)
     folder = _pixel_file("").parent
     try:
         folder.mkdir(parents=True, exist_ok=True)

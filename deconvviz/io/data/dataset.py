@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from deconvviz.errors import DataError, SettingError
-from deconvviz.io.data.cache import scratch_tensor
+from deconvviz.io.data.cache import empty_pixels
 
 _BLOCK_BYTES = 2**24
 
@@ -22,11 +22,10 @@ class Dataset:
     """Labelled pictures of one size.
 
     Attributes:
-        images: (N, C, H, W) uint8.
+        images: (N, C, H, W) uint8; above 1 GiB, what this package makes is mapped from disk.
         labels: (N,) int64, indices into `classes`.
         classes: Class names.
         title: Name for people and for cards.
-        mapped: Whether `images` are mapped from disk instead of held in memory.
         source: "NAME/SPLIT" that `load_dataset` loaded; empty for anything else.
     """
 
@@ -34,7 +33,6 @@ class Dataset:
     labels: Tensor
     classes: tuple[str, ...]
     title: str
-    mapped: bool = False
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -62,14 +60,13 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same pictures and labels on `device`."""
-        images, labels = self.images.to(device), self.labels.to(device)
-        return replace(self, images=images, labels=labels, mapped=self.mapped and images.is_cpu)
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def subset(self, indices: Tensor | Sequence[int]) -> "Dataset":
-        """The pictures at `indices`, in that order; a mapped data set stays on disk."""
+        """The pictures at `indices`, in that order."""
         chosen = torch.as_tensor(indices, dtype=torch.int64, device=self.images.device)
         blocks = (self.images[rows] for rows in torch.split(chosen, _rows_per_block(self.images)))
-        images = _assemble(blocks, self.images, len(chosen), self.mapped)
+        images = _assemble(blocks, self.images, len(chosen))
         return replace(self, images=images, labels=self.labels[chosen], source="")
 
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -97,10 +94,9 @@ def _blocks(images: Tensor) -> Iterator[Tensor]:
     return iter(torch.split(images, _rows_per_block(images)))
 
 
-def _assemble(blocks: Iterable[Tensor], like: Tensor, count: int, mapped: bool) -> Tensor:
-    """Blocks of pictures as one tensor of `count`, in memory or mapped from disk."""
-    shape = (count, *like.shape[1:])
-    images = scratch_tensor(shape) if mapped else like.new_empty(shape)
+def _assemble(blocks: Iterable[Tensor], like: Tensor, count: int) -> Tensor:
+    """Blocks of pictures as one tensor of `count`."""
+    images = empty_pixels((count, *like.shape[1:]), like.device)
     start = 0
     for block in blocks:
         images[start : start + len(block)] = block
@@ -120,10 +116,10 @@ def concat(first: Dataset, second: Dataset) -> Dataset:
             f"{tuple(first.images.shape[1:])} and {tuple(second.images.shape[1:])}, "
             f"{len(first.classes)} and {len(second.classes)} classes; both must be equal"
         )
-    labels, mapped = torch.cat([first.labels, second.labels]), first.mapped or second.mapped
+    labels = torch.cat([first.labels, second.labels])
     blocks = chain(_blocks(first.images), _blocks(second.images))
-    images = _assemble(blocks, first.images, len(labels), mapped)
-    return replace(first, images=images, labels=labels, mapped=mapped, source="")
+    images = _assemble(blocks, first.images, len(labels))
+    return replace(first, images=images, labels=labels, source="")
 
 
 def train_test_split(
@@ -224,7 +220,6 @@ class LoadOptions:
     size: int | None
     channels: int | None
     download: bool
-    byte_budget: int
     progress: bool
 
     def channels_or(self, default: int) -> int:

@@ -130,14 +130,13 @@ def decode_folders(folders: ClassFolders, title: str, options: LoadOptions) -> D
     They are written to disk as they are decoded, so memory does not grow with their number.
     """
     key = _content_key(folders, options)
-    images = read_pixels(key, options.byte_budget)
+    images = read_pixels(key)
     if images is None:
         write_pixels(key, _decoded_blocks(folders, options))
-        images = read_pixels(key, options.byte_budget)
+        images = read_pixels(key)
     if images is None:
         raise DataError(f"cannot read back what was written to {cache_folder()}; check its disk")
-    mapped = images.nbytes > options.byte_budget
-    return Dataset(images, folders.labels, folders.classes, title, mapped)
+    return Dataset(images, folders.labels, folders.classes, title)
 
 
 def _content_key(folders: ClassFolders, options: LoadOptions) -> str:

@@ -61,7 +61,6 @@ def load_dataset(
     size: int | None = None,
     channels: int | None = None,
     download: bool = False,
-    byte_budget: int = 2**30,
     progress: bool = True,
 ) -> Dataset:
     """Load one split of a named data set.
@@ -78,8 +77,6 @@ def load_dataset(
         channels: 1 (grey) or 3 (RGB; a grey picture in three equal channels); any number for
             "shapes". None is the data set's own.
         download: Whether to download a published set that is not found.
-        byte_budget: Decoded folders larger than this are mapped from disk instead of held in
-            memory.
         progress: Whether work of more than a second shows a bar in the terminal.
 
     Raises:
@@ -91,7 +88,7 @@ def load_dataset(
     if entry.splits and split not in (*entry.splits, "all"):
         raise DataError(f"{name} has no split `{split}`; it has {', '.join(entry.splits)} and all")
     place = None if data_dir is None else Path(data_dir).expanduser()
-    options = LoadOptions(split, place, size, channels, download, byte_budget, progress)
+    options = LoadOptions(split, place, size, channels, download, progress)
     if split == "all" and entry.splits:
         dataset = concat(*(entry.load(replace(options, split=part)) for part in entry.splits))
     else:

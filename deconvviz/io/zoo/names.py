@@ -7,7 +7,7 @@ from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint
 
-DEMOS = ("demo", "demo-deconv", "demo-photos")
+DEMOS = ("demo-photos", "demo", "demo-deconv")
 """The networks in the package; the app opens the first."""
 TWINS = ("demo", "demo-deconv")
 """The two of them that differ in the decoder alone."""

@@ -68,14 +68,14 @@ def test_subset_keeps_the_order_that_was_asked_for():
     assert (part.classes, part.title, len(part)) == (one.classes, one.title, 3)
 
 
-def test_subset_of_a_mapped_set_is_mapped_and_the_same(monkeypatch):
+def test_a_large_subset_is_on_disk_and_the_same(monkeypatch):
     monkeypatch.setattr("deconvviz.io.data.dataset._BLOCK_BYTES", 100)
     one = dataset()
-    mapped = Dataset(one.images, one.labels, one.classes, one.title, mapped=True)
-    part = mapped.subset([6, 2, 3, 0, 1])
-    assert part.mapped
+    held = one.subset([6, 2, 3, 0, 1])
+    monkeypatch.setattr("deconvviz.io.data.cache._MAX_IN_MEMORY", 0)
+    part = one.subset([6, 2, 3, 0, 1])
     assert torch.equal(part.images, one.images[[6, 2, 3, 0, 1]])
-    assert part.fingerprint == one.subset([6, 2, 3, 0, 1]).fingerprint
+    assert part.fingerprint == held.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,11 @@ def test_on_the_gpu_fingerprint_and_statistics_are_the_same():
     assert torch.equal(there.subset([3, 1]).images.cpu(), one.images[[3, 1]])
 
 
-@pytest.mark.parametrize("mapped", [False, True])
-def test_joined_sets_are_one_after_the_other(mapped):
+@pytest.mark.parametrize("limit", [0, 2**30], ids=["mapped", "in-memory"])
+def test_joined_sets_are_one_after_the_other(limit, monkeypatch):
+    monkeypatch.setattr("deconvviz.io.data.cache._MAX_IN_MEMORY", limit)
     one, two = dataset(5), dataset(7).subset([6, 2, 0])
-    if mapped:
-        two = Dataset(two.images, two.labels, two.classes, two.title, mapped=True)
     both = concat(one, two)
-    assert both.mapped == mapped
     assert torch.equal(both.images, torch.cat([one.images, two.images]))
     assert torch.equal(both.labels, torch.cat([one.labels, two.labels]))
 

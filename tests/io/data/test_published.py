@@ -42,7 +42,7 @@ def read(monkeypatch):
 
 
 def request(place=None, split="train", **changes):
-    options = {"size": None, "channels": None, "download": False, "byte_budget": 2**20}
+    options = {"size": None, "channels": None, "download": False}
     return LoadOptions(split, place, **{**options, "progress": False, **changes})
 
 

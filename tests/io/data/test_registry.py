@@ -28,13 +28,13 @@ def test_a_data_set_joins_by_one_line(monkeypatch):
 
     entry = DatasetEntry(load, "a few shapes", splits=())
     monkeypatch.setitem(DATASETS, "tiny", entry)
-    options = {"size": 9, "channels": 2, "download": True, "byte_budget": 5, "progress": False}
+    options = {"size": 9, "channels": 2, "download": True, "progress": False}
     dataset = load_dataset("tiny", "val", data_dir="x", **options)
     assert (dataset.images.shape, dataset.source) == ((3, 2, 32, 32), "tiny/val")
     assert load_dataset("tiny").images.shape[1] == 5
     assert received == [
         LoadOptions("val", Path("x"), **options),
-        LoadOptions("train", None, None, None, False, 2**30, True),
+        LoadOptions("train", None, None, None, False, True),
     ]
     listed = CliRunner().invoke(app, ["datasets"]).output
     assert all(name in listed and one.description in listed for name, one in DATASETS.items())

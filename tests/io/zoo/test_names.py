@@ -32,14 +32,17 @@ def test_the_demos_load_with_their_card_and_classify(name):
     assert f"{bundle.training['test']['accuracy']:.2%}" in bundle.card
 
 
-def test_the_demo_was_really_trained():
-    """Measured on CIFAR-10, JPEG copy, at the end of training; `evaluate` measures it again."""
-    assert load("demo").training["test"]["accuracy"] > 0.91
-    assert load("demo").training["test"]["pictures"] == 10_000
+@pytest.mark.parametrize(
+    ("name", "accuracy", "pictures"), [("demo", 0.86, 10_000), ("demo-photos", 0.7, 5_879)]
+)
+def test_the_demos_were_really_trained(name, accuracy, pictures):
+    """Measured at the end of training; `evaluate` measures it again."""
+    test = load(name).training["test"]
+    assert (test["accuracy"] > accuracy, test["pictures"]) == (True, pictures)
 
 
-def test_the_demo_has_snapshots_whose_features_differ():
-    bundle = load("demo")
+def test_the_first_demo_has_snapshots_whose_features_differ():
+    bundle = load("demo-photos")
     assert len(bundle.snapshots) >= 3
     image = torch.rand(1, *bundle.input_size)
     features = [bundle.at_epoch(e).model(image) for e in bundle.snapshots]
@@ -64,7 +67,7 @@ def test_a_checkpoint_says_what_its_network_takes(run):
 
 
 def test_unknown_names_and_missing_paths_say_what_there_is(tmp_path):
-    with pytest.raises(UnknownModelError, match="no model `dmo`; there are demo, demo-deconv"):
+    with pytest.raises(UnknownModelError, match="no model `dmo`; there are demo-photos, demo, "):
         load("dmo")
     with pytest.raises(SettingError, match="package"):
         load("demo", input_size=(3, 32, 32))

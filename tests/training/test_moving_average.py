@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.training.step import MovingAverage
+from deconvviz.training.moving_average import MovingAverage
 
 
 def test_it_is_the_mean_of_all_weights_at_first_and_then_exponential():

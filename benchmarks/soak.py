@@ -1,0 +1,374 @@
+"""Twenty people in the app for ten minutes: errors, crossings, and the server's memory.
+
+    python benchmarks/soak.py [--people 20] [--minutes 10] [--write]
+
+A server of its own on 127.0.0.1, and one Chromium (installed already) in which each person is a
+browser context. Everyone uploads pictures in a colour and under names of their own, opens pages,
+and changes pickers. Errors are exceptions and error boxes on a page, errors of the browser's
+console, requests that fail, pages that never settle, and tracebacks in the server's log. A crossing
+is a page that shows another person's name or colour. The clock starts when everyone has uploaded;
+memory is the server's resident set. Linux only.
+"""
+
+import argparse
+import asyncio
+import colorsys
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from report import environment, markdown, options, publish
+
+import deconvviz
+
+APP = Path(deconvviz.__file__).parent / "app.py"
+PATIENCE = 900  # seconds until a page that does not settle is an error; a busy core is slow
+SAMPLE = 2.0  # seconds between two looks at the server's memory
+PAGES = ("Filters", "Atlas", "Evolution", "Experiments", "Accuracy", "Overview")
+STREAMLITS_OWN = re.compile(r"/_stcore/(health|host-config)$")  # looked for below a page first
+NAME = re.compile(r"person-(\d+)-")
+SETTLED = """() => {
+    const app = document.querySelector('[data-testid=stApp]');
+    return app && app.dataset.testScriptState === 'notRunning' && document.querySelector('h1')
+        && [...document.images].every((image) => image.complete);
+}"""
+BYTES = "async (url) => [...new Uint8Array(await (await fetch(url)).arrayBuffer())]"
+
+
+@dataclass
+class Notes:
+    """What was seen, by all."""
+
+    errors: list[str] = field(default_factory=list)
+    crossings: list[str] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Person:
+    """One browser context with a colour, and names that begin with its number."""
+
+    number: int
+    people: int
+    page: Any
+    notes: Notes
+    uploads: int = 0
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.number)  # noqa: S311  the same clicks on every run
+        self.page.set_default_timeout(1000 * PATIENCE)
+        self.page.on("pageerror", lambda error: self.error(f"page: {error}"))
+        self.page.on("console", self.console)
+        self.page.on("requestfailed", self.failed)
+
+    def error(self, text: str) -> None:
+        """Note an error."""
+        self.notes.errors.append(f"person {self.number}: {text[:300]}")
+
+    def console(self, said: Any) -> None:
+        """Note an error of the browser's console."""
+        if said.type == "error" and not STREAMLITS_OWN.search(said.location.get("url", "")):
+            self.error(f"console: {said.text}")
+
+    def failed(self, request: Any) -> None:
+        """Note a request that failed; a picture that the page no longer shows may be aborted."""
+        if request.failure != "net::ERR_ABORTED":
+            self.error(f"request: {request.url} {request.failure}")
+
+    async def settled(self) -> None:
+        """Wait for the page; then look for errors, and for others' names."""
+        began = time.monotonic()
+        await self.page.wait_for_timeout(300)  # the click has to reach the server
+        await self.page.wait_for_function(SETTLED)
+        self.notes.waits.append(time.monotonic() - began)
+        for kind in ("stException", "stAlertContentError"):
+            for box in await self.page.get_by_test_id(kind).all():
+                self.error(f"{kind}: {await box.text_content()}")
+        words = await self.page.evaluate(
+            "() => document.body.innerText + [...document.images].map((one) => one.alt).join()"
+        )
+        for other in set(map(int, NAME.findall(words))) - {self.number}:
+            self.notes.crossings.append(f"person {self.number} reads the name of {other}")
+
+    async def upload(self) -> None:
+        """Upload a picture, and look whether it is this person's that is shown."""
+        self.uploads += 1
+        name = f"person-{self.number}-{self.uploads}.png"
+        seed = 1000 * self.number + self.uploads
+        await self.page.get_by_role("button", name="Add your own").click()
+        file = {"name": name, "mimeType": "image/png", "buffer": picture(self.hue, seed)}
+        await self.page.locator("input[type=file]").set_input_files(file)
+        await self.page.get_by_alt_text(re.compile(f"{name}, the windows")).first.wait_for()
+        await self.page.keyboard.press("Escape")
+        await self.settled()
+        await self.check_colour()
+
+    @property
+    def hue(self) -> float:
+        """This person's, in [0, 1)."""
+        return self.number / self.people
+
+    async def check_colour(self) -> None:
+        """Compare the picture that the page shows as the input with this person's colour."""
+        image = self.page.get_by_alt_text(re.compile(r"person-.*, the windows")).first
+        address = await image.get_attribute("src")
+        stored = Image.open(BytesIO(bytes(await self.page.evaluate(BYTES, address))))
+        red, green, blue = np.median(np.asarray(stored.convert("RGB")), axis=(0, 1)) / 255
+        hue, _, _ = colorsys.rgb_to_hsv(red, green, blue)
+        nearest = round(hue * self.people) % self.people
+        if nearest != self.number:
+            self.notes.crossings.append(f"person {self.number} sees the colour of {nearest}")
+        self.notes.done["colours compared"] += 1
+
+    async def open(self, name: str) -> None:
+        """Go to a page by its link, in the same session."""
+        links = self.page.get_by_test_id("stSidebarNavLink")
+        await links.filter(has_text=name).click()
+        await self.page.get_by_role("heading", name=name, level=1).wait_for()
+        await self.settled()
+
+    async def pick(self) -> None:
+        """Choose another value of a picker, or another unit of the grid."""
+        what = self.chance.choice(("layer", "rule", "size", "unit"))
+        if what == "unit":
+            found = self.page.locator("button.tile")
+        else:
+            group = {"layer": "Layer", "rule": "Rule", "size": "Input size"}[what]
+            main = self.page.get_by_test_id("stMain")
+            found = main.get_by_test_id("stButtonGroup").filter(has_text=group).locator("button")
+        count = await found.count()
+        if not count:
+            self.error(f"nothing to pick for {what}")
+            return
+        await found.nth(self.chance.randrange(min(count, 6))).click()
+        await self.settled()
+        self.notes.done[what] += 1
+
+    async def round(self) -> None:
+        """A page, then the own picture: pickers, and now and then another upload."""
+        name = self.chance.choice(PAGES)
+        await self.open(name)
+        self.notes.done[name] += 1
+        if name in ("Atlas", "Filters") and await self.page.locator("button.tile").count():
+            await self.page.locator("button.tile").nth(self.chance.randrange(6)).click()
+            await self.settled()
+        await self.open("Reconstruct")
+        await self.check_colour()
+        for _ in range(3):
+            await self.pick()
+            await self.check_colour()
+        if self.chance.random() < 0.5:
+            await self.upload()
+            self.notes.done["upload"] += 1
+
+
+def picture(hue: float, seed: int) -> bytes:
+    """A PNG of 400 x 300: one colour with shapes of its own brightness, so that units differ."""
+    values = np.random.default_rng(seed)
+    value = np.full((300, 400), 0.8)
+    for _ in range(60):
+        y, x, size = values.integers(0, 300), values.integers(0, 400), values.integers(8, 60)
+        value[y : y + size, x : x + size] = values.uniform(0.5, 1)
+    colour = np.array(colorsys.hsv_to_rgb(hue, 0.9, 1.0))
+    stream = BytesIO()
+    Image.fromarray((255 * value[..., None] * colour).astype(np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+class Server:
+    """The app in a process of its own, with a log."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        self.log = folder / "server.log"
+        port = self.address.rpartition(":")[2]
+        words = ["-m", "streamlit", "run", str(APP), "--server.headless=true"]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603  our own app
+                [sys.executable, *words, f"--server.port={port}"],
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(APP.parents[1]),
+                    "XDG_CACHE_HOME": str(folder / "cache"),
+                },
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.samples: list[float] = []
+
+    def wait(self) -> None:
+        """Return when it answers."""
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=5):  # noqa: S310
+                    return
+            except OSError:
+                time.sleep(0.2)
+        raise SystemExit(f"the app did not start:\n{self.log.read_text('utf-8', 'replace')}")
+
+    def memory(self) -> float:
+        """Resident megabytes of the server."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    async def watch(self) -> None:
+        """Sample the memory until cancelled."""
+        while True:
+            self.samples.append(self.memory())
+            await asyncio.sleep(SAMPLE)
+
+    def tracebacks(self) -> list[str]:
+        """The log's tracebacks, each with its last line."""
+        text = self.log.read_text("utf-8", "replace")
+        return [part.strip()[-300:] for part in text.split("Traceback (most recent")[1:]]
+
+    def stop(self) -> None:
+        """End it as a service manager does."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+async def guarded(person: Person, work: Callable[[], Awaitable[None]]) -> None:
+    """One piece of a person's work; a page that never settles is an error, and work goes on."""
+    try:
+        await work()
+    except Exception as error:  # noqa: BLE001  whatever the browser says is to be counted
+        person.error(f"{type(error).__name__}: {error}")
+        await person.page.reload()
+
+
+async def enter(person: Person, address: str) -> None:
+    """Open the app and upload the first picture."""
+    await person.page.goto(f"{address}/reconstruct")
+    await person.settled()
+    await person.upload()
+
+
+async def stay(person: Person, until: float) -> None:
+    """Work until a time."""
+    while time.monotonic() < until:
+        await guarded(person, person.round)
+
+
+async def soak(server: Server, people: int, minutes: float) -> dict[str, Any]:
+    """Everyone's work, and what was measured."""
+    from playwright.async_api import async_playwright
+
+    notes, memory = Notes(), {"before": server.memory()}
+    watcher = asyncio.create_task(server.watch())
+    async with async_playwright() as playwright:
+        path = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+        words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = await playwright.chromium.launch(executable_path=path, args=words)
+        visitors = []
+        for number in range(people):
+            context = await browser.new_context(viewport={"width": 1300, "height": 900})
+            visitors.append(Person(number, people, await context.new_page(), notes))
+        began = time.monotonic()
+        await asyncio.gather(
+            *(guarded(one, lambda one=one: enter(one, server.address)) for one in visitors)
+        )
+        entered = time.monotonic() - began
+        until = time.monotonic() + 60 * minutes
+        stays = asyncio.gather(*(stay(one, until) for one in visitors))
+        await asyncio.sleep(min(60, 60 * minutes))
+        memory["after the first minute"] = server.memory()
+        await stays
+        memory["end"] = server.memory()
+        watcher.cancel()
+        for one in visitors:
+            await one.page.context.close()
+        await browser.close()
+    await asyncio.sleep(5)
+    memory |= {"after all left": server.memory(), "most": max(server.samples)}
+    waits = sorted(notes.waits)
+    return {
+        "people": people,
+        "minutes": minutes,
+        "cores": len(os.sched_getaffinity(0)),
+        "errors": notes.errors + server.tracebacks(),
+        "crossings": notes.crossings,
+        "uploads": sum(one.uploads for one in visitors),
+        "done": dict(notes.done),
+        "seconds until all had uploaded": round(entered, 1),
+        "wait": {
+            "median": round(waits[len(waits) // 2], 2),
+            "p95": round(waits[int(0.95 * (len(waits) - 1))], 2),
+            "count": len(waits),
+        },
+        "memory, MB": {name: round(size) for name, size in memory.items()},
+        "samples, MB": [round(size) for size in server.samples],
+        "growth": round(memory["end"] / memory["after the first minute"] - 1, 4),
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """The section of RESULTS.md."""
+    size, wait = found["memory, MB"], found["wait"]
+    heads = ["people", "minutes", "cores", "pages", "uploads", "errors", "crossings"]
+    heads += ["before, MB", "first minute", "most", "end", "all left", "end / first minute"]
+    row = [found["people"], f"{found['minutes']:g}", found["cores"], wait["count"]]
+    row += [found["uploads"], len(found["errors"]), len(found["crossings"]), size["before"]]
+    row += [size["after the first minute"], size["most"], size["end"], size["after all left"]]
+    row += [f"**{1 + found['growth']:.2f}**"]
+    import streamlit
+
+    return (
+        f"`python benchmarks/soak.py`; {environment(streamlit=streamlit.__version__)}.\n\n"
+        "Browsers, in one Chromium on the same cores as the server, that upload pictures in "
+        "colours of their own, open pages and change pickers; the server's resident memory. A "
+        f"page settled after {wait['median']:.1f} s (median), {wait['p95']:.1f} s (95th "
+        "percentile).\n\n" + markdown(heads, [list(map(str, row))])
+    )
+
+
+def main() -> None:
+    """Run it, print JSON and the table; exit status 1 where it does not hold."""
+    parser = options(__doc__)
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--keep-log", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder))
+        try:
+            server.wait()
+            found = asyncio.run(soak(server, given.people, given.minutes))
+        finally:
+            server.stop()
+            if given.keep_log:
+                shutil.copy(server.log, given.keep_log)
+    print(json.dumps(found, indent=1))  # noqa: T201
+    publish("Twenty people", table(found), write=given.write)
+    sys.exit(bool(found["errors"] or found["crossings"] or found["growth"] > 0.1))
+
+
+if __name__ == "__main__":
+    main()
