@@ -1,7 +1,7 @@
 """Make the picture that opens the README: `python benchmarks/readme_picture.py`.
 
-Three photographs that come with scikit-image. For each, the strongest unit of four layers of the
-demo network: the part of the photograph in its window, and its projection.
+Four photographs that come with scikit-image. For each, the strongest unit of four layers of
+`demo-photos`: the part of the photograph in its window, and its projection.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from deconvviz.plots.display import display
 from deconvviz.plots.figures import GalleryRow, Pixels, crop, figure_png, framed, gallery
 
 SIDE = 320  # pixels, the longest side at which photographs go through the layers
-PICTURES = ("cat", "rocket", "coffee")
-LAYERS = ("stage1.relu2", "stage2.relu1", "stage2.relu2", "stage3.relu2")
+PICTURES = ("cat", "astronaut", "coffee", "rocket")
+LAYERS = ("stage2.relu", "stage3.relu2", "stage4.relu1", "stage4.relu2")
 OUT = Path(__file__).resolve().parents[1] / "docs" / "reconstructions.png"
 
 
@@ -41,7 +41,7 @@ def gallery_row(bundle: Bundle, net: Deconvnet, name: str) -> GalleryRow:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", default="demo", help="its name, or a checkpoint's path")
+    parser.add_argument("--network", default="demo-photos", help="its name, or a checkpoint's path")
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     bundle = load(given.network)

@@ -8,7 +8,12 @@ import torch
 
 from deconvviz.io.data import Dataset, load_dataset
 
-torch.set_num_threads(min(torch.get_num_threads(), 2))
+# More threads than cores wait for each other, and OpenMP's do so busily: where pytest has processes
+# for its tests, each has one thread, and so has each that a test starts.
+_IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if _IS_WORKER:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1 if _IS_WORKER else min(torch.get_num_threads(), 2))
 
 
 @pytest.fixture(scope="session")

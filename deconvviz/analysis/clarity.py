@@ -110,13 +110,7 @@ def clarity(
     Each unit is projected from its strongest activation over the data, to the whole picture, in
     normalised units. A clear projection need not be true to its unit: see the analysis `trust`.
 
-    Args:
-        bundle: The network.
-        dataset: Pictures at its size.
-        options: Layers, units, rule and other networks.
-        net: Deconvnet of the network, where there is one already.
-        seed: Seed of the random weights.
-        progress: Called after each batch of pictures.
+    Arguments are as in `Inputs`.
 
     Raises:
         DataError: There are no pictures, or they have other channels.
@@ -199,7 +193,6 @@ def correlation_inside(projection: Tensor, image: Tensor, box: Sequence[int]) ->
 
 
 ANALYSIS = Analysis(
-    name="clarity",
     title="Clarity",
     question="How much of the projections is fine noise, how much is colour noise, and how alike "
     "are they to the picture? Means over each layer's units, beside other networks and random "
@@ -207,6 +200,5 @@ ANALYSIS = Analysis(
     source="this project",
     needs=("network", "dataset"),
     function=clarity,
-    options=ClarityOptions(),
     defaults={"count": 250},
 )

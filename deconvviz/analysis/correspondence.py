@@ -253,7 +253,6 @@ def _rank(score: Tensor, chance: Tensor) -> Tensor:
 
 
 ANALYSIS = Analysis(
-    name="correspondence",
     title="Correspondence",
     question="The same part, an eye or the mouth, is hidden in several pictures. Do the features "
     "change alike, more than when random places are hidden? Parts are marked in a JSON file; drawn "
@@ -261,5 +260,4 @@ ANALYSIS = Analysis(
     source="Table 1",
     needs=("network",),
     function=correspondence,
-    options=CorrespondenceOptions(),
 )

@@ -191,12 +191,10 @@ def _features(
 
 
 ANALYSIS = Analysis(
-    name="depth",
     title="Depth",
     question="How well does a linear classifier do on the features of each layer? Its penalty is "
     "chosen on held-out training pictures.",
     source="Table 7",
     needs=("network", "training data"),
     function=depth,
-    options=DepthOptions(),
 )

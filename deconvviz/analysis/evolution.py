@@ -211,13 +211,11 @@ def _project(
 
 
 ANALYSIS = Analysis(
-    name="evolution",
     title="Evolution",
     question="When do units settle? Over a run's snapshots, each unit's strongest activation and "
     "its projection; changes of the strongest picture are counted.",
     source="Fig. 4",
     needs=("network", "snapshots", "dataset"),
     function=evolution,
-    options=EvolutionOptions(),
     defaults={"count": 500},
 )

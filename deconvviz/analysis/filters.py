@@ -149,12 +149,10 @@ def _random_similarity(kernels: Kernels) -> float:
 
 
 ANALYSIS = Analysis(
-    name="filters",
     title="First-layer filters",
     question="Are some first-layer kernels dominant, dead, duplicates, or of such high frequencies "
     "that they alias? All on one scale.",
     source="Fig. 6",
     needs=("network", "dataset"),
     function=filters,
-    options=FilterOptions(),
 )

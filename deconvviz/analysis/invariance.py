@@ -283,13 +283,11 @@ def _examples(
 
 
 ANALYSIS = Analysis(
-    name="invariance",
     title="Invariance",
     question="How much do features and the decision change as pictures are translated, scaled and "
     "rotated? Distances are relative to the distance between two pictures at the same layer.",
     source="Fig. 5",
     needs=("network", "dataset"),
     function=invariance,
-    options=InvarianceOptions(),
     defaults={"count": 20},
 )

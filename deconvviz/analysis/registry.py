@@ -7,11 +7,11 @@ An analysis is a module of `deconvviz.analysis` that declares `ANALYSIS`, a modu
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.result import Result
@@ -25,23 +25,31 @@ class Analysis:
     """One analysis that commands and pages offer.
 
     Attributes:
-        name: Name of the command, of the result and of its files.
         question: The question and the method, in one or two sentences.
         source: The figure or table of Zeiler & Fergus (2014), or another paper, that is followed.
         needs: Inputs of the analysis.
-        function: The analysis; its parameters are `options` and fields of `Inputs`.
-        options: A `schema.validated` dataclass of its options, at their defaults.
+        function: The analysis; its parameters are `options`, a `schema.validated` dataclass, and
+            fields of `Inputs`.
         defaults: Other defaults for the command's parameters of its needs, by name.
     """
 
-    name: str
     title: str
     question: str
     source: str
     needs: tuple[Need, ...]
     function: Callable[..., Result]
-    options: Any
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the command, of the result and of its files."""
+        return str(get_type_hints(self.function)["return"].name)
+
+    @cached_property
+    def options(self) -> Any:
+        """Its options at their defaults."""
+        kind = get_type_hints(self.function)["options"]
+        return (get_args(kind) or (kind,))[0]()  # of `Options | None`
 
     def run(self, inputs: Inputs, options: Any = None) -> Result:
         """The result on some inputs."""

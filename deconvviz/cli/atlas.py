@@ -1,9 +1,7 @@
 """`deconvviz atlas`: the strongest activations of every unit over a data set."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,13 +11,13 @@ from deconvviz.cli.base import (
     app,
     at_least,
     load_inputs,
+    resumable,
     rule_name,
     to_file,
     to_folder,
 )
 from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
-from deconvviz.progress import TerminalBars
 
 atlas = typer.Typer(
     help="Find the strongest activations of every unit over a data set, and draw them.",
@@ -33,12 +31,12 @@ Source = Annotated[Path, typer.Argument(metavar="ATLAS", help="Folder or file of
 @atlas.command()
 @takes(InputOptions(), "inputs")
 def build(
-    inputs: dict[str, Any],
+    inputs: InputOptions,
     out: Annotated[
         Path | None,
         to_folder(
             "Folder for the atlas; an unfinished one resumes. By default in the cache, where "
-            "the app finds it.",
+            "the app finds it."
         ),
     ] = None,
     k: Annotated[
@@ -70,7 +68,7 @@ def build(
     out = out or atlas_folder(bundle, dataset)
     bundle.model.to(processes.device(device))
     try:
-        with _progress() as bars:
+        with resumable() as bars:
             found = build_atlas(
                 bundle,
                 dataset,
@@ -93,7 +91,7 @@ def build(
 @atlas.command()
 @takes(InputOptions(), "inputs")
 def show(
-    inputs: dict[str, Any],
+    inputs: InputOptions,
     source: Source,
     layer: Annotated[str, typer.Option(help="Layer of the atlas.")],
     unit: Annotated[list[int], at_least(0, "Number of a unit; repeatable.")],
@@ -106,8 +104,6 @@ def show(
     from deconvviz.plots.atlas import render_units, unit_figure
     from deconvviz.plots.figures import figure_png
 
-    if out.suffix != ".png":
-        raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
     found, name = load_atlas(source), rule_name(rule)
     bundle, dataset, device = load_inputs(inputs)
     bundle.model.to(device)
@@ -122,14 +118,9 @@ def show(
 @atlas.command()
 @takes(InputOptions(), "inputs")
 def render(
-    inputs: dict[str, Any],
+    inputs: InputOptions,
     source: Source,
-    out: Annotated[
-        Path,
-        to_folder(
-            "Folder for the gallery; an unfinished one resumes.",
-        ),
-    ],
+    out: Annotated[Path, to_folder("Folder for the gallery; an unfinished one resumes.")],
     rule: Rule = "deconvnet",
 ) -> None:
     """Write a gallery of all units that opens from disk in any browser."""
@@ -140,17 +131,6 @@ def render(
     found, name = load_atlas(source), rule_name(rule)
     bundle, dataset, device = load_inputs(inputs)
     bundle.model.to(device)
-    with _progress() as bars, only_writer(out):
+    with resumable() as bars, only_writer(out):
         page = draw(found, bundle, dataset, out, rule=name, progress=bars)
     typer.echo(page)
-
-
-@contextmanager
-def _progress() -> Iterator[TerminalBars]:
-    """Progress bars; Ctrl-C says how to resume, and exits with code 130."""
-    try:
-        with TerminalBars() as bars:
-            yield bars
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command resumes", err=True)
-        raise typer.Exit(130) from None

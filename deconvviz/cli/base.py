@@ -2,15 +2,16 @@
 
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deconvviz.errors import SettingError
-from deconvviz.schema import changed, options, validated
+from deconvviz.progress import TerminalBars
+from deconvviz.schema import options, validated
 
 if TYPE_CHECKING:
     import torch
@@ -52,15 +53,15 @@ class InputOptions:
     """Device: cpu, cuda or mps; auto selects the best available."""
 
 
+NETWORK = ("weights", "checkpoint", "input_size", "download")
+"""Options of the network that a command's argument names."""
+DATA = ("data", "data_dir", "download")
+"""Options of a data set whose splits a command knows."""
+ON_CIFAR = InputOptions(data="cifar10")
+"""Defaults of commands that train."""
+
 _HELP = {option.name: option.help for option in options(InputOptions())}
 Model = Annotated[str, typer.Argument(help=_HELP["model"])]
-Weights = Annotated[str, typer.Option(help=_HELP["weights"])]
-Checkpoint = Annotated[Path | None, typer.Option(help=_HELP["checkpoint"])]
-InputSize = Annotated[str | None, typer.Option(help=_HELP["input_size"])]
-Data = Annotated[str, typer.Option(help=_HELP["data"])]
-DataDir = Annotated[Path | None, typer.Option(help=_HELP["data_dir"])]
-Download = Annotated[bool, typer.Option("--download", help=_HELP["download"])]
-Device = Annotated[str, typer.Option(help=_HELP["device"])]
 Side = Annotated[
     int | None, typer.Option(min=8, max=4096, help="Side in pixels; else the data's own.")
 ]
@@ -72,9 +73,10 @@ def to_folder(help: str) -> Any:  # noqa: A002  as typer names it
     return typer.Option(parser=output_folder, metavar="PATH", help=help)
 
 
-def to_file(help: str) -> Any:  # noqa: A002
-    """An option that names the file of a result."""
-    return typer.Option(parser=output_file, metavar="PATH", help=help)
+def to_file(help: str, *more: str) -> Any:  # noqa: A002
+    """An option that names the file of a figure, a .png file, or of another ending."""
+    endings = (".png", *more)
+    return typer.Option(parser=lambda text: output_file(text, endings), metavar="PATH", help=help)
 
 
 def at_least(least: int, help: str) -> Any:  # noqa: A002
@@ -107,15 +109,19 @@ def output_folder(text: str | Path) -> Path:
     return folder
 
 
-def output_file(text: str | Path) -> Path:
+def output_file(text: str | Path, endings: Sequence[str]) -> Path:
     """The value of an option that names the file of a result.
 
     Raises:
-        SettingError: It is empty, or cannot be written.
+        SettingError: It is empty, has another ending, or cannot be written.
     """
     if not str(text).strip():
         raise SettingError("the name of the output is empty; name a file")
     path = Path(text).expanduser()
+    if path.suffix not in endings:
+        raise SettingError(
+            f"cannot write `{path}`; name a file that ends in {' or '.join(endings)}"
+        )
     with suppress(FileNotFoundError, NotADirectoryError):
         path.lstat()  # fails if the name is too long
     if os.path.lexists(path) and not path.is_file():
@@ -140,38 +146,45 @@ RESULTS = Path("results")
 """The folder of the records of studies, unless --results names another one."""
 
 
-def load_network(
-    model: str,
-    weights: str,
-    download: bool,
-    checkpoint: Path | None = None,
-    input_size: str | None = None,
-) -> "Bundle":
-    """Load the network that the options name; see `deconvviz.load`."""
+@contextmanager
+def resumable(advice: str = "the same command resumes") -> Iterator[TerminalBars]:
+    """Progress bars; Ctrl-C says how to go on, and exits with code 130."""
+    try:
+        with TerminalBars() as bars:
+            yield bars
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; {advice}", err=True)
+        raise typer.Exit(130) from None
+
+
+def load_network(chosen: InputOptions) -> "Bundle":
+    """Load the chosen network; see `deconvviz.load`."""
     from deconvviz.io.zoo import load
 
     return load(
-        model,
-        weights=None if weights == "none" else weights,
-        download=download,
-        checkpoint=checkpoint,
-        input_size=None if input_size is None else _size(input_size),
+        chosen.model,
+        weights=None if chosen.weights == "none" else chosen.weights,
+        download=chosen.download,
+        checkpoint=chosen.checkpoint,
+        input_size=None if chosen.input_size is None else _size(chosen.input_size),
     )
 
 
-def load_inputs(given: Mapping[str, Any]) -> tuple["Bundle", "Dataset", "torch.device"]:
-    """Load the values of `InputOptions`: network, data set in the network's size, and device.
+def load_split(chosen: InputOptions, split: str, size: int | None = None) -> "Dataset":
+    """Load one split of the chosen data set."""
+    from deconvviz.io.data import load_dataset
 
-    Args:
-        given: Option -> value, as `takes` collects them.
-    """
+    return load_dataset(
+        chosen.data, split, data_dir=chosen.data_dir, size=size, download=chosen.download
+    )
+
+
+def load_inputs(chosen: InputOptions) -> tuple["Bundle", "Dataset", "torch.device"]:
+    """Load the chosen network, the data set in its size, and the device."""
     from deconvviz.io.data import load_for
     from deconvviz.training.device import find_device
 
-    chosen = changed(InputOptions(), given)
-    bundle = load_network(
-        chosen.model, chosen.weights, chosen.download, chosen.checkpoint, chosen.input_size
-    )
+    bundle = load_network(chosen)
     dataset = load_for(
         bundle.input_size,
         chosen.data,

@@ -1,24 +1,24 @@
 """`deconvviz layers`, `coverage` and `project`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deconvviz.cli.base import (
-    Checkpoint,
-    Download,
-    InputSize,
+    NETWORK,
+    InputOptions,
     Model,
     Rule,
-    Weights,
     app,
     at_least,
     load_network,
     rule_name,
     to_file,
 )
+from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 
 if TYPE_CHECKING:
@@ -33,17 +33,12 @@ Size = Annotated[int | None, at_least(8, "Longest side in pixels, uncropped; els
 
 
 @app.command()
-def layers(
-    model: Model,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Download = False,
-) -> None:
+@takes(InputOptions(), "inputs", NETWORK)
+def layers(model: Model, inputs: InputOptions) -> None:
     """List a network's layers, and the receptive fields of their units."""
     from deconvviz.deconv import Deconvnet
 
-    bundle = load_network(model, weights, download, checkpoint, input_size)
+    bundle = load_network(replace(inputs, model=model))
     net = Deconvnet(bundle.model, bundle.input_size)
     width = max(map(len, net.layers))
     for name, layer in net.layers.items():
@@ -53,27 +48,27 @@ def layers(
 
 
 @app.command()
+@takes(InputOptions(), "inputs", NETWORK)
 def coverage(
     model: Model,
+    inputs: InputOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare projections with autograd; 1 on a difference.")
     ] = False,
     dtype: Annotated[str, typer.Option(help="Of --verify: float32 or float64.")] = "float32",
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Download = False,
 ) -> None:
     """Show how each operation of a network is reversed, or why it is not supported."""
+    import torch
+
     from deconvviz.deconv import Deconvnet
     from deconvviz.deconv.verification import checked_line
 
     if dtype not in ("float32", "float64"):
         raise SettingError(f"no dtype `{dtype}`; there are float32 and float64")
-    bundle = load_network(model, weights, download, checkpoint, input_size)
+    bundle = load_network(replace(inputs, model=model))
     net = Deconvnet(bundle.model, bundle.input_size, check=True)
-    verification = _verified(net, dtype) if verify else None
+    verification = net.verify(dtype=getattr(torch, dtype)) if verify else None
     if as_json:
         typer.echo(_as_json(net, verification))
     else:
@@ -86,33 +81,24 @@ def coverage(
 
 
 @app.command()
+@takes(InputOptions(), "inputs", NETWORK)
 def project(
     model: Model,
+    inputs: InputOptions,
     picture: Picture,
     layer: Layer,
-    out: Annotated[
-        Path,
-        to_file(
-            "Output: a .png figure, or .safetensors pixels.",
-        ),
-    ],
+    out: Annotated[Path, to_file("Output: a .png figure, or .safetensors pixels.", ".safetensors")],
     unit: Annotated[int | None, at_least(0, "Map or class; else the -k strongest.")] = None,
     count: Annotated[int, typer.Option("-k", min=1, help="Number of strongest units.")] = 9,
     rule: Rule = "deconvnet",
     size: Size = None,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
-    download: Download = False,
 ) -> None:
     """Project a layer's strongest units in a picture back to pixels."""
     from deconvviz.deconv import Deconvnet
     from deconvviz.units import Unit
 
-    if out.suffix not in (".png", ".safetensors"):
-        raise SettingError(f"cannot write `{out}`; name a file that ends in .png or .safetensors")
     name = rule_name(rule)
-    bundle = load_network(model, weights, download, checkpoint, input_size)
+    bundle = load_network(replace(inputs, model=model))
     net = Deconvnet(bundle.model, bundle.input_size)
     pixels = read_pixels(bundle, picture, size)
     recording = net.record(pixels[None], [layer])
@@ -133,12 +119,6 @@ def read_pixels(bundle: "Bundle", picture: Path, size: int | None = None) -> "Te
     if size is None:
         return bundle.preprocess(image)
     return bundle.preprocess(limit_side(image, size), size=None)
-
-
-def _verified(net: "Deconvnet", dtype: str) -> "Verification":
-    import torch
-
-    return net.verify(dtype={"float32": torch.float32, "float64": torch.float64}[dtype])
 
 
 def _as_json(net: "Deconvnet", verification: "Verification | None") -> str:

@@ -1,29 +1,41 @@
 """Command-line options made from a declaration: each is written once, where it is declared."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from functools import wraps
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
 
-from deconvviz.schema import Option, options
+from deconvviz.schema import Option, changed, options
 
 Command = Callable[..., None]
 
 
-def takes(defaults: Any, name: str, leave_out: Sequence[str] = ()) -> Callable[[Command], Command]:
+def takes(
+    defaults: Any, name: str, only: Collection[str] | None = None
+) -> Callable[[Command], Command]:
     """Give a command an option for each one that a validated dataclass declares.
 
-    The command's parameter `name` is then a dict of those that were given, for `schema.changed`.
+    The command's parameter `name` is then the dataclass with the given values.
 
     Args:
         defaults: An instance of the dataclass; its values are shown as defaults.
         name: Parameter of the command.
-        leave_out: Options that the command does not take.
+        only: Options that the command takes; by default all.
     """
-    declared = [option for option in options(defaults) if option.name not in leave_out]
+    return _taking(defaults, name, only, lambda given: changed(defaults, given))
+
+
+def _taking(
+    defaults: Any,
+    name: str,
+    only: Collection[str] | None,
+    made: Callable[[dict[str, Any]], Any],
+) -> Callable[[Command], Command]:
+    declared = [option for option in options(defaults) if only is None or option.name in only]
 
     def wrap(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True).parameters
@@ -37,7 +49,7 @@ def takes(defaults: Any, name: str, leave_out: Sequence[str] = ()) -> Callable[[
                 for key, value in values.items()
                 if value is not None
             }
-            command(**given, **{name: chosen})
+            command(**given, **{name: made(chosen)})
 
         kept = [one.replace(kind=one.KEYWORD_ONLY) for key, one in own.items() if key != name]
         signature = inspect.Signature([*kept, *map(_parameter, declared)])
@@ -49,7 +61,7 @@ def takes(defaults: Any, name: str, leave_out: Sequence[str] = ()) -> Callable[[
 
 
 def declared_command(
-    app: typer.Typer, defaults: Callable[[], Any], name: str
+    app: typer.Typer, defaults: Callable[[], Any], name: str, only: Collection[str] | None = None
 ) -> Callable[[Command], Command]:
     """Register a command whose declaration is imported only when the command is invoked.
 
@@ -58,24 +70,37 @@ def declared_command(
     Args:
         app: The application that gets the command.
         defaults: Returns the defaults of `takes`.
-        name: Parameter of the command.
+        name: Parameter of the command: a dict of the options that were given, for `changed`.
+        only: Options that the command takes; by default all.
     """
 
     def register(command: Command) -> Command:
-        class Deferred(TyperCommand):
-            def make_context(
-                self, info_name: Any, args: Any, parent: Any = None, **extra: Any
-            ) -> Any:
-                made = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-                made.command()(takes(defaults(), name)(command))
-                return typer.main.get_command(made).make_context(info_name, args, parent, **extra)
+        def made() -> Any:
+            taking = _taking(defaults(), name, only, dict)
+            return made_command(command.__name__, taking(command))
 
-        @app.command(command.__name__, help=inspect.getdoc(command), cls=Deferred)
-        def listed() -> None: ...  # for the list of commands alone
-
+        deferred(app, command.__name__, inspect.getdoc(command) or "", made)
         return command
 
     return register
+
+
+def made_command(name: str, command: Command) -> Any:
+    """A function as a command of its own."""
+    holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    holder.command(name)(command)
+    return typer.main.get_command(holder)
+
+
+def deferred(app: typer.Typer, name: str, text: str, made: Callable[[], Any]) -> None:
+    """Register a command that is made when it is invoked; its name and text are listed before."""
+
+    class Deferred(TyperCommand):
+        def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+            return made().make_context(info_name, args, parent, **extra)
+
+    @app.command(name, help=text, cls=Deferred)
+    def listed() -> None: ...  # for the list of commands alone
 
 
 def option_table(defaults: Any) -> str:
@@ -97,7 +122,7 @@ def _parameter(option: Option) -> inspect.Parameter:
         # Text, whatever its type: the declaration reads it, with the same messages everywhere.
         kind = list[str] if isinstance(option.default, tuple) else str
         kinds = get_args(option.kind) or (option.kind,)  # of `int | None`, the first
-        metavar = {int: "INTEGER", float: "NUMBER"}.get(kinds[0], "TEXT")
+        metavar = {int: "INTEGER", float: "NUMBER", Path: "PATH"}.get(kinds[0], "TEXT")
         made = typer.Option(None, flag, metavar=metavar, help=_help(option) + shown)
     only = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(_key(option), only, default=made, annotation=kind | None)

@@ -4,28 +4,30 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import typer
 
-from deconvviz.cli.base import Download, Weights, app, load_network
+from deconvviz.cli.base import InputOptions, app, load_network
+from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 
 
 @app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def start_app(
-    context: typer.Context, weights: Weights = "default", download: Download = False
-) -> None:
+@takes(InputOptions(), "inputs", only=("weights", "download"))
+def start_app(context: typer.Context, inputs: InputOptions) -> None:
     """Start the app in a browser.
 
     Arguments that name networks add them to the app; other options go to `streamlit run`.
     """
-    networks, options = _divided(context.args)
+    weights, (networks, options) = inputs.weights, _divided(context.args)
     libraries = [name for name in networks if name.startswith(("torchvision/", "timm/"))]
     if weights != "default" and not libraries:
         raise SettingError(f"--weights {weights} is for torchvision/NAME and timm/NAME; name one")
     for name in networks:  # so that downloads and errors appear here, before any browser
-        load_network(name, weights if name in libraries else "default", download)
+        own = weights if name in libraries else "default"
+        load_network(replace(inputs, model=name, weights=own))
     script = Path(__file__).parents[1] / "app.py"
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
     if networks:

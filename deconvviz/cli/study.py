@@ -1,27 +1,32 @@
 """`deconvviz study`: paired training runs, their results, and gradients in depth."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deconvviz.cli.base import (
+    DATA,
+    ON_CIFAR,
     RESULTS,
-    Data,
-    DataDir,
-    Device,
-    Download,
+    InputOptions,
     Side,
     a_seed,
     app,
     at_least,
+    load_split,
     records_folder,
+    resumable,
     to_folder,
 )
 from deconvviz.cli.experiment import experiments
-from deconvviz.progress import TerminalBars
+from deconvviz.cli.options import declared_command, takes
+from deconvviz.schema import changed
+
+if TYPE_CHECKING:
+    from deconvviz.study.gradients import GradientOptions
+    from deconvviz.training import Recipe
 
 studies = typer.Typer(no_args_is_help=True)
 app.add_typer(studies, name="study")
@@ -35,10 +40,8 @@ Results = Annotated[
         help="Folder of the records, NAME.jsonl; only the default one is made where missing.",
     ),
 ]
-Figures = Annotated[
-    Path | None,
-    to_folder("Folder for figures; else none are drawn."),
-]
+Figures = Annotated[Path | None, to_folder("Folder for figures; else none are drawn.")]
+_RESUMES = "the same command resumes from the last whole epoch"
 
 
 @studies.callback()
@@ -46,41 +49,27 @@ def study() -> None:
     """Train networks that differ in one option, and compare them in pairs."""
 
 
-@contextmanager
-def _training() -> Iterator[TerminalBars]:
-    """Progress bars; Ctrl-C ends the command and says how to resume."""
-    try:
-        with TerminalBars() as bars:
-            yield bars
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command resumes from the last whole epoch", err=True)
-        raise typer.Exit(130) from None
-
-
 @studies.command()
+@takes(ON_CIFAR, "inputs", ("data_dir", "download", "device"))
 def run(
     name: Annotated[str, typer.Argument(help="A declared study, or a plan file NAME.toml.")],
     arm: Annotated[list[str] | None, typer.Option(help="Arm; repeatable. Default: all.")] = None,
     labels: Annotated[list[int] | None, at_least(1, "Budget; repeatable. Default: all.")] = None,
     seed: Annotated[list[int] | None, a_seed("Seed; repeatable. Default: all.")] = None,
     results: Results = RESULTS,
-    data_dir: DataDir = None,
-    download: Download = False,
-    device: Device = "auto",
+    *,
+    inputs: InputOptions,
 ) -> None:
     """Train the runs that a study lacks; an unfinished one resumes."""
-    from deconvviz.io.data import load_dataset
     from deconvviz.study import find_plan, run_plan
     from deconvviz.training.device import find_device
 
     plan = find_plan(name)
     list(plan.specs(arm, labels, seed))  # a wrong name is refused before data are read
-    training, test = (
-        load_dataset(plan.dataset, split, data_dir=data_dir, download=download)
-        for split in ("train", "test")
-    )
+    inputs = replace(inputs, data=plan.dataset)
+    training, test = (load_split(inputs, split) for split in ("train", "test"))
     path = results / f"{plan.name}.jsonl"
-    with _training() as bars:
+    with resumable(_RESUMES) as bars:
         records = run_plan(
             plan,
             training,
@@ -89,7 +78,7 @@ def run(
             arms=arm,
             labels=labels,
             seeds=seed,
-            device=find_device(device),
+            device=find_device(inputs.device),
             progress=bars,
         )
     typer.echo(f"{len(records)} runs in {path}")
@@ -109,65 +98,52 @@ def report(
     typer.echo(path)
 
 
-@studies.command()
+def _gradient_options() -> "GradientOptions":
+    from deconvviz.study.gradients import GradientOptions
+
+    return GradientOptions()
+
+
+@declared_command(studies, _gradient_options, "changes")
+@takes(ON_CIFAR, "inputs", (*DATA, "device"))
 def gradients(
     results: Results = RESULTS,
-    depth: Annotated[
-        list[int] | None, typer.Option(help="6, 12 or 20; repeatable. Default: all.")
-    ] = None,
-    seed: Annotated[
-        list[int] | None,
-        a_seed("Seed; repeatable. Default: 0 to 2."),
-    ] = None,
-    width: Annotated[
-        int, typer.Option(min=1, max=4096, help="Number of maps in the first stage.")
-    ] = 8,
-    init: Annotated[str, typer.Option(help="Initial weights: pytorch or he.")] = "pytorch",
-    lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.01,
-    deconv_weight: Annotated[
-        float, typer.Option(help="Weight of the reconstruction error in the runs on both losses.")
-    ] = 0.3,
     figures: Figures = None,
-    data: Data = "cifar10",
-    data_dir: DataDir = None,
-    download: Download = False,
-    device: Device = "auto",
+    *,
+    inputs: InputOptions,
+    changes: dict[str, Any],
 ) -> None:
     """Follow the gradients of deep deconvolution networks, and of plain ones of equal depth.
 
     Runs that have a record are not repeated.
     """
-    from deconvviz.io.data import load_dataset
     from deconvviz.plots.gradients import summary
     from deconvviz.plots.study import save
     from deconvviz.study.gradients import gradients as follow
     from deconvviz.training.device import find_device
 
-    training = load_dataset(data, "train", data_dir=data_dir, download=download)
-    with _training() as bars:
-        found = follow(
-            training,
-            results / "gradients.jsonl",
-            depths=depth or (6, 12, 20),
-            seeds=seed or (0, 1, 2),
-            width=width,
-            init=init,
-            lr=lr,
-            deconv_weight=deconv_weight,
-            device=find_device(device),
-            progress=bars,
-        )
+    options = changed(_gradient_options(), changes)
+    training, device = load_split(inputs, "train"), find_device(inputs.device)
+    path = results / "gradients.jsonl"
+    with resumable(_RESUMES) as bars:
+        found = follow(training, path, options, device=device, progress=bars)
     typer.echo(summary(found))
     for path in save(found, figures) if figures else ():
         typer.echo(path)
 
 
-@experiments.command()
+def _ablation_recipe() -> "Recipe":
+    from deconvviz.study.ablation import RECIPE
+
+    return RECIPE
+
+
+@declared_command(
+    experiments, _ablation_recipe, "changes", ("epochs", "batch_size", "lr", "precision")
+)
+@takes(ON_CIFAR, "inputs", (*DATA, "device"))
 def ablation(
-    out: Annotated[
-        Path,
-        to_folder("Folder of the result and of all runs."),
-    ],
+    out: Annotated[Path, to_folder("Folder of the result and of all runs.")],
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -175,45 +151,35 @@ def ablation(
             "the baseline. Default: all declared ones."
         ),
     ] = None,
-    data: Data = "cifar10",
-    data_dir: DataDir = None,
     size: Side = None,
     count: Annotated[int, at_least(0, "Number of training pictures; 0: all.")] = 0,
-    epochs: Annotated[int, typer.Option(help="Number of epochs of each run.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 128,
-    lr: Annotated[float, typer.Option(help="Learning rate of SGD.")] = 0.03,
     seed: Annotated[list[int] | None, a_seed("Seed; repeatable. Default: 0.")] = None,
-    precision: Annotated[str, typer.Option(help="Precision: bf16 or float32.")] = "float32",
-    download: Download = False,
-    device: Device = "auto",
+    *,
+    inputs: InputOptions,
+    changes: dict[str, Any],
 ) -> None:
     """Train networks with layers removed or resized (Table 3).
 
     Runs stay in the folder; the same command resumes them.
     """
-    from functools import partial
-
-    from deconvviz.io.data import load_dataset, train_test_split
+    from deconvviz.io.data import train_test_split
     from deconvviz.plots.study import save, summary
-    from deconvviz.schema import changed
     from deconvviz.study.ablation import RECIPE, VARIANTS
     from deconvviz.study.ablation import ablation as compare
     from deconvviz.training.device import find_device
 
-    read = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
-    training, test = read("train"), read("test")
+    training, test = (load_split(inputs, split, size) for split in ("train", "test"))
     if 0 < count < len(training):
         _, training = train_test_split(training, count)
-    options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "precision": precision}
-    with _training() as bars:
+    with resumable(_RESUMES) as bars:
         found = compare(
             training,
             test,
             out,
             variants={name: VARIANTS.get(name, name) for name in variant or VARIANTS},
-            recipe=changed(RECIPE, options),
+            recipe=changed(RECIPE, changes),
             seeds=seed or (0,),
-            device=find_device(device),
+            device=find_device(inputs.device),
             progress=bars,
         )
     typer.echo(summary(found))

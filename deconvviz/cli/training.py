@@ -1,28 +1,26 @@
 """`deconvviz train`, `decode` and `evaluate`."""
 
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deconvviz.cli.base import (
-    Checkpoint,
-    Data,
-    DataDir,
-    Device,
-    Download,
-    InputSize,
+    DATA,
+    NETWORK,
+    ON_CIFAR,
+    InputOptions,
     Model,
     Side,
-    Weights,
     app,
     at_least,
     load_network,
+    load_split,
     to_file,
     to_folder,
 )
-from deconvviz.cli.options import declared_command
+from deconvviz.cli.options import declared_command, takes
 from deconvviz.errors import SettingError
 
 if TYPE_CHECKING:
@@ -36,20 +34,12 @@ def _recipe() -> "Recipe":
 
 
 @declared_command(app, _recipe, "changes")
+@takes(ON_CIFAR, "inputs", (*DATA, "device"))
 def train(
-    out: Annotated[
-        Path,
-        to_folder(
-            "The run's folder; an unfinished run resumes.",
-        ),
-    ],
-    data: Data = "cifar10",
-    data_dir: DataDir = None,
-    download: Download = False,
+    out: Annotated[Path, to_folder("The run's folder; an unfinished run resumes.")],
     size: Side = None,
     hold_out: Annotated[
-        int,
-        at_least(0, "Number of training pictures to hold out and test on; 0: none."),
+        int, at_least(0, "Number of training pictures to hold out and test on; 0: none.")
     ] = 0,
     labels: Annotated[
         int, at_least(0, "Number of labelled pictures, the rest unlabelled; 0: all.")
@@ -57,15 +47,15 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="config.json of another run, whose recipe is the default.")
     ] = None,
-    device: Device = "auto",
     *,
+    inputs: InputOptions,
     changes: dict[str, Any],
 ) -> None:
     """Train a network; the same command resumes a run that was stopped.
 
     Under `torchrun --nproc-per-node N -m deconvviz train ...` N processes share each batch.
     """
-    from deconvviz.io.data import DATASETS, load_dataset, stratified_subset, train_test_split
+    from deconvviz.io.data import DATASETS, stratified_subset, train_test_split
     from deconvviz.processes import ProcessGroup
     from deconvviz.schema import changed
     from deconvviz.training import train as run
@@ -73,14 +63,16 @@ def train(
     from deconvviz.training.run_folder import read_config
 
     recipe = read_config(config).recipe if config else _recipe()
-    if not config and data in DATASETS and (augmentation := DATASETS[data].augmentation):
+    entry = DATASETS.get(inputs.data)
+    if not config and entry and (augmentation := entry.augmentation):
         recipe = changed(recipe, {"augmentation": augmentation})
     recipe = changed(recipe, changes)
-    where = find_device(device)
-    pictures = partial(load_dataset, data, data_dir=data_dir, size=size, download=download)
-    training = pictures("train")
+    where = find_device(inputs.device)
+    training = load_split(inputs, "train", size)
     training, test = (
-        train_test_split(training, hold_out) if hold_out else (training, pictures("test"))
+        train_test_split(training, hold_out)
+        if hold_out
+        else (training, load_split(inputs, "test", size))
     )
     known = stratified_subset(training, labels, recipe.seed) if labels else training
     processes = ProcessGroup.from_environment()
@@ -110,8 +102,6 @@ def decode(
     from deconvviz.plots.figures import figure_png
     from deconvviz.training.decode import load_decoder
 
-    if out.suffix != ".png":
-        raise SettingError(f"cannot write `{out}`; name a file that ends in .png")
     decoded = load_decoder(network)
     tensor = decoded.preprocessing.tensor
     images = torch.stack([tensor(open_picture(picture).image) for picture in pictures])
@@ -121,23 +111,20 @@ def decode(
 
 
 @app.command()
+@takes(InputOptions(), "inputs", (*NETWORK, "data_dir", "device"))
 def evaluate(
     model: Model,
     data: Annotated[
         str | None, typer.Option(help="Data set; by default the one it was trained on, or cifar10.")
     ] = None,
-    data_dir: DataDir = None,
-    weights: Weights = "default",
-    checkpoint: Checkpoint = None,
-    input_size: InputSize = None,
     robust: Annotated[
         int, at_least(0, "Number of pictures to attack as well, for robust accuracy.")
     ] = 0,
     save: Annotated[
         bool, typer.Option("--save", help="Store the results in the checkpoint and its card.")
     ] = False,
-    download: Download = False,
-    device: Device = "auto",
+    *,
+    inputs: InputOptions,
 ) -> None:
     """Measure a network's accuracy on the test pictures, without augmentation.
 
@@ -158,18 +145,18 @@ def evaluate(
     path = Path(model)
     if save and path.suffix != ".safetensors":
         raise SettingError(f"--save needs the file of a checkpoint, not `{model}`")
-    bundle = load_network(model, weights, download, checkpoint, input_size)
+    bundle = load_network(replace(inputs, model=model))
     preprocessing = bundle.preprocessing
     trained_on = bundle.training.get("test", {}).get("title", "")
     test = load_dataset(
         data or name_of(trained_on) or "cifar10",
         "test",
-        data_dir=data_dir,
+        data_dir=inputs.data_dir,
         size=preprocessing.size,
         channels=preprocessing.channels,
-        download=download,
+        download=inputs.download,
     )
-    network = bundle.model.to(find_device(device))
+    network = bundle.model.to(find_device(inputs.device))
     result = measure(network, test, preprocessing.mean, preprocessing.std)
     for name, accuracy in result.per_class.items():
         typer.echo(f"{name:>12} {accuracy:7.2%}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -41,44 +41,83 @@ _COLUMNS = {
 }
 _SHARES = ("median_activation_frequency", "near_nyquist", "aliased", "median_explained_by_edges")
 
-TITLES: Mapping[str, str] = {
-    "dead": "Dead units",
-    "rare": "Rarely active units",
-    "dominant": "Dominant kernels",
-    "loud": "Loud units",
-    "high_frequency": "Kernels of high frequencies",
-    "aliased": "A stride that aliases",
-    "duplicate": "Duplicate kernels",
-    "edges": "A deep layer that sees little but edges",
-    "class_specific": "Class-specific units",
-}
-"""Kind of a finding -> its title."""
 
-_ADVICE: Mapping[str, str] = {
-    "dead": "They cost work and give nothing, so they can be removed without any change on these "
-    "pictures. To avoid them: a lower learning rate or a longer warm-up, BatchNorm before the "
-    "rectifier, He's initial weights, or a leaky rectifier. First check whether they are active on "
-    "other pictures.",
-    "rare": "Look at their patches: a rare but real thing is fine; a single odd picture, a "
-    "watermark or a border is memorised. More varied data or stronger augmentation helps against "
-    "that.",
-    "dominant": "Zeiler and Fergus kept every kernel's root mean square at 0.1 or below while "
-    "training (--max-kernel-rms 0.1); weight decay and normalised inputs work in the same "
-    "direction.",
-    "loud": "If their patches have nothing in common they act as a bias, and drown out the others. "
-    "BatchNorm, weight decay or a limit on kernels' size evens them out.",
-    "high_frequency": "Checkerboards and noise come from too little training or regularisation, or "
-    "from subsampling below. Train longer, decay weights more, or blur before subsampling.",
-    "aliased": "Zeiler and Fergus cured it by a stride of 2 instead of 4 and kernels of 7 instead "
-    "of 11 pixels, and gained accuracy. Others blur before they subsample (Zhang 2019, "
-    "arXiv:1904.11486).",
-    "duplicate": "The layer has more units than it uses. Make it narrower, initialise it with "
-    "decorrelated kernels, or drop whole maps while training.",
-    "edges": "It adds little to the layers below. Check that it is trained at all (learning rate, "
-    "gradients, a frozen stage); then try a larger window by pooling, or fewer layers.",
-    "class_specific": "Below the last layers that is suspect: look whether its patches show the "
-    "object itself, or a background, a border or a mark that gives the class away. Remove that "
-    "from the data, or vary it.",
+class Kind(NamedTuple):
+    """A kind of finding: its title, its numbers beside a healthy layer, and what to do."""
+
+    title: str
+    sentence: str
+    advice: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "dead": Kind(
+        "Dead units",
+        "{some} {be} never above zero.",
+        "They cost work and give nothing, so they can be removed without any change on these "
+        "pictures. To avoid them: a lower learning rate or a longer warm-up, BatchNorm before the "
+        "rectifier, He's initial weights, or a leaky rectifier. First check whether they are "
+        "active on other pictures.",
+    ),
+    "rare": Kind(
+        "Rarely active units",
+        "{some} {be} above zero in fewer than {options.rare_threshold:.0%} of the pictures.",
+        "Look at their patches: a rare but real thing is fine; a single odd picture, a watermark "
+        "or a border is memorised. More varied data or stronger augmentation helps against that.",
+    ),
+    "dominant": Kind(
+        "Dominant kernels",
+        "{some} {have} kernels more than {options.dominance_threshold:g} times as large as the "
+        "median; they hold {share:.0%} of the layer's squared weights, where an equal share is "
+        "{equal:.0%}.",
+        "Zeiler and Fergus kept every kernel's root mean square at 0.1 or below while training "
+        "(--max-kernel-rms 0.1); weight decay and normalised inputs work in the same direction.",
+    ),
+    "loud": Kind(
+        "Loud units",
+        "{some} {be} on average more than {options.loudness_threshold:g} times as active as the "
+        "median unit; they make {share:.0%} of the layer's activity.",
+        "If their patches have nothing in common they act as a bias, and drown out the others. "
+        "BatchNorm, weight decay or a limit on kernels' size evens them out.",
+    ),
+    "high_frequency": Kind(
+        "Kernels of high frequencies",
+        "{share:.0%} of the kernels' energy lies near Nyquist; random kernels have "
+        "{values[chance]:.0%}.",
+        "Checkerboards and noise come from too little training or regularisation, or from "
+        "subsampling below. Train longer, decay weights more, or blur before subsampling.",
+    ),
+    "aliased": Kind(
+        "A stride that aliases",
+        "{share:.0%} of the kernels' energy lies at frequencies that a stride of "
+        "{values[stride][0]} x {values[stride][1]} aliases; random kernels have "
+        "{values[chance]:.0%}.",
+        "Zeiler and Fergus cured it by a stride of 2 instead of 4 and kernels of 7 instead of 11 "
+        "pixels, and gained accuracy. Others blur before they subsample (Zhang 2019, "
+        "arXiv:1904.11486).",
+    ),
+    "duplicate": Kind(
+        "Duplicate kernels",
+        "{some} {have} a duplicate: another kernel with a cosine above "
+        "{options.duplicate_threshold:g}, as {units[0]} and {units[1]} ({values[cosine]:.3f}).",
+        "The layer has more units than it uses. Make it narrower, initialise it with decorrelated "
+        "kernels, or drop whole maps while training.",
+    ),
+    "edges": Kind(
+        "A deep layer that sees little but edges",
+        "The edges in its window, without their arrangement, explain {share:.0%} of the variance "
+        "of its median unit.",
+        "It adds little to the layers below. Check that it is trained at all (learning rate, "
+        "gradients, a frozen stage); then try a larger window by pooling, or fewer layers.",
+    ),
+    "class_specific": Kind(
+        "Class-specific units",
+        "{some} {answer} to one class alone (selectivity above "
+        "{options.selectivity_threshold:g}), the clearest, {units[0]}, to {values[class]}.",
+        "Below the last layers that is suspect: look whether its patches show the object itself, "
+        "or a background, a border or a mark that gives the class away. Remove that from the "
+        "data, or vary it.",
+    ),
 }
 
 
@@ -88,9 +127,9 @@ def summary(found: Diagnosis) -> str:
     if not found.findings:
         return text + "nothing is beyond its threshold."
     count = len(found.findings)
-    first = "; ".join(f"{TITLES[one.kind].lower()} in {one.layer}" for one in found.findings[:5])
+    named = [f"{KINDS[one.kind].title.lower()} in {one.layer}" for one in found.findings[:5]]
     more = f" and {count - 5} more" if count > 5 else ""
-    return f"{text}{count} finding{'s' * (count > 1)}: {first}{more}."
+    return f"{text}{count} finding{'s' * (count > 1)}: {'; '.join(named)}{more}."
 
 
 def figure(found: Diagnosis, ink: str = NEUTRAL_INK) -> Figure:
@@ -116,59 +155,20 @@ def _share(row: Mapping[str, Any], key: str) -> float:
 
 def sentence(finding: Finding, options: DiagnosisOptions) -> str:
     """A finding's numbers in words, beside chance or a healthy layer."""
-    values, share, total = finding.values, finding.share, finding.total
+    values, total = finding.values, finding.total
     count = values.get("count", len(finding.units))
-    some, one = f"{count} of {total} units", count == 1
-    match finding.kind:
-        case "dead":
-            return f"{some} {'is' if one else 'are'} never above zero."
-        case "rare":
-            return (
-                f"{some} {'is' if one else 'are'} above zero in fewer than "
-                f"{options.rare_threshold:.0%} of the pictures."
-            )
-        case "dominant":
-            return (
-                f"{some} {'has' if one else 'have'} kernels more than "
-                f"{options.dominance_threshold:g} times as large as the median; they hold "
-                f"{share:.0%} of the layer's squared weights, where an equal share is "
-                f"{count / total:.0%}."
-            )
-        case "loud":
-            return (
-                f"{some} {'is' if one else 'are'} on average more than "
-                f"{options.loudness_threshold:g} times as active as the median unit; they make "
-                f"{share:.0%} of the layer's activity."
-            )
-        case "high_frequency":
-            return (
-                f"{share:.0%} of the kernels' energy lies near Nyquist; random kernels have "
-                f"{values['chance']:.0%}."
-            )
-        case "aliased":
-            down, across = values["stride"]
-            return (
-                f"{share:.0%} of the kernels' energy lies at frequencies that a stride of {down} x "
-                f"{across} aliases; random kernels have {values['chance']:.0%}."
-            )
-        case "duplicate":
-            first, second = finding.units[:2]
-            return (
-                f"{some} {'has' if one else 'have'} a duplicate: another kernel with a cosine "
-                f"above {options.duplicate_threshold:g}, as {first} and {second} "
-                f"({values['cosine']:.3f})."
-            )
-        case "edges":
-            return (
-                "The edges in its window, without their arrangement, explain "
-                f"{share:.0%} of the variance of its median unit."
-            )
-        case "class_specific":
-            return (
-                f"{some} {'answers' if one else 'answer'} to one class alone (selectivity above "
-                f"{options.selectivity_threshold:g}), the clearest, {finding.units[0]}, to "
-                f"{values['class']}."
-            )
+    be, have, answer = ("is", "has", "answers") if count == 1 else ("are", "have", "answer")
+    return KINDS[finding.kind].sentence.format(
+        some=f"{count} of {total} units",
+        be=be,
+        have=have,
+        answer=answer,
+        equal=count / total,
+        share=finding.share,
+        units=finding.units,
+        values=values,
+        options=options,
+    )
 
 
 def evidence(finding: Finding, k: int) -> tuple[bytes, str]:
@@ -237,10 +237,10 @@ def _article(finding: Finding, found: Diagnosis) -> str:
     more = len(finding.units) - _NAMED
     plural = "s" * (len(finding.units) != 1)
     units = f"Unit{plural} {named}" + (f" and {more} more" if more > 0 else "")
-    title, text = escape(TITLES[finding.kind]), escape(sentence(finding, found.options))
+    kind, text = KINDS[finding.kind], escape(sentence(finding, found.options))
     return (
-        f"<article><div><h3>{title} in <code>{escape(finding.layer)}</code></h3>"
-        f"<p>{text}</p><p>{escape(_ADVICE[finding.kind])}</p>"
+        f"<article><div><h3>{escape(kind.title)} in <code>{escape(finding.layer)}</code></h3>"
+        f"<p>{text}</p><p>{escape(kind.advice)}</p>"
         f'<p class="quiet units">{units}.</p></div>'
         f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{source}">'
         f"<figcaption>{escape(alt)}.</figcaption></figure></article>"

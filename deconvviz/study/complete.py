@@ -36,38 +36,27 @@ def complete(
         StudyError: A record is damaged, or `check` refuses it.
         BusyError: Another process adds to the file.
     """
-    with only_writer(file.path.parent, file.path.stem):
-        return _complete(specs, file, make, check, work or [1] * len(specs), title, progress)
-
-
-def _complete(
-    specs: Sequence[Asked],
-    file: RecordFile[Made],
-    make: Callable[[Asked, Callable[[float], None]], Made],
-    check: Callable[[Asked, Made], None],
-    work: Sequence[int],
-    title: str,
-    progress: Progress | None,
-) -> tuple[Made, ...]:
+    weights = list(work) or [1] * len(specs)
     total, done = 1000 * len(specs), 0
-    known = {record.key: record for record in file.read()}
-    for spec in specs:  # a wrong record is refused before anything is made
-        if spec.key in known:
-            check(spec, known[spec.key])
 
     def report(share: float) -> None:
         if progress:
-            progress(title, round(total * (done + share * own) / sum(work)), total)
+            progress(title, round(total * (done + share * own) / sum(weights)), total)
 
-    for spec, own in zip(specs, work, strict=True):
-        report(0)
-        if spec.key not in known:
-            made = make(spec, report)
-            # a person may have added to the file meanwhile
-            known = {record.key: record for record in file.read()}
+    with only_writer(file.path.parent, file.path.stem):
+        known = {record.key: record for record in file.read()}
+        for spec in specs:  # a wrong record is refused before anything is made
+            if spec.key in known:
+                check(spec, known[spec.key])
+        for spec, own in zip(specs, weights, strict=True):
+            report(0)
             if spec.key not in known:
-                file.append(made)
-                known[spec.key] = made
-        report(1)
-        done += own
+                made = make(spec, report)
+                # a person may have added to the file meanwhile
+                known = {record.key: record for record in file.read()}
+                if spec.key not in known:
+                    file.append(made)
+                    known[spec.key] = made
+            report(1)
+            done += own
     return tuple(known[spec.key] for spec in specs)

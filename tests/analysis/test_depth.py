@@ -68,7 +68,7 @@ def test_random_labels_are_at_chance_however_deep():
 
 
 def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
-    training, test = draw_shapes(240, seed=0), draw_shapes(120, seed=1)
+    training, test = draw_shapes(120, seed=0), draw_shapes(60, seed=1)
     options = DepthOptions(layers=("stage1.relu1", "stage3.relu2"), grid=1)
     one, two = (depth(load("demo"), training, test, options) for _ in range(2))
     assert one.rows == two.rows

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from deconvviz.analysis.occluder import Occluder, places
+from deconvviz.analysis.occlusion import Occluder, places
 from deconvviz.errors import SettingError
 
 

@@ -8,6 +8,7 @@ from captum.attr import Occlusion as CaptumsOcclusion
 from torch import nn
 
 from deconvviz.analysis.occlusion import OcclusionOptions, occlusion
+from deconvviz.deconv import Deconvnet
 from deconvviz.errors import PictureError, SelectionError, SettingError, UnknownLayerError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
@@ -43,11 +44,15 @@ def one_pixel(fill=0.0):
     return bundle, image
 
 
+@pytest.fixture(scope="module")
+def demo():
+    bundle = load("demo")
+    return bundle, Deconvnet(bundle.model)
+
+
 @pytest.fixture
 def pixel_net():
     """Traced at its own, oblong size."""
-    from deconvviz.deconv import Deconvnet
-
     bundle, image = one_pixel()
     return bundle, image, Deconvnet(bundle.model, (1, 16, 12))
 
@@ -165,15 +170,16 @@ def test_it_is_written_as_numbers_and_picture(tmp_path):
         ({"layer": "conv9"}, UnknownLayerError, "conv9"),
     ],
 )
-def test_wrong_options_are_refused(options, error, says):
+def test_wrong_options_are_refused(demo, options, error, says):
+    bundle, net = demo
     with pytest.raises(error, match=says):
-        occlusion(load("demo"), torch.zeros(3, 32, 32), OcclusionOptions(**options))
+        occlusion(bundle, torch.zeros(3, 32, 32), OcclusionOptions(**options), net=net)
 
 
-def test_pictures_of_another_form_are_refused():
-    bundle = load("demo")
+def test_pictures_of_another_form_are_refused(demo):
+    bundle, net = demo
     with pytest.raises(PictureError, match="shape"):
-        occlusion(bundle, torch.zeros(1, 32, 32))
+        occlusion(bundle, torch.zeros(1, 32, 32), net=net)
     data = Dataset(
         torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
         torch.zeros(2, dtype=torch.int64),

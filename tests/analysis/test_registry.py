@@ -72,13 +72,13 @@ class Counted(Result):
         return plot(2, 2)[0]
 
 
-def count_pictures(training, test, folder, options):
+def count_pictures(training, test, folder, options: CountOptions) -> Counted:
     return Counted(options.times * (len(training) + len(test)), str(folder))
 
 
 def test_a_new_analysis_gets_its_command_also_without_a_network(tmp_path, capsys):
     needs = ("training data", "folder")
-    made = Analysis("counted", "", "How many?", "", needs, count_pictures, CountOptions())
+    made = Analysis("", "How many?", "", needs, count_pictures)
     words = ["--data", "shapes", "--count", "30", "--test", "12", "--times", "2"]
     command_of(made)([*words, "--out", str(tmp_path)], standalone_mode=False)
     assert "84 pictures" in capsys.readouterr().out

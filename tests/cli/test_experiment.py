@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from deconvviz import cli
 from deconvviz.cli import app
+from deconvviz.cli.base import InputOptions
 from deconvviz.cli.experiment import pictures
 from deconvviz.io.data import load_dataset
 from deconvviz.io.images import photograph
@@ -93,12 +94,12 @@ def test_filters_evolution_and_invariance_on_a_few_pictures(tmp_path, name, word
 def test_pictures_are_a_share_of_every_class_or_all_there_are():
     demo = load("demo")
     every = load_dataset("photos", "all", progress=False)
-    some = pictures(demo, "photos", None, 100, seed=1)
+    some = pictures(demo, InputOptions(split=""), 100, seed=1)
     counts, totals = (one.labels.bincount(minlength=5) for one in (some, every))
     assert len(some) == 100
     assert float((counts / 100 - totals / len(every)).abs().max()) < 0.02
     for count in (0, 10**6):
-        assert len(pictures(demo, "photos", None, count, seed=1)) == len(every)
+        assert len(pictures(demo, InputOptions(split=""), count, seed=1)) == len(every)
 
 
 @pytest.mark.parametrize(

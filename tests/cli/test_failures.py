@@ -1,6 +1,7 @@
 """Wrong commands and failures of the machine: a sentence and an exit status, never a traceback."""
 
 import errno
+import io
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ LAYER = "stage2.relu2"
 PROJECT = ["project", "demo", "cat.png", "--layer", LAYER, "--out"]
 TRAIN = ["train", "--data", "shapes", "--device", "cpu", "--out"]
 ABLATION = ["experiment", "ablation", "--data", "shapes", "--device", "cpu", "--out"]
+TRUST = ["trust", "demo", "cat.png", "--layer", LAYER]
 LONG = "n" * 300
 
 
@@ -78,6 +80,13 @@ def ended(words, monkeypatch, capfd):
         (["study", "run", "helps", "--results", "reslts"], "no folder reslts; check its name"),
         (["study", "report", "helps", "--results", "reslts"], "no folder reslts"),
         (["study", "gradients", "--results", "reslts"], "no folder reslts"),
+        (["experiment", "filters", "demo", "--out", "x", "--seed", "-1"], "seed must be >= 0"),
+        (["experiment", "filters", "demo", "--out", "x", "--count", "-1"], "count must be >= 0"),
+        (["diagnose", "demo", "--out", "x", "--seed", str(2**64)], "seed must be <"),
+        ([*TRUST, "--out", "x", "--seed", str(2**64)], "seed must be <"),
+        ([*TRUST, "--out", "x", "--size", "4"], "size must be >= 8"),
+        (["study", "gradients", "--seeds", str(2**64)], "seeds.0 must be <"),
+        (["study", "gradients", "--width", "0"], "width must be >= 1"),
         (["layers", "broken_nets:net"], "`broken_nets` fails when it is imported: SyntaxError"),
         (["layers", "ending_nets:net"], "`ending_nets` fails when it is imported: SystemExit"),
         (["layers", "good_nets:net", "--input-size", "3,1000000,1000000"], "at most 1024 and 4096"),
@@ -119,14 +128,7 @@ def test_a_wrong_command_is_refused_in_a_sentence(here, monkeypatch, capfd, word
         [*ABLATION, "t", "--seed", "-3"],
         ["atlas", "build", "--out", "x", "-k", "0"],
         ["evaluate", "demo", "--data", "shapes", "--robust", "-5"],
-        ["experiment", "filters", "demo", "--out", "x", "--seed", "-1"],
-        ["experiment", "filters", "demo", "--out", "x", "--seed", str(2**64)],
-        ["experiment", "filters", "demo", "--out", "x", "--count", "-1"],
         ["experiment", "nothing"],
-        ["diagnose", "demo", "--out", "x", "--seed", str(2**64)],
-        ["trust", "demo", "cat.png", "--layer", LAYER, "--out", "x", "--seed", str(2**64)],
-        ["study", "gradients", "--seed", str(2**64)],
-        ["study", "gradients", "--width", "0"],
         ["nothing"],
     ],
 )
@@ -226,7 +228,14 @@ def test_a_folder_that_another_process_writes_is_refused_with_status_1(here, mon
 
 def start(*words, **options):
     words = [sys.executable, "-m", "deconvviz", *words]
-    return subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+    return subprocess.Popen(
+        words,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # A shell has what runs in its background ignore Ctrl-C, and its children too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **options,
+    )
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -244,22 +253,22 @@ def test_a_signal_ends_training_with_its_status_and_the_command_resumes(here, nu
     assert not [path for path in (here / "t").iterdir() if path.name.startswith(".")]
 
 
-def test_a_file_limit_is_a_sentence(here):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
+def test_a_file_limit_is_a_sentence(here, monkeypatch, capfd):
     words = [*TRAIN, "t", "--epochs", "1", "--steps-per-epoch", "1", "--model", "seed-cnn"]
-    with start(*words, cwd=here, preexec_fn=limit) as process:
-        _, said = process.communicate(timeout=100)
-    assert process.returncode == 1
-    assert b"larger than this disk" in said
-    assert b"Traceback" not in said
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        status, said = ended([*words, "--hold-out", "40"], monkeypatch, capfd)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status == 1
+    assert "larger than this disk" in said
 
 
-def test_help_is_shown_in_a_terminal_that_knows_ascii_alone(here):
-    ascii_alone = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
-    with start("train", "--help", env=ascii_alone) as process:
-        shown, said = process.communicate(timeout=100)
-    assert process.returncode == 0, said
-    assert b"--lr" in shown
+def test_help_is_shown_in_a_terminal_that_knows_ascii_alone(monkeypatch, capfd):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        assert ended(["train", "--help"], patch, capfd) == (0, "")
+    terminal.flush()
+    assert b"--lr" in terminal.buffer.getvalue()

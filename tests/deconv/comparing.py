@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from deconvviz.deconv import Recording, Selection
+from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.deconv.tape import Tape
 from tests import oracle
 
@@ -54,6 +54,33 @@ def by_oracle(
         return oracle.units_at(value, rows, units.channel, units.y, units.x, start)
 
     return method(model, images[units.image], units.layer, begin, rule).detach()
+
+
+def output_of(model: nn.Module, layer: str, images: Tensor) -> Tensor:
+    """The output of a module's last call, (N, C, H, W)."""
+    held: list[Tensor] = []
+    handle = model.get_submodule(layer).register_forward_hook(
+        lambda _module, _inputs, output: held.append(output.detach().clone())
+    )
+    with torch.no_grad():
+        model(images)
+    handle.remove()
+    return held[-1] if held[-1].dim() == 4 else held[-1][:, :, None, None]
+
+
+def images_of(size: tuple[int, int] = (18, 21), count: int = 2) -> Tensor:
+    return torch.randn(count, 3, *size, dtype=torch.float64)
+
+
+def check(model: nn.Module, layer: str, images: Tensor, net: Deconvnet | None = None) -> None:
+    """Values are the model's own, and projections the oracle's."""
+    net = net or Deconvnet(model, (3, 18, 21))
+    recording = net.record(images, [layer])
+    assert deviation(recording[layer], output_of(model, layer, images)) < 1e-10
+    units = some_units(recording, layer)
+    for rule in RULES:
+        truth = by_oracle(oracle.autograd, model, images, units, rule)
+        assert deviation(net.project(recording, units, rule).full(), truth) < 1e-10, rule
 
 
 def run(tape: Tape, model: nn.Module, images: Tensor) -> Tensor:

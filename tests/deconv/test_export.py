@@ -13,7 +13,8 @@ from deconvviz.deconv.graph import line_of
 from deconvviz.deconv.tape import Tape
 from deconvviz.errors import TraceError
 from tests.deconv.comparing import fingerprint
-from tests.deconv.networks import Plain, network
+from tests.deconv.networks import network
+from tests.deconv.small_networks import Plain
 
 
 def halved(x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.errors import TraceError
 from tests import oracle
 from tests.deconv.comparing import by_oracle, deviation, some_units
+from tests.deconv.small_networks import LastAxis
 
 WIDTH = 8  # channels between steps
 SIZES = ((16, 20), (23, 18))  # traced at the first
@@ -91,17 +92,6 @@ ACTIVATIONS: dict[str, list[Callable[[], Part]]] = {
         nn.Hardswish,
     ],
 }
-
-
-class LastAxis(nn.Module):
-    """Something on the channels-last form of its maps."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.inner(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class Scaled(nn.Module):
@@ -372,7 +362,7 @@ QUIET = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too
 
 
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     suppress_health_check=QUIET,

@@ -7,7 +7,8 @@ from torch import nn
 from deconvviz.deconv import guards
 from deconvviz.deconv.export import trace
 from tests.deconv.comparing import run
-from tests.deconv.networks import EvenHeights, SamePadding, deconvnet
+from tests.deconv.networks import deconvnet
+from tests.deconv.small_networks import EvenHeights, SamePadding
 
 
 def padded(depth: int) -> nn.Module:
@@ -34,7 +35,7 @@ def test_a_branch_on_sizes_is_a_guard() -> None:
     (guard,) = trace(EvenHeights(), (3, 16, 16)).guards
     assert guard.holds((1, 3, 20, 17))
     assert not guard.holds((1, 3, 19, 16))
-    assert guard.line.startswith("networks.py:")
+    assert guard.line.startswith("small_networks.py:")
     (other,) = trace(EvenHeights(), (3, 17, 16)).guards
     assert other.holds((1, 3, 19, 16))
 

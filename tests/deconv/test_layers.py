@@ -6,7 +6,8 @@ from torch.nn import functional
 from deconvviz.deconv import Deconvnet, Layer
 from deconvviz.deconv.layers import unknown_layer
 from tests import oracle
-from tests.deconv.networks import FAMILIES, Branches, Functional, Residual, deconvnet, network
+from tests.deconv.networks import FAMILIES, deconvnet, network
+from tests.deconv.small_networks import Branches, Functional, Residual
 
 
 def test_modules_have_their_paths_in_the_order_of_execution() -> None:

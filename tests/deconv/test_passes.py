@@ -15,7 +15,8 @@ from deconvviz.deconv.table import TABLE
 from deconvviz.deconv.tape import Operation, Ref, Tape
 from tests import oracle
 from tests.deconv.comparing import RULES, by_oracle, deviation, run, some_units
-from tests.deconv.networks import Plain, deconvnet, images_for, network
+from tests.deconv.networks import deconvnet, images_for, network
+from tests.deconv.small_networks import Plain
 
 aten = torch.ops.aten
 

@@ -13,7 +13,8 @@ from deconvviz.deconv import Deconvnet, Projection, Selection
 from deconvviz.errors import SelectionError, UnknownLayerError, UnsupportedOperationError
 from tests import oracle
 from tests.deconv.comparing import RULES, by_oracle, deviation, some_units
-from tests.deconv.networks import Plain, deconvnet, images_for
+from tests.deconv.networks import deconvnet, images_for
+from tests.deconv.small_networks import Plain
 
 
 @pytest.mark.parametrize(

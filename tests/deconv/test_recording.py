@@ -6,26 +6,9 @@ from torch import Tensor, nn
 
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.errors import PictureError, UnknownLayerError
-from tests.deconv.networks import (
-    FAMILIES,
-    EvenHeights,
-    Functional,
-    SamePadding,
-    deconvnet,
-    images_for,
-    network,
-)
-
-
-def output_of(model: nn.Module, module: str, images: Tensor) -> Tensor:
-    held: list[Tensor] = []
-    handle = model.get_submodule(module).register_forward_hook(
-        lambda _m, _i, output: held.append(output.clone())
-    )
-    with torch.no_grad():
-        model(images)
-    handle.remove()
-    return held[0]
+from tests.deconv.comparing import output_of
+from tests.deconv.networks import FAMILIES, deconvnet, images_for, network
+from tests.deconv.small_networks import EvenHeights, Functional, SamePadding
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -36,7 +19,6 @@ def test_activations_are_the_modules_outputs(family: str) -> None:
     assert recording.layers == layers
     for layer in layers:
         truth = output_of(model, layer, images)
-        truth = truth if truth.dim() == 4 else truth[:, :, None, None]
         torch.testing.assert_close(recording[layer], truth, rtol=1e-11, atol=1e-11)
 
 
@@ -135,7 +117,7 @@ def test_images_that_take_another_way_through_the_network_are_refused() -> None:
     model = EvenHeights().eval()
     net, images = Deconvnet(model, (3, 16, 16)), torch.randn(2, 3, 18, 17)
     torch.testing.assert_close(net.record(images, ["relu"])["relu"], model(images))
-    with pytest.raises(PictureError, match=r"2 images of 17 x 17 .* at networks.py:\d+ than"):
+    with pytest.raises(PictureError, match=r"2 images of 17 x 17 .* at small_networks.py:\d+ than"):
         net.record(images[:, :, 1:], ["relu"])
     other = Deconvnet(model, (3, 17, 17)).record(images[:, :, 1:], ["relu"])
     torch.testing.assert_close(other["relu"], model(images[:, :, 1:]))

@@ -17,25 +17,18 @@ from deconvviz.deconv.tape import Call, Tape
 from deconvviz.errors import SelfCheckError
 from deconvviz.models import seed_cnn
 from tests.deconv.comparing import fingerprint
-from tests.deconv.networks import Branches, Functional, Plain, Residual, Varied, network
+from tests.deconv.networks import network
+from tests.deconv.small_networks import (
+    Branches,
+    Counting,
+    Functional,
+    Gated,
+    Plain,
+    Residual,
+    Varied,
+)
 
 aten = torch.ops.aten
-
-
-class Gated(nn.Module):
-    """A residual block with a functional activation, then a gate; several outputs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 6, 3, padding=1)
-        self.block = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6))
-        self.gate = nn.Conv2d(6, 6, 1)
-
-    def forward(self, x: Tensor) -> dict[str, object]:
-        h = functional.hardswish(self.stem(x))
-        h = h + self.block(h)
-        gated = h * torch.sigmoid(self.gate(h.mean((2, 3), keepdim=True)))
-        return {"maps": [h, gated.permute(0, 2, 3, 1)], "means": gated.mean((1, 2, 3)), "n": 3}
 
 
 class Wrong(SmoothActivation):
@@ -44,20 +37,6 @@ class Wrong(SmoothActivation):
     def run(self, call: Call) -> tuple[Tensor, Tensor]:
         value, saved = super().run(call)
         return torch.where(value > 0.5, value * 1.01, value), saved
-
-
-class Counting(nn.Module):
-    """Counts the forward passes of itself and all its copies."""
-
-    passes = 0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        type(self).passes += 1
-        return self.conv(x).relu()
 
 
 @pytest.mark.parametrize("make", [Functional, Residual, Branches, Gated])
@@ -83,7 +62,7 @@ def test_a_wrong_value_is_caught_and_its_operation_named(make, monkeypatch) -> N
     monkeypatch.setitem(TABLE, aten.hardswish.default, Wrong())
     torch.manual_seed(0)
     with pytest.raises(
-        SelfCheckError, match=r"and hardswish in .* \(test_selfcheck.py:\d+\) is the"
+        SelfCheckError, match=r"and hardswish in .* \(small_networks.py:\d+\) is the"
     ):
         Deconvnet(make(), (3, 12, 12))
 

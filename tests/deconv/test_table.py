@@ -60,12 +60,16 @@ def cut_to_map(call: Call, sent: Tensor, x: Tensor) -> Tensor:
 # --- how each operation may be called ------------------------------------------------------------
 
 
+def among(*values: Any) -> Callable[[Draw], Any]:
+    return lambda draw: draw(st.sampled_from(values))
+
+
 def maps(draw: Draw, channels: int = 4) -> Tensor:
     return randn(2, channels, draw(sizes), draw(sizes))
 
 
 def kernels(draw: Draw, x: Tensor) -> tuple[Tensor, dict[str, Any]]:
-    groups = draw(st.sampled_from([1, 2, 4]))
+    groups = among(1, 2, 4)(draw)
     weight = randn(8, x.shape[1] // groups, draw(st.integers(1, 4)), draw(st.integers(1, 4)))
     return weight, {"groups": groups, "bias": None}
 
@@ -82,14 +86,13 @@ def conv(draw: Draw) -> Case:
 
 
 def conv_padding(draw: Draw) -> Case:
-    x = maps(draw)
-    weight, rest = kernels(draw, x)
-    padding = draw(st.sampled_from(["same", "valid"]))
-    return {"input": x, "weight": weight, **rest, "padding": padding}, ["input"]
+    case, varying = conv(draw)
+    padding = {"stride": [1, 1], "padding": among("same", "valid")(draw), "dilation": [1, 1]}
+    return {**case, **padding}, varying
 
 
 def conv_transposed(draw: Draw) -> Case:
-    x, groups = maps(draw), draw(st.sampled_from([1, 2, 4]))
+    x, groups = maps(draw), among(1, 2, 4)(draw)
     stride = [draw(st.integers(1, 3)), draw(st.integers(1, 3))]
     pairs = {
         "weight": randn(4, 2, draw(st.integers(1, 4)), draw(st.integers(2, 4))),
@@ -102,70 +105,48 @@ def conv_transposed(draw: Draw) -> Case:
 
 
 def conv_of_rows(draw: Draw) -> Case:
-    groups = draw(st.sampled_from([1, 2]))
+    groups = among(1, 2)(draw)
     single = {name: [draw(st.integers(1, 2))] for name in ("stride", "padding", "dilation")}
     weight = randn(6, 4 // groups, 3)
     return {"input": randn(2, 4, 9), "weight": weight, "groups": groups, **single}, ["input"]
 
 
-def at_positions(draw: Draw) -> Case:
-    return {"input": maps(draw), "weight": randn(7, 4), "bias": randn(7)}, ["input"]
-
-
 def linear(draw: Draw) -> Case:
-    x = draw(st.sampled_from([randn(2, 5), randn(2, 3, 4, 5)]))
+    x = among(randn(2, 5), randn(2, 3, 4, 5))(draw)
     return {"input": x, "weight": randn(7, 5), "bias": None}, ["input"]
 
 
 def batch_norm(draw: Draw) -> Case:
-    x = draw(st.sampled_from([randn(2, 4), randn(2, 4, 5, 6)]))
-    weight = draw(st.sampled_from([None, randn(4)]))
+    x = among(randn(2, 4), randn(2, 4, 5, 6))(draw)
+    weight = among(None, randn(4))(draw)
     given_ = {"input": x, "weight": weight, "running_mean": torch.zeros(4, dtype=torch.float64)}
     rest = {"training": False, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": False}
     return {**given_, "running_var": randn(4) ** 2, **rest}, ["input"]
 
 
 def layer_norm(draw: Draw) -> Case:
-    x = draw(st.sampled_from([randn(2, 5), randn(2, 3, 4, 5)]))
+    x = among(randn(2, 5), randn(2, 3, 4, 5))(draw)
     shape = list(x.shape[draw(st.integers(1, x.dim() - 1)) :])
-    weight = draw(st.sampled_from([None, randn(*shape)]))
+    weight = among(None, randn(*shape))(draw)
     return {"input": x, "normalized_shape": shape, "weight": weight, "eps": 1e-5}, ["input"]
 
 
-def channel_norm(draw: Draw) -> Case:
-    weight = draw(st.sampled_from([None, randn(4)]))
-    return {"input": maps(draw), "weight": weight, "bias": None, "eps": 1e-5}, ["input"]
-
-
 def group_norm(draw: Draw) -> Case:
-    x = draw(st.sampled_from([randn(2, 6), randn(2, 6, 4, 5)]))
-    groups, weight = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([None, randn(6)]))
+    x = among(randn(2, 6), randn(2, 6, 4, 5))(draw)
+    weight = among(None, randn(6))(draw)
+    groups = among(1, 2, 3)(draw)
     return {"input": x, "num_groups": groups, "weight": weight, "eps": 1e-5}, ["input"]
 
 
-def instance_norm(draw: Draw) -> Case:
-    weight = draw(st.sampled_from([None, randn(4)]))
-    given_ = {"input": maps(draw), "weight": weight, "use_input_stats": True}
-    return {**given_, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": False}, ["input"]
-
-
 def activation(draw: Draw) -> Case:
-    return {"self": draw(st.sampled_from([randn(2, 9), maps(draw)]))}, ["self"]
-
-
-def with_slopes(draw: Draw) -> Case:
-    return {"self": maps(draw), "weight": draw(st.sampled_from([randn(1), randn(4)]))}, ["self"]
+    return {"self": among(randn(2, 9), maps(draw))(draw)}, ["self"]
 
 
 def with_bounds(draw: Draw) -> Case:
-    bounds = {"min": draw(st.sampled_from([None, -0.5])), "max": 0.7}
+    bounds = {"min": among(None, -0.5)(draw), "max": 0.7}
     if draw(st.booleans()):
         bounds = {"min": -0.5, "max": None}
     return {"self": maps(draw), **bounds, "threshold": 0.2, "value": -1.0}, ["self"]
-
-
-def with_lower_bound(draw: Draw) -> Case:
-    return {"self": maps(draw), "min": draw(st.sampled_from([0, -0.5]))}, ["self"]
 
 
 def pooling(draw: Draw) -> dict[str, Any]:
@@ -173,7 +154,7 @@ def pooling(draw: Draw) -> dict[str, Any]:
     return {
         "self": maps(draw),
         "kernel_size": kernel,
-        "stride": draw(st.sampled_from([[], [1, 1], [2, 2], [3, 2]])),
+        "stride": among([], [1, 1], [2, 2], [3, 2])(draw),
         "padding": [draw(st.integers(0, k // 2)) for k in kernel],
         "ceil_mode": draw(st.booleans()),
     }
@@ -187,24 +168,14 @@ def max_pool(draw: Draw) -> Case:
 
 
 def avg_pool(draw: Draw) -> Case:
-    count = draw(st.booleans())
-    divisor = draw(st.sampled_from([None, 3]))
-    return {**pooling(draw), "count_include_pad": count, "divisor_override": divisor}, ["self"]
-
-
-def adaptive_pool(draw: Draw) -> Case:
-    return {"self": maps(draw), "output_size": [draw(st.integers(1, 9)), 1]}, ["self"]
-
-
-def mean(draw: Draw) -> Case:
-    dim = draw(st.sampled_from([[2, 3], [-1, -2], [1], [3]]))
-    return {"self": maps(draw), "dim": dim, "keepdim": draw(st.booleans())}, ["self"]
+    rest = {"count_include_pad": either(draw), "divisor_override": among(None, 3)(draw)}
+    return {**pooling(draw), **rest}, ["self"]
 
 
 def branch(draw: Draw) -> Tensor:
     """A branch that is one number along any of the axes, or a matrix."""
-    shape = [2, *(draw(st.sampled_from([1, size])) for size in (4, 3, 5))]
-    return randn(*shape[: draw(st.sampled_from([2, 4, 4, 4]))])
+    shape = [2, *(among(1, size)(draw) for size in (4, 3, 5))]
+    return randn(*shape[: among(2, 4, 4, 4)(draw)])
 
 
 def two(draw: Draw) -> tuple[Tensor, Tensor]:
@@ -221,7 +192,7 @@ def factor(draw: Draw) -> Case:
     x = branch(draw)
     large = [randn(4, 1, 1), randn(1, 4, 1, 1), randn(3, 5), randn(4, 3, 5), randn(4, 1, 5)]
     small = [randn(4), randn(1, 4), randn(1)]
-    other = draw(st.sampled_from([2.5, *(large if x.dim() == 4 else small)]))
+    other = among(2.5, *(large if x.dim() == 4 else small))(draw)
     return {"self": x, "other": other}, ["self"]
 
 
@@ -232,25 +203,21 @@ def gate(draw: Draw) -> Case:
 
 def part(draw: Draw) -> Case:
     start, step = draw(st.integers(0, 2)), draw(st.integers(1, 3))
-    dim = draw(st.sampled_from([0, 1, 2, -1]))
-    end = draw(st.sampled_from([None, 2**63 - 1, 4, -1]))
+    dim = among(0, 1, 2, -1)(draw)
+    end = among(None, 2**63 - 1, 4, -1)(draw)
     if dim == 0:  # all images, as `maps[:, :8, :, :]` spells out
-        start, end, step = draw(st.sampled_from([(0, 2**63 - 1, 1), (None, None, 1)]))
+        start, end, step = among((0, 2**63 - 1, 1), (None, None, 1))(draw)
     return {"self": maps(draw), "dim": dim, "start": start, "end": end, "step": step}, ["self"]
 
 
-def index(draw: Draw) -> Case:
-    return {"self": maps(draw), "dim": draw(st.sampled_from([1, 2, -1])), "index": 1}, ["self"]
-
-
 def order(draw: Draw) -> Case:
-    x = draw(st.sampled_from([maps(draw), randn(2, 3, 2, 4, 5)]))
+    x = among(maps(draw), randn(2, 3, 2, 4, 5))(draw)
     dims = [0, *draw(st.permutations(range(1, x.dim())))]
     return {"self": x, "dims": dims, "dim0": dims[1], "dim1": -1}, ["self"]
 
 
 def copies(draw: Draw) -> Case:
-    shape = draw(st.sampled_from([(2, 4, 1, 1), (2, 1, 3, 1), (2, 4, 3, 5)]))
+    shape = among((2, 4, 1, 1), (2, 1, 3, 1), (2, 4, 3, 5))(draw)
     return {"self": randn(*shape), "size": [-1, 4, 3, 5]}, ["self"]
 
 
@@ -259,167 +226,124 @@ def copies_as(draw: Draw) -> Case:
     return {**case, "other": randn(2, 4, 3, 5)}, varying
 
 
-def thin(draw: Draw) -> Case:
-    dims = draw(st.sampled_from([2, -1]))
-    return {"self": randn(2, 4, 1, 1), "dim": dims}, ["self"]
-
-
-def thin_map(draw: Draw) -> Case:
-    return {"self": randn(2, *draw(st.sampled_from([(4, 1, 1), (1, 3, 5), (4, 3, 5)])))}, ["self"]
-
-
-def thin_axes(draw: Draw) -> Case:
-    return {"self": randn(2, 4, 1, 1), "dim": draw(st.sampled_from([[2, 3], [-1]]))}, ["self"]
-
-
-def scaled(draw: Draw) -> Case:
-    return {
-        "input": maps(draw),
-        "output_size": None,
-        "scale_factors": [2.0, draw(st.sampled_from([1.0, 1.5, 3.0]))],
-        "align_corners": draw(st.booleans()),
-    }, ["input"]
-
-
-def repeated(draw: Draw) -> Case:
-    times = [1, *(draw(st.integers(1, 2)) for _ in range(3))]
-    return {"self": maps(draw), "repeats": times}, ["self"]
-
-
-def subtracted(draw: Draw) -> Case:
-    return {"self": maps(draw), "other": 1.5, "alpha": 2}, ["self"]
-
-
-def shift(draw: Draw) -> Case:
-    return {"self": maps(draw), "shifts": [1, -2], "dims": [2, 3]}, ["self"]
-
-
-def flipped(draw: Draw) -> Case:
-    return {"self": maps(draw), "dims": draw(st.sampled_from([[1], [2, 3], [-1]]))}, ["self"]
-
-
-def shuffled(_draw: Draw) -> Case:
-    case = {"self": randn(2, 8, 4, 6), "upscale_factor": 2, "downscale_factor": 2}
-    return case, ["self"]
-
-
-def dealt_out(draw: Draw) -> Case:
-    return {"self": maps(draw, channels=6), "groups": draw(st.sampled_from([1, 2, 3]))}, ["self"]
-
-
 def branches(draw: Draw) -> Case:
     x = maps(draw)
     return {"tensors": [x, randn(2, 3, *x.shape[2:]), x + 1], "dim": 1}, ["tensors"]
 
 
 def border(draw: Draw) -> Case:
-    pad = draw(st.sampled_from([[1, 2, 3, 0], [2, 1], [-1, 1, 0, -1]]))
-    mode = draw(st.sampled_from(["constant", "reflect", "replicate", "circular"]))
+    pad = among([1, 2, 3, 0], [2, 1], [-1, 1, 0, -1])(draw)
+    mode = among("constant", "reflect", "replicate", "circular")(draw)
     pad = pad if mode == "constant" else [1, 2, 3, 0]
     return {"self": maps(draw), "pad": pad, "mode": mode}, ["self"]
 
 
-def flatten(draw: Draw) -> Case:
-    return {"self": maps(draw), "start_dim": 1}, ["self"]
-
-
 def view(draw: Draw) -> Case:
     x = maps(draw)
-    size = draw(st.sampled_from([[2, 2, -1], [2, 2, 2, *x.shape[2:]], [2, -1]]))
+    size = among([2, 2, -1], [2, 2, 2, *x.shape[2:]], [2, -1])(draw)
     return {"self": x, "shape": size}, ["self"]
 
 
-def unflattened(draw: Draw) -> Case:
-    sizes = draw(st.sampled_from([[2, 2], [-1, 4], [1, 2, 2]]))
-    return {"self": maps(draw), "dim": 1, "sizes": sizes}, ["self"]
+def on(varying: str, x: Callable[[Draw], Tensor] = maps, **others: Any) -> Callable[[Draw], Case]:
+    """A case whose arguments are drawn one by one; those that are no functions are constants."""
+
+    def case(draw: Draw) -> Case:
+        drawn = {name: f(draw) if callable(f) else f for name, f in others.items()}
+        return {varying: x(draw), **drawn}, [varying]
+
+    return case
 
 
-def cast(draw: Draw) -> Case:
-    return {"self": maps(draw), "dtype": torch.float64}, ["self"]
+def thin(draw: Draw) -> Tensor:
+    return randn(2, 4, 1, 1)
 
 
-def dropout(draw: Draw) -> Case:
-    return {"input": maps(draw), "p": 0.5, "train": False}, ["input"]
+def weight_or_none(draw: Draw) -> Tensor | None:
+    return among(None, randn(4))(draw)
 
+
+either = among(False, True)
+mean = on("self", dim=among([2, 3], [-1, -2], [1], [3]), keepdim=either)
+dropout = on("input", p=0.5, train=False)
+adaptive_pool = on("self", output_size=lambda draw: [draw(st.integers(1, 9)), 1])
+scaled = on("input", scale_factors=among([2.0, 1.0], [2.0, 1.5], [2.0, 3.0]), align_corners=either)
+shuffled = on("self", lambda _: randn(2, 8, 4, 6), upscale_factor=2, downscale_factor=2)
+instance_norm = on(
+    "input",
+    weight=weight_or_none,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+    cudnn_enabled=False,
+)
+ELEMENTWISE = """
+    relu relu6 hardtanh leaky_relu elu selu celu gelu silu hardswish mish softplus tanh sigmoid
+    hardsigmoid neg clone contiguous
+"""
 
 CASES: dict[Any, Callable[[Draw], Case]] = {
     aten.conv2d.default: conv,
     aten.conv2d.padding: conv_padding,
     aten.conv_transpose2d.input: conv_transposed,
     aten.conv1d.default: conv_of_rows,
-    ops.channel_linear: at_positions,
+    ops.channel_linear: on("input", weight=lambda _: randn(7, 4), bias=lambda _: randn(7)),
     aten.linear.default: linear,
     aten.batch_norm.default: batch_norm,
     aten.layer_norm.default: layer_norm,
     aten.group_norm.default: group_norm,
     aten.instance_norm.default: instance_norm,
-    ops.channel_norm: channel_norm,
-    aten.relu.default: activation,
-    aten.relu6.default: activation,
-    aten.hardtanh.default: activation,
-    aten.leaky_relu.default: activation,
-    aten.elu.default: activation,
-    aten.gelu.default: activation,
-    aten.silu.default: activation,
-    aten.hardswish.default: activation,
-    aten.mish.default: activation,
-    aten.softplus.default: activation,
-    aten.prelu.default: with_slopes,
-    aten.selu.default: activation,
-    aten.celu.default: activation,
+    ops.channel_norm: on("input", weight=weight_or_none, bias=None, eps=1e-5),
+    **{getattr(aten, name).default: activation for name in ELEMENTWISE.split()},
+    aten.prelu.default: on("self", weight=lambda draw: randn(among(1, 4)(draw))),
     aten.threshold.default: with_bounds,
     aten.clamp.default: with_bounds,
-    aten.clamp_min.default: with_lower_bound,
-    aten.tanh.default: activation,
-    aten.sigmoid.default: activation,
-    aten.hardsigmoid.default: activation,
+    aten.clamp_min.default: on("self", min=among(0, -0.5)),
     aten.max_pool2d.default: max_pool,
     aten.max_pool2d_with_indices.default: max_pool,
     aten.avg_pool2d.default: avg_pool,
     aten.adaptive_max_pool2d.default: adaptive_pool,
     aten.adaptive_avg_pool2d.default: adaptive_pool,
     aten.mean.dim: mean,
+    aten.sum.dim_IntList: mean,
     aten.add.Tensor: two_branches,
     aten.sub.Tensor: two_branches,
     aten.mul.Tensor: factor,
     aten.div.Tensor: factor,
     ops.gated: gate,
+    aten.rsub.Scalar: on("self", other=1.5, alpha=2),
     aten.cat.default: branches,
-    aten.channel_shuffle.default: dealt_out,
+    aten.channel_shuffle.default: on("self", lambda draw: maps(draw, 6), groups=among(1, 2, 3)),
+    aten.pixel_shuffle.default: shuffled,
+    aten.pixel_unshuffle.default: shuffled,
     aten.pad.default: border,
     aten.slice.Tensor: part,
-    aten.select.int: index,
+    aten.select.int: on("self", dim=among(1, 2, -1), index=1),
     aten.permute.default: order,
     aten.transpose.int: order,
     aten.expand.default: copies,
     aten.expand_as.default: copies_as,
-    ops.squeezed: thin_map,
-    aten.squeeze.dim: thin,
-    aten.squeeze.dims: thin_axes,
-    aten.unsqueeze.default: thin,
-    aten.sum.dim_IntList: mean,
-    aten.neg.default: activation,
-    aten.rsub.Scalar: subtracted,
-    aten.repeat.default: repeated,
-    aten.roll.default: shift,
-    aten.flip.default: flipped,
-    aten.pixel_shuffle.default: shuffled,
-    aten.pixel_unshuffle.default: shuffled,
+    ops.squeezed: on("self", lambda draw: randn(2, *among((4, 1, 1), (1, 3, 5), (4, 3, 5))(draw))),
+    aten.squeeze.dim: on("self", thin, dim=among(2, -1)),
+    aten.squeeze.dims: on("self", thin, dim=among([2, 3], [-1])),
+    aten.unsqueeze.default: on("self", thin, dim=among(2, -1)),
+    aten.repeat.default: on(
+        "self", repeats=lambda draw: [1, *(among(1, 2)(draw) for _ in range(3))]
+    ),
+    aten.roll.default: on("self", shifts=[1, -2], dims=[2, 3]),
+    aten.flip.default: on("self", dims=among([1], [2, 3], [-1])),
     aten.upsample_nearest2d.vec: scaled,
     aten.upsample_bilinear2d.vec: scaled,
     aten.upsample_bicubic2d.vec: scaled,
     aten._upsample_nearest_exact2d.vec: scaled,
     aten._upsample_bilinear2d_aa.vec: scaled,
     aten._upsample_bicubic2d_aa.vec: scaled,
-    aten.flatten.using_ints: flatten,
+    aten.flatten.using_ints: on("self", start_dim=1),
     aten.reshape.default: view,
-    aten.unflatten.int: unflattened,
-    aten.to.dtype: cast,
+    aten.unflatten.int: on("self", dim=1, sizes=among([2, 2], [-1, 4], [1, 2, 2])),
+    aten.to.dtype: on("self", dtype=torch.float64),
     aten.dropout.default: dropout,
     aten.feature_dropout.default: dropout,
     aten.alpha_dropout.default: dropout,
-    aten.clone.default: activation,
-    aten.contiguous.default: activation,
 }
 
 
@@ -473,12 +397,9 @@ def _plain_run(call: Call) -> Tensor:
 
 
 def _moved(call: Call, varying: list[str], moved: tuple[Tensor, ...]) -> Call:
-    new = (
-        {"tensors": list(moved)}
-        if varying == ["tensors"]
-        else dict(zip(varying, moved, strict=True))
-    )
-    return Call(call.operation, {**call.arguments, **new})
+    if varying == ["tensors"]:
+        return Call(call.operation, {**call.arguments, "tensors": list(moved)})
+    return Call(call.operation, {**call.arguments, **dict(zip(varying, moved, strict=True))})
 
 
 X = torch.zeros(2, 3, 4, 4)

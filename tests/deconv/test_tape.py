@@ -9,7 +9,8 @@ from torch.nn.utils import parametrizations
 
 from deconvviz.deconv.export import trace
 from tests.deconv.comparing import run
-from tests.deconv.networks import FAMILIES, Branches, Functional, Plain, Residual, network
+from tests.deconv.networks import FAMILIES, network
+from tests.deconv.small_networks import Branches, Functional, Plain, Residual
 
 
 @pytest.mark.parametrize("family", ["demo", "alexnet", "odd"])

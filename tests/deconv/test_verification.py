@@ -17,17 +17,17 @@ from deconvviz.deconv.table.pooling import MaxPool
 from deconvviz.deconv.tape import Call
 from deconvviz.errors import PictureError, UnknownLayerError
 from tests.deconv.comparing import fingerprint
-from tests.deconv.networks import (
+from tests.deconv.networks import deconvnet, images_for, network
+from tests.deconv.small_networks import (
     Branches,
+    Counting,
     Functional,
+    Gated,
+    LastAxis,
     Residual,
     Smooth,
     Varied,
-    deconvnet,
-    images_for,
-    network,
 )
-from tests.deconv.test_selfcheck import Counting, Gated
 
 aten = torch.ops.aten
 
@@ -135,24 +135,15 @@ def test_what_differs_in_float32_is_compared_again_in_float64(
         assert layer.error < 1e-10
 
 
-class LastAxis(nn.Module):
-    """A normalisation of the channels-last form of its maps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(8)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
 def test_where_autograd_itself_is_wrong_finite_differences_say_so() -> None:
     """torch's backward of InstanceNorm is wrong on a CPU for a channels-last gradient.
 
     Should this fail, torch has become right: then there is nothing to be said any more.
     """
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8), LastAxis()).double()
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8), LastAxis(nn.LayerNorm(8))
+    ).double()
     verified = Deconvnet(model, (3, 9, 8)).verify(["1", "2"], dtype=torch.float64)
     first, second = verified.layers
     assert first.error < 1e-10

@@ -1,32 +1,23 @@
-"""Any file opens correctly or is refused in one sentence."""
+"""Pictures that open: their pixels, names and keys."""
 
 import contextlib
 import io
-import json
 import os
 import socket
-import struct
-import subprocess
-import sys
 import unicodedata
-import warnings
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
-import tifffile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
-from PIL.PngImagePlugin import PngImageFile, PngInfo
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from skimage.color import lab2rgb
 
 from deconvviz.errors import PictureError
 from deconvviz.io.images import (
-    MAX_BYTES,
     PHOTOGRAPHS,
     limit_side,
     open_picture,
@@ -34,81 +25,23 @@ from deconvviz.io.images import (
     to_png,
     to_tensor,
 )
+from tests.io.picture_files import (
+    DEEP,
+    HEIGHT,
+    LOSSLESS,
+    NOISE,
+    RAMPS,
+    WIDTH,
+    encode,
+    pixels,
+    plain_tiff,
+    png,
+    refusal,
+    tiff,
+    written,
+)
 
-HEIGHT, WIDTH = 12, 17
-NOISE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-RAMPS = np.stack(
-    [
-        np.broadcast_to(np.linspace(0, 255, WIDTH), (HEIGHT, WIDTH)),
-        np.broadcast_to(np.linspace(0, 255, HEIGHT)[:, None], (HEIGHT, WIDTH)),
-        np.full((HEIGHT, WIDTH), 100),
-    ],
-    axis=2,
-).astype(np.uint8)
-# Every integer of 16 bit that matters: the ends, and the neighbours of a step of 8 bit.
-DEEP = np.resize(np.r_[0:65536:257, 127:65536:1285, 128:65536:1285], (30, 17)).astype(np.uint16)
-LOSSLESS = ("PNG", "WEBP", "BMP", "TIFF")
-FORMATS = (*LOSSLESS, "JPEG", "GIF")
-
-
-def encode(image: Image.Image | np.ndarray, kind: str = "PNG", **options: object) -> bytes:
-    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    if kind == "WEBP":
-        options = {"lossless": True, "exact": True} | options
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def pixels(data: bytes) -> np.ndarray:
-    return np.asarray(open_picture(data).image)
-
-
-def refusal(source: object, name: str | None = None) -> str:
-    """The sentence with which a file is refused; one line, of bearable length."""
-    with pytest.raises(PictureError) as caught:
-        open_picture(source, name)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert 20 < len(sentence) < 250
-    return sentence
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-
-def png(width: int, height: int, bits: int, colour: int, rows: bytes, before: bytes = b"") -> bytes:
-    """A PNG file written by hand; rows with their filter bytes, `before` ahead of them."""
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
-    body = chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + head + before + body
-
-
-def tiff(tags: dict[int, int | tuple[int, ...]], data: bytes) -> bytes:
-    """A little-endian TIFF file written by hand: tags of type LONG, data at offset 8."""
-    start = 8 + len(data)
-    end = start + 2 + 12 * len(tags) + 4
-    entries, outside = b"", b""
-    for tag, value in sorted(tags.items()):
-        values = value if isinstance(value, tuple) else (value,)
-        packed = struct.pack(f"<{len(values)}I", *values)
-        if len(packed) > 4:
-            outside, packed = outside + packed, struct.pack("<I", end + len(outside))
-        entries += struct.pack("<HHI", tag, 4, len(values)) + packed
-    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
-    return b"II*\0" + struct.pack("<I", start) + data + directory + outside
-
-
-def plain_tiff(width: int, height: int, bits: int, data: bytes, **more: int) -> bytes:
-    names = {"compression": 259, "photometric": 262, "tile_width": 322, "tile_length": 323}
-    tags = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 277: 1, 278: height}
-    tags |= {273: 8, 279: len(data)} | {names[name]: value for name, value in more.items()}
-    return tiff(tags, data)
-
-
-# --- what opens ---------------------------------------------------------------------------------
+# --- what opens -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
@@ -183,13 +116,6 @@ def test_16_bit_grey_is_scaled_from_its_full_range():
         assert picture.notices == ("16 bit values scaled to 8 bit",)
         for channel in np.asarray(picture.image).transpose(2, 0, 1):
             assert np.array_equal(channel, expected)
-
-
-def written(array: np.ndarray, **options: object) -> bytes:
-    """A TIFF file by tifffile, which shares no code with Pillow."""
-    stream = io.BytesIO()
-    tifffile.imwrite(stream, array, **options)
-    return stream.getvalue()
 
 
 def test_16_bit_colour_keeps_its_full_range():
@@ -313,223 +239,7 @@ def test_a_photograph_of_12_megapixels_opens():
     assert open_picture(encode(image, "JPEG")).image.size == (4000, 3000)
 
 
-# --- what is refused ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"BMW is a car maker, and this is a text.",
-        b"<!doctype html><script>alert(1)</script>",
-        b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
-        b"%PDF-1.7\n",
-        b"RIFF\x24\0\0\0WAVEfmt ",
-        bytes(1000),
-        encode(RAMPS, "ICO"),
-    ],
-)
-def test_other_formats_are_refused_whatever_the_name(data):
-    sentence = refusal(data, "cat.png")
-    assert sentence.startswith("cat.png")
-    assert "PNG" in sentence
-
-
-def test_an_empty_file_is_said_to_be_empty():
-    assert "is empty" in refusal(b"", "cat.png")
-
-
-@pytest.mark.parametrize("brand", [b"heic", b"avif"])
-def test_heic_and_avif_are_refused_with_what_to_do(brand):
-    sentence = refusal(b"\0\0\0\x18ftyp" + brand + bytes(40), "IMG_1.HEIC")
-    assert "export it as JPEG or PNG" in sentence
-    assert "pillow-heif" in sentence
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_a_file_cut_short_is_refused_or_had_all_its_pixels(kind):
-    whole = encode(NOISE, kind)
-    expected = pixels(whole)
-    for length in range(len(whole)):
-        try:
-            shown = pixels(whole[:length])
-        except PictureError:
-            continue
-        assert length > 0.8 * len(whole)
-        assert np.array_equal(shown, expected)
-    assert "cut short" in refusal(whole[: len(whole) // 2])
-
-
-def test_progressive_jpeg_cut_short_is_refused():
-    whole = encode(photograph("cat").image.resize((160, 120)), "JPEG", progressive=True)
-    for share in (0.2, 0.5, 0.8, 0.95):
-        assert "JPEG" in refusal(whole[: int(share * len(whole))])
-
-
-def test_a_header_without_pixels_is_refused():
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 2, 0, 0, 0))
-    assert "damaged" in refusal(b"\x89PNG\r\n\x1a\n" + head)
-    assert "damaged" in refusal(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IEND", b""))
-
-
-@pytest.mark.parametrize("size", [(1, 1), (7, 8), (8, 161), (161, 8)])
-def test_specks_and_strips_are_refused(size):
-    assert f"{size[0]} x {size[1]} pixels" in refusal(encode(Image.new("RGB", size)))
-
-
-@pytest.mark.parametrize("size", [(8, 8), (8, 160), (160, 8)])
-def test_the_smallest_and_longest_that_are_allowed_open(size):
-    assert open_picture(encode(Image.new("RGB", size))).image.size == size
-
-
-CHILD = """
-import json, resource, sys, time
-from pathlib import Path
-from deconvviz.errors import PictureError
-from deconvviz.io.images import open_picture
-
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-report = {}
-for path in sorted(Path(sys.argv[1]).iterdir()):
-    before, start = peak(), time.process_time()
-    try:
-        open_picture(path)
-    except PictureError as error:
-        report[path.name] = str(error), time.process_time() - start, peak() - before
-print(json.dumps(report))
-"""
-
-
-def bombs() -> dict[str, bytes]:
-    wide = 50_000
-    canvas = struct.pack("<I", 16_000 - 1)[:3]
-    webp = b"WEBPVP8X" + struct.pack("<II", 10, 0) + canvas + canvas
-    webp += encode(RAMPS, "WEBP")[12:]
-    jpeg = bytearray(encode(RAMPS, "JPEG"))
-    frame = jpeg.index(b"\xff\xc0") + 5
-    jpeg[frame : frame + 4] = struct.pack(">HH", wide, wide)
-    bmp = bytearray(encode(RAMPS, "BMP"))
-    bmp[18:26] = struct.pack("<II", wide, wide)
-    gif = bytearray(encode(RAMPS, "GIF"))
-    gif[6:10] = struct.pack("<HH", wide, wide)
-    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100_000_000), 9))
-    row = b"\0" * 18
-    tile = zlib.compress(bytes(10_000 * 10_000))
-    return {
-        "header.png": png(wide, wide, 8, 2, b""),
-        "header.jpg": bytes(jpeg),
-        "header.bmp": bytes(bmp),
-        "header.gif": bytes(gif),
-        "header.webp": b"RIFF" + struct.pack("<I", len(webp)) + webp,
-        "header.tif": plain_tiff(wide, wide, 8, bytes(64)),
-        "pixels.png": png(8900, 8900, 8, 0, bytes(8901 * 8900)),
-        "text.png": png(17, 17, 8, 0, row * 17, before=text),
-        "tile.tif": tiff(
-            {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1}
-            | {322: 10_000, 323: 10_000, 324: 8, 325: len(tile)},
-            tile,
-        ),
-    }
-
-
-def test_bombs_are_refused_at_once_and_without_filling_the_memory(tmp_path):
-    """In a process of its own, whose peak of memory no earlier test has raised."""
-    files = bombs()
-    for name, data in files.items():
-        (tmp_path / name).write_bytes(data)
-    with (tmp_path / "long.png").open("wb") as stream:  # a text chunk of 100 MB, sparse on disk
-        stream.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", bytes(13)) + b"\x05\xf5\xe1\x00tEXt")
-        stream.truncate(100_000_000)
-    assert len(files["pixels.png"]) < 300_000
-    command = [sys.executable, "-W", "error", "-c", CHILD, str(tmp_path)]
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    output = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
-    report = json.loads(output.stdout)
-    assert report.keys() == files.keys() | {"long.png"}
-    for name, (_, seconds, megabytes) in report.items():
-        assert seconds < 1, name
-        assert megabytes < 64, name
-    for name in ("header.png", "header.jpg", "header.bmp", "header.gif", "header.tif"):
-        assert "50000 x 50000 pixels" in report[name][0]
-    assert "8900 x 8900 pixels" in report["pixels.png"][0]
-    assert "tiles of 10000 x 10000 pixels" in report["tile.tif"][0]
-    assert "over 20 MB" in report["long.png"][0]
-
-
-def test_the_limit_of_bytes_is_exact():
-    data = encode(NOISE)
-    assert open_picture(data.ljust(MAX_BYTES, b"\0")).image.width == WIDTH
-    for source in (data.ljust(MAX_BYTES + 1, b"\0"), io.BytesIO(data.ljust(MAX_BYTES + 1, b"\0"))):
-        assert "over 20 MB" in refusal(source)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        *(SyntaxError, MemoryError, RecursionError, zlib.error, Image.DecompressionBombWarning),
-    ],
-)
-def test_whatever_a_decoder_raises_becomes_one_sentence(monkeypatch, error):
-    def load(self):
-        raise error
-
-    monkeypatch.setattr(PngImageFile, "load", load)
-    assert refusal(encode(NOISE), "cat.png").startswith("cat.png cannot be read as PNG")
-
-
-def small_files() -> list[bytes]:
-    images = [Image.fromarray(RAMPS).convert(mode) for mode in ("RGB", "L", "P", "1", "RGBA")]
-    frames = {"save_all": True, "append_images": images[:1]}
-    files = [encode(images[0], kind) for kind in FORMATS]
-    files += [encode(image, kind) for image in images[1:] for kind in ("PNG", "TIFF", "GIF")]
-    files += [encode(images[0], kind, **frames) for kind in ("PNG", "GIF", "WEBP", "TIFF")]
-    files += [encode(images[0], "TIFF", compression=c) for c in ("tiff_lzw", "jpeg", "packbits")]
-    files += [encode(images[0], "JPEG", exif=Image.Exif(), progressive=True)]
-    files += [written(DEEP), written(DEEP.astype(np.float32)), encode(DEEP)]
-    return files
-
-
-SMALL_FILES = small_files()
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.data())
-def test_any_damage_gives_a_picture_or_a_refusal(data):
-    file = bytearray(data.draw(st.sampled_from(SMALL_FILES)))
-    for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(0, len(file)))
-        # Most of what a parser trusts stands near the beginning or the end.
-        at = data.draw(st.sampled_from([at, min(at, 64), max(0, len(file) - at % 64)]))
-        new = data.draw(st.binary(max_size=4))
-        file[at : at + data.draw(st.sampled_from([0, len(new), len(file)]))] = new
-    try:
-        picture = open_picture(bytes(file))
-    except PictureError:
-        return
-    assert picture.image.mode == "RGB"
-    assert len(picture.image.tobytes()) == 3 * picture.image.width * picture.image.height
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.sampled_from([file[:12] for file in SMALL_FILES]), st.binary(max_size=200))
-def test_any_bytes_after_a_signature_give_a_picture_or_a_refusal(signature, rest):
-    with contextlib.suppress(PictureError):
-        open_picture(signature + rest)
-
-
-def test_nothing_global_is_changed():
-    def state() -> tuple[object, ...]:
-        limits = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, ImageFile.MAXBLOCK
-        return *limits, list(warnings.filters), dict(Image.OPEN)
-
-    before = state()
-    for file in SMALL_FILES:
-        open_picture(file)
-        refusal(file[: len(file) // 3])
-    assert state() == before
-
-
-# --- sources, names, keys -----------------------------------------------------------------------
+# --- sources, names, keys -------------------------------------------------------------------------
 
 
 def test_a_path_names_its_picture(tmp_path):
@@ -592,22 +302,16 @@ def test_a_name_of_10_000_letters_is_cut_and_keeps_its_suffix():
     assert name.endswith("….png")
 
 
-def test_keys_differ_where_one_pixel_differs():
+def test_keys_are_of_the_pixels_and_their_shape_alone():
     other = NOISE.copy()
-    other[HEIGHT - 1, WIDTH - 1, 2] ^= 1
-    assert open_picture(encode(NOISE)).key != open_picture(encode(other)).key
-
-
-def test_keys_differ_where_only_the_shape_differs():
+    other[-1, -1, 2] ^= 1
     flat = np.zeros((10, 20, 3), dtype=np.uint8)
-    assert open_picture(encode(flat)).key != open_picture(encode(flat.reshape(20, 10, 3))).key
-
-
-def test_equal_pixels_have_equal_keys_in_every_format():
+    pictures = NOISE, other, flat, flat.reshape(20, 10, 3)
+    assert len({open_picture(encode(one)).key for one in pictures}) == 4
     assert len({open_picture(encode(NOISE, kind), kind).key for kind in LOSSLESS}) == 1
 
 
-# --- photographs --------------------------------------------------------------------------------
+# --- photographs ----------------------------------------------------------------------------------
 
 
 def test_photographs_are_those_of_scikit_image_and_need_no_network(monkeypatch):
@@ -636,7 +340,7 @@ def test_an_unknown_photograph_is_refused_with_those_there_are():
         photograph("dog")
 
 
-# --- to tensors, and smaller --------------------------------------------------------------------
+# --- to tensors, and smaller ----------------------------------------------------------------------
 
 
 def test_tensor_holds_the_pixels():

@@ -144,7 +144,7 @@ def test_the_shipped_checkpoints_open(path):
     training = load_checkpoint(path).description.training
     assert {"lr", "ema", "teachers"} <= training["recipe"].keys()
     assert not {"peak_rate", "averaged"} & training["recipe"].keys()
-    assert len(training["teacher_sha256"]) == (0 if path.stem == "demo-photos" else 2)
+    assert len(training["teacher_sha256"]) == (0 if "demo-photos" in str(path) else 2)
 
 
 def test_an_arm_knows_its_earlier_name():

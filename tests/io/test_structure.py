@@ -3,7 +3,6 @@
 import io
 import struct
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,14 +12,9 @@ from PIL import Image
 
 from deconvviz.errors import PictureError
 from deconvviz.io.images import open_picture
+from tests.io.picture_files import chunk, encode
 
 FULL = 19 * 2**20  # bytes, just below the limit of a file
-
-
-def encode(image, kind, **options):
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def picture(width=64, height=64, mode="RGB"):
@@ -65,9 +59,8 @@ def with_tags(count, length):
 
 def with_chunks(content):
     whole = encode(picture(), "PNG")
-    chunk = struct.pack(">I", len(content)) + b"tEXt" + content
-    chunk += struct.pack(">I", zlib.crc32(b"tEXt" + content))
-    return whole[:33] + chunk * (FULL // len(chunk)) + whole[33:]
+    text = chunk(b"tEXt", content)
+    return whole[:33] + text * (FULL // len(text)) + whole[33:]
 
 
 def with_extensions():
@@ -80,7 +73,7 @@ def with_extensions():
 def animated_webp():
     """Two frames of 16 pixels on a canvas of 7000, in 204 bytes."""
 
-    def chunk(kind, content):
+    def part(kind, content):
         return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
 
     def three(number):
@@ -88,8 +81,8 @@ def animated_webp():
 
     frame = encode(Image.new("RGB", (16, 16)), "WEBP", lossless=True)[12:]
     place = three(0) * 2 + three(15) * 2 + three(100) + b"\0"
-    parts = chunk(b"VP8X", bytes([2, 0, 0, 0]) + three(6999) * 2) + chunk(b"ANIM", bytes(6))
-    parts += chunk(b"ANMF", place + frame) * 2
+    parts = part(b"VP8X", bytes([2, 0, 0, 0]) + three(6999) * 2) + part(b"ANIM", bytes(6))
+    parts += part(b"ANMF", place + frame) * 2
     return b"RIFF" + struct.pack("<I", len(parts) + 4) + b"WEBP" + parts
 
 

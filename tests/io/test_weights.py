@@ -31,6 +31,17 @@ def refusal(path):
     return message
 
 
+def test_a_header_whose_length_begins_as_a_zip_file_does_is_read(tmp_path):
+    content = save(small())
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].ljust(int.from_bytes(b"PK", "little"))
+    size = struct.pack("<Q", len(header))
+    assert size.startswith(b"PK")
+    (tmp_path / "w").write_bytes(size + header + content[8 + length :])
+    read = read_weights(tmp_path / "w", small())
+    assert all(torch.equal(read[name], tensor) for name, tensor in small().items())
+
+
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("kind", ["pt", "safetensors"])
 def test_the_weights_come_back_from_both_kinds_of_file(tmp_path, prefix, kind):

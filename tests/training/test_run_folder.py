@@ -42,16 +42,19 @@ def stop_after_an_epoch(_, done, __):
 
 
 def under_old_names(stored, names):
-    old = {new: old for old, new in names.items()}
-    return {old.get(name, name): value for name, value in stored.items()}
+    old = {new: old for old, new in names.items() if isinstance(new, str)}
+    return {
+        old.get(name, name): under_old_names(value, names.get(name, {}))
+        if isinstance(value, dict)
+        else value
+        for name, value in stored.items()
+    }
 
 
 def make_old(folder):
     """Rewrite a run as version 0.1 wrote it."""
     config = json.loads((folder / "config.json").read_text())
     recipe = under_old_names(config["recipe"], legacy._OPTIONS)
-    for part, names in legacy._PARTS.items():
-        recipe[part] = under_old_names(recipe[part], names)
     config["recipe"], config["ensemble"] = recipe, config.pop("teacher_sha256")
     (folder / "config.json").write_text(json.dumps(config))
     state = torch.load(folder / "state.pt", weights_only=True)

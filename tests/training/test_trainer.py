@@ -21,7 +21,7 @@ from deconvviz.training.adversary import Adversary
 from deconvviz.training.trainer import Trainer
 
 RECIPE = Recipe(
-    model="seed-cnn", epochs=3, batch_size=32, lr=0.03, precision="float32", snapshots=(0, 2)
+    model="plain:8/16", epochs=3, batch_size=32, lr=0.03, precision="float32", snapshots=(0, 2)
 )
 
 
@@ -69,10 +69,10 @@ def assert_same_weights(one, other):
         assert torch.equal(other.weights[name], tensor), name
 
 
-def test_it_learns_what_chance_cannot(tmp_path, shapes):
-    done = run(tmp_path, shapes, replace(RECIPE, epochs=8, model="vgg:16,32,32", lr=0.1))
-    assert done.evaluation.accuracy > 2 / len(shapes[0].classes)
-    metrics = read_metrics(tmp_path)
+def test_it_learns_what_chance_cannot(teachers, shapes):
+    record = load_checkpoint(teachers[0]).description.training
+    assert record["test"]["accuracy"] > 2 / len(shapes[0].classes)
+    metrics = read_metrics(Path(teachers[0]).parent)
     assert metrics[-1]["train_loss"] < metrics[0]["train_loss"]
 
 
@@ -96,7 +96,8 @@ def test_snapshots_are_the_stages_at_their_epochs(tmp_path, shapes):
     assert first.description.stages_only
     assert first.weights.keys() == later.weights.keys()
     assert not any(name.startswith("head") for name in first.weights)
-    assert not torch.equal(first.weights["stage1.conv.weight"], later.weights["stage1.conv.weight"])
+    kernels = [one.weights["stage1.conv1.weight"] for one in (first, later)]
+    assert not torch.equal(*kernels)
 
 
 @pytest.mark.parametrize(
@@ -193,8 +194,9 @@ def test_no_kernel_grows_beyond_the_radius_and_without_one_some_do(tmp_path, sha
 
 
 def test_clipped_gradients_bound_the_first_step(tmp_path, shapes):
-    def moved(limit):
-        clipped = replace(RECIPE, epochs=1, steps_per_epoch=1, max_grad_norm=limit, momentum=0.0)
+    def moved(limit):  # without BatchNorm, whose statistics move too
+        without = replace(RECIPE, model="seed-cnn")
+        clipped = replace(without, epochs=1, steps_per_epoch=1, max_grad_norm=limit, momentum=0.0)
         plain = replace(clipped, weight_decay=0.0, schedule="constant", warmup=0.0, snapshots=(0,))
         done = run(tmp_path / f"{limit}", shapes, plain)
         before = load_checkpoint(done.folder / "snapshots" / "epoch-0000.safetensors").weights
@@ -326,7 +328,7 @@ def test_with_ema_the_moving_average_is_stored(tmp_path, shapes, monkeypatch):
     recipe = replace(RECIPE, epochs=1, ema=True, ema_decay=0.5)
     stored = load_checkpoint(run(tmp_path, shapes, recipe).checkpoint)
     torch.manual_seed(recipe.seed)
-    mean = build("seed-cnn", classes=len(shapes[0].classes)).head.logits.bias.detach()
+    mean = build(recipe.model, classes=len(shapes[0].classes)).head.logits.bias.detach()
     for one in weights:
         mean = (mean + one) / 2
     assert torch.allclose(stored.weights["head.logits.bias"], mean, atol=1e-6)
@@ -354,9 +356,8 @@ def test_networks_train_at_the_sizes_they_are_for(tmp_path, side, channels):
     assert all(line["reconstruction_error"] > 0 for line in read_metrics(tmp_path))
 
 
-@pytest.mark.parametrize("loss", ["focal", "mse"])
-@pytest.mark.parametrize("optimiser", ["adam", "adamw"])
-def test_every_loss_falls_with_every_optimiser(tmp_path, shapes, loss, optimiser):
+@pytest.mark.parametrize(("loss", "optimiser"), [("focal", "adam"), ("mse", "adamw")])
+def test_every_loss_falls_and_every_optimiser_lets_it(tmp_path, shapes, loss, optimiser):
     recipe = replace(RECIPE, loss=loss, optimiser=optimiser, lr=1e-3, mixup=0.2)
     run(tmp_path, shapes, replace(recipe, schedule="cosine"))
     losses = [line["train_loss"] for line in read_metrics(tmp_path)]
@@ -392,7 +393,7 @@ processes.close()
 
 def test_two_processes_have_the_loss_curve_of_one(tmp_path, shapes):
     """Without BatchNorm, whose statistics are of each process's part, they learn the same."""
-    alone = replace(RECIPE, epochs=2, snapshots=())
+    alone = replace(RECIPE, model="seed-cnn", epochs=2, snapshots=())
     run(tmp_path / "one", shapes, alone)
     script = tmp_path / "shared.py"
     script.write_text(SHARED)

@@ -111,7 +111,7 @@ def test_a_history_has_the_first_units_of_one_layer():
     from deconvviz.deconv import Deconvnet
     from deconvviz.io.zoo import load
 
-    bundle = load("demo")
+    bundle = load("demo-photos")
     network = networks.Network(bundle, Deconvnet(bundle.model))
     layer = network.layers[0]
     found = history(network, draw_shapes(12), layer, 5)

@@ -165,13 +165,11 @@ def _patches(
 
 
 ANALYSIS = Analysis(
-    name="diagnosis",
     title="Diagnosis",
     question="What is wrong with a network? Dead, rare and class-specific units, dominant and "
     "duplicate kernels, aliasing strides, deep layers that see little but edges.",
     source="Section 4.1",
     needs=("network", "dataset"),
     function=diagnose,
-    options=DiagnosisOptions(),
     defaults={"count": 0, "split": "test"},
 )

@@ -14,18 +14,6 @@ from deconvviz.deconv import Box
 from deconvviz.io.preprocess import Pixels
 from deconvviz.schema import NonNegative, validated
 
-Kind = Literal[
-    "dead",
-    "rare",
-    "dominant",
-    "loud",
-    "high_frequency",
-    "aliased",
-    "duplicate",
-    "edges",
-    "class_specific",
-]
-
 
 @validated
 class DiagnosisOptions:
@@ -114,7 +102,7 @@ class Finding:
         evidence: Numbers that its picture shows; None before they are gathered.
     """
 
-    kind: Kind
+    kind: str
     layer: str
     share: float
     units: tuple[int, ...]
@@ -125,23 +113,14 @@ class Finding:
 
 def findings(stats: LayerStats, options: DiagnosisOptions | None = None) -> Iterator[Finding]:
     """Everything that is beyond its threshold in one layer."""
-    for find in (
-        _dead,
-        _rare,
-        _dominant,
-        _loud,
-        _high_frequency,
-        _aliased,
-        _duplicate,
-        _edges,
-        _class_specific,
-    ):
+    every = (_dead, _rare, _dominant, _loud, _high_frequency, _aliased, _duplicate)
+    for find in (*every, _edges, _class_specific):
         if found := find(stats, options or DiagnosisOptions()):
             yield found
 
 
 def _finding(
-    kind: Kind,
+    kind: str,
     stats: LayerStats,
     mask: Tensor,
     order: Tensor,
@@ -246,29 +225,25 @@ def table_row(
     """The layer's numbers, findings or not."""
     chosen = options or DiagnosisOptions()
     units, kernels, selectivity = stats.units, stats.kernels, stats.units.selectivity
-    row: dict[str, float | int | str | None] = {
+    return {
         "layer": stats.layer,
         "units": len(units),
         "dead": int(units.dead.sum()),
         "rare": int(stats.rare(chosen).sum()),
         "median_activation_frequency": float(stats.activation_frequency.median()),
-        "dominant": None,
-        "near_nyquist": None,
-        "aliased": None,
-        "duplicates": None,
+        "dominant": None
+        if kernels is None
+        else int(kernels.dominant(chosen.dominance_threshold).sum()),
+        "near_nyquist": None if kernels is None else float(kernels.near_nyquist.mean()),
+        "aliased": float(kernels.aliased.mean()) if kernels and max(kernels.stride) > 1 else None,
+        "duplicates": int((kernels.nearest[1] > chosen.duplicate_threshold).sum())
+        if kernels and len(kernels) > 1
+        else None,
         "median_explained_by_edges": None if stats.edges is None else float(stats.edges.median()),
-        "class_specific": None,
+        "class_specific": int((selectivity > chosen.selectivity_threshold).sum())
+        if stats.is_labelled and selectivity is not None
+        else None,
     }
-    if kernels is not None:
-        row["dominant"] = int(kernels.dominant(chosen.dominance_threshold).sum())
-        row["near_nyquist"] = float(kernels.near_nyquist.mean())
-        if max(kernels.stride) > 1:
-            row["aliased"] = float(kernels.aliased.mean())
-        if len(kernels) > 1:
-            row["duplicates"] = int((kernels.nearest[1] > chosen.duplicate_threshold).sum())
-    if selectivity is not None and stats.is_labelled:
-        row["class_specific"] = int((selectivity > chosen.selectivity_threshold).sum())
-    return row
 
 
 def _known(values: Tensor | None) -> Tensor:

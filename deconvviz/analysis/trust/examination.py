@@ -230,7 +230,6 @@ def examine(
 
 
 ANALYSIS = Analysis(
-    name="trust",
     title="Trust",
     question="Does a unit's projection show the unit, or would any unit give this picture? Kernels "
     "are shuffled, other units, starts and switches take its place, and the pixels that it marks "
@@ -238,5 +237,4 @@ ANALYSIS = Analysis(
     source="Adebayo et al. 2018, arXiv:1810.03292",
     needs=("network", "picture", "unit"),
     function=examine,
-    options=TrustOptions(),
 )

@@ -137,13 +137,7 @@ def verdicts(
 
     With random weights nothing is learned, so what is found there is the rate of false alarms.
 
-    Args:
-        bundle: The network.
-        dataset: Pictures at its size.
-        options: Layers, units, controls and other networks.
-        net: Deconvnet of the network, where there is one already.
-        seed: Seed of all shuffling, and of the random weights.
-        progress: Called after each control.
+    Arguments are as in `Inputs`.
 
     Raises:
         DataError: There are no pictures, or they have other channels.
@@ -287,13 +281,11 @@ def _together(several: Sequence[Similarity]) -> Similarity:
 
 
 ANALYSIS = Analysis(
-    name="verdicts",
     title="Trust, over many units",
     question="How often is a projection its unit's own? Kernels are shuffled for many units at "
     "once, in this network, in others, and in one with random weights, where nothing is learned.",
     source="Adebayo et al. 2018, arXiv:1810.03292",
     needs=("network", "dataset"),
     function=verdicts,
-    options=VerdictsOptions(),
     defaults={"count": 250},
 )

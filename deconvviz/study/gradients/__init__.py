@@ -1,6 +1,6 @@
 """Gradients: whether the deep deconvolution network keeps them from vanishing or exploding."""
 
-from deconvviz.study.gradients.collect import gradients, read_gradients
+from deconvviz.study.gradients.collect import GradientOptions, gradients, read_gradients
 from deconvviz.study.gradients.result import EXPLODES, VANISHES, Gradients
 from deconvviz.study.gradients.trace import Condition, GradientStats, Setting, Trace
 
@@ -8,6 +8,7 @@ __all__ = [
     "EXPLODES",
     "VANISHES",
     "Condition",
+    "GradientOptions",
     "GradientStats",
     "Gradients",
     "Setting",

@@ -3,16 +3,20 @@
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
+from pydantic import Field
 
 from deconvviz.errors import DataError, SettingError
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
+from deconvviz.schema import NonNegative, Positive, validated
 from deconvviz.study.complete import complete
 from deconvviz.study.gradients.result import Gradients
 from deconvviz.study.gradients.trace import FORMS, Condition, Setting, Trace, follow, trace_file
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class _TraceSpec(NamedTuple):
@@ -25,18 +29,34 @@ class _TraceSpec(NamedTuple):
         return self.setting, self.condition, self.seed
 
 
+@validated
+class GradientOptions:
+    """Options of the comparison of gradients."""
+
+    depths: tuple[Positive, ...] = tuple(FORMS)
+    """Layers with weights between picture and head: 6, 12 or 20, which must halve the side 3, 3 and
+    5 times."""
+    seeds: tuple[Seed, ...] = (0, 1, 2)
+    """Seeds of initial weights and batches."""
+    deconv_weight: NonNegative = 0.3
+    """Weight of the reconstruction error in the runs on both losses; 0 leaves these out."""
+    steps: tuple[Positive, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
+    """Updates after which gradients are measured, beside 0; the last one ends a run."""
+    width: Annotated[int, Field(ge=1, le=4096)] = 8
+    """Number of maps in the first stage; the widest has four times as many."""
+    init: Literal["pytorch", "he"] = "pytorch"
+    """Initial weights; see `Setting`."""
+    lr: Annotated[float, Field(gt=0)] = 0.01
+    """Learning rate of SGD with momentum 0.9, the same for all."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    """Pictures in a step."""
+
+
 def gradients(
     training: Dataset,
     path: Path,
+    options: GradientOptions | None = None,
     *,
-    depths: Sequence[int] = tuple(FORMS),
-    seeds: Sequence[int] = (0, 1, 2),
-    deconv_weight: float = 0.3,
-    steps: Sequence[int] = (1, 2, 5, 10, 20, 50, 100, 200),
-    width: int = 8,
-    init: str = "pytorch",
-    lr: float = 0.01,
-    batch_size: int = 64,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
 ) -> Gradients:
@@ -52,24 +72,16 @@ def gradients(
     Args:
         training: The pictures.
         path: The file of traces, NAME.jsonl; made where missing.
-        depths: Layers with weights between picture and head; 6, 12 or 20, which must halve the
-            side 3, 3 and 5 times.
-        seeds: Seeds of initial weights and batches.
-        deconv_weight: Weight of the reconstruction error in the runs on both losses; 0 leaves these
-            out.
-        steps: Updates after which gradients are measured, beside 0; the last one ends a run.
-        width: Maps of the first stage; the widest has four times as many.
-        init: Initial weights, "pytorch" or "he"; see `Setting`.
-        lr: Learning rate of SGD with momentum 0.9, the same for all.
-        batch_size: Pictures in a step.
+        options: Depths, seeds and training.
         device: Device to train on.
         progress: Called with the share of finished updates.
 
     Raises:
         DataError: The pictures are too few, all alike, or of a side that cannot be halved so often.
-        SettingError: An option is out of its range.
+        SettingError: There is no such depth, or none, or no seed.
         StudyError: A record in the file is damaged.
     """
+    chosen = options or GradientOptions()
     mean, std = training.channel_statistics()
     setting = Setting(
         dataset=training.title,
@@ -77,27 +89,25 @@ def gradients(
         pictures=len(training),
         mean=mean,
         std=std,
-        width=width,
-        init=init,  # type: ignore[arg-type]  # checked there
-        lr=lr,
-        batch_size=batch_size,
-        steps=tuple(sorted({0, *steps})),
+        width=chosen.width,
+        init=chosen.init,
+        lr=chosen.lr,
+        batch_size=chosen.batch_size,
+        steps=tuple(sorted({0, *chosen.steps})),
     )
-    weights = dict.fromkeys((0.0, deconv_weight))
-    if not depths or not seeds:
+    if not chosen.depths or not chosen.seeds:
         raise SettingError("no depths or seeds; give at least one of each")
     specs = [
-        _TraceSpec(
-            Condition(architecture=architecture, depth=depth, norm=norm, deconv_weight=weight),
-            seed,
-            setting,
+        _TraceSpec(Condition(architecture, depth, norm, weight), seed, setting)
+        for weight, norm, architecture, depth, seed in product(
+            dict.fromkeys((0.0, chosen.deconv_weight)),
+            (False, True),
+            ("plain", "ddnet"),
+            sorted(set(chosen.depths)),
+            dict.fromkeys(chosen.seeds),
         )
-        for weight, norm, architecture, depth in product(
-            weights, (False, True), ("plain", "ddnet"), sorted(set(depths))
-        )
-        for seed in dict.fromkeys(seeds)
     ]
-    _check(training, setting, depths)
+    _check(training, setting, chosen.depths)
     pictures = training.to(device)
 
     def make(spec: _TraceSpec, report: Callable[[float], None]) -> Trace:

@@ -12,7 +12,7 @@ from deconvviz.analysis.diagnosis.findings import (
 )
 from deconvviz.analysis.kernels import Kernels
 from deconvviz.atlas import Units
-from deconvviz.plots.diagnosis import TITLES, sentence
+from deconvviz.plots.diagnosis import KINDS, sentence
 
 CHANNELS = 20
 
@@ -132,13 +132,13 @@ CHECKERBOARD = torch.tensor([[1.0, -1, 1], [-1, 1, -1], [1, -1, 1]])
             "1 of 20 units answers to one class alone (selectivity above 0.9), the clearest, 8, to",
         ),
     ],
-    ids=lambda value: value if isinstance(value, str) and value in TITLES else "",
+    ids=lambda value: value if isinstance(value, str) and value in KINDS else "",
 )
 def test_each_finding_is_made_and_alone(look, kind, units, says):
     (found,) = findings(look)
     assert (found.kind, found.layer) == (kind, "stage2.relu1")
     assert says in sentence(found, DiagnosisOptions())
-    assert kind in TITLES
+    assert kind in KINDS
     if units is not None:
         assert found.units == units
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.trust.starts import one_per_image, select_other_units, select_random_starts
+from deconvviz.analysis.trust.checks import one_per_image, select_other_units, select_random_starts
 from deconvviz.deconv import Deconvnet, Selection
 
 PLACE = (3, 5)

@@ -83,7 +83,7 @@ def test_random_weights_need_no_file_and_say_what_they_are(cache):
 @pytest.mark.parametrize(
     ("name", "layer"),
     [
-        ("lraspp_mobilenet_v3_large", "classifier.cbr.2"),
+        pytest.param("lraspp_mobilenet_v3_large", "classifier.cbr.2", marks=pytest.mark.slow),
         ("ssdlite320_mobilenet_v3_large", "features.0.0.2"),
     ],
 )

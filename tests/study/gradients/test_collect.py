@@ -10,7 +10,7 @@ import torch
 from deconvviz.errors import DataError, DeconvvizError, SettingError
 from deconvviz.io.data import Dataset, draw_shapes
 from deconvviz.plots.gradients import cosine_maps, summary
-from deconvviz.study.gradients import Condition, collect, gradients, read_gradients
+from deconvviz.study.gradients import Condition, GradientOptions, collect, gradients, read_gradients
 from deconvviz.study.gradients.trace import trace_file
 
 DATA = draw_shapes(24, size=8)
@@ -19,7 +19,9 @@ SMALL = {"depths": (6,), "seeds": (0,), "steps": (1, 2), "width": 2, "batch_size
 
 def test_it_trains_each_network_once_and_goes_on_where_it_was(tmp_path, monkeypatch):
     path, heard = tmp_path / "gradients.jsonl", []
-    first = gradients(DATA, path, **SMALL, progress=lambda *words: heard.append(words))
+    first = gradients(
+        DATA, path, GradientOptions(**SMALL), progress=lambda *words: heard.append(words)
+    )
     assert first.conditions == tuple(
         Condition(name, 6, norm, weight)
         for weight, norm, name in product((0.0, 0.3), (False, True), ("plain", "ddnet"))
@@ -30,17 +32,17 @@ def test_it_trains_each_network_once_and_goes_on_where_it_was(tmp_path, monkeypa
     assert read_gradients(path) == (first,)
     trained, follow = [], collect.follow
     monkeypatch.setattr(collect, "follow", lambda *a: trained.append(a[0]) or follow(*a))
-    assert gradients(DATA, path, **SMALL) == first
+    assert gradients(DATA, path, GradientOptions(**SMALL)) == first
     assert trained == []
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[1:]) + "\n")
-    assert gradients(DATA, path, **SMALL) == first
+    assert gradients(DATA, path, GradientOptions(**SMALL)) == first
     assert trained == [first.conditions[0]]
     assert path.read_text().splitlines() == [*lines[1:], lines[0]]
 
 
 def test_without_a_second_loss_there_are_cosines_of_ddnet_alone(tmp_path):
-    found = gradients(DATA, tmp_path / "gradients.jsonl", **SMALL, deconv_weight=0)
+    found = gradients(DATA, tmp_path / "gradients.jsonl", GradientOptions(**SMALL, deconv_weight=0))
     assert len(found.conditions) == 4
     assert "both losses" not in summary(found)
     assert cosine_maps(found).axes
@@ -48,8 +50,8 @@ def test_without_a_second_loss_there_are_cosines_of_ddnet_alone(tmp_path):
 
 def test_runs_of_another_setting_are_another_result(tmp_path):
     path = tmp_path / "gradients.jsonl"
-    one = gradients(DATA, path, **SMALL, deconv_weight=0)
-    other = gradients(DATA, path, **SMALL, deconv_weight=0, lr=0.5)
+    one = gradients(DATA, path, GradientOptions(**SMALL, deconv_weight=0))
+    other = gradients(DATA, path, GradientOptions(**SMALL, deconv_weight=0, lr=0.5))
     assert other.setting == replace(one.setting, lr=0.5)
     assert read_gradients(path) == (one, other)
     assert len(trace_file(path).read()) == 8
@@ -73,7 +75,7 @@ def test_runs_of_another_setting_are_another_result(tmp_path):
 )
 def test_what_cannot_be_is_refused(tmp_path, options, error, says):
     with pytest.raises(error, match=says):
-        gradients(DATA, tmp_path / "gradients.jsonl", **(SMALL | options))
+        gradients(DATA, tmp_path / "gradients.jsonl", GradientOptions(**(SMALL | options)))
     assert not list(tmp_path.iterdir())
 
 
@@ -81,4 +83,4 @@ def test_pictures_without_contrast_are_refused(tmp_path):
     flat = Dataset(torch.full_like(DATA.images, 7), DATA.labels, DATA.classes, "flat")
     for data in (flat, DATA.subset([0]), DATA.subset([])):
         with pytest.raises(DeconvvizError, match=r"give pictures that differ|must"):
-            gradients(data, tmp_path / "gradients.jsonl", **SMALL)
+            gradients(data, tmp_path / "gradients.jsonl", GradientOptions(**SMALL))
