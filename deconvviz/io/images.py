@@ -228,9 +228,7 @@ def _read(source: bytes | Path | BinaryIO, name: str) -> bytes:
             with source.open("rb") as stream:
                 data = stream.read(MAX_BYTES + 1)
         except OSError as error:
-            raise PictureError(
-                f"{name} cannot be opened; check name and permissions"
-            ) from error
+            raise PictureError(f"{name} cannot be opened; check name and permissions") from error
     else:
         if source.seekable():  # an upload that was read before is at its end
             source.seek(0)
