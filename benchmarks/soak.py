@@ -54,7 +54,10 @@ SETTLED = """() => {
 LOST = """() => [...document.images]
     .filter((one) => one.offsetParent && one.complete && !one.naturalWidth)
     .map((one) => `${one.alt} ${one.src}`.slice(0, 200)).join('; ')"""
-BYTES = "async (url) => [...new Uint8Array(await (await fetch(url)).arrayBuffer())]"
+BYTES = """async (url) => {
+    const answer = await fetch(url);
+    return answer.ok ? [...new Uint8Array(await answer.arrayBuffer())] : [];
+}"""
 
 
 @dataclass
@@ -94,9 +97,7 @@ class Person:
         url = said.location.get("url", "")
         if said.type != "error" or STREAMLITS_OWN.search(url):
             return
-        if (
-            "/media/" in url or "/media/" in said.text
-        ):  # `settled` looks at what is there in the end
+        if "/media/" in url or "/media/" in said.text:  # `settled` looks what came
             self.notes.done["pictures replaced before they arrived"] += 1
             return
         self.error(f"console: {said.text} {url}")
@@ -146,8 +147,12 @@ class Person:
     async def check_colour(self) -> None:
         """Compare the picture that the page shows as the input with this person's colour."""
         image = self.page.get_by_alt_text(re.compile(r"person-.*, the windows")).first
-        address = await image.get_attribute("src")
-        stored = Image.open(BytesIO(bytes(await self.page.evaluate(BYTES, address))))
+        content = b""
+        for _ in range(5):  # it may be replaced between the two lines
+            address = await image.get_attribute("src")
+            if content := bytes(await self.page.evaluate(BYTES, address)):
+                break
+        stored = Image.open(BytesIO(content))
         red, green, blue = np.median(np.asarray(stored.convert("RGB")), axis=(0, 1)) / 255
         hue, _, _ = colorsys.rgb_to_hsv(red, green, blue)
         nearest = round(hue * self.people) % self.people
