@@ -92,6 +92,12 @@ def _training(d: Description) -> str:
             f"the class probabilities of {networks} for the same view of the picture, the rest its "
             "label."
         )
+    if start := recipe.get("init"):
+        digest = inert(d.training.get("init_sha256", "")[:12])
+        paragraphs.append(
+            f"Training started from the weights of `{inert(start.replace('`', ''))}` (sha256 "
+            f"{digest})."
+        )
     if weight := recipe.get("deconv_weight", 0):
         paragraphs.append(
             "A deconvolution decoder was trained beside the classifier to reconstruct the picture "

@@ -74,6 +74,7 @@ class RecipeRecord(TypedDict, total=False):
 
     epochs: int
     seed: int
+    init: str
     precision: str
     deconv_weight: NonNegative
     teachers: tuple[str, ...]
@@ -96,6 +97,7 @@ class TrainingRecord(TypedDict, total=False):
     device: str
     seconds: NonNegative
     teacher_sha256: tuple[str, ...]
+    init_sha256: str
     metrics: list[dict[str, float]]
     test: TestRecord
     robust: list[RobustRecord]

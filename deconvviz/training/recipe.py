@@ -25,6 +25,9 @@ class Recipe:
 
     model: str = "vgg"
     """Network: vgg, fast, zf, seed-cnn, ddnet, deconv-mnist, tutorial-cnn or plain:WIDTHS."""
+    init: str = ""
+    """Network whose weights the run starts from, of the same architecture: a name or a checkpoint's
+    path; a decoder beside it as well. Empty: random weights."""
     epochs: Positive = 15
     """Number of epochs: passes over the training pictures, or `steps_per_epoch` steps each."""
     steps_per_epoch: Count = 0

@@ -34,6 +34,8 @@ class RunConfig:
     """Fingerprint of the pictures without labels."""
     teacher_sha256: tuple[str, ...] = ()
     """Checkpoints of the recipe's teachers."""
+    init_sha256: str = ""
+    """Checkpoint that the run starts from."""
 
     def check(self, folder: Path, now: "RunConfig") -> None:
         """Refuse to continue the run in `folder` as another one (CheckpointError)."""
@@ -42,6 +44,8 @@ class RunConfig:
             wrong.append("dataset fingerprint differs")
         if self.teacher_sha256 != now.teacher_sha256:
             wrong.append("teacher checkpoints differ")
+        if self.init_sha256 != now.init_sha256:
+            wrong.append("the checkpoint to start from differs")
         if wrong:
             raise CheckpointError(
                 f"{folder} holds a run with another recipe or other data ({'; '.join(wrong)}); "

@@ -30,10 +30,11 @@ from deconvviz.io.checkpoint import (
 )
 from deconvviz.io.data import Dataset, normalise
 from deconvviz.io.files import only_writer, write_atomically
+from deconvviz.io.zoo import load
 from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.progress import Progress
-from deconvviz.training.decode import save_decoder
+from deconvviz.training.decode import load_decoder, save_decoder
 from deconvviz.training.device import device_name, keep_memory
 from deconvviz.training.distillation import TeacherEnsemble, load_teachers
 from deconvviz.training.evaluate import Evaluation, evaluate, test_record
@@ -160,6 +161,35 @@ def _check_size(model: nn.Module, name: str, input_size: tuple[int, int, int]) -
         ) from None
 
 
+def start_from(name: str, objective: Objective) -> str:
+    """Give a network the weights of another one, and its decoder those of the one beside it.
+
+    Args:
+        name: A network of the same architecture, by name or by its checkpoint's path.
+        objective: The classifier to train, with its decoder if it has one.
+
+    Returns:
+        The SHA-256 of the other network's checkpoint.
+
+    Raises:
+        UnknownModelError, CheckpointError: The network is missing or cannot be read.
+        SettingError: It is of another architecture.
+    """
+    bundle = load(name)
+    try:
+        objective.model.load_state_dict(bundle.model.state_dict())
+        if objective.regulariser and Path(name).with_name("decoder.safetensors").is_file():
+            decoder = load_decoder(Path(name)).regulariser
+            objective.regulariser.load_state_dict(decoder.state_dict())
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[1].strip()
+        raise SettingError(
+            f"cannot start from `{name}`, a `{bundle.architecture}`: {reason}; name a network of "
+            "the same architecture, with the same classes and decoder"
+        ) from None
+    return bundle.sha256
+
+
 class Trainer(Loop[Batch]):
     """A run in memory: its network, decoder, optimisers and data."""
 
@@ -196,12 +226,14 @@ class Trainer(Loop[Batch]):
             sample = training.images[torch.linspace(0, len(training) - 1, sampled).long()]
             decorrelated_init(self.model, normalise(sample, self.mean, self.std).cpu())
             objective = Objective(self.model, input_size, recipe)
+        init_sha256 = start_from(recipe.init, objective) if recipe.init else ""
         self.objective = objective.to(device).to(memory_format=torch.channels_last)
         config = RunConfig(
             recipe,
             training.fingerprint,
             others.fingerprint if others else None,
             teachers.sha256 if teachers else (),
+            init_sha256,
         )
         self.config = start(folder, config, device, processes)
         self.recipe = self.config.recipe
@@ -292,6 +324,7 @@ class Trainer(Loop[Batch]):
             "device": device_name(self.device),
             "seconds": round(self.seconds, 1),
             "teacher_sha256": self.config.teacher_sha256,
+            "init_sha256": self.config.init_sha256,
         }
         return Description(
             model=self.recipe.model,

@@ -18,6 +18,7 @@ from deconvviz.models import build
 from deconvviz.processes import ProcessGroup
 from deconvviz.training import DecoderConfig, Recipe, evaluate, read_metrics, train
 from deconvviz.training.adversary import Adversary
+from deconvviz.training.decode import load_decoder
 from deconvviz.training.trainer import Trainer
 
 RECIPE = Recipe(
@@ -265,6 +266,26 @@ def test_a_killed_run_with_decoder_and_teacher_goes_on_to_bit_equal_weights(
 
     assert_same_weights(*whole_and_taken_up(tmp_path, learn, monkeypatch, after=1))
     assert {"reconstruction_error", "consistency"} <= read_metrics(tmp_path / "cut")[0].keys()
+
+
+def test_a_run_starts_from_the_weights_and_the_decoder_of_another(tmp_path, shapes):
+    decoded = replace(RECIPE, epochs=1, deconv_weight=0.3, fp16=False)
+    first = run(tmp_path / "first", shapes, decoded)
+    second = run(tmp_path / "second", shapes, replace(decoded, lr=0.0, init=str(first.checkpoint)))
+    before, after = (load_checkpoint(one.checkpoint) for one in (first, second))
+    for name, weight in before.weights.items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.equal(after.weights[name], weight), name
+    decoders = [load_decoder(one.checkpoint).regulariser for one in (first, second)]
+    kernels = [dict(decoder.named_parameters()) for decoder in decoders]
+    assert all(torch.equal(kernels[0][name], kernels[1][name]) for name in kernels[0])
+    assert after.description.training["init_sha256"] == before.sha256
+    assert before.sha256[:12] in (tmp_path / "second" / "model.md").read_text()
+    first.checkpoint.write_bytes(second.checkpoint.read_bytes())
+    with pytest.raises(CheckpointError, match="start from differs"):
+        run(tmp_path / "second", shapes, replace(decoded, lr=0.0, init=str(first.checkpoint)))
+    with pytest.raises(SettingError, match="same architecture"):
+        run(tmp_path / "third", shapes, replace(decoded, init="demo"))
 
 
 WISE = replace(RECIPE, epochs=8, model="vgg:16,32,32", lr=0.1, snapshots=())
