@@ -40,7 +40,6 @@ from report import environment, markdown, options, publish
 import deconvviz
 
 APP = Path(deconvviz.__file__).parent / "app.py"
-PATIENCE = 400  # seconds until a page that does not settle is an error; a busy core is slow
 QUIET = 5  # looks at a page, 0.2 s apart, that find no script at work
 SAMPLE = 2.0  # seconds between two looks at the server's memory
 PAGES = ("Filters", "Atlas", "Evolution", "Experiments", "Accuracy", "Overview")
@@ -78,12 +77,13 @@ class Person:
     people: int
     page: Any
     notes: Notes
+    patience: float
     uploads: int = 0
     entered: bool = False
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.number)  # noqa: S311  the same clicks on every run
-        self.page.set_default_timeout(1000 * PATIENCE)
+        self.page.set_default_timeout(1000 * self.patience)
         self.page.on("pageerror", lambda error: self.error(f"page: {error}"))
         self.page.on("console", self.console)
         self.page.on("requestfailed", self.failed)
@@ -305,8 +305,8 @@ async def stay(person: Person, address: str, until: float) -> None:
         await guarded(person, person.round if person.entered else partial(enter, person, address))
 
 
-async def soak(server: Server, people: int, minutes: float) -> dict[str, Any]:
-    """Everyone's work, and what was measured."""
+async def soak(server: Server, people: int, minutes: float, patience: float) -> dict[str, Any]:
+    """Everyone's work, and what was measured; see `main` for the arguments."""
     from playwright.async_api import async_playwright
 
     notes, memory = Notes(), {"before": server.memory()}
@@ -317,8 +317,8 @@ async def soak(server: Server, people: int, minutes: float) -> dict[str, Any]:
         browser = await playwright.chromium.launch(executable_path=path, args=words)
         visitors = []
         for number in range(people):
-            context = await browser.new_context(viewport={"width": 1300, "height": 900})
-            visitors.append(Person(number, people, await context.new_page(), notes))
+            context = await browser.new_context(viewport={"width": 1000, "height": 700})
+            visitors.append(Person(number, people, await context.new_page(), notes, patience))
         began = time.monotonic()
         log("everyone enters")
         await asyncio.gather(
@@ -385,13 +385,19 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=300,
+        help="seconds until a page that does not settle is an error; more on a busy machine",
+    )
     parser.add_argument("--keep-log", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder))
         try:
             server.wait()
-            found = asyncio.run(soak(server, given.people, given.minutes))
+            found = asyncio.run(soak(server, given.people, given.minutes, given.patience))
         finally:
             server.stop()
             if given.keep_log:
