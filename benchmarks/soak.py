@@ -28,6 +28,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from report import environment, markdown, options, publish
 import deconvviz
 
 APP = Path(deconvviz.__file__).parent / "app.py"
-PATIENCE = 900  # seconds until a page that does not settle is an error; a busy core is slow
+QUIET = 5  # looks at a page, 0.2 s apart, that find no script at work
 SAMPLE = 2.0  # seconds between two looks at the server's memory
 PAGES = ("Filters", "Atlas", "Evolution", "Experiments", "Accuracy", "Overview")
 STREAMLITS_OWN = re.compile(r"/_stcore/(health|host-config)$")  # looked for below a page first
@@ -49,7 +50,13 @@ SETTLED = """() => {
     return app && app.dataset.testScriptState === 'notRunning' && document.querySelector('h1')
         && [...document.images].every((image) => image.complete);
 }"""
-BYTES = "async (url) => [...new Uint8Array(await (await fetch(url)).arrayBuffer())]"
+LOST = """() => [...document.images]
+    .filter((one) => one.offsetParent && one.complete && !one.naturalWidth)
+    .map((one) => `${one.alt} ${one.src}`.slice(0, 200)).join('; ')"""
+BYTES = """async (url) => {
+    const answer = await fetch(url);
+    return answer.ok ? [...new Uint8Array(await answer.arrayBuffer())] : [];
+}"""
 
 
 @dataclass
@@ -70,11 +77,13 @@ class Person:
     people: int
     page: Any
     notes: Notes
+    patience: float
     uploads: int = 0
+    entered: bool = False
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.number)  # noqa: S311  the same clicks on every run
-        self.page.set_default_timeout(1000 * PATIENCE)
+        self.page.set_default_timeout(1000 * self.patience)
         self.page.on("pageerror", lambda error: self.error(f"page: {error}"))
         self.page.on("console", self.console)
         self.page.on("requestfailed", self.failed)
@@ -85,8 +94,13 @@ class Person:
 
     def console(self, said: Any) -> None:
         """Note an error of the browser's console."""
-        if said.type == "error" and not STREAMLITS_OWN.search(said.location.get("url", "")):
-            self.error(f"console: {said.text}")
+        url = said.location.get("url", "")
+        if said.type != "error" or STREAMLITS_OWN.search(url):
+            return
+        if "/media/" in url or "/media/" in said.text:  # `settled` looks what came
+            self.notes.done["pictures replaced before they arrived"] += 1
+            return
+        self.error(f"console: {said.text} {url}")
 
     def failed(self, request: Any) -> None:
         """Note a request that failed; a picture that the page no longer shows may be aborted."""
@@ -94,11 +108,15 @@ class Person:
             self.error(f"request: {request.url} {request.failure}")
 
     async def settled(self) -> None:
-        """Wait for the page; then look for errors, and for others' names."""
-        began = time.monotonic()
-        await self.page.wait_for_timeout(300)  # the click has to reach the server
-        await self.page.wait_for_function(SETTLED)
-        self.notes.waits.append(time.monotonic() - began)
+        """Wait for the page; then look for errors, lost pictures, and others' names."""
+        began, quiet = time.monotonic(), 0
+        while quiet < QUIET:  # a click takes a while to reach a busy server
+            await self.page.wait_for_function(SETTLED)
+            await self.page.wait_for_timeout(200)
+            quiet = quiet + 1 if await self.page.evaluate(SETTLED) else 0
+        self.notes.waits.append(time.monotonic() - began - 0.2 * QUIET)
+        if lost := await self.page.evaluate(LOST):
+            self.error(f"lost pictures: {lost}")
         for kind in ("stException", "stAlertContentError"):
             for box in await self.page.get_by_test_id(kind).all():
                 self.error(f"{kind}: {await box.text_content()}")
@@ -129,8 +147,12 @@ class Person:
     async def check_colour(self) -> None:
         """Compare the picture that the page shows as the input with this person's colour."""
         image = self.page.get_by_alt_text(re.compile(r"person-.*, the windows")).first
-        address = await image.get_attribute("src")
-        stored = Image.open(BytesIO(bytes(await self.page.evaluate(BYTES, address))))
+        content = b""
+        for _ in range(5):  # it may be replaced between the two lines
+            address = await image.get_attribute("src")
+            if content := bytes(await self.page.evaluate(BYTES, address)):
+                break
+        stored = Image.open(BytesIO(content))
         red, green, blue = np.median(np.asarray(stored.convert("RGB")), axis=(0, 1)) / 255
         hue, _, _ = colorsys.rgb_to_hsv(red, green, blue)
         nearest = round(hue * self.people) % self.people
@@ -255,13 +277,18 @@ class Server:
             self.process.wait()
 
 
+def log(text: str) -> None:
+    """A line of progress, on stderr."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
 async def guarded(person: Person, work: Callable[[], Awaitable[None]]) -> None:
     """One piece of a person's work; a page that never settles is an error, and work goes on."""
     try:
         await work()
     except Exception as error:  # noqa: BLE001  whatever the browser says is to be counted
         person.error(f"{type(error).__name__}: {error}")
-        await person.page.reload()
+        person.entered = False
 
 
 async def enter(person: Person, address: str) -> None:
@@ -269,16 +296,17 @@ async def enter(person: Person, address: str) -> None:
     await person.page.goto(f"{address}/reconstruct")
     await person.settled()
     await person.upload()
+    person.entered = True
 
 
-async def stay(person: Person, until: float) -> None:
-    """Work until a time."""
+async def stay(person: Person, address: str, until: float) -> None:
+    """Work until a time; after an error in a new session."""
     while time.monotonic() < until:
-        await guarded(person, person.round)
+        await guarded(person, person.round if person.entered else partial(enter, person, address))
 
 
-async def soak(server: Server, people: int, minutes: float) -> dict[str, Any]:
-    """Everyone's work, and what was measured."""
+async def soak(server: Server, people: int, minutes: float, patience: float) -> dict[str, Any]:
+    """Everyone's work, and what was measured; see `main` for the arguments."""
     from playwright.async_api import async_playwright
 
     notes, memory = Notes(), {"before": server.memory()}
@@ -289,17 +317,20 @@ async def soak(server: Server, people: int, minutes: float) -> dict[str, Any]:
         browser = await playwright.chromium.launch(executable_path=path, args=words)
         visitors = []
         for number in range(people):
-            context = await browser.new_context(viewport={"width": 1300, "height": 900})
-            visitors.append(Person(number, people, await context.new_page(), notes))
+            context = await browser.new_context(viewport={"width": 1000, "height": 700})
+            visitors.append(Person(number, people, await context.new_page(), notes, patience))
         began = time.monotonic()
+        log("everyone enters")
         await asyncio.gather(
-            *(guarded(one, lambda one=one: enter(one, server.address)) for one in visitors)
+            *(guarded(one, partial(enter, one, server.address)) for one in visitors)
         )
         entered = time.monotonic() - began
+        log(f"all have uploaded, after {entered:.0f} s; {len(notes.errors)} errors so far")
         until = time.monotonic() + 60 * minutes
-        stays = asyncio.gather(*(stay(one, until) for one in visitors))
+        stays = asyncio.gather(*(stay(one, server.address, until) for one in visitors))
         await asyncio.sleep(min(60, 60 * minutes))
         memory["after the first minute"] = server.memory()
+        log(f"{memory['after the first minute']:.0f} MB; {len(notes.errors)} errors so far")
         await stays
         memory["end"] = server.memory()
         watcher.cancel()
@@ -354,13 +385,19 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=300,
+        help="seconds until a page that does not settle is an error; more on a busy machine",
+    )
     parser.add_argument("--keep-log", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder))
         try:
             server.wait()
-            found = asyncio.run(soak(server, given.people, given.minutes))
+            found = asyncio.run(soak(server, given.people, given.minutes, given.patience))
         finally:
             server.stop()
             if given.keep_log:

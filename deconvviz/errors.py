@@ -19,9 +19,20 @@
 A message is one sentence for people: what was asked, what there is, and what to do.
 """
 
+_LONGEST = 1000  # characters of a message
+
 
 class DeconvvizError(Exception):
-    """Base of all exceptions of deconvviz."""
+    """Base of all exceptions of deconvviz.
+
+    A message that repeats a long text of a damaged file is cut in its middle.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        text = str(message)
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST - 300]} … {text[-290:]}"
+        super().__init__(text)
 
 
 class PictureError(DeconvvizError):

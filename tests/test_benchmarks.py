@@ -2,7 +2,9 @@
 
 import json
 import runpy
+import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -36,3 +38,16 @@ def test_every_part_runs_with_next_to_no_work(tmp_path):
     assert set(found) == {"tests", "engine", "fast", "demo-photos"}
     assert len(found["fast"]["epochs"]) == 1
     assert (tmp_path / "demo-photos.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs a Chromium on this machine")
+def test_two_people_use_the_app_at_once(tmp_path):
+    words = [sys.executable, ROOT / "benchmarks" / "soak.py", "--people", "2", "--minutes", "0.5"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=tmp_path)
+    found, _ = json.JSONDecoder().raw_decode(done.stdout)
+    assert (found["errors"], found["crossings"]) == ([], [])
+    assert found["done"]["colours compared"] >= 2
+    assert found["uploads"] >= 2

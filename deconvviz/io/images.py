@@ -222,13 +222,13 @@ def _read(source: bytes | Path | BinaryIO, name: str) -> bytes:
     if isinstance(source, bytes):
         data = source
     elif isinstance(source, Path):
-        if not source.is_file():  # reading a pipe or a device may never end
-            raise PictureError(f"no file {name}; check the path")
         try:
+            if not source.is_file():  # reading a pipe or a device may never end
+                raise PictureError(f"no file {name}; check the path")
             with source.open("rb") as stream:
                 data = stream.read(MAX_BYTES + 1)
         except OSError as error:
-            raise PictureError(f"{name} cannot be opened; check its permissions") from error
+            raise PictureError(f"{name} cannot be opened; check name and permissions") from error
     else:
         if source.seekable():  # an upload that was read before is at its end
             source.seek(0)

@@ -1,7 +1,6 @@
 """The files of a run's folder, which `trainer` describes: schemas and reading."""
 
 import json
-import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deconvviz.errors import CheckpointError, SettingError
+from deconvviz.errors import CheckpointError
 from deconvviz.io.files import write_atomically
 from deconvviz.io.legacy import current_run, current_state
 from deconvviz.processes import ProcessGroup
@@ -157,11 +156,8 @@ def read_state(folder: Path, device: torch.device) -> RunState | None:
     try:
         stored = current_state(torch.load(path, map_location=device, weights_only=True))
         return RunState(**stored)
-    except (
-        *(EOFError, LookupError, OSError, RuntimeError, SettingError, TypeError, ValueError),
-        pickle.UnpicklingError,
-    ) as error:
-        raise damaged_state(folder, error) from None
+    except Exception as error:  # its reader raises anything on a damaged file
+        raise damaged_state(folder, error) from error
 
 
 def damaged_state(folder: Path, problem: Exception) -> CheckpointError:

@@ -391,3 +391,10 @@ def test_decoders_write_nothing_to_stderr(capfd, compression):
     with contextlib.suppress(PictureError):
         open_picture(bytes(data))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_name_that_the_system_refuses_is_one_sentence(tmp_path):
+    with pytest.raises(PictureError, match="cannot be opened"):
+        open_picture(tmp_path / ("x" * 5000))
+    with pytest.raises(PictureError, match="no file"):
+        open_picture(tmp_path / "a\0b")
