@@ -10,7 +10,7 @@ from deconvviz.errors import CheckpointError
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.zoo import load
 from deconvviz.restoration import RestorationRecipe, train_restoration
-from deconvviz.restoration.tasks import SuperResolution
+from deconvviz.restoration.pictures import SuperResolution
 from deconvviz.restoration.train import RestorationTrainer
 from deconvviz.training import read_metrics
 
