@@ -1,7 +1,7 @@
 """Train the networks that restore pictures, and those they are compared with.
 
     python benchmarks/train_restoration.py RUNS sr2 sr3      # some of them; a stopped run resumes
-    python benchmarks/train_restoration.py RUNS --install sr2    # puts the trained network into the package
+    python benchmarks/train_restoration.py RUNS --install sr2      # puts it into the package
 
 RUNS is a folder for the runs. T91, Train400 and photos20 are found as always, by DECONVVIZ_DATA or
 in the cache. Test pictures choose nothing: every figure during training is of pictures held out of

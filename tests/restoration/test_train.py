@@ -95,6 +95,10 @@ def test_initial_weights_come_from_a_checkpoint_where_they_fit(tmp_path, learn, 
     task = SuperResolution(recipe, *shapes)
     before = load_checkpoint(first).weights
     after = made(recipe, tmp_path / "x3", task).model.state_dict()
-    assert torch.equal(after["extract.conv.weight"], before["extract.conv.weight"])
+    assert torch.equal(
+        after["features.extract.conv.weight"], before["features.extract.conv.weight"]
+    )
     other = made(replace(recipe, init_from=""), tmp_path / "none", task).model.state_dict()
-    assert not torch.equal(other["extract.conv.weight"], before["extract.conv.weight"])
+    assert not torch.equal(
+        other["features.extract.conv.weight"], before["features.extract.conv.weight"]
+    )
