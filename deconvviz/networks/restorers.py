@@ -38,6 +38,11 @@ class SuperResolver(Architecture):
         """The scale."""
         return self.scale
 
+    @property
+    def reach(self) -> int:
+        """Two pixels of the first kernel, one of each between, three of the last."""
+        return 2 + self.layers + 3
+
     def network(self, channels: int, classes: int, size: int) -> nn.Module:  # noqa: ARG002
         """An untrained network for pictures of any size."""
         wide, thin = self.features, self.shrunk
@@ -106,6 +111,15 @@ class HalfResolution(Architecture):
     alpha: bool = False
     """Take RGBA: the last channel is 1 where pixels are known and 0 where they are missing."""
 
+    def spread(self, number: int) -> int:
+        """Dilation of a convolution, counted from 1; the first and the last have none."""
+        return 2 ** ((number - 2) % 4) if self.dilated and 1 < number < self.layers else 1
+
+    @property
+    def reach(self) -> int:
+        """Two pixels for each one that the kernels see, and one of the 2x2 themselves."""
+        return 2 * sum(map(self.spread, range(1, self.layers + 1))) + 1
+
     def network(self, channels: int, classes: int, size: int) -> nn.Module:  # noqa: ARG002
         """An untrained network for pictures of any even size."""
         return HalfResolutionNet(channels, channels - self.alpha, self)
@@ -119,7 +133,7 @@ class HalfResolutionNet(nn.Module):
         width, last = options.width, options.layers
         layers: dict[str, nn.Module] = {"unshuffle": nn.PixelUnshuffle(2)}
         for i in range(1, last):
-            spread = 2 ** ((i - 2) % 4) if options.dilated and i > 1 else 1
+            spread = options.spread(i)
             conv = nn.Conv2d(4 * inputs if i == 1 else width, width, 3, 1, spread, spread)
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             layers |= {f"conv{i}": conv, f"relu{i}": nn.ReLU()}
