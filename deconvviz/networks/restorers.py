@@ -134,16 +134,12 @@ class HalfResolutionNet(nn.Module):
         layers: dict[str, nn.Module] = {"unshuffle": nn.PixelUnshuffle(2)}
         for i in range(1, last):
             spread = options.spread(i)
-            conv = nn.Conv2d(4 * inputs if i == 1 else width, width, 3, 1, spread, spread)
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            layers |= {f"conv{i}": conv, f"relu{i}": nn.ReLU()}
-        final = nn.Conv2d(width, 4 * outputs, 3, padding=1)
-        # It begins as the identity, nearly: the first steps learn corrections, not the picture.
-        nn.init.normal_(final.weight, std=1e-3)
-        layers |= {f"conv{last}": final, "shuffle": nn.PixelShuffle(2)}
-        for layer in layers.values():
-            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+            layers[f"conv{i}"] = nn.Conv2d(
+                4 * inputs if i == 1 else width, width, 3, 1, spread, spread
+            )
+            layers[f"relu{i}"] = nn.ReLU()
+        layers[f"conv{last}"] = nn.Conv2d(width, 4 * outputs, 3, padding=1)
+        layers["shuffle"] = nn.PixelShuffle(2)
         self.body = named(**layers)
         self.outputs = outputs
 
