@@ -68,15 +68,15 @@ class PublishedDataset:
                 f"{self.title}'s pictures are {side} pixels wide, not {options.size}; "
                 "leave the size out, or load class folders of another size as `folder`"
             )
-        roots = _roots(options)
-        for place in (place for root in roots for place in (root, root / self.name)):
+        looked_in = roots(options.data_dir)
+        for place in (place for root in looked_in for place in (root, root / self.name)):
             if (root := self._torchvision_root(place)) is not None:
                 return self._load_original(root, options)
             if self.class_folders and self._has_own_folders(place / "train"):
                 return self._load_class_folders(place, options)
         if options.download and self.torchvision:
             return self._load_original(options.data_dir or cache_folder() / self.name, options)
-        looked = ", ".join(map(str, roots))
+        looked = ", ".join(map(str, looked_in))
         stored = [str(self.folder)] * bool(self.folder)
         stored += ["train/CLASS/*.png"] * self.class_folders
         raise DataError(
@@ -150,9 +150,10 @@ class PublishedDataset:
         return f"{self.title}{copy}{part}"
 
 
-def _roots(options: LoadOptions) -> list[Path]:
-    if options.data_dir is not None:
-        return [options.data_dir]
+def roots(data_dir: Path | None) -> list[Path]:
+    """The folders to look in for data: a given one; or what DECONVVIZ_DATA names, and the cache."""
+    if data_dir is not None:
+        return [data_dir]
     named = os.environ.get("DECONVVIZ_DATA")
     return ([Path(named).expanduser()] if named else []) + [cache_folder()]
 
