@@ -55,8 +55,14 @@ class Scenes:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the pixels and the masks."""
-        images = torch.cat([self.images, self.masks[:, None]], 1)
-        return Dataset(images, torch.zeros(len(self), dtype=torch.int64), CLASSES, "").fingerprint
+        return self._dataset(torch.cat([self.images, self.masks[:, None]], 1)).fingerprint
+
+    def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel, of pixels in [0, 1]."""
+        return self._dataset(self.images).channel_statistics()
+
+    def _dataset(self, images: Tensor) -> Dataset:
+        return Dataset(images, torch.zeros(len(self), dtype=torch.int64), CLASSES, self.title)
 
     def frequencies(self) -> Tensor:
         """(11,) for each class, its pixels over all pixels of the pictures that have it.
