@@ -1,0 +1,125 @@
+"""Networks that restore pictures: pixels in [0, 1] in and out."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from deconvviz.networks.architecture import Architecture, Depth, Width, named
+from deconvviz.schema import validated
+
+
+@validated
+class SuperResolver(Architecture):
+    """FSRCNN: features of the small picture, then one layer that enlarges.
+
+    Dong, Loy & Tang (2016), arXiv:1608.00367: a 5x5 convolution, a 1x1 one that shrinks the
+    features, 3x3 ones between, a 1x1 one that expands them, and a transposed 9x9 convolution;
+    PReLU after all but the last. (N, C, H, W) -> (N, C, scale H, scale W).
+    """
+
+    scale: Annotated[int, Field(ge=2, le=4)] = 2
+    """Factor on height and width."""
+    last: Literal["transposed", "resize", "shuffle"] = "transposed"
+    """Last layer: a transposed convolution; each pixel repeated and a convolution (Odena et al.
+    2016); a convolution to scale * scale maps and a pixel shuffle (Shi et al. 2016,
+    arXiv:1609.05158). At scale 3 all have equally many weights."""
+    features: Width = 56
+    """Width of the first and the last convolution."""
+    shrunk: Width = 12
+    """Width between."""
+    layers: Depth = 4
+    """Number of 3x3 convolutions."""
+
+    @property
+    def enlarges(self) -> int:
+        """The scale."""
+        return self.scale
+
+    def network(self, channels: int, classes: int, size: int) -> nn.Module:  # noqa: ARG002
+        """An untrained network for pictures of any size."""
+        wide, thin = self.features, self.shrunk
+        parts = {"extract": _prelu_conv(channels, wide, 5), "shrink": _prelu_conv(wide, thin, 1)}
+        for i in range(1, self.layers + 1):
+            parts[f"map{i}"] = _prelu_conv(thin, thin, 3)
+        parts["expand"] = _prelu_conv(thin, wide, 1)
+        net = named(**parts, enlarge=enlarging(wide, channels, self.scale, self.last))
+        for layer in net.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, a=0.25)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # they all have one
+        return net
+
+
+def enlarging(inputs: int, outputs: int, scale: int, kind: str) -> nn.Module:
+    """A layer that multiplies height and width by `scale`; see `SuperResolver.last`."""
+    if kind == "resize":
+        repeat = nn.Upsample(scale_factor=scale, mode="nearest")
+        return named(repeat=repeat, conv=nn.Conv2d(inputs, outputs, 9, padding=4))
+    if kind == "shuffle":
+        kernel = 5 if scale == 2 else 3  # nearest to the weights of a transposed 9x9 kernel
+        conv = nn.Conv2d(inputs, outputs * scale**2, kernel, padding=kernel // 2)
+        return named(conv=conv, shuffle=nn.PixelShuffle(scale))
+    odd = (9 - scale) % 2
+    return nn.ConvTranspose2d(
+        inputs, outputs, 9, scale, padding=(9 - scale + odd) // 2, output_padding=odd
+    )
+
+
+@validated
+class HalfResolution(Architecture):
+    """Convolutions at half the resolution that predict what is to be added to the picture.
+
+    As FFDNet (Zhang, Zuo & Zhang 2018, arXiv:1710.04026): 2x2 pixels become channels, 3x3
+    convolutions with ReLU follow, and channels become pixels again. Unlike there, the network is
+    told no noise level, has no BatchNorm, and adds its output to the picture, as DnCNN (Zhang et
+    al. 2017, arXiv:1608.03981) subtracts its own. (N, C, H, W) -> (N, C, H, W).
+    """
+
+    multiple: ClassVar[int] = 2
+
+    width: Width = 64
+    """Width of all convolutions but the last."""
+    layers: Annotated[int, Field(ge=2, le=64)] = 12
+    """Number of convolutions."""
+    dilated: bool = False
+    """Spread the kernels of the inner convolutions by 1, 2, 4 and 8 pixels in turn."""
+    alpha: bool = False
+    """Take RGBA: the last channel is 1 where pixels are known and 0 where they are missing."""
+
+    def network(self, channels: int, classes: int, size: int) -> nn.Module:  # noqa: ARG002
+        """An untrained network for pictures of any even size."""
+        return HalfResolutionNet(channels, channels - self.alpha, self)
+
+
+class HalfResolutionNet(nn.Module):
+    """The network of `HalfResolution`; its body is a plain sequence."""
+
+    def __init__(self, inputs: int, outputs: int, options: HalfResolution) -> None:
+        super().__init__()
+        width, last = options.width, options.layers
+        layers: dict[str, nn.Module] = {"unshuffle": nn.PixelUnshuffle(2)}
+        for i in range(1, last):
+            spread = 2 ** ((i - 2) % 4) if options.dilated and i > 1 else 1
+            conv = nn.Conv2d(4 * inputs if i == 1 else width, width, 3, 1, spread, spread)
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            layers |= {f"conv{i}": conv, f"relu{i}": nn.ReLU()}
+        final = nn.Conv2d(width, 4 * outputs, 3, padding=1)
+        # It begins as the identity, nearly: the first steps learn corrections, not the picture.
+        nn.init.normal_(final.weight, std=1e-3)
+        layers |= {f"conv{last}": final, "shuffle": nn.PixelShuffle(2)}
+        for layer in layers.values():
+            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        self.body = named(**layers)
+        self.outputs = outputs
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(N, C, H, W) in [0, 1], H and W even -> restored, not clipped."""
+        restored: Tensor = pictures[:, : self.outputs] + self.body(pictures)
+        return restored
+
+
+def _prelu_conv(inputs: int, outputs: int, kernel: int) -> nn.Module:
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    return named(conv=conv, prelu=nn.PReLU(outputs))
