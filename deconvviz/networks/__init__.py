@@ -11,13 +11,23 @@ from torch import nn
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.networks.architecture import Architecture
 from deconvviz.networks.restorers import HalfResolution, SuperResolver
+from deconvviz.networks.segmenters import Segmenter
 from deconvviz.schema import changed
 
-__all__ = ["NETWORKS", "Architecture", "HalfResolution", "SuperResolver", "architecture", "build"]
+__all__ = [
+    "NETWORKS",
+    "Architecture",
+    "HalfResolution",
+    "Segmenter",
+    "SuperResolver",
+    "architecture",
+    "build",
+]
 
 NETWORKS: dict[str, Architecture] = {
     "fsrcnn": SuperResolver(),
     "half": HalfResolution(),
+    "segmenter": Segmenter(),
 }
 """Every architecture with its default options, by name. To add one, add its line here."""
 

@@ -107,7 +107,7 @@ class SegmenterNet(nn.Module):
         ):
             maps = up(maps)
             if self.back == "unpool":
-                maps = functional.max_unpool2d(maps, switches, 2)
+                maps = functional.max_unpool2d(maps, switches, [2, 2])
             elif self.back == "unet":
                 maps = torch.cat([maps, skip], 1)
             maps = decode(maps)

@@ -4,7 +4,8 @@
 """
 
 from deconvviz.restoration.recipe import RestorationRecipe
-from deconvviz.restoration.tasks import TASKS, Batch, PatchTask, Task, load_task
+from deconvviz.restoration.registry import TASKS, load_task
+from deconvviz.restoration.tasks import Batch, PatchTask, Task
 from deconvviz.restoration.train import RestorationRun, train_restoration
 
 __all__ = [

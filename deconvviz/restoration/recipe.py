@@ -58,6 +58,9 @@ class RestorationRecipe:
     """Lowest and highest standard deviation of the noise, in grey levels of 255, for `denoise`."""
     missing: tuple[Count, Count] = (10, 75)
     """Lowest and highest share of missing pixels in percent, for `inpaint`."""
+    class_weights: Literal["none", "sqrt-median", "median"] = "sqrt-median"
+    """Weights of the classes in the loss, for `segment`: none; the median of their frequencies over
+    each one's own; its square root."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in {"noise": self.noise, "missing": self.missing}.items():

@@ -12,7 +12,7 @@ from deconvviz.io.checkpoint import DataRecord
 from deconvviz.io.data.camvid import CLASSES, VOID, Scenes, load_camvid
 from deconvviz.restoration.overlap import confusion, mean_iou
 from deconvviz.restoration.recipe import RestorationRecipe
-from deconvviz.restoration.task import Batch, Task
+from deconvviz.restoration.tasks import Batch, Task
 
 _BLOCK = 8  # pictures that are segmented at a time
 
@@ -26,6 +26,7 @@ class Variation:
     gamma: float = 1.6
     brightness: float = 1.4
     tint: float = 1.15
+    saturation: float = 2.0
     degrees: float = 5.0
     """Largest rotation, in each direction."""
 
@@ -104,7 +105,9 @@ def class_weights(scenes: Scenes, kind: str) -> Tensor:
     if kind == "none":
         return torch.ones(len(CLASSES))
     frequencies = scenes.frequencies()
-    weights = frequencies.median() / frequencies
+    present = frequencies > 0
+    weights = torch.ones(len(CLASSES))  # of classes that no picture has, which never matter
+    weights[present] = frequencies[present].median() / frequencies[present]
     return weights.sqrt() if kind == "sqrt-median" else weights
 
 
@@ -147,7 +150,7 @@ def views(
     indices: Tensor,
     side: int,
     generator: torch.Generator,
-    variation: Variation = Variation(),  # noqa: B008  frozen
+    variation: Variation = Variation(),
 ) -> tuple[Tensor, Tensor]:
     """Square views of pictures: zoomed, stretched, turned, mirrored, and of other colours.
 
@@ -206,7 +209,7 @@ def _recoloured(images: Tensor, generator: torch.Generator, variation: Variation
     images = images ** _factor(variation.gamma, (count, 1, 1, 1), generator)
     images = images * _factor(variation.brightness, (count, 1, 1, 1), generator)
     images = images * _factor(variation.tint, (count, 3, 1, 1), generator)
-    saturation = torch.rand(count, 1, 1, 1, generator=generator) * 1.2 + 0.3
+    saturation = _factor(variation.saturation, (count, 1, 1, 1), generator)
     grey = images.mean(1, keepdim=True)
     return torch.lerp(grey, images, saturation).clamp(0, 1)
 

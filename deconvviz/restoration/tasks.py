@@ -1,7 +1,7 @@
 """What a network is trained to undo: its data, its batches, its loss, its figures of merit."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -217,20 +217,3 @@ def answer(model: nn.Module, pixels: Tensor) -> Tensor:
     device = next(model.parameters()).device
     restored: Tensor = model(pixels[None].to(device))[0].float().clamp(0, 1).cpu()
     return restored
-
-
-TASKS: Mapping[str, Callable[[RestorationRecipe], Task]] = {"sr": SuperResolution.load}
-"""Makes a task, with its data loaded, from a recipe. To add one, add its line here."""
-
-
-def load_task(recipe: RestorationRecipe) -> Task:
-    """The task of a recipe with its data.
-
-    Raises:
-        SettingError: There is no such task.
-        DataError: Its data are missing or damaged.
-        UnknownModelError: There is no such network.
-    """
-    if recipe.task not in TASKS:
-        raise SettingError(f"no task `{recipe.task}`; there are {', '.join(TASKS)}")
-    return TASKS[recipe.task](recipe)

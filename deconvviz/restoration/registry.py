@@ -1,0 +1,27 @@
+"""The tasks by name."""
+
+from collections.abc import Callable, Mapping
+
+from deconvviz.errors import SettingError
+from deconvviz.restoration.recipe import RestorationRecipe
+from deconvviz.restoration.segmentation import Segmentation
+from deconvviz.restoration.tasks import SuperResolution, Task
+
+TASKS: Mapping[str, Callable[[RestorationRecipe], Task]] = {
+    "sr": SuperResolution.load,
+    "segment": Segmentation.load,
+}
+"""Makes a task, with its data loaded, from a recipe. To add one, add its line here."""
+
+
+def load_task(recipe: RestorationRecipe) -> Task:
+    """The task of a recipe with its data.
+
+    Raises:
+        SettingError: There is no such task.
+        DataError: Its data are missing or damaged.
+        UnknownModelError: There is no such network.
+    """
+    if recipe.task not in TASKS:
+        raise SettingError(f"no task `{recipe.task}`; there are {', '.join(TASKS)}")
+    return TASKS[recipe.task](recipe)
