@@ -1,9 +1,14 @@
 """Published data sets: read as published or as class folders, or downloaded by torchvision."""
 
+import gzip
 import os
 import pickle
+import shutil
+import tempfile
 import warnings
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -158,6 +163,31 @@ def roots(data_dir: Path | None) -> list[Path]:
     return ([Path(named).expanduser()] if named else []) + [cache_folder()]
 
 
+@contextmanager
+def _unpacked(root: Path, folder: Path) -> Iterator[Path]:
+    """A root with the files of `folder` unpacked: as published, those of MNIST end in `.gz`.
+
+    torchvision unpacks what it has downloaded itself, and reads nothing else.
+    """
+    packed = [path for path in folder.glob("*.gz") if not path.with_suffix("").exists()]
+    if not packed:
+        yield root
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch) / folder.relative_to(root)
+        target.mkdir(parents=True)
+        for path in folder.iterdir():
+            if path not in packed:
+                shutil.copyfile(path, target / path.name)
+                continue
+            try:
+                with gzip.open(path) as file, (target / path.stem).open("wb") as out:
+                    shutil.copyfileobj(file, out)
+            except (gzip.BadGzipFile, zlib.error) as error:
+                raise ValueError(f"{path} is damaged") from error
+        yield Path(scratch)
+
+
 def read_torchvision(
     name: str, root: Path, *, train: bool, download: bool
 ) -> tuple[Tensor, Tensor]:
@@ -181,10 +211,11 @@ def read_torchvision(
     kind = getattr(datasets, name)
     folder = root / getattr(kind, "base_folder", f"{name}/raw")
     try:
-        with warnings.catch_warnings():
+        unpacked = nullcontext(root) if download else _unpacked(root, folder)
+        with unpacked as place, warnings.catch_warnings():
             # CIFAR's pickles hold `align=0`, which NumPy 2.4 warns about.
             warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
-            dataset = kind(str(root), train=train, download=download)
+            dataset = kind(str(place), train=train, download=download)
     except (OSError, HTTPException, *_DAMAGED, pickle.UnpicklingError) as error:
         unreachable = isinstance(error, OSError | HTTPException)
         if unreachable or str(error).startswith("Error downloading"):  # no mirror answers
