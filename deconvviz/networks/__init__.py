@@ -10,6 +10,7 @@ from torch import nn
 
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.networks.architecture import Architecture
+from deconvviz.networks.autoencoders import AutoEncoder
 from deconvviz.networks.restorers import HalfResolution, SuperResolver
 from deconvviz.networks.segmenters import Segmenter
 from deconvviz.schema import changed
@@ -17,6 +18,7 @@ from deconvviz.schema import changed
 __all__ = [
     "NETWORKS",
     "Architecture",
+    "AutoEncoder",
     "HalfResolution",
     "Segmenter",
     "SuperResolver",
@@ -28,6 +30,7 @@ NETWORKS: dict[str, Architecture] = {
     "fsrcnn": SuperResolver(),
     "half": HalfResolution(),
     "segmenter": Segmenter(),
+    "autoencoder": AutoEncoder(),
 }
 """Every architecture with its default options, by name. To add one, add its line here."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from deconvviz.errors import SettingError
-from deconvviz.schema import Count, Fraction, NonNegative, Positive, validated
+from deconvviz.schema import Count, Fraction, NonNegative, Positive, UnitInterval, validated
 
 
 @validated
@@ -61,6 +61,10 @@ class RestorationRecipe:
     class_weights: Literal["none", "sqrt-median", "median"] = "sqrt-median"
     """Weights of the classes in the loss, for `segment`: none; the median of their frequencies over
     each one's own; its square root."""
+    reduced: UnitInterval = 0.5
+    """Share of the pictures that are reduced by 4 and enlarged again, for `autoencode`."""
+    labels: UnitInterval = 1.0
+    """Share of the labelled pictures that is used, for `classify`."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in {"noise": self.noise, "missing": self.missing}.items():

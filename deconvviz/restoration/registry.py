@@ -6,10 +6,13 @@ from deconvviz.errors import SettingError
 from deconvviz.restoration.recipe import RestorationRecipe
 from deconvviz.restoration.segmentation import Segmentation
 from deconvviz.restoration.tasks import SuperResolution, Task
+from deconvviz.restoration.unsupervised import AutoEncoding, Supervised
 
 TASKS: Mapping[str, Callable[[RestorationRecipe], Task]] = {
     "sr": SuperResolution.load,
     "segment": Segmentation.load,
+    "autoencode": AutoEncoding.load,
+    "classify": Supervised.load,
 }
 """Makes a task, with its data loaded, from a recipe. To add one, add its line here."""
 
