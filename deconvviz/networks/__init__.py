@@ -11,6 +11,7 @@ from torch import nn
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.networks.architecture import Architecture
 from deconvviz.networks.autoencoders import AutoEncoder
+from deconvviz.networks.generators import Vae
 from deconvviz.networks.restorers import HalfResolution, SuperResolver
 from deconvviz.networks.segmenters import Segmenter
 from deconvviz.schema import changed
@@ -22,6 +23,7 @@ __all__ = [
     "HalfResolution",
     "Segmenter",
     "SuperResolver",
+    "Vae",
     "architecture",
     "build",
 ]
@@ -31,6 +33,7 @@ NETWORKS: dict[str, Architecture] = {
     "half": HalfResolution(),
     "segmenter": Segmenter(),
     "autoencoder": AutoEncoder(),
+    "vae": Vae(),
 }
 """Every architecture with its default options, by name. To add one, add its line here."""
 

@@ -65,6 +65,10 @@ class RestorationRecipe:
     """Share of the pictures that are reduced by 4 and enlarged again, for `autoencode`."""
     labels: UnitInterval = 1.0
     """Share of the labelled pictures that is used, for `classify`."""
+    pictures: Literal["mnist", "cifar10"] = "mnist"
+    """Data set, for `generate`."""
+    kl_weight: NonNegative = 1.0
+    """Weight of the latents' divergence from a standard normal distribution, for `generate`."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in {"noise": self.noise, "missing": self.missing}.items():

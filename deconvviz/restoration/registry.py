@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from deconvviz.errors import SettingError
+from deconvviz.restoration.generation import Generation
 from deconvviz.restoration.recipe import RestorationRecipe
 from deconvviz.restoration.segmentation import Segmentation
 from deconvviz.restoration.tasks import SuperResolution, Task
@@ -13,6 +14,7 @@ TASKS: Mapping[str, Callable[[RestorationRecipe], Task]] = {
     "segment": Segmentation.load,
     "autoencode": AutoEncoding.load,
     "classify": Supervised.load,
+    "generate": Generation.load,
 }
 """Makes a task, with its data loaded, from a recipe. To add one, add its line here."""
 
