@@ -3,9 +3,10 @@
 `train_restoration` trains a network of `deconvviz.networks` for a task of `TASKS`.
 """
 
+from deconvviz.restoration.patches import PatchTask
 from deconvviz.restoration.recipe import RestorationRecipe
-from deconvviz.restoration.registry import TASKS, load_task
-from deconvviz.restoration.tasks import Batch, PatchTask, Task
+from deconvviz.restoration.task import Batch, Task
+from deconvviz.restoration.tasks import TASKS, load_task
 from deconvviz.restoration.train import RestorationRun, train_restoration
 
 __all__ = [

@@ -13,7 +13,7 @@ from deconvviz.io.checkpoint import DataRecord
 from deconvviz.io.data import Dataset, load_dataset, train_test_split
 from deconvviz.networks.generators import VaeNet
 from deconvviz.restoration.recipe import RestorationRecipe
-from deconvviz.restoration.tasks import Batch, Task
+from deconvviz.restoration.task import Batch, Task, drawn, generators
 
 HELD_OUT = 5000
 """Training pictures that are held out to validate on."""
@@ -65,15 +65,9 @@ class Generation(Task):
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Pictures in [0, 1], and the noise of their latents in place of targets; see `Task`."""
-        recipe = self.recipe
-        generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
-        count = recipe.steps_per_epoch * recipe.batch_size
-        rounds = math.ceil(count / len(self.training))
-        order = torch.cat(
-            [torch.randperm(len(self.training), generator=generator) for _ in range(rounds)]
-        )
+        ordering, generator = generators(self.recipe.seed, epoch, 2)
         latent = self.architecture.latent  # type: ignore[attr-defined]  # a `Vae`
-        for chosen in torch.split(order[:count], recipe.batch_size):
+        for chosen in drawn(len(self.training), self.recipe, ordering):
             images = self.training.images[chosen].float() / 255
             if images.shape[1] == 3:  # mirrored photographs are photographs; digits are not
                 mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5

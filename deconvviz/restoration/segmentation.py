@@ -12,7 +12,7 @@ from deconvviz.io.checkpoint import DataRecord
 from deconvviz.io.data.camvid import CLASSES, VOID, Scenes, load_camvid
 from deconvviz.restoration.overlap import confusion, mean_iou
 from deconvviz.restoration.recipe import RestorationRecipe
-from deconvviz.restoration.tasks import Batch, Task
+from deconvviz.restoration.task import Batch, Task, drawn, generators
 
 _BLOCK = 8  # pictures that are segmented at a time
 
@@ -67,15 +67,9 @@ class Segmentation(Task):
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Varied views; each picture comes once before one comes twice. See `Task`."""
-        recipe = self.recipe
-        generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
-        count = recipe.steps_per_epoch * recipe.batch_size
-        rounds = math.ceil(count / len(self.training))
-        order = torch.cat(
-            [torch.randperm(len(self.training), generator=generator) for _ in range(rounds)]
-        )
-        for chosen in torch.split(order[:count], recipe.batch_size):
-            images, masks = views(self.training, chosen, recipe.patch, generator)
+        ordering, varying = generators(self.recipe.seed, epoch, 2)
+        for chosen in drawn(len(self.training), self.recipe, ordering):
+            images, masks = views(self.training, chosen, self.recipe.patch, varying)
             yield Batch(normalised(images, self.mean, self.std), masks)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:

@@ -25,8 +25,8 @@ from deconvviz.io.checkpoint import (
 from deconvviz.io.files import only_writer, write_atomically
 from deconvviz.progress import Progress
 from deconvviz.restoration.recipe import RestorationRecipe
-from deconvviz.restoration.registry import load_task
-from deconvviz.restoration.tasks import Batch, Task
+from deconvviz.restoration.task import Batch, Task
+from deconvviz.restoration.tasks import load_task
 from deconvviz.schema import parse, read, to_dict, validated
 from deconvviz.training.allocator import keep_memory
 from deconvviz.training.device import device_name

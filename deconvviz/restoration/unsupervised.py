@@ -4,7 +4,6 @@ Photographs of 20 classes at 64x64. An auto-encoder brings back pictures, half o
 and enlarged again; a classifier of the same encoder learns from labels, for comparison.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -15,7 +14,7 @@ from deconvviz.io.checkpoint import DataRecord
 from deconvviz.io.data import Dataset, load_dataset, stratified_subset, train_test_split
 from deconvviz.restoration.degradations import reduced, resize
 from deconvviz.restoration.recipe import RestorationRecipe
-from deconvviz.restoration.tasks import Batch, Task
+from deconvviz.restoration.task import Batch, Task, drawn, generators
 
 SIDE, SCALE = 64, 4
 HELD_OUT = 500
@@ -68,15 +67,9 @@ class _Photographs(Task):
 
     def drawn(self, epoch: int) -> Iterator[tuple[Tensor, torch.Generator]]:
         """Indices of the pictures of each step, and the source of its other random numbers."""
-        recipe = self.recipe
-        generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
-        count = recipe.steps_per_epoch * recipe.batch_size
-        rounds = math.ceil(count / len(self.training))
-        order = torch.cat(
-            [torch.randperm(len(self.training), generator=generator) for _ in range(rounds)]
-        )
-        for chosen in torch.split(order[:count], recipe.batch_size):
-            yield chosen, generator
+        ordering, varying = generators(self.recipe.seed, epoch, 2)
+        for chosen in drawn(len(self.training), self.recipe, ordering):
+            yield chosen, varying
 
     def inputs(self, pixels: Tensor) -> Tensor:
         """Pixels in 0..255 as the network takes them."""

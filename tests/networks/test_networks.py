@@ -20,6 +20,11 @@ NAMES = (
 )
 
 
+def weights(name):
+    """Number of weights of a grey network, without biases and slopes."""
+    return sum(p.numel() for p in build(name, channels=1).parameters() if p.ndim > 1)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_answer_is_as_large_as_declared(name, channels):
@@ -43,21 +48,20 @@ def test_last_layers_at_scale_3_have_equally_many_weights():
 
 def test_fsrcnn_has_the_size_of_the_paper():
     # 25 d + s d + 9 m s^2 + d s + 81 d for d = 56, s = 12, m = 4: 12 464 weights, section 3.3
-    weights = [p for p in build("fsrcnn", channels=1).parameters() if p.ndim > 1]
-    assert sum(p.numel() for p in weights) == 12_464
+    assert weights("fsrcnn") == 12_464
 
 
 def test_a_pixel_of_the_input_stays_in_its_place():
     """What a last layer makes of one pixel lies around that pixel's centre in the large picture."""
     for name in NAMES[:6]:
         net = build(name, channels=1).get_submodule("enlarge")
-        weights = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
-        nn.init.ones_(weights[0].weight)
-        nn.init.zeros_(weights[0].bias)
+        (last,) = (m for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d))
+        nn.init.ones_(last.weight)
+        nn.init.zeros_(last.bias)
         scale = architecture(name).enlarges
         small = torch.zeros(1, 56, 15, 15)
         small[:, :, 7, 7] = 1
-        mass = net(small)[0, 0].sum(0)
+        mass = net(small)[0, 0].sum(0).detach()
         centre = float((mass * torch.arange(len(mass))).sum() / mass.sum())
         assert abs(centre - (7.5 * scale - 0.5)) <= 0.5, name
 

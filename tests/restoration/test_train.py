@@ -10,7 +10,7 @@ from deconvviz.errors import CheckpointError
 from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.zoo import load
 from deconvviz.restoration import RestorationRecipe, train_restoration
-from deconvviz.restoration.tasks import SuperResolution
+from deconvviz.restoration.pictures import SuperResolution
 from deconvviz.restoration.train import RestorationTrainer
 from deconvviz.training import read_metrics
 
@@ -95,6 +95,10 @@ def test_initial_weights_come_from_a_checkpoint_where_they_fit(tmp_path, learn, 
     task = SuperResolution(recipe, *shapes)
     before = load_checkpoint(first).weights
     after = made(recipe, tmp_path / "x3", task).model.state_dict()
-    assert torch.equal(after["extract.conv.weight"], before["extract.conv.weight"])
+    assert torch.equal(
+        after["features.extract.conv.weight"], before["features.extract.conv.weight"]
+    )
     other = made(replace(recipe, init_from=""), tmp_path / "none", task).model.state_dict()
-    assert not torch.equal(other["extract.conv.weight"], before["extract.conv.weight"])
+    assert not torch.equal(
+        other["features.extract.conv.weight"], before["features.extract.conv.weight"]
+    )

@@ -54,6 +54,12 @@ class PictureSet:
         return replace(self, pictures=chosen, names=tuple(self.names[i] for i in indices))
 
 
+def joined(first: PictureSet, second: PictureSet) -> PictureSet:
+    """The pictures of two sets."""
+    title = f"{first.title} and {second.title}"
+    return PictureSet(title, first.pictures + second.pictures, first.names + second.names)
+
+
 @dataclass(frozen=True)
 class BenchmarkEntry:
     """A picture set that `load_pictures` knows.
@@ -119,5 +125,5 @@ def load_pictures(name: str, data_dir: Path | None = None) -> PictureSet:
     files = sorted(one for one in folder.iterdir() if one.suffix.lower() in _SUFFIXES)
     if len(files) != entry.count:
         raise DataError(f"{folder} holds {len(files)} pictures; {entry.title} has {entry.count}")
-    pictures = tuple(torch.from_numpy(decode(one, None, entry.channels)) for one in files)
+    pictures = tuple(torch.tensor(decode(one, None, entry.channels)) for one in files)
     return PictureSet(entry.title, pictures, tuple(one.stem for one in files))
