@@ -1,4 +1,4 @@
-"""Recipes of the networks that segment, generate and learn without labels.
+"""Recipes of the networks that segment, detect, generate and learn without labels.
 
 `train_restoration.py` trains them, by these names. Each is a recipe and about how many minutes it
 takes on one thread of an EPYC processor.
@@ -89,6 +89,19 @@ CIFAR = changed(
     },
 )
 
+DETECT = RestorationRecipe(
+    task="detect",
+    epochs=10,
+    steps_per_epoch=400,
+    batch_size=32,
+    patch=96,
+    channels=3,
+    lr=2e-3,
+    warmup=0.05,
+    max_grad_norm=10,
+    precision="bf16",
+)
+
 
 def _segmenters() -> dict[str, tuple[RestorationRecipe, int]]:
     return {
@@ -127,9 +140,21 @@ def _generators() -> dict[str, tuple[RestorationRecipe, int]]:
     }
 
 
+def _detectors() -> dict[str, tuple[RestorationRecipe, int]]:
+    return {
+        f"detect-{head}-{seed}": (
+            changed(DETECT, {"network": f"detector:head={head}", "seed": seed}),
+            minutes,
+        )
+        for seed in SEEDS
+        for head, minutes in (("decoder", 14), ("plain", 10))
+    }
+
+
 RECIPES: Mapping[str, tuple[RestorationRecipe, int]] = {
     **_segmenters(),
     **_without_labels(),
     **_generators(),
+    **_detectors(),
 }
 """Every run by name: its recipe, and about its minutes."""

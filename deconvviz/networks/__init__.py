@@ -11,6 +11,7 @@ from torch import nn
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.networks.architecture import Architecture
 from deconvviz.networks.autoencoders import AutoEncoder
+from deconvviz.networks.detectors import Detector
 from deconvviz.networks.generators import Vae
 from deconvviz.networks.restorers import HalfResolution, SuperResolver
 from deconvviz.networks.segmenters import Segmenter
@@ -20,6 +21,7 @@ __all__ = [
     "NETWORKS",
     "Architecture",
     "AutoEncoder",
+    "Detector",
     "HalfResolution",
     "Segmenter",
     "SuperResolver",
@@ -32,6 +34,7 @@ NETWORKS: dict[str, Architecture] = {
     "fsrcnn": SuperResolver(),
     "half": HalfResolution(),
     "segmenter": Segmenter(),
+    "detector": Detector(),
     "autoencoder": AutoEncoder(),
     "vae": Vae(),
 }

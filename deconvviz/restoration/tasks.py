@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from deconvviz.errors import SettingError
+from deconvviz.restoration.detection import Detection
 from deconvviz.restoration.generation import Generation
 from deconvviz.restoration.pictures import Deblurring, Denoising, Inpainting, SuperResolution
 from deconvviz.restoration.recipe import RestorationRecipe
@@ -16,6 +17,7 @@ TASKS: Mapping[str, Callable[[RestorationRecipe], Task]] = {
     "deblur": Deblurring.load,
     "inpaint": Inpainting.load,
     "segment": Segmentation.load,
+    "detect": Detection.load,
     "generate": Generation.load,
     "autoencode": AutoEncoding.load,
     "classify": Supervised.load,

@@ -27,11 +27,12 @@ def test_every_recipe_names_a_task_and_a_network_that_takes_its_patches(recipe):
     "names",
     [
         [f"segment-{back}-0" for back in DESIGNS],
+        [f"detect-{head}-0" for head in ("decoder", "plain")],
         [f"generate-mnist-{up}" for up in UPS],
         [f"generate-cifar10-{up}" for up in UPS],
         [f"autoencode-{name}-0" for name in ("tied", "untied", "tied-switches", "untied-switches")],
     ],
-    ids=["segment", "mnist", "cifar10", "autoencode"],
+    ids=["segment", "detect", "mnist", "cifar10", "autoencode"],
 )
 def test_what_is_compared_differs_in_the_network_alone(names):
     recipes = [RECIPES[name][0] for name in names]
