@@ -17,6 +17,8 @@ import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
+from dense_recipes import RECIPES as DENSE
+
 from deconvviz.io.card import card
 from deconvviz.io.checkpoint import amend_checkpoint
 from deconvviz.io.files import write_atomically
@@ -81,6 +83,7 @@ RECIPES = {
         )
         for last, minutes in (("transposed", 11), ("resize", 30), ("shuffle", 11))
     },
+    **{name: Named(*one) for name, one in DENSE.items()},
 }
 SHIPS = ("sr2", "sr3", "sr4", "denoise-grey", "denoise-colour", "deblur", "inpaint")
 NOTES = "Test pictures decided nothing."

@@ -10,14 +10,33 @@ from torch import nn
 
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.networks.architecture import Architecture
+from deconvviz.networks.autoencoders import AutoEncoder
+from deconvviz.networks.detectors import Detector
+from deconvviz.networks.generators import Vae
 from deconvviz.networks.restorers import HalfResolution, SuperResolver
+from deconvviz.networks.segmenters import Segmenter
 from deconvviz.schema import changed
 
-__all__ = ["NETWORKS", "Architecture", "HalfResolution", "SuperResolver", "architecture", "build"]
+__all__ = [
+    "NETWORKS",
+    "Architecture",
+    "AutoEncoder",
+    "Detector",
+    "HalfResolution",
+    "Segmenter",
+    "SuperResolver",
+    "Vae",
+    "architecture",
+    "build",
+]
 
 NETWORKS: dict[str, Architecture] = {
     "fsrcnn": SuperResolver(),
     "half": HalfResolution(),
+    "segmenter": Segmenter(),
+    "detector": Detector(),
+    "autoencoder": AutoEncoder(),
+    "vae": Vae(),
 }
 """Every architecture with its default options, by name. To add one, add its line here."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from deconvviz.errors import SettingError
-from deconvviz.schema import Count, Fraction, NonNegative, Positive, validated
+from deconvviz.schema import Count, Fraction, NonNegative, Positive, UnitInterval, validated
 
 
 @validated
@@ -58,6 +58,17 @@ class RestorationRecipe:
     """Lowest and highest standard deviation of the noise, in grey levels of 255, for `denoise`."""
     missing: tuple[Count, Count] = (10, 75)
     """Lowest and highest share of missing pixels in percent, for `inpaint`."""
+    class_weights: Literal["none", "sqrt-median", "median"] = "sqrt-median"
+    """Weights of the classes in the loss, for `segment`: none; the median of their frequencies over
+    each one's own; its square root."""
+    reduced: UnitInterval = 0.5
+    """Share of the pictures that are reduced by 4 and enlarged again, for `autoencode`."""
+    labels: UnitInterval = 1.0
+    """Share of the labelled pictures that is used, for `classify`."""
+    pictures: Literal["mnist", "cifar10"] = "mnist"
+    """Data set, for `generate`."""
+    kl_weight: NonNegative = 1.0
+    """Weight of the latents' divergence from a standard normal distribution, for `generate`."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in {"noise": self.noise, "missing": self.missing}.items():

@@ -1,5 +1,6 @@
 """What a network is trained for: its data, its batches, its loss, its figures of merit."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -77,6 +78,20 @@ def generators(seed: int, epoch: int, count: int) -> list[torch.Generator]:
     An option that draws more numbers from one of them changes no other draw.
     """
     return [torch.Generator().manual_seed(seed * 100_003 + epoch + i * 2**40) for i in range(count)]
+
+
+def drawn(total: int, recipe: RestorationRecipe, generator: torch.Generator) -> Iterator[Tensor]:
+    """Indices of the pictures of each step of an epoch; each comes once before one comes twice.
+
+    Args:
+        total: Number of training pictures.
+        recipe: Its steps per epoch and its batch size.
+        generator: Source of their order.
+    """
+    count = recipe.steps_per_epoch * recipe.batch_size
+    passes = math.ceil(count / total)
+    order = torch.cat([torch.randperm(total, generator=generator) for _ in range(passes)])
+    return iter(torch.split(order[:count], recipe.batch_size))
 
 
 @torch.inference_mode()

@@ -3,15 +3,24 @@
 from collections.abc import Callable, Mapping
 
 from deconvviz.errors import SettingError
+from deconvviz.restoration.detection import Detection
+from deconvviz.restoration.generation import Generation
 from deconvviz.restoration.pictures import Deblurring, Denoising, Inpainting, SuperResolution
 from deconvviz.restoration.recipe import RestorationRecipe
+from deconvviz.restoration.segmentation import Segmentation
 from deconvviz.restoration.task import Task
+from deconvviz.restoration.unsupervised import AutoEncoding, Supervised
 
 TASKS: Mapping[str, Callable[[RestorationRecipe], Task]] = {
     "sr": SuperResolution.load,
     "denoise": Denoising.load,
     "deblur": Deblurring.load,
     "inpaint": Inpainting.load,
+    "segment": Segmentation.load,
+    "detect": Detection.load,
+    "generate": Generation.load,
+    "autoencode": AutoEncoding.load,
+    "classify": Supervised.load,
 }
 """Makes a task, with its data loaded, from a recipe. To add one, add its line here."""
 
