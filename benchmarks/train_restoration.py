@@ -50,28 +50,28 @@ COLOUR = changed(SAME_SIZE, {"channels": 3})
 FROM_X2 = {"init_from": "sr2/model.safetensors", "lr": 1e-3}
 
 RECIPES = {
-    "sr2": Named(SR, 36),
-    "sr3": Named(changed(SR, {"network": "fsrcnn:scale=3", **FROM_X2, "epochs": 40}), 36),
+    "sr2": Named(SR, 39),
+    "sr3": Named(changed(SR, {"network": "fsrcnn:scale=3", **FROM_X2, "epochs": 40}), 31),
     "sr4": Named(
-        changed(SR, {"network": "fsrcnn:scale=4", **FROM_X2, "epochs": 40, "patch": 24}), 36
+        changed(SR, {"network": "fsrcnn:scale=4", **FROM_X2, "epochs": 40, "patch": 24}), 20
     ),
     "denoise-grey": Named(
-        changed(SAME_SIZE, {"task": "denoise", "network": "half:width=64:layers=12", "epochs": 65}),
-        138,
+        changed(SAME_SIZE, {"task": "denoise", "network": "half:width=64:blocks=5", "epochs": 65}),
+        148,
     ),
     "denoise-colour": Named(
-        changed(COLOUR, {"task": "denoise", "network": "half:width=64:layers=10", "epochs": 30}),
+        changed(COLOUR, {"task": "denoise", "network": "half:width=64:blocks=4", "epochs": 30}),
         57,
     ),
     "deblur": Named(
-        changed(COLOUR, {"task": "deblur", "network": "half:width=48:layers=10", "epochs": 40}), 48
+        changed(COLOUR, {"task": "deblur", "network": "half:width=48:blocks=4", "epochs": 40}), 48
     ),
     "inpaint": Named(
         changed(
             COLOUR,
             {
                 "task": "inpaint",
-                "network": "half:width=48:layers=10:dilated=true:alpha=true",
+                "network": "half:width=48:blocks=4:dilated=true:alpha=true",
                 "epochs": 40,
             },
         ),
@@ -81,7 +81,7 @@ RECIPES = {
         f"x3-{last}": Named(
             changed(SR, {"network": f"fsrcnn:scale=3:last={last}", "epochs": 12}), minutes
         )
-        for last, minutes in (("transposed", 11), ("resize", 30), ("shuffle", 11))
+        for last, minutes in (("transposed", 9), ("resize", 52), ("shuffle", 7))
     },
     **{name: Named(*one) for name, one in DENSE.items()},
 }

@@ -42,7 +42,7 @@ NETWORKS: dict[str, Architecture] = {
 
 
 def architecture(name: str) -> Architecture:
-    """The architecture of a name with options, as in `half:width=48:layers=10`.
+    """The architecture of a name with options, as in `half:width=48:blocks=4`.
 
     Raises:
         UnknownModelError: There is no such architecture or option, or a value is not valid.

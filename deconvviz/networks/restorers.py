@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -92,33 +93,34 @@ def enlarging(inputs: int, outputs: int, options: SuperResolver) -> nn.Module:
 
 @validated
 class HalfResolution(Architecture):
-    """Convolutions at half the resolution that predict what is to be added to the picture.
+    """Residual blocks at half the resolution that predict what is to be added to the picture.
 
     As FFDNet (Zhang, Zuo & Zhang 2018, arXiv:1710.04026): 2x2 pixels become channels, 3x3
-    convolutions with ReLU follow, and channels become pixels again. Unlike there, the network is
-    told no noise level, has no BatchNorm, and adds its output to the picture, as DnCNN (Zhang et
-    al. 2017, arXiv:1608.03981) subtracts its own. (N, C, H, W) -> (N, C, H, W).
+    convolutions follow, and channels become pixels again. Unlike there, the network is told no
+    noise level; its output is added to the picture, as DnCNN (Zhang et al. 2017, arXiv:1608.03981)
+    subtracts its own; and pairs of convolutions are residual blocks without BatchNorm, as in EDSR
+    (Lim et al. 2017, arXiv:1707.02921). (N, C, H, W) -> (N, C, H, W).
     """
 
     multiple: ClassVar[int] = 2
 
     width: Width = 64
     """Width of all convolutions but the last."""
-    layers: Annotated[int, Field(ge=2, le=64)] = 12
-    """Number of convolutions."""
+    blocks: Depth = 5
+    """Number of blocks, of two convolutions each; there is one more before and one after them."""
     dilated: bool = False
-    """Spread the kernels of the inner convolutions by 1, 2, 4 and 8 pixels in turn."""
+    """Spread the kernels of the blocks by 1, 2, 4 and 8 pixels in turn."""
     alpha: bool = False
     """Take RGBA: the last channel is 1 where pixels are known and 0 where they are missing."""
 
-    def spread(self, number: int) -> int:
-        """Dilation of a convolution, counted from 1; the first and the last have none."""
-        return 2 ** ((number - 2) % 4) if self.dilated and 1 < number < self.layers else 1
+    def spread(self, block: int) -> int:
+        """Dilation of a block's kernels; blocks count from 0."""
+        return 2 ** (block % 4) if self.dilated else 1
 
     @property
     def reach(self) -> int:
         """Two pixels for each one that the kernels see, and one of the 2x2 themselves."""
-        return 2 * sum(map(self.spread, range(1, self.layers + 1))) + 1
+        return 2 * (2 + 2 * sum(map(self.spread, range(self.blocks)))) + 1
 
     def network(self, channels: int, classes: int, size: int) -> nn.Module:  # noqa: ARG002
         """An untrained network for pictures of any even size."""
@@ -130,23 +132,44 @@ class HalfResolutionNet(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, options: HalfResolution) -> None:
         super().__init__()
-        width, last = options.width, options.layers
-        layers: dict[str, nn.Module] = {"unshuffle": nn.PixelUnshuffle(2)}
-        for i in range(1, last):
-            spread = options.spread(i)
-            layers[f"conv{i}"] = nn.Conv2d(
-                4 * inputs if i == 1 else width, width, 3, 1, spread, spread
-            )
-            layers[f"relu{i}"] = nn.ReLU()
-        layers[f"conv{last}"] = nn.Conv2d(width, 4 * outputs, 3, padding=1)
-        layers["shuffle"] = nn.PixelShuffle(2)
-        self.body = named(**layers)
+        width = options.width
+        blocks: dict[str, nn.Module] = {
+            f"block{i}": ResidualBlock(width, options.spread(i - 1))
+            for i in range(1, options.blocks + 1)
+        }
+        self.body = named(
+            unshuffle=nn.PixelUnshuffle(2),
+            first=nn.Conv2d(4 * inputs, width, 3, padding=1),
+            **blocks,
+            last=nn.Conv2d(width, 4 * outputs, 3, padding=1),
+            shuffle=nn.PixelShuffle(2),
+        )
         self.outputs = outputs
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1], H and W even -> restored, not clipped."""
         restored: Tensor = pictures[:, : self.outputs] + self.body(pictures)
         return restored
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), with 3x3 kernels."""
+
+    def __init__(self, width: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, 1, dilation, dilation)
+        self.relu = nn.ReLU()
+        self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation)
+        for conv in (self.conv1, self.conv2):
+            nn.init.kaiming_normal_(conv.weight)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # they have one
+        with torch.no_grad():
+            self.conv2.weight *= 0.1  # a block begins near the identity, however many there are
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, width, H, W) -> the same shape."""
+        added: Tensor = features + self.conv2(self.relu(self.conv1(features)))
+        return added
 
 
 def _prelu_conv(inputs: int, outputs: int, kernel: int) -> nn.Module:

@@ -15,8 +15,8 @@ NAMES = (
     "fsrcnn:scale=3:last=resize",
     "fsrcnn:scale=4:last=shuffle",
     "fsrcnn:scale=2:last=shuffle",
-    "half:width=8:layers=3",
-    "half:width=8:layers=6:dilated=true",
+    "half:width=8:blocks=1",
+    "half:width=8:blocks=3:dilated=true",
 )
 
 
@@ -76,12 +76,12 @@ def test_a_network_begins_near_the_picture(name):
 
 def test_alpha_is_an_input_and_no_output():
     assert (
-        build("half:width=8:layers=3:alpha=true", channels=4)(torch.rand(1, 4, 8, 8)).shape[1] == 3
+        build("half:width=8:blocks=1:alpha=true", channels=4)(torch.rand(1, 4, 8, 8)).shape[1] == 3
     )
 
 
 @pytest.mark.parametrize(
-    "name", ["fsrcnn:scale=2:features=8:shrunk=4:layers=1", "half:width=8:layers=3"]
+    "name", ["fsrcnn:scale=2:features=8:shrunk=4:layers=1", "half:width=8:blocks=1"]
 )
 @pytest.mark.parametrize("rule", ["deconvnet", "gradient"])
 def test_the_engine_takes_them(name, rule):
@@ -100,7 +100,7 @@ def test_the_engine_takes_them(name, rule):
         ("fsrcnn:scale=5", "scale must be <= 4"),
         ("fsrcnn:speed=5", "no option `speed`"),
         ("half:width=100000", "width must be <= 1024"),
-        ("half:layers=", "layers"),
+        ("half:blocks=", "blocks"),
     ],
 )
 def test_a_wrong_name_is_told_what_there_is(name, message):

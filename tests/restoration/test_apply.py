@@ -14,8 +14,8 @@ from deconvviz.restoration.metrics import luma
 
 SMALL = {
     "sr": ("fsrcnn:scale=3:features=6:shrunk=4:layers=2", 1),
-    "denoise": ("half:width=6:layers=4", 3),
-    "inpaint": ("half:width=6:layers=6:dilated=true:alpha=true", 4),
+    "denoise": ("half:width=6:blocks=1", 3),
+    "inpaint": ("half:width=6:blocks=3:dilated=true:alpha=true", 4),
 }
 
 
@@ -25,7 +25,7 @@ def network(task, name=None, channels=None):
     torch.manual_seed(0)
     model = build(name, channels=channels).eval()
     for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.2)
+        nn.init.normal_(parameter, std=0.1)
     return Network(model, architecture(name), task, channels)
 
 

@@ -33,9 +33,9 @@ class Blue(nn.Module):
         return torch.zeros_like(pictures[:, :3]) + torch.tensor([0.0, 0, 1]).view(1, 3, 1, 1)
 
 
-SAME = Network(Same(3), architecture("half:layers=2"), "denoise", 3)
+SAME = Network(Same(3), architecture("half"), "denoise", 3)
 UNCHANGED = Restorer("denoise", SAME, SAME)
-BLUE = Network(Blue(), architecture("half:layers=2:alpha=true"), "inpaint", 4)
+BLUE = Network(Blue(), architecture("half:alpha=true"), "inpaint", 4)
 FILLED = Restorer("inpaint", BLUE, BLUE)
 
 

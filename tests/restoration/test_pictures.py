@@ -13,10 +13,10 @@ from deconvviz.restoration import RestorationRecipe, load_task
 from deconvviz.restoration.pictures import Deblurring, Denoising, Inpainting, SuperResolution
 
 RECIPE = RestorationRecipe(
-    network="half:width=8:layers=3", steps_per_epoch=3, batch_size=8, patch=16, channels=3
+    network="half:width=8:blocks=1", steps_per_epoch=3, batch_size=8, patch=16, channels=3
 )
 ENLARGE = replace(RECIPE, network="fsrcnn:scale=3", patch=8)
-FILL = replace(RECIPE, network="half:width=8:layers=3:alpha=true")
+FILL = replace(RECIPE, network="half:width=8:blocks=1:alpha=true")
 TASKS = [
     (SuperResolution, ENLARGE),
     (Denoising, RECIPE),

@@ -49,6 +49,10 @@ class PictureSet:
         rest = [i for i in range(len(self)) if (i + 1) % every]
         return self._subset(rest), self._subset(range(every - 1, len(self), every))
 
+    def first(self, count: int) -> "PictureSet":
+        """The first pictures."""
+        return self._subset(range(min(count, len(self))))
+
     def _subset(self, indices: Sequence[int]) -> "PictureSet":
         chosen = tuple(self.pictures[i] for i in indices)
         return replace(self, pictures=chosen, names=tuple(self.names[i] for i in indices))
