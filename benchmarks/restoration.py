@@ -12,6 +12,7 @@ this script (--json). Published figures are quoted from the papers.
 import json
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from report import environment, markdown, options, publish
@@ -59,9 +60,17 @@ class Finder:
     def __init__(self, runs: Path | None) -> None:
         self.runs = runs
 
-    def __call__(self, name: str) -> Network:
-        """A network by name."""
-        return Network.load(self.runs / name / "model.safetensors" if self.runs else shipped(name))
+    def path(self, name: str) -> Path:
+        """Where a network is, or would be."""
+        return self.runs / name / "model.safetensors" if self.runs else shipped(name)
+
+    def trained(self, *names: str) -> Iterator[tuple[str, Network]]:
+        """Those of some networks that are trained already, with their names."""
+        for name in names:
+            if self.path(name).is_file():
+                yield name, Network.load(self.path(name))
+            else:
+                print(f"{name} is not trained yet: left out")  # noqa: T201
 
 
 def measured(problems: Sequence[Problem], methods: Mapping[str, Method], period: int = 0) -> dict:
@@ -72,44 +81,46 @@ def measured(problems: Sequence[Problem], methods: Mapping[str, Method], period:
 
 def super_resolution(find: Finder) -> Iterator[Row]:
     """Set5, luma."""
-    for scale in (2, 3, 4):
-        methods = {"bicubic": bicubic(scale), "ours": enlarged_by(find(f"sr{scale}"))}
-        yield f"sr{scale}", measured(enlarging(load_pictures("set5"), scale), methods)
+    for name, network in find.trained("sr2", "sr3", "sr4"):
+        scale = network.architecture.enlarges
+        methods = {"bicubic": bicubic(scale), "ours": enlarged_by(network)}
+        yield name, measured(enlarging(load_pictures("set5"), scale), methods)
 
 
 def last_layers(find: Finder) -> Iterator[Row]:
     """Three last layers of equally many weights and equally many steps, at scale 3."""
-    lasts = ("transposed", "resize", "shuffle")
-    methods = {last: enlarged_by(find(f"x3-{last}")) for last in lasts}
+    found = find.trained("x3-transposed", "x3-resize", "x3-shuffle")
+    methods = {name.removeprefix("x3-"): enlarged_by(network) for name, network in found}
     problems = enlarging(load_pictures("set5"), 3)
     yield "Set5 x3", measured(problems, {"bicubic": bicubic(3), **methods}, period=3)
 
 
 def denoising(find: Finder) -> Iterator[Row]:
     """Grey on BSD68 and Set12, colour on Set5; noise neither clipped nor rounded."""
-    grey, colour = restored_by(find("denoise-grey")), restored_by(find("denoise-colour"))
-    sets = {"BSD68": (grey, "train400"), "Set12": (grey, "train400"), "Set5": (colour, "t91")}
-    for title, (ours, training) in sets.items():
-        for sigma in (15, 25, 50):
-            tuning = noisy(_held_out(training), sigma)
-            methods = {"noisy": unchanged, **denoisers(tuning, sigma), "ours": ours}
+    sets = {"denoise-grey": ("train400", "BSD68", "Set12"), "denoise-colour": ("t91", "Set5")}
+    for name, network in find.trained(*sets):
+        training, *tests = sets[name]
+        for title, sigma in product(tests, (15, 25, 50)):
+            classical = denoisers(noisy(_held_out(training), sigma), sigma)
+            methods = {"noisy": unchanged, **classical, "ours": restored_by(network)}
             yield f"{title} {sigma}", measured(noisy(load_pictures(title.lower()), sigma), methods)
 
 
 def deblurring(find: Finder) -> Iterator[Row]:
     """Set5 in colour: a Gaussian of 1.6 pixels, noise of 2."""
-    methods = deblurrers(soft(_held_out("t91")), Deblurring.BLUR)
-    methods = {"blurred": unchanged, **methods, "ours": restored_by(find("deblur"))}
-    yield "Set5", measured(soft(load_pictures("set5")), methods)
+    for _, network in find.trained("deblur"):
+        classical = deblurrers(soft(_held_out("t91")), Deblurring.BLUR)
+        methods = {"blurred": unchanged, **classical, "ours": restored_by(network)}
+        yield "Set5", measured(soft(load_pictures("set5")), methods)
 
 
 def inpainting(find: Finder) -> Iterator[Row]:
     """Set5 in colour: pixels missing one by one."""
-    ours = restored_by(find("inpaint"))
     classical: dict[str, Method] = {"linear": interpolated, "biharmonic": biharmonic}
-    for share in (0.25, 0.5, 0.75):
+    for (_, network), share in product(find.trained("inpaint"), (0.25, 0.5, 0.75)):
         problems = holed(load_pictures("set5"), share)
-        yield f"Set5, {share:.0%} missing", measured(problems, {**classical, "ours": ours})
+        methods = {**classical, "ours": restored_by(network)}
+        yield f"Set5, {share:.0%} missing", measured(problems, methods)
 
 
 def _held_out(name: str) -> PictureSet:
