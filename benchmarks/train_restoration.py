@@ -45,7 +45,7 @@ SR = RestorationRecipe(
     lr=2e-3,
     precision="bf16",
 )
-SAME_SIZE = changed(SR, {"patch": 48, "lr": 1e-3, "max_grad_norm": 1.0})
+SAME_SIZE = changed(SR, {"patch": 48, "lr": 3e-3, "max_grad_norm": 1.0})
 COLOUR = changed(SAME_SIZE, {"channels": 3})
 FROM_X2 = {"init_from": "sr2/model.safetensors", "lr": 1e-3}
 

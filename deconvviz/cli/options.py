@@ -70,7 +70,7 @@ def declared_command(
                 made.command()(takes(defaults(), name)(command))
                 return typer.main.get_command(made).make_context(info_name, args, parent, **extra)
 
-        @app.command(command.__name__, help=inspect.getdoc(command), cls=Deferred)
+        @app.command(command.__name__.replace("_", "-"), help=inspect.getdoc(command), cls=Deferred)
         def listed() -> None: ...  # for the list of commands alone
 
         return command

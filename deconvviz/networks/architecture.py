@@ -22,6 +22,11 @@ class Architecture:
         """Height and width of the output over those of the input."""
         return 1
 
+    @property
+    def reach(self) -> int:
+        """How far from a pixel of the input its influence on the output ends, in input pixels."""
+        raise NotImplementedError
+
     def network(self, channels: int, classes: int, size: int) -> nn.Module:
         """An untrained network; see `networks.build`."""
         raise NotImplementedError

@@ -38,6 +38,11 @@ class SuperResolver(Architecture):
         """The scale."""
         return self.scale
 
+    @property
+    def reach(self) -> int:
+        """Two pixels of the first kernel, one of each between, three of the last."""
+        return 2 + self.layers + 3
+
     def network(self, channels: int, classes: int, size: int) -> nn.Module:  # noqa: ARG002
         """An untrained network for pictures of any size."""
         wide, thin = self.features, self.shrunk
@@ -106,6 +111,15 @@ class HalfResolution(Architecture):
     alpha: bool = False
     """Take RGBA: the last channel is 1 where pixels are known and 0 where they are missing."""
 
+    def spread(self, number: int) -> int:
+        """Dilation of a convolution, counted from 1; the first and the last have none."""
+        return 2 ** ((number - 2) % 4) if self.dilated and 1 < number < self.layers else 1
+
+    @property
+    def reach(self) -> int:
+        """Two pixels for each one that the kernels see, and one of the 2x2 themselves."""
+        return 2 * sum(map(self.spread, range(1, self.layers + 1))) + 1
+
     def network(self, channels: int, classes: int, size: int) -> nn.Module:  # noqa: ARG002
         """An untrained network for pictures of any even size."""
         return HalfResolutionNet(channels, channels - self.alpha, self)
@@ -119,17 +133,13 @@ class HalfResolutionNet(nn.Module):
         width, last = options.width, options.layers
         layers: dict[str, nn.Module] = {"unshuffle": nn.PixelUnshuffle(2)}
         for i in range(1, last):
-            spread = 2 ** ((i - 2) % 4) if options.dilated and i > 1 else 1
-            conv = nn.Conv2d(4 * inputs if i == 1 else width, width, 3, 1, spread, spread)
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            layers |= {f"conv{i}": conv, f"relu{i}": nn.ReLU()}
-        final = nn.Conv2d(width, 4 * outputs, 3, padding=1)
-        # It begins as the identity, nearly: the first steps learn corrections, not the picture.
-        nn.init.normal_(final.weight, std=1e-3)
-        layers |= {f"conv{last}": final, "shuffle": nn.PixelShuffle(2)}
-        for layer in layers.values():
-            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+            spread = options.spread(i)
+            layers[f"conv{i}"] = nn.Conv2d(
+                4 * inputs if i == 1 else width, width, 3, 1, spread, spread
+            )
+            layers[f"relu{i}"] = nn.ReLU()
+        layers[f"conv{last}"] = nn.Conv2d(width, 4 * outputs, 3, padding=1)
+        layers["shuffle"] = nn.PixelShuffle(2)
         self.body = named(**layers)
         self.outputs = outputs
 
