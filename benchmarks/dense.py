@@ -5,7 +5,10 @@
 RUNS holds the runs of `train_restoration.py`; what is not trained yet is left out. Every row of a
 table is measured in this one run, on test pictures, from the stored checkpoints. FOLDER gets the
 values of each picture as JSON, and pictures of what is generated. Generation needs, for MNIST's
-distances, a classifier: `deconvviz train --data mnist --model vgg:16,32,64 --out RUNS/features`.
+distances, a classifier:
+
+    deconvviz train --data mnist --model vgg:16,32,64 --no-augmentation.flip --epochs 3 \\
+        --out RUNS/features
 """
 
 import argparse
