@@ -5,7 +5,9 @@
 RUNS holds the runs of `train_restoration.py`; what is not trained yet is left out. Every row of a
 table is measured in this one run, on test pictures, from the stored checkpoints. FOLDER gets the
 values of each picture as JSON, and pictures of what is generated. Generation needs, for MNIST's
-distances, a classifier: `deconvviz train --data mnist --model vgg:16,32,64 --out RUNS/features`.
+distances, a classifier:
+
+    deconvviz train --data mnist --model vgg:16,32,64 --no-augmentation.flip --out RUNS/features
 """
 
 import argparse
@@ -312,8 +314,8 @@ def generators(runs: Path, out: Path) -> Table:
         def distance(images: Tensor, net=features, reference=real) -> float:
             return frechet_distance(features_of(net, images), reference)
 
-        noise = torch.rand(test.shape, generator=torch.Generator().manual_seed(0))
         held_out = others.images.float() / 255
+        noise = torch.rand(held_out.shape, generator=torch.Generator().manual_seed(0))
         references = {"held-out pictures": held_out, "uniform noise": noise}
         for name, images in references.items():
             rows.append([data, name, "", "", f"{distance(images):.2f}", "", board(images), ""])
@@ -323,8 +325,8 @@ def generators(runs: Path, out: Path) -> Table:
                 continue
             checkpoint = load_checkpoint(path)
             model, described = checkpoint.network(), checkpoint.description
-            drawn = generation.samples(model, len(test))
-            back = features_of(lambda block, net=model: net(block), test)
+            drawn = generation.samples(model, len(held_out))
+            back = features_of(lambda block, net=model: net(block), held_out)
             torch.manual_seed(0)
             untrained = build(
                 described.model, channels=described.channels, size=described.size
@@ -332,7 +334,7 @@ def generators(runs: Path, out: Path) -> Table:
             found = {
                 "distance": distance(drawn),
                 "distance of reconstructions": distance(back),
-                "rms": float((back - test).square().mean().sqrt()) * 255,
+                "rms": float((back - held_out).square().mean().sqrt()) * 255,
             }
             kept[f"{data}-{up}"] = found
             rows.append(
@@ -356,8 +358,8 @@ def generators(runs: Path, out: Path) -> Table:
     head += ["Fréchet distance to the test pictures", "of reconstructions"]
     head += ["checkerboard, grey levels", "before training"]
     note = (
-        "Distances are of 10 000 pictures (of held-out ones, 5000), in the features below the last "
-        "layer of a classifier of MNIST, and of `demo` for CIFAR-10."
+        "Distances are of 5000 pictures from the 10 000 test pictures, in the features below the "
+        "last layer of a classifier: for MNIST one of three stages, for CIFAR-10 `demo`."
     )
     return f"{markdown(head, rows)}\n\n{note}", kept
 

@@ -158,3 +158,10 @@ RECIPES: Mapping[str, tuple[RestorationRecipe, int]] = {
     **_detectors(),
 }
 """Every run by name: its recipe, and about its minutes."""
+
+RUN_OF = {
+    "segment": "segment-unet-0",
+    "generate-mnist": "generate-mnist-transposed4",
+    "generate-cifar10": "generate-cifar10-transposed4",
+}
+"""What ships -> the run that it is: of the segmenters, the design that is best on the 101."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dense_recipes import RECIPES as DENSE
+from dense_recipes import RUN_OF
 
 from deconvviz.io.card import card
 from deconvviz.io.checkpoint import amend_checkpoint
@@ -85,7 +86,7 @@ RECIPES = {
     },
     **{name: Named(*one) for name, one in DENSE.items()},
 }
-SHIPS = ("sr2", "sr3", "sr4", "denoise-grey", "denoise-colour", "deblur", "inpaint")
+SHIPS = ("sr2", "sr3", "sr4", "denoise-grey", "denoise-colour", "deblur", "inpaint", *RUN_OF)
 NOTES = "Test pictures decided nothing."
 
 
@@ -120,7 +121,7 @@ def main() -> None:
     for name in options.names:
         train(options.runs, name)
     for name in options.install or ():
-        install(options.runs / name, name)
+        install(options.runs / RUN_OF.get(name, name), name)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,6 @@ def phase_spread(images: Tensor, period: int = 2) -> float:
     """
     height, width = (side - side % period - 2 * period for side in images.shape[-2:])
     inner = images[..., period : period + height, period : period + width].double()
-    cells = inner.unflatten(-1, (-1, period)).unflatten(-3, (-1, period))
+    cells = inner.reshape(*inner.shape[:2], height // period, period, width // period, period)
     phases = cells.mean((0, 2, 4))  # (C, period, period)
     return float(phases.flatten(1).std(1, correction=0).mean())

@@ -160,5 +160,5 @@ def from_feature(model: VaeNet, channel: int, y: int, x: int, value: float) -> T
     """
     maps = torch.zeros(2, *model.maps)
     maps[1, channel, y, x] = value
-    nothing, something = model.draw(maps)
-    return something - nothing
+    pictures = model.draw(maps)
+    return pictures[1] - pictures[0]

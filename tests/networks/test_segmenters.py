@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from deconvviz.deconv import Deconvnet
 from deconvviz.errors import UnknownModelError
 from deconvviz.networks import architecture, build
 from deconvviz.networks.segmenters import EQUAL_WIDTHS
@@ -68,3 +69,19 @@ def test_unpooling_puts_values_where_the_maxima_were():
 def test_what_there_is_not_is_refused(name):
     with pytest.raises(UnknownModelError, match="no network `segmenter"):
         build(name)
+
+
+@pytest.mark.parametrize(("back", "last"), [("transposed", "scores"), ("unet", "scores")])
+def test_the_engine_undoes_these_down_to_the_pixels_as_autograd_does(back, last):
+    torch.manual_seed(0)
+    net = Deconvnet(build(f"segmenter:back={back}{SMALL}", channels=3, classes=5), (3, 32, 32))
+    assert not net.coverage.unsupported
+    assert net.verify(layers=[last]).passed
+    recording = net.record(torch.rand(1, 3, 32, 32), [last])
+    assert net.project(recording, recording.strongest(last, k=2)).pixels.abs().sum() > 0
+
+
+def test_of_unpooling_the_engine_undoes_the_encoder_and_names_the_rest():
+    net = Deconvnet(build(f"segmenter:back=unpool{SMALL}", channels=3, classes=5), (3, 32, 32))
+    assert "max_unpool2d" in str(net.coverage)
+    assert net.verify(layers=["down.2.5"]).passed

@@ -10,7 +10,7 @@ from deconvviz.networks import architecture
 from deconvviz.restoration import TASKS
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-from dense_recipes import DESIGNS, RECIPES, UPS
+from dense_recipes import DESIGNS, RECIPES, RUN_OF, UPS
 
 
 @pytest.mark.parametrize("recipe", [one for one, _ in RECIPES.values()], ids=RECIPES)
@@ -38,3 +38,7 @@ def test_what_is_compared_differs_in_the_network_alone(names):
     recipes = [RECIPES[name][0] for name in names]
     assert len({r.network for r in recipes}) == len(names)
     assert len({repr(r).replace(r.network, "") for r in recipes}) == 1
+
+
+def test_what_ships_is_a_run():
+    assert set(RUN_OF.values()) <= set(RECIPES)
