@@ -136,8 +136,8 @@ def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
 def two_networks() -> None:
     """The two demo networks in detail."""
     st.markdown(
-        "Two of the networks that come with the app: the same recipe, and the same two networks that "
-        "they learned from beside the labels. `demo-deconv` also had to reconstruct the picture "
+        "Two of the networks that come with the app: the same recipe, and the same two networks "
+        "that they learned from beside the labels. `demo-deconv` also had to reconstruct the picture "
         "from its features, through a deconvolution decoder."
     )
     runs = demo_runs(TWINS)

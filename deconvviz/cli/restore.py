@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deconvviz.cli.base import Device, app, to_folder
+from deconvviz.cli.base import app, to_folder
 from deconvviz.cli.failures import FAILED
 from deconvviz.cli.options import declared_command
 from deconvviz.errors import SettingError
@@ -69,7 +69,7 @@ def _recipe() -> "RestorationRecipe":
 @declared_command(app, _recipe, "changes")
 def train_restoration(
     out: Annotated[Path, to_folder("The run's folder; an unfinished run resumes.")],
-    device: Device = "cpu",
+    device: Annotated[str, typer.Option(help="Device: cpu, cuda or mps.")] = "cpu",
     *,
     changes: dict[str, Any],
 ) -> None:

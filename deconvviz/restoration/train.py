@@ -28,8 +28,7 @@ from deconvviz.restoration.recipe import RestorationRecipe
 from deconvviz.restoration.task import Batch, Task
 from deconvviz.restoration.tasks import load_task
 from deconvviz.schema import parse, read, to_dict, validated
-from deconvviz.training.allocator import keep_memory
-from deconvviz.training.device import device_name
+from deconvviz.training.device import device_name, keep_memory
 from deconvviz.training.loop import Loop
 from deconvviz.training.moving_average import MovingAverage
 from deconvviz.training.run_folder import read_metrics
