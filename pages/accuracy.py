@@ -137,8 +137,8 @@ def two_networks() -> None:
     """The two demo networks in detail."""
     st.markdown(
         "Two of the networks that come with the app: the same recipe, and the same two networks "
-        "that they learned from beside the labels. `demo-deconv` also had to reconstruct the picture "
-        "from its features, through a deconvolution decoder."
+        "that they learned from beside the labels. `demo-deconv` also had to reconstruct the "
+        "picture from its features, through a deconvolution decoder."
     )
     runs = demo_runs(TWINS)
     evaluations = {name: run.evaluation for name, run in runs.items()}
