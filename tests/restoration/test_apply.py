@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from deconvviz.deconv import Deconvnet
 from deconvviz.errors import CheckpointError, PictureError, SettingError
 from deconvviz.io.checkpoint import Description, save_checkpoint
+from deconvviz.io.images import photograph
+from deconvviz.io.zoo import load
 from deconvviz.models import build as build_classifier
 from deconvviz.networks import architecture, build
 from deconvviz.restoration.apply import Network, Restorer
@@ -149,3 +152,14 @@ def test_a_checkpoint_of_ones_own_is_taken_where_it_fits(tmp_path):
     other = saved(tmp_path / "classifier.safetensors", "", "seed-cnn", 3)
     with pytest.raises(CheckpointError, match="is a classifier"):
         Restorer.load("denoise", other)
+
+
+def test_the_engine_takes_a_network_that_fills_in_missing_pixels(tmp_path):
+    bundle = load(saved(tmp_path / "own.safetensors", "inpaint", *SMALL["inpaint"]))
+    given = bundle.preprocess(photograph("cat").image)
+    assert given.shape == (4, 32, 32)
+    assert (given[3] == 1).all()
+    net = Deconvnet(bundle.model, bundle.input_size)
+    recording = net.record(given[None])
+    layer = net.default_layers[0]
+    assert net.project(recording, recording.strongest(layer, 1)).pixels.isfinite().all()
