@@ -43,6 +43,7 @@ APP = Path(deconvviz.__file__).parent / "app.py"
 QUIET = 5  # looks at a page, 0.2 s apart, that find no script at work
 SAMPLE = 2.0  # seconds between two looks at the server's memory
 PAGES = ("Filters", "Atlas", "Evolution", "Experiments", "Accuracy", "Overview")
+HEADINGS = {"Overview": "What do convolutional networks see?"}
 STREAMLITS_OWN = re.compile(r"/_stcore/(health|host-config)$")  # looked for below a page first
 NAME = re.compile(r"person-(\d+)-")
 SETTLED = """() => {
@@ -164,7 +165,8 @@ class Person:
         """Go to a page by its link, in the same session."""
         links = self.page.get_by_test_id("stSidebarNavLink")
         await links.filter(has_text=name).click()
-        await self.page.get_by_role("heading", name=name, level=1).wait_for()
+        title = HEADINGS.get(name, name)
+        await self.page.get_by_role("heading", name=title, level=1).wait_for()
         await self.settled()
 
     async def pick(self) -> None:

@@ -118,11 +118,12 @@ def study() -> Work:
 
 
 def gradients() -> Work:
+    from deconvviz.study.gradients import GradientOptions
     from deconvviz.study.gradients import gradients as collect
 
     data = shapes(32, 1)
-    options = {"depths": (6,), "seeds": (0,), "deconv_weight": 0.0, "steps": (1,), "width": 2}
-    return lambda folder: collect(data, folder / "gradients.jsonl", batch_size=16, **options)
+    options = GradientOptions((6,), (0,), deconv_weight=0.0, steps=(1,), width=2, batch_size=16)
+    return lambda folder: collect(data, folder / "gradients.jsonl", options)
 
 
 def report() -> Work:
