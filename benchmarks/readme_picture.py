@@ -49,7 +49,7 @@ def main() -> None:
     heading = [f"{layer}, window {net.layers[layer].receptive_field[0]} px" for layer in LAYERS]
     figure = gallery([gallery_row(bundle, net, name) for name in PICTURES], heading)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_bytes(figure_png(figure, dpi=130))
+    given.out.write_bytes(figure_png(figure, dpi=110))
     print(f"{given.out}, {given.out.stat().st_size / 1000:.0f} kB")  # noqa: T201
 
 

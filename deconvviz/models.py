@@ -325,17 +325,34 @@ def _back_step(inputs: int, width: int, count: int, norm: bool, *, last: bool) -
     return _named(**layers)
 
 
-def deconv_mnist(channels: int = 1, classes: int = 10, size: int = 28) -> StagedCNN:
-    """A convolution, a transposed one that doubles the side, a pool, and a dense layer."""
-    stage = _named(
-        conv=nn.Conv2d(channels, 32, 3, padding=1),
-        relu1=nn.ReLU(),
-        up=nn.ConvTranspose2d(32, 32, 3, stride=2, padding=1, output_padding=1),
-        relu2=nn.ReLU(),
-        pool=nn.MaxPool2d(2),
-    )
+def deconv_mnist(
+    channels: int = 1, classes: int = 10, size: int = 28, kernel: int = 3, pairs: int = 1
+) -> StagedCNN:
+    """Pairs of a convolution and a transposed one that doubles the side, each with a pool.
+
+    A pool brings each pair back to the picture's side; then comes a dense layer. All options by
+    name: `deconv-mnist:kernel=5:pairs=2`.
+
+    Args:
+        channels: Input channels.
+        classes: Number of logits.
+        size: Side of the pictures.
+        kernel: Side of all kernels, an odd number of at least 3.
+        pairs: Number of pairs.
+    """
+    half = kernel // 2
+    stages: list[nn.Module] = [
+        _named(
+            conv=nn.Conv2d(source, 32, kernel, padding=half),
+            relu1=nn.ReLU(),
+            up=nn.ConvTranspose2d(32, 32, kernel, stride=2, padding=half, output_padding=1),
+            relu2=nn.ReLU(),
+            pool=nn.MaxPool2d(2),
+        )
+        for source in (channels, *(32,) * (pairs - 1))
+    ]
     head = _named(flatten=nn.Flatten(), logits=nn.Linear(32 * size**2, classes))
-    return StagedCNN([stage], head)
+    return StagedCNN(stages, head)
 
 
 MODELS: dict[str, Callable[..., StagedCNN]] = {
@@ -358,6 +375,7 @@ _PLAIN = re.compile(
 )
 _WIDE = re.compile(rf"(fast|zf):({_WIDTHS})")
 _VGG = re.compile(rf"vgg:({_WIDTHS})(?::first=([13579]))?(?::pool=(max|overlap))?")
+_DECONV_MNIST = re.compile(r"deconv-mnist(?::kernel=([3579]))?(?::pairs=([1-9]))?")
 
 
 def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
@@ -381,6 +399,8 @@ def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) ->
     if form := _VGG.fullmatch(name):
         widths, kernel = tuple(_numbers(form[1])), int(form[2] or 3)
         return vgg(channels, classes, size, widths, kernel, form[3] or "max")
+    if form := _DECONV_MNIST.fullmatch(name):
+        return deconv_mnist(channels, classes, size, int(form[1] or 3), int(form[2] or 1))
     if form := _WIDE.fullmatch(name):
         widths = tuple(_numbers(form[2]))
         return MODELS[form[1]](channels=channels, classes=classes, size=size, widths=widths)

@@ -136,9 +136,9 @@ def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
 def two_networks() -> None:
     """The two demo networks in detail."""
     st.markdown(
-        "The two networks that come with the app: the same recipe, and the same two networks that "
-        "they learned from beside the labels. `demo-deconv` also had to reconstruct the picture "
-        "from its features, through a deconvolution decoder."
+        "Two of the networks that come with the app: the same recipe, and the same two networks "
+        "that they learned from beside the labels. `demo-deconv` also had to reconstruct the "
+        "picture from its features, through a deconvolution decoder."
     )
     runs = demo_runs(TWINS)
     evaluations = {name: run.evaluation for name, run in runs.items()}
@@ -160,7 +160,7 @@ def two_networks() -> None:
             per_class_accuracy({name: one.per_class for name, one in evaluations.items()}, ink),
             "Test accuracy of each class",
             "classes",
-            "After the last epoch; `deconvviz evaluate demo` measures it again.",
+            "After the last epoch; `deconvviz evaluate demo-accurate` measures it again.",
         )
     st.header("Confusion matrices", anchor=False)
     for column, (name, one) in zip(st.columns(2, gap="large"), evaluations.items(), strict=True):

@@ -88,7 +88,7 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, capsys):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("deconvviz.training.trainer.write_atomically", full)
+    monkeypatch.setattr("deconvviz.training.loop.write_atomically", full)
     monkeypatch.setattr(
         sys, "argv", ["deconvviz", "train", "--data", "shapes", "--out", str(tmp_path)]
     )

@@ -121,6 +121,15 @@ def test_deconv_mnist_is_the_one_described():
     assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
+@pytest.mark.parametrize(("name", "kernel", "pairs"), [(":kernel=5", 5, 1), (":pairs=2", 3, 2)])
+def test_deconv_mnist_of_other_kernels_and_pairs(name, kernel, pairs):
+    model = build(f"deconv-mnist{name}", channels=1, size=28)
+    weights = 32 * kernel**2 * (1 + 32) + 2 * 32
+    weights += (pairs - 1) * (32 * kernel**2 * 2 * 32 + 2 * 32)
+    assert sum(p.numel() for p in model.stages.parameters()) == weights
+    assert model.stages(torch.zeros(2, 1, 28, 28)).shape == (2, 32, 28, 28)
+
+
 @pytest.mark.parametrize("name", ["ddnet", "deconv-mnist"])
 def test_transposed_convolutions_are_undone_too(name):
     model = build(name, size=32, channels=1).eval()

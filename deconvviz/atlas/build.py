@@ -76,12 +76,12 @@ def build_atlas(
     header = builder.header(k, statistics)
     with only_writer(folder) if folder is not None and processes.is_main else nullcontext():
         state = _resume(folder, header)
+        keeps = folder if processes.is_main else None
         for _ in builder.segments(state, processes, progress):
-            if folder is not None and processes.is_main:
-                finished = state.seen == len(dataset)
-                state.save(folder / (FILE if finished else PARTIAL))
-                if finished:
-                    (folder / PARTIAL).unlink(missing_ok=True)
+            if keeps is not None:
+                state.save(keeps / (FILE if state.seen == len(dataset) else PARTIAL))
+        if keeps is not None:  # also after a build that was killed before it could do so
+            (keeps / PARTIAL).unlink(missing_ok=True)
     return state.atlas()
 
 

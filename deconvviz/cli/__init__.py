@@ -1,6 +1,6 @@
 """`deconvviz COMMAND`: a module for each group of commands."""
 
-from deconvviz.cli import atlas, engine, experiment, start, study, training
+from deconvviz.cli import atlas, engine, experiment, restore, start, study, training
 from deconvviz.cli.base import app
 from deconvviz.cli.failures import guarded
 
@@ -10,6 +10,7 @@ __all__ = [
     "engine",
     "experiment",
     "main",
+    "restore",
     "start",
     "study",
     "training",

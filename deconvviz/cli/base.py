@@ -33,7 +33,7 @@ class InputOptions:
     """The network and the data set of a command, as options for `takes`."""
 
     model: str = "demo"
-    """Network: demo, demo-deconv, the path of a checkpoint, torchvision/NAME, timm/NAME, or
+    """Network: demo, demo-photos, the path of a checkpoint, torchvision/NAME, timm/NAME, or
     package.module:function."""
     weights: str = "default"
     """Weights of torchvision and timm: default, none (random), or a name."""

@@ -79,7 +79,7 @@ def declared_command(
             taking = _taking(defaults(), name, only, dict)
             return made_command(command.__name__, taking(command))
 
-        deferred(app, command.__name__, inspect.getdoc(command) or "", made)
+        deferred(app, command.__name__.replace("_", "-"), inspect.getdoc(command) or "", made)
         return command
 
     return register

@@ -43,14 +43,18 @@ def _table(d: Description) -> str:
     t = d.training
     recipe = t.get("recipe", {})
     title = d.data["title"]
-    rows = [
-        ("Input", f"{d.channels} x {d.size} x {d.size}"),
-        ("Classes", inert(", ".join(d.classes))),
-    ]
+    rows = [("Input", f"{d.channels} x {d.size} x {d.size}")]
+    if d.task:
+        rows = [("Task", inert(d.task)), ("Training input", rows[0][1])]
+    if d.classes:
+        rows.append(("Classes", inert(", ".join(d.classes))))
     if "test" in t:
         accuracy = f"**{t['test']['accuracy']:.2%} of {_spaced(t['test']['pictures'])} pictures**"
         how = "last epoch, weights as stored, float32, each picture once as it is"
         rows.append(("Test accuracy", f"{accuracy} ({how})"))
+    if held_out := t.get("held_out"):
+        figures = ", ".join(f"{inert(name)} {value:g}" for name, value in held_out.items())
+        rows.append(("Held out", f"{figures} (training pictures held out, weights as stored)"))
     for one in t.get("robust", ()):
         attacked = f"{inert(one['norm'])} radius {one['radius']:.4g} of pixels in [0, 1], PGD, "
         attacked += f"{one['steps']} steps from the picture itself"
@@ -117,6 +121,12 @@ def _training(d: Description) -> str:
 
 
 def _limits(d: Description) -> str:
+    if d.task:
+        return (
+            "## What it is for\n\n"
+            "Looking at what a small encoder-decoder does, and comparing designs. One seed, few "
+            "training pictures: what it adds to a picture is plausible, not evidence.\n"
+        )
     return (
         "## What it is for\n\n"
         "Looking at what a small network's units respond to, and comparing networks. One seed, one "

@@ -24,6 +24,7 @@ from deconvviz.io.images import MAX_SIDE, MIN_SIDE
 from deconvviz.io.legacy import current_run
 from deconvviz.io.weights import read_metadata, read_weights
 from deconvviz.models import StagedCNN, build
+from deconvviz.networks import build as build_network
 from deconvviz.schema import Count, NonNegative, UnitInterval, parse, read, validated
 from deconvviz.version import __version__
 
@@ -86,6 +87,7 @@ class TrainingRecord(TypedDict, total=False):
     """Training of a network: epochs done, labelled pictures, seconds in training steps.
 
     `metrics` has a mapping for each epoch, `test` is after the last one; snapshots have neither.
+    Encoder-decoders have `held_out` instead: figures on pictures held out of the training.
     `robust` and `notes` are added later.
     """
 
@@ -100,6 +102,7 @@ class TrainingRecord(TypedDict, total=False):
     init_sha256: str
     metrics: list[dict[str, float]]
     test: TestRecord
+    held_out: dict[str, float]
     robust: list[RobustRecord]
     notes: str
 
@@ -109,13 +112,13 @@ class Description:
     """Description of a checkpoint, stored beside its weights."""
 
     model: Annotated[str, Field(max_length=200)]
-    """Name of the architecture in `models.MODELS`."""
+    """Name of the architecture in `models.MODELS`, or in `networks.NETWORKS` if there is a task."""
     channels: Annotated[int, Field(ge=1, le=1024)]
     """Input channels."""
     size: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
     """Side in pixels of the square training pictures."""
-    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
-    """Class names, in the order of the logits."""
+    classes: Annotated[tuple[str, ...], Field(max_length=100_000)]
+    """Class names, in the order of the logits; none where the answer is a picture."""
     mean: tuple[float, ...]
     """Per channel, of pixels in [0, 1], subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
@@ -128,8 +131,12 @@ class Description:
     """Versions of the libraries that made it."""
     stages_only: bool = False
     """Whether only the convolutional stages are stored, as in a snapshot."""
+    task: Annotated[str, Field(max_length=100)] = ""
+    """Task of an encoder-decoder, in `restoration.TASKS`; empty for a classifier."""
 
     def __post_init__(self) -> None:
+        if not (self.task or self.classes):
+            raise SettingError("classes must have at least one name, got none")
         if not len(self.mean) == len(self.std) == self.channels:
             raise SettingError(
                 f"mean and std have {len(self.mean)} and {len(self.std)} values for "
@@ -147,6 +154,10 @@ class Description:
         Raises:
             UnknownModelError: this version has no such architecture.
         """
+        if self.task:
+            return build_network(
+                self.model, channels=self.channels, classes=len(self.classes), size=self.size
+            )
         net = build(self.model, channels=self.channels, classes=len(self.classes), size=self.size)
         return net.stages if self.stages_only else net
 

@@ -20,7 +20,7 @@ import ctypes
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
@@ -42,7 +42,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from torch import Tensor
 
 from deconvviz.errors import PictureError
-from deconvviz.io.structure import checked, is_progressive
+from deconvviz.io.structure import checked, is_progressive, jpeg_profile
 
 MAX_BYTES = 20 * 2**20  # also the limit of the app's uploads
 MAX_PIXELS = 50_000_000  # the largest sensors of phones, as JPEG with one scan
@@ -84,6 +84,26 @@ class Picture:
     image: Image.Image = field(repr=False, compare=False)
     name: str
     key: str
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A checked picture with what a changed copy of it should keep.
+
+    Attributes:
+        image: L for a grey picture, else RGB; 8 bit, upright, without metadata; the colours of
+            transparent parts are as stored.
+        alpha: L of the same size, 255 where opaque; None if all is.
+        profile: ICC profile of `image`; empty if it has none, or one of another colour space.
+        name: Short name for display.
+        notices: Conversions of the file's picture, each a phrase for people.
+    """
+
+    image: Image.Image = field(repr=False)
+    alpha: Image.Image | None = field(repr=False)
+    profile: bytes = field(repr=False)
+    name: str
     notices: tuple[str, ...] = ()
 
 
@@ -145,25 +165,25 @@ def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Pi
             size, has values that are not finite, or more parts than pictures have.
     """
     shown = safe_name(name if name is not None else getattr(source, "name", None))
-    data = _read(source, shown)
-    decoder = _decoder(data, shown)
-    data = checked(data, decoder.format or "", shown)
-    try:
-        with decoder(BytesIO(data)) as stored:
-            baseline = decoder is JpegImageFile and not is_progressive(data)
-            _check_size(stored, shown, MAX_PIXELS if baseline else _most(decoder))
-            image, notices = _decode(stored, shown)
-    except PictureError:
-        raise
-    except Exception as error:
-        raise PictureError(
-            f"{shown} cannot be read as {decoder.format}: it is damaged, cut short or of an "
-            "unusual kind; open it in an image editor and save it as PNG"
-        ) from error
+    image, notices, _ = _opened(source, shown, _on_white)
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
     for top in range(0, image.height, _BLOCK):
         digest.update(_rows(image, top).tobytes())
     return Picture(image, shown, digest.hexdigest(), notices)
+
+
+def open_layers(source: bytes | Path | BinaryIO, name: str | None = None) -> Layers:
+    """Read an untrusted file as `open_picture` does, but keep grey, transparency and ICC profile.
+
+    Raises:
+        PictureError: As for `open_picture`.
+    """
+    shown = safe_name(name if name is not None else getattr(source, "name", None))
+    image, notices, profile = _opened(source, shown, _straight)
+    *_, alpha = image.split() if image.mode in ("LA", "RGBA") else (None,)
+    image = image.convert(image.mode.removesuffix("A"))
+    fits = profile[16:20] == (b"GRAY" if image.mode == "L" else b"RGB ")
+    return Layers(image, alpha, profile if fits else b"", shown, notices)
 
 
 def photograph(name: str) -> Picture:
@@ -238,6 +258,32 @@ def _read(source: bytes | Path | BinaryIO, name: str) -> bytes:
     return data
 
 
+def _opened(
+    source: bytes | Path | BinaryIO,
+    name: str,
+    convert: Callable[[Image.Image], tuple[Image.Image, str]],
+) -> tuple[Image.Image, tuple[str, ...], bytes]:
+    """The checked picture, upright; notices; and the ICC profile as the file has it."""
+    data = _read(source, name)
+    decoder = _decoder(data, name)
+    profile = jpeg_profile(data) if decoder is JpegImageFile else b""
+    data = checked(data, decoder.format or "", name)
+    try:
+        with decoder(BytesIO(data)) as stored:
+            baseline = decoder is JpegImageFile and not is_progressive(data)
+            _check_size(stored, name, MAX_PIXELS if baseline else _most(decoder))
+            profile = profile or stored.info.get("icc_profile") or b""
+            image, notices = _decode(stored, name, convert)
+    except PictureError:
+        raise
+    except Exception as error:
+        raise PictureError(
+            f"{name} cannot be read as {decoder.format}: it is damaged, cut short or of an "
+            "unusual kind; open it in an image editor and save it as PNG"
+        ) from error
+    return image, notices, profile
+
+
 def _decoder(data: bytes, name: str) -> type[ImageFile.ImageFile]:
     """The decoder for the format that the first bytes name."""
     for signature, decoder in _DECODERS:
@@ -278,8 +324,12 @@ def _check_size(stored: ImageFile.ImageFile, name: str, most: int) -> None:
             raise PictureError(f"{name} has tiles of {width} x {height} pixels; save it as PNG")
 
 
-def _decode(stored: ImageFile.ImageFile, name: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """The first frame, RGB and upright, and notices."""
+def _decode(
+    stored: ImageFile.ImageFile,
+    name: str,
+    convert: Callable[[Image.Image], tuple[Image.Image, str]],
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """The first frame, converted and upright, and notices."""
     deep = any(";16" in str(tile.args) for tile in stored.tile)
     several = bool(getattr(stored, "is_animated", False))
     notices = ["only the first frame, or page, is used"] * several
@@ -288,12 +338,13 @@ def _decode(stored: ImageFile.ImageFile, name: str) -> tuple[Image.Image, tuple[
         notices.append("decoded at half its size")
     stored.load()
     if stored.mode[0] in "IF":
-        image, notice = _scaled(stored, name)
+        shades, notice = _scaled(stored, name)
+        image, _ = convert(shades)
         notices.append(notice)
     else:
-        image, opaque = _on_white(stored)
+        image, notice = convert(stored)
         notices += ["16 bit values scaled to 8 bit"] * deep
-        notices += ["transparent parts shown on white"] * (not opaque)
+        notices += [notice] * bool(notice)
     orientation = 1
     try:
         orientation = stored.getexif().get(Exif.Orientation, 1)
@@ -307,7 +358,7 @@ def _decode(stored: ImageFile.ImageFile, name: str) -> tuple[Image.Image, tuple[
 
 
 def _scaled(stored: Image.Image, name: str) -> tuple[Image.Image, str]:
-    """One deep channel as 8 bit RGB (`convert` would clip it at 255), and a notice."""
+    """One deep channel as 8 bits (`convert` would clip it at 255), and a notice."""
     values = np.asarray(stored)
     tags = stored.tag_v2 if isinstance(stored, TiffImageFile) else {}
     bits = tags.get(Exif.BitsPerSample, (16,))[0]
@@ -328,17 +379,27 @@ def _scaled(stored: Image.Image, name: str) -> tuple[Image.Image, str]:
         block = np.subtract(values[top : top + _BLOCK], low, dtype=np.float64)
         block *= 255 / ((high - low) or 1)
         shades[top : top + _BLOCK] = block.round(out=block)
-    return Image.fromarray(shades).convert("RGB"), notice
+    return Image.fromarray(shades), notice
 
 
-def _on_white(stored: Image.Image) -> tuple[Image.Image, bool]:
-    """A picture of 8 bit channels as RGB, transparent parts on white; and whether it is opaque."""
-    if not stored.has_transparency_data:
-        return stored.convert("RGB"), True
-    straight = stored.convert("LA") if stored.mode == "La" else stored  # La: no way to RGBA
-    layer = straight if straight.mode == "RGBA" else straight.convert("RGBA")
-    if layer.getchannel("A").getextrema() == (255, 255):
-        return layer.convert("RGB"), True
-    white = Image.new("RGB", layer.size, "white")
-    white.paste(layer, mask=layer)
-    return white, False
+def _on_white(stored: Image.Image) -> tuple[Image.Image, str]:
+    """A picture of 8 bit channels as RGB, transparent parts on white; and a notice if there are."""
+    layer = _straight(stored)[0]
+    if layer.mode in ("L", "RGB"):
+        return layer.convert("RGB"), ""
+    rgba = layer.convert("RGBA")
+    white = Image.new("RGB", rgba.size, "white")
+    white.paste(rgba, mask=rgba)
+    return white, "transparent parts shown on white"
+
+
+def _straight(stored: Image.Image) -> tuple[Image.Image, str]:
+    """A picture of 8 bit channels as L or RGB, with A if any part is transparent; no notice."""
+    grey = stored.mode in ("1", "L", "LA", "La")
+    if stored.has_transparency_data:
+        straight = stored.convert("LA") if stored.mode == "La" else stored  # La: no way to RGBA
+        layer = straight if straight.mode == "RGBA" else straight.convert("RGBA")
+        if layer.getchannel("A").getextrema() != (255, 255):
+            return (layer.convert("LA") if grey else layer), ""
+        stored = layer
+    return stored.convert("L" if grey else "RGB"), ""

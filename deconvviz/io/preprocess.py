@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -76,6 +77,8 @@ class Preprocess:
         """(C, H, W) float32, resized, cropped and normalised; see `Bundle.preprocess`."""
         view = self.view(picture, size)
         pixels = to_tensor(view.convert("L") if self.channels == 1 else view)
+        if self.channels == 4:  # RGBA, as networks that fill in missing pixels take: none is
+            pixels = torch.cat([pixels, torch.ones_like(pixels[:1])])
         return self.normalised(pixels[None, : self.channels])[0].contiguous()
 
     def normalised(self, images: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _SOS, _EOI = 0xDA, 0xD9
 _KEPT = (*range(0xC0, 0xE0), 0xE0, 0xEE)  # tables, frames, JFIF, Adobe's colour transform
 _EXIF = b"Exif\0\0"
+_APP2, _ICC = 0xE2, b"ICC_PROFILE\0"
 _TYPE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
 
 
@@ -59,6 +60,27 @@ def is_progressive(data: bytes) -> bool:
     while data[place : place + 1] == b"\xff" and data[place + 1] != _SOS:
         place += 2 + int.from_bytes(data[place + 2 : place + 4])
     return len(re.findall(rb"\xff\xda", data[place:])) > 1
+
+
+def jpeg_profile(data: bytes) -> bytes:
+    """The ICC profile of a JPEG, which `checked` leaves out; empty if it has none that is whole.
+
+    ICC.1:2022, annex B.4: segments with a number, the number of all, and a part of the profile.
+    """
+    parts: dict[int, bytes] = {}
+    total, place = 0, 2
+    for _ in range(_MOST_SEGMENTS):
+        fill = _FILL.match(data, place)
+        if not fill or data[fill.end() : fill.end() + 1] in (b"", b"\xda"):
+            break
+        start = fill.end() + 1
+        end = start + max(2, int.from_bytes(data[start : start + 2]))
+        if data[start - 1] == _APP2 and data.startswith(_ICC, start + 2):
+            number, total = data[start + 14 : start + 16].ljust(2, b"\0")
+            parts[number] = data[start + 16 : end]
+        place = end
+    whole = parts.keys() == set(range(1, total + 1))
+    return b"".join(parts[number] for number in sorted(parts)) if whole else b""
 
 
 def _lean_jpeg(data: bytes, name: str) -> bytes:

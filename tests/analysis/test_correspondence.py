@@ -81,7 +81,7 @@ def test_parts_that_have_nothing_in_common_are_like_random_masks(bundle):
 
 def test_one_picture_at_a_time_by_hand():
     """The demo network with hooks, a mask and a pair after the other."""
-    bundle = load("demo")
+    bundle = load("demo-accurate")
     marked = draw_faces(3, bundle.preprocessing)
     layers = ("stage2.relu1", "stage3.relu2", "head.logits")
     found = correspondence(bundle, marked, CorrespondenceOptions(layers=layers, random_masks=2))

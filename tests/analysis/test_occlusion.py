@@ -142,7 +142,7 @@ def test_a_picture_without_any_activation_has_no_agreement_and_still_a_figure(pi
 
 
 def test_it_is_written_as_numbers_and_picture(tmp_path):
-    bundle = load("demo")
+    bundle = load("demo-accurate")
     data = Dataset(
         torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8),
         torch.zeros(5, dtype=torch.int64),

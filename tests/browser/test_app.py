@@ -128,8 +128,8 @@ def test_a_unit_is_clicked_and_taken_away_and_an_upload_is_reconstructed(page, s
         download.value.save_as(tmp_path / f"taken{suffix}")
         assert download.value.suggested_filename.endswith(suffix)
     with Image.open(tmp_path / "taken.png") as taken:
-        assert taken.size == (32, 32)
-    assert load_file(tmp_path / "taken.safetensors")["pixels"].shape == (3, 32, 32)
+        assert taken.size == (128, 128)
+    assert load_file(tmp_path / "taken.safetensors")["pixels"].shape == (3, 128, 128)
     before = picture(page, "through unit")
     page.get_by_role("button", name="Add your own").click()
     noise = Image.effect_noise((500, 375), 100).convert("RGB")

@@ -76,16 +76,21 @@ def test_depth_of_chosen_layers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "says"),
+    ("name", "model", "words", "says"),
     [
-        ("filters", [], "32 kernels of stage1.conv1"),
-        ("evolution", ["--layers", "stage1.relu2", "--units", 2], "from 10 to 45"),
-        ("invariance", ["--layers", "head", "--angles", "0,45", "--shifts=-3"], "(-3 to -3) head"),
+        ("filters", "demo", [], "32 kernels of stage1.conv1"),
+        ("evolution", "demo-photos", ["--layers", "stage1.relu", "--units", 2], "from 5 to 8"),
+        (
+            "invariance",
+            "demo",
+            ["--layers", "head", "--angles", "0,45", "--shifts=-3"],
+            "(-3 to -3) head",
+        ),
     ],
 )
-def test_filters_evolution_and_invariance_on_a_few_pictures(tmp_path, name, words, says):
+def test_filters_evolution_and_invariance_on_a_few_pictures(tmp_path, name, model, words, says):
     few = ("--data", "shapes", "--count", 12, "--out", tmp_path)
-    said = invoke(name, "demo", *words, *few)
+    said = invoke(name, model, *words, *few)
     finding = written(tmp_path, name)["summary"]
     assert finding in said
     assert says in finding

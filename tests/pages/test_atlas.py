@@ -10,7 +10,7 @@ from tests.pages.conftest import all_words, alternatives, channels, fine, grid
 @pytest.fixture(scope="module")
 def atlas(cache_folder):
     """The one that the pages show."""
-    return atlas_view(networks.network("demo")).atlas
+    return atlas_view(networks.network("demo-accurate")).atlas
 
 
 def captions(app):
@@ -18,7 +18,7 @@ def captions(app):
 
 
 def test_the_strongest_unit_of_a_layer_is_shown_without_a_click(open_page, atlas):
-    app = fine(open_page("atlas"))
+    app = fine(open_page("atlas", model="demo-accurate"))
     layer = app.button_group(key="layer").value
     units = atlas[layer]
     strongest = int(units.value[:, 0].argmax())
@@ -35,7 +35,7 @@ def test_the_strongest_unit_of_a_layer_is_shown_without_a_click(open_page, atlas
 
 
 def test_every_unit_of_a_layer_is_in_a_grid(open_page, atlas):
-    app = open_page("atlas")
+    app = open_page("atlas", model="demo-accurate")
     assert app.button_group(key="layer").options == list(atlas.units)
     last = list(atlas.units)[-1]
     app.button_group(key="layer").set_value(last).run()
@@ -49,7 +49,9 @@ def test_every_unit_of_a_layer_is_in_a_grid(open_page, atlas):
 
 def test_a_link_restores_order_layer_unit_and_rule(open_page, atlas):
     layer, order = list(atlas.units)[1], list(ORDERS)[1]
-    app = fine(open_page("atlas", layer=layer, unit="5", rule="guided", sort=order))
+    app = fine(
+        open_page("atlas", model="demo-accurate", layer=layer, unit="5", rule="guided", sort=order)
+    )
     assert app.button_group(key="layer").value == layer
     assert any(f"projections of unit 5 of {layer}" in text for text in alternatives(app))
     assert app.button_group(key="rule").value == "guided"
@@ -65,7 +67,7 @@ def test_a_link_restores_order_layer_unit_and_rule(open_page, atlas):
     ],
 )
 def test_a_bad_link_is_the_default(open_page, query):
-    app = fine(open_page("atlas", **query))
+    app = fine(open_page("atlas", model="demo-accurate", **query))
     assert channels(app)
     assert any("projections of unit" in text for text in alternatives(app))
 

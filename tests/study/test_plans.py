@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deconvviz.errors import StudyError
+from deconvviz.schema import to_dict
 from deconvviz.study import PLANS, find_plan, read_records
 from deconvviz.training.cost import step_cost
 from deconvviz.training.recipe import differences
@@ -89,6 +90,16 @@ def test_clarity_changes_one_thing_at_a_time_in_at_most_45_runs():
     }
     for recipes in factors.values():
         assert plan.recipe_of(base) in recipes
+
+
+def test_levers_pulls_one_lever_at_a_time_and_all_take_as_many_steps():
+    plan = find_plan("levers")
+    base, *others = list(plan.specs(labels=[1000], seeds=[0]))
+    for spec in others:
+        assert len(differences(to_dict(plan.recipe_of(base)), plan.recipe_of(spec))) == 1
+    recipes = {spec.labels: plan.recipe_of(spec) for spec in plan.specs(["base"], seeds=[0])}
+    assert set(recipes) == {100, 1000, 60_000}
+    assert len(set(map(repr, recipes.values()))) == 1
 
 
 @pytest.mark.parametrize("factor", ["kernel", "depth", "lr", "decoder-kernel", "decoder-lr"])

@@ -36,9 +36,9 @@ def run(tmp_path, data):
 
 def test_its_reconstructions_are_those_of_training(run, data, monkeypatch):
     seen = {}
-    real = Trainer.finish
+    real = Trainer.publish
 
-    def finish(self, epoch):
+    def publish(self, epoch):
         self.objective.eval()
         images = normalise(data[1].images, self.mean, self.std)
         with torch.no_grad():
@@ -47,7 +47,7 @@ def test_its_reconstructions_are_those_of_training(run, data, monkeypatch):
         seen.update(images=images, outputs=outputs[0])
         return real(self, epoch)
 
-    monkeypatch.setattr(Trainer, "finish", finish)
+    monkeypatch.setattr(Trainer, "publish", publish)
     train(RECIPE, *data, run.parent, progress=False)
     decoded = load_decoder(run)
     assert torch.allclose(decoded.reconstruct(seen["images"]), seen["outputs"], atol=1e-5)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -36,7 +37,9 @@ class Endpoint:
             "content-type: image/png\r\n\r\n"
         )
         body = head.encode() + bytes(size) + b"\r\n--edge--\r\n"
-        return asyncio.run(self._request("PUT", f"/_stcore/upload_file/{session}/{file}", body))
+        request = self._request("PUT", f"/_stcore/upload_file/{session}/{file}", body)
+        with ThreadPoolExecutor(1) as thread:  # Playwright leaves a loop running in this one
+            return thread.submit(asyncio.run, request).result()
 
     async def _request(self, method, path, body):
         answers = []

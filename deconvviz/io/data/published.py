@@ -1,9 +1,14 @@
 """Published data sets: read as published or as class folders, or downloaded by torchvision."""
 
+import gzip
 import os
 import pickle
+import shutil
+import tempfile
 import warnings
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -68,15 +73,15 @@ class PublishedDataset:
                 f"{self.title}'s pictures are {side} pixels wide, not {options.size}; "
                 "leave the size out, or load class folders of another size as `folder`"
             )
-        roots = _roots(options)
-        for place in (place for root in roots for place in (root, root / self.name)):
+        looked_in = roots(options.data_dir)
+        for place in (place for root in looked_in for place in (root, root / self.name)):
             if (root := self._torchvision_root(place)) is not None:
                 return self._load_original(root, options)
             if self.class_folders and self._has_own_folders(place / "train"):
                 return self._load_class_folders(place, options)
         if options.download and self.torchvision:
             return self._load_original(options.data_dir or cache_folder() / self.name, options)
-        looked = ", ".join(map(str, roots))
+        looked = ", ".join(map(str, looked_in))
         stored = [str(self.folder)] * bool(self.folder)
         stored += ["train/CLASS/*.png"] * self.class_folders
         raise DataError(
@@ -150,11 +155,37 @@ class PublishedDataset:
         return f"{self.title}{copy}{part}"
 
 
-def _roots(options: LoadOptions) -> list[Path]:
-    if options.data_dir is not None:
-        return [options.data_dir]
+def roots(data_dir: Path | None) -> list[Path]:
+    """The folders to look in for data: a given one; or what DECONVVIZ_DATA names, and the cache."""
+    if data_dir is not None:
+        return [data_dir]
     named = os.environ.get("DECONVVIZ_DATA")
     return ([Path(named).expanduser()] if named else []) + [cache_folder()]
+
+
+@contextmanager
+def _unpacked(root: Path, folder: Path) -> Iterator[Path]:
+    """A root with the files of `folder` unpacked: as published, those of MNIST end in `.gz`.
+
+    torchvision unpacks what it has downloaded itself, and reads nothing else.
+    """
+    packed = [path for path in folder.glob("*.gz") if not path.with_suffix("").exists()]
+    if not packed:
+        yield root
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch) / folder.relative_to(root)
+        target.mkdir(parents=True)
+        for path in folder.iterdir():
+            if path not in packed:
+                shutil.copyfile(path, target / path.name)
+                continue
+            try:
+                with gzip.open(path) as file, (target / path.stem).open("wb") as out:
+                    shutil.copyfileobj(file, out)
+            except (gzip.BadGzipFile, zlib.error) as error:
+                raise ValueError(f"{path} is damaged") from error
+        yield Path(scratch)
 
 
 def read_torchvision(
@@ -180,10 +211,11 @@ def read_torchvision(
     kind = getattr(datasets, name)
     folder = root / getattr(kind, "base_folder", f"{name}/raw")
     try:
-        with warnings.catch_warnings():
+        unpacked = nullcontext(root) if download else _unpacked(root, folder)
+        with unpacked as place, warnings.catch_warnings():
             # CIFAR's pickles hold `align=0`, which NumPy 2.4 warns about.
             warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
-            dataset = kind(str(root), train=train, download=download)
+            dataset = kind(str(place), train=train, download=download)
     except (OSError, HTTPException, *_DAMAGED, pickle.UnpicklingError) as error:
         unreachable = isinstance(error, OSError | HTTPException)
         if unreachable or str(error).startswith("Error downloading"):  # no mirror answers

@@ -57,19 +57,28 @@ def _draw_block(labels: Tensor, size: int, channels: int, generator: torch.Gener
     across = (x * angle.cos() + y * angle.sin()) / radius
     down = (y * angle.cos() - x * angle.sin()) / radius
     # Inside is positive; one pixel of transition at the border keeps the edges smooth.
-    inside = (_inside(labels, across, down) * radius * size / 2 + 0.5).clamp(0, 1)[:, None]
+    within = (inside(labels, across, down) * radius * size / 2 + 0.5).clamp(0, 1)[:, None]
 
     ground = uniform(0.15, 0.85, channels)
     # At least 0.3 away from the ground in every channel, upwards or downwards.
     figure = (ground + 0.3 + uniform(0.0, 0.4, channels)) % 1.0
     wave = (x * uniform(2, 9) + y * uniform(2, 9) + uniform(0, math.tau)).sin()[:, None]
     grain = torch.randn(len(labels), channels, size, size, generator=generator)
-    colour = torch.lerp((ground + 0.08 * wave), figure.expand(-1, -1, size, size), inside)
+    colour = torch.lerp((ground + 0.08 * wave), figure.expand(-1, -1, size, size), within)
     return ((colour + 0.04 * grain).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _inside(labels: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Distance of points inside their label's shape; x, y (B, H, W) in units of the radius."""
+def inside(labels: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """How deep points are in the shape of their label; negative outside.
+
+    Args:
+        labels: (B,) indices into `CLASSES`.
+        x: (B, H, W) in units of the radius, from the centre.
+        y: (B, H, W).
+
+    Returns:
+        (B, H, W) in units of the radius.
+    """
     distance = (x.square() + y.square()).sqrt()
     box = 0.85 - torch.maximum(x.abs(), y.abs())
     arms = torch.maximum(

@@ -7,9 +7,9 @@ from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint
 
-DEMOS = ("demo-photos", "demo", "demo-deconv")
+DEMOS = ("demo-photos", "demo", "demo-accurate", "demo-deconv")
 """The networks in the package; the app opens the first."""
-TWINS = ("demo", "demo-deconv")
+TWINS = ("demo-accurate", "demo-deconv")
 """The two of them that differ in the decoder alone."""
 
 
@@ -37,10 +37,12 @@ def load(
     """Load a network.
 
     Args:
-        name: "demo", trained on CIFAR-10; "demo-deconv", the same with a deconvolution decoder;
-            "demo-photos", trained on photographs of 20 classes; the path of a checkpoint made by
-            `deconvviz train`; "torchvision/NAME" or "timm/NAME"; or "package.module:function", a
-            function without arguments that returns a module, or a `Bundle` made by `Bundle.of`.
+        name: "demo", trained on CIFAR-10 against an adversary, so that its projections are clear;
+            "demo-photos", the same for photographs of 20 classes; "demo-accurate", trained on
+            CIFAR-10 without an adversary; "demo-deconv", the same with a deconvolution decoder; the
+            path of a checkpoint made by `deconvviz train`; "torchvision/NAME" or "timm/NAME"; or
+            "package.module:function", a function without arguments that returns a module, or a
+            `Bundle` made by `Bundle.of`.
         weights: Weights of torchvision and timm: "default", a name, or None for random ones.
         download: Whether to download missing weights, with a progress bar.
         checkpoint: File of a function's network: a `state_dict`, safetensors or made by

@@ -1,5 +1,7 @@
 """MNIST and Fashion-MNIST: grey pictures from idx files, found wherever they may lie."""
 
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,32 @@ def test_files_of_another_shape_are_refused(tmp_path, file, content):
     write_idx(write_mnist(tmp_path) / file, content)
     sentence = r"MNIST/raw holds \d pictures of .* labels up to \d+, which is not MNIST; remove it"
     with pytest.raises(DataError, match=sentence):
+        load_dataset("mnist", data_dir=tmp_path)
+
+
+def pack(path):
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+@pytest.mark.parametrize("packed", ["*", "train-*", "t10k-labels*"])
+def test_files_are_read_as_published_too(tmp_path, packed):
+    folder = write_mnist(tmp_path)
+    plain = load_dataset("mnist", "all", data_dir=tmp_path)
+    for path in list(folder.glob(packed)):
+        pack(path)
+    before = sorted(folder.iterdir())
+    assert load_dataset("mnist", "all", data_dir=tmp_path).fingerprint == plain.fingerprint
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: b"no" + data])
+def test_a_damaged_packed_file_is_refused(tmp_path, damage):
+    path = write_mnist(tmp_path) / "train-images-idx3-ubyte"
+    pack(path)
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(damage(packed.read_bytes()))
+    with pytest.raises(DataError, match="raw is incomplete or damaged; remove it"):
         load_dataset("mnist", data_dir=tmp_path)
 
 

@@ -1,0 +1,164 @@
+"""Generation: a variational auto-encoder, its samples, and what lies between them."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deconvviz.errors import SettingError
+from deconvviz.io.checkpoint import DataRecord
+from deconvviz.io.data import Dataset, load_dataset, train_test_split
+from deconvviz.networks.generators import VaeNet
+from deconvviz.restoration.recipe import RestorationRecipe
+from deconvviz.restoration.task import Batch, Task, drawn, generators
+
+HELD_OUT = 5000
+"""Training pictures that are held out to validate on."""
+_BLOCK = 500
+
+
+class Generation(Task):
+    """Latents from which pictures can be drawn, and the pictures.
+
+    The loss is the negative evidence lower bound of a picture in nats. With `loss=cross-entropy`
+    pixels are Bernoulli, as MNIST's nearly are; with `loss=l2` they are Gaussian around the output,
+    of the variance that fits a batch best (Rybkin et al. 2021, arXiv:2006.13202).
+
+    Args:
+        recipe: The options of the run.
+        training: Pictures to train on.
+        held_out: Pictures to validate on.
+    """
+
+    values = ("train_loss", "train_reconstruction", "train_divergence")
+
+    def __init__(self, recipe: RestorationRecipe, training: Dataset, held_out: Dataset) -> None:
+        if recipe.loss not in ("cross-entropy", "l2"):
+            raise SettingError(f"loss must be cross-entropy or l2 to generate, got {recipe.loss}")
+        super().__init__(recipe)
+        self.training, self.held_out = training, held_out
+        self.mean, self.std = (0.0,) * self.channels, (1.0,) * self.channels
+
+    @classmethod
+    def load(cls, recipe: RestorationRecipe) -> "Generation":
+        """The task on the recipe's data set."""
+        whole = load_dataset(recipe.pictures, "train", progress=False)
+        return cls(recipe, *train_test_split(whole, HELD_OUT))
+
+    @property
+    def channels(self) -> int:
+        """Those of the pictures."""
+        return self.training.images.shape[1]
+
+    @property
+    def data(self) -> DataRecord:
+        """Title and fingerprint of the training data."""
+        return {"title": self.training.title, "fingerprint": self.training.fingerprint}
+
+    @property
+    def pictures(self) -> int:
+        """Number of training pictures."""
+        return len(self.training)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Pictures in [0, 1], and the noise of their latents in place of targets; see `Task`."""
+        ordering, generator = generators(self.recipe.seed, epoch, 2)
+        latent = self.architecture.latent  # type: ignore[attr-defined]  # a `Vae`
+        for chosen in drawn(len(self.training), self.recipe, ordering):
+            images = self.training.images[chosen].float() / 255
+            if images.shape[1] == 3:  # mirrored photographs are photographs; digits are not
+                mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+                images = torch.where(mirrored, images.flip(-1), images)
+            yield Batch(images, torch.randn(len(images), latent, generator=generator))
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Negative evidence lower bound, and its two parts, in nats of a picture."""
+        net = cast(VaeNet, model)
+        mean, log_variance = (one.float() for one in net.encode(batch.inputs))
+        logits = net.logits(mean + batch.targets * (log_variance / 2).exp()).float()
+        error = reconstruction(logits, batch.inputs, self.recipe.loss)
+        divergence = kl_divergence(mean, log_variance).mean()
+        return torch.stack([error + self.recipe.kl_weight * divergence, error, divergence])
+
+    @torch.inference_mode()
+    def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """Mean of the loss on held-out pictures, and RMS error from the latents' means."""
+        generator = torch.Generator().manual_seed(0)
+        losses, squares = [], []
+        device = next(model.parameters()).device
+        for block in torch.split(self.held_out.images, _BLOCK):
+            images = block.to(device).float() / 255
+            latent = cast(VaeNet, model).latent
+            noise = torch.randn(len(images), latent, generator=generator).to(device)
+            losses.append(self.loss(model, Batch(images, noise))[0] * len(images))
+            squares.append((model(images).float() - images).square().mean() * len(images))
+        count = len(self.held_out)
+        rms = math.sqrt(float(sum(squares)) / count) * 255
+        return {"held_out_loss": round(float(sum(losses)) / count, 3), "rms": round(rms, 3)}
+
+
+def reconstruction(logits: Tensor, images: Tensor, kind: str) -> Tensor:
+    """Negative log-likelihood of pictures in nats, averaged over the batch.
+
+    Args:
+        logits: (N, C, H, W), pixels before the sigmoid.
+        images: (N, C, H, W) in [0, 1].
+        kind: "cross-entropy" or "l2"; see `Generation`.
+    """
+    if kind == "cross-entropy":
+        total = functional.binary_cross_entropy_with_logits(logits, images, reduction="sum")
+        return total / len(images)
+    variance = (logits.sigmoid() - images).square().mean()
+    return images[0].numel() / 2 * (1 + math.log(2 * math.pi) + variance.log())
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """(N,) divergence of N(mean, variance) from N(0, 1), summed over dimensions, in nats."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
+@torch.inference_mode()
+def samples(model: VaeNet, count: int, seed: int = 0) -> Tensor:
+    """(count, C, H, W) in [0, 1], from latents of a standard normal distribution."""
+    latents = torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed))
+    device = next(model.parameters()).device
+    blocks = torch.split(latents.to(device), _BLOCK)
+    return torch.cat([model.decode(block).float().cpu() for block in blocks])
+
+
+@torch.inference_mode()
+def interpolated(model: VaeNet, first: Tensor, second: Tensor, steps: int = 8) -> Tensor:
+    """(steps, C, H, W) from one picture (C, H, W) to another, evenly between their latents."""
+    start, end = model.encode(torch.stack([first, second]))[0]
+    return model.decode(torch.lerp(start, end, torch.linspace(0, 1, steps)[:, None]))
+
+
+@torch.inference_mode()
+def along(model: VaeNet, latent: Tensor, dimension: int, values: Tensor) -> Tensor:
+    """Pictures of one latent (L,) as one of its dimensions takes (K,) values."""
+    many = latent.repeat(len(values), 1)
+    many[:, dimension] = values
+    return model.decode(many)
+
+
+@torch.inference_mode()
+def from_feature(model: VaeNet, channel: int, y: int, x: int, value: float) -> Tensor:
+    """What one unit of the decoder's lowest maps draws, (C, H, W): alone, minus nothing at all.
+
+    Args:
+        model: The network.
+        channel: Of its lowest maps, of shape `model.maps`.
+        y: Row.
+        x: Column.
+        value: Activation of the unit; all others are 0.
+
+    Returns:
+        Difference of the pixels before the sigmoid.
+    """
+    maps = torch.zeros(2, *model.maps)
+    maps[1, channel, y, x] = value
+    pictures = model.draw(maps)
+    return pictures[1] - pictures[0]
