@@ -1,6 +1,7 @@
 """What several tests need, and the reasons why some cannot run everywhere."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,18 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("needs CIFAR-10: set DECONVVIZ_DATA to its folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def folder_with(data_dir: Path) -> Callable[[str], Path]:
+    """Gives the folder of all data sets if it has one of this name, or skips."""
+
+    def find(name: str) -> Path:
+        if not (data_dir / name).is_dir():
+            pytest.skip(f"needs {name} in the folder that DECONVVIZ_DATA names")
+        return data_dir
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,6 @@ def test_a_checkerboard_is_found(cat):
 
 @pytest.mark.data
 @pytest.mark.parametrize(("scale", "wanted"), [(2, 33.66), (3, 30.39), (4, 28.42)])
-def test_bicubic_has_the_published_psnr_on_set5(data_dir, scale, wanted):
-    problems = enlarging(load_pictures("set5", data_dir), scale)
+def test_bicubic_has_the_published_psnr_on_set5(folder_with, scale, wanted):
+    problems = enlarging(load_pictures("set5", folder_with("restoration")), scale)
     assert abs(compare(problems, {"bicubic": bicubic(scale)})["bicubic"].mean() - wanted) < 0.02

@@ -63,6 +63,6 @@ def test_held_out_pictures_and_the_rest_make_the_whole():
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_the_real_sets_are_whole(name, data_dir):
-    loaded = load_pictures(name, data_dir)
+def test_the_real_sets_are_whole(name, folder_with):
+    loaded = load_pictures(name, folder_with("restoration"))
     assert {len(one) for one in loaded.pictures} == {BENCHMARKS[name].channels}

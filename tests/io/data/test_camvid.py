@@ -76,10 +76,8 @@ def test_every_class_has_its_colour():
 
 @pytest.mark.data
 @pytest.mark.parametrize("split", COUNTS)
-def test_the_real_one_is_whole(data_dir, split):
-    if not (data_dir / "camvid").is_dir():
-        pytest.skip("needs CamVid in DECONVVIZ_DATA")
-    scenes = load_camvid(split, data_dir)
+def test_the_real_one_is_whole(folder_with, split):
+    scenes = load_camvid(split, folder_with("camvid"))
     assert scenes.images.shape == (COUNTS[split], 3, 180, 240)
     assert scenes.title == f"CamVid {split}"
     assert (scenes.frequencies() > 0).all()
