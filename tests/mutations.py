@@ -267,3 +267,16 @@ def tiff_fields(content):
     for entry in range(start + 2, start + 2 + 12 * count, 12):
         fields += [(entry, 2), (entry + 2, 2), (entry + 4, 4), (entry + 8, 4)]
     return fields
+
+
+def toml(value):
+    """A value of TOML; what TOML cannot say becomes text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(str(k))} = {toml(v)}" for k, v in value.items()) + "}"
+    return json.dumps(value if isinstance(value, str) else repr(value))

@@ -55,6 +55,7 @@ from tests.mutations import (
     safetensors,
     texts,
     tiff_fields,
+    toml,
     trees,
     zips,
 )
@@ -270,19 +271,6 @@ TRACE = json.loads((ROOT / "results" / "gradients.jsonl").read_text().splitlines
 def test_traces_of_gradients(text):
     with stored(f"{text}\n", "gradients.jsonl") as path, one_sentence_or_valid():
         read_gradients(path)
-
-
-def toml(value):
-    """A value of TOML; what TOML cannot say becomes text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(toml, value))}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{toml(str(k))} = {toml(v)}" for k, v in value.items()) + "}"
-    return json.dumps(value if isinstance(value, str) else repr(value))
 
 
 PLAN = {

@@ -66,7 +66,10 @@ def _table(d: Description) -> str:
         rows.append(("Training pictures", _spaced(t["pictures"])))
     if "epochs" in t and "epochs" in recipe:
         seed = f", seed {recipe['seed']}" if "seed" in recipe else ""
-        rows.append(("Epochs", f"{t['epochs']} of {recipe['epochs']}{seed}"))
+        epochs = f"{t['epochs']} of {recipe['epochs']}"
+        if t["epochs"] > recipe["epochs"]:  # of a mean of networks, all that went into it
+            epochs = f"{t['epochs']} in all, the last {recipe['epochs']} as below"
+        rows.append(("Epochs", f"{epochs}{seed}"))
     if "device" in t:
         precision = f", {recipe['precision']}" if "precision" in recipe else ""
         rows.append(("Device", inert(f"{t['device']}{precision}")))
