@@ -249,11 +249,14 @@ class _Oracle:
             for layer in ours:
                 selection = chosen[layer]
                 rows = (selection.image == image).nonzero()[:, 0]
+                if not len(rows):
+                    continue
                 found, note = self._errors(
                     own, layer, values[layer], selection[rows], ours[layer][rows]
                 )
                 errors[layer] += found
-                notes[layer] = notes.get(layer) or note
+                if layer not in notes or len(found) < len(rows):  # why not counts more than how
+                    notes[layer] = note
             del own
         return tuple(self._verified(layer, errors[layer], notes.get(layer, "")) for layer in values)
 

@@ -3,7 +3,6 @@
 hypothesis draws a network as a tree of named steps, and shrinks a failing one to few of them.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -347,8 +346,10 @@ def holds(steps: list[Step], classifies: bool = False, seed: int = 0) -> bool:
         assert notes <= {"no unit is active", TORCH_IS_WRONG}, str(verified)
         units = some_units(recording, "last")
         truth = by_oracle(oracle.autograd, model, images, units, "gradient")
-        if truth.abs().max() > 0 and TORCH_IS_WRONG not in notes:
-            ours = net.project(recording, units, "gradient").full()
+        ours = net.project(recording, units, "gradient").full()
+        if truth.abs().max() < 1e-14:  # zero but for rounding, as below the mean of InstanceNorm
+            assert ours.abs().max() < 1e-14
+        elif TORCH_IS_WRONG not in notes:
             assert deviation(ours, truth) < 1e-10
     return True
 
@@ -369,6 +370,18 @@ QUIET = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too
     phases=(Phase.explicit, Phase.generate),  # shrinking, by exports, takes minutes: see below
 )
 @example(steps=[("norm", 4, ()), ("norm", 5, ())], classifies=False, seed=0)
+@example(steps=[*[("arithmetic", 0, ())] * 3, ("norm", 4, ())], classifies=True, seed=86)
+@example(
+    steps=[
+        ("order", 4, ()),
+        ("shared", 6, (("relu", 7, ()), ("silu", 5, ()), ("norm", 0, ()))),
+        ("conv", 0, ()),
+        ("concat", 4, (("conv", 1, ()), ("clipped", 7, ()), ("smooth", 8, ()))),
+        ("norm", 4, ()),
+    ],
+    classifies=True,
+    seed=86,
+)
 @example(steps=[("shared", 0, (("relu", 5, ()),))], classifies=True, seed=0)
 @given(steps=networks(), classifies=st.booleans(), seed=st.integers(0, 99))
 def test_a_random_network_equals_itself_and_autograd(
@@ -378,7 +391,6 @@ def test_a_random_network_equals_itself_and_autograd(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("DECONVVIZ_FUZZ" not in os.environ, reason="takes long: set DECONVVIZ_FUZZ=1")
 @pytest.mark.timeout(3000)
 @settings(max_examples=400, deadline=None, suppress_health_check=QUIET)
 @given(steps=networks(), classifies=st.booleans(), seed=st.integers(0, 99))
