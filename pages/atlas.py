@@ -102,7 +102,7 @@ def details(network: Network, view: AtlasView, layer: str, channel: int, look: L
     preferences(units, channel, head.classes)
     if layer in network.layers:
         label = f"Reconstruct unit {channel} of {layer} in pictures of your choice"
-        link("reconstruct", label, layer, channel)
+        link("workbench", label, layer, channel)
 
 
 @st.fragment
@@ -114,7 +114,8 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
             channel = pickers.pick_channel(units.value[:, 0])
             channels = atlas.ordered(units, pickers.sort_by(atlas.ORDERS))
             part = pickers.part(pickers.parts(len(units), AT_ONCE))
-            look = pickers.look()
+            with st.popover("Display", icon=":material/tune:"):
+                look = pickers.look()
         one, all_ = st.columns(2, gap="medium")
         with all_:
             dead = int(units.dead.sum())

@@ -80,7 +80,7 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
     formats |= {"active positions": percent, "active tiles": percent}
     sortable.dataframe(table, hide_index=True, height=380, column_config=formats)
     link("atlas", f"Strongest activations of unit {channel} of {layer}", layer, channel)
-    link("reconstruct", f"Reconstruct unit {channel} of {layer}", layer, channel)
+    link("workbench", f"Reconstruct unit {channel} of {layer}", layer, channel)
 
 
 @st.fragment

@@ -24,7 +24,7 @@ def strongest_unit(projector: Projector, layer: str) -> None:
         show.picture(enlarge(whole, 500), f"The cat, reconstructed from unit {channel} of {layer}")
         pair = mosaic([one.patch, one.picture], columns=2, gap=8, side=250)
         show.picture(pair, f"Window of unit {channel} of {layer}, and its reconstruction")
-        link("reconstruct", f"{layer}, unit {channel}", layer, channel)
+        link("workbench", f"{layer}, unit {channel}", layer, channel)
         st.caption(show.describe_layer(projector.network.net.layers[layer]))
 
 
@@ -64,9 +64,7 @@ for cell, layer in zip(cells, layers, strict=False):
 st.caption(f"{display_caption()} Whole pictures: at percentile {show.WHOLE_PERCENTILE}.")
 
 st.header("Where to go next", anchor=False)
-link(
-    "reconstruct", "Reconstruct: choose pictures, layers, units and rules, or add your own picture"
-)
+link("workbench", "Workbench: choose pictures, layers, units and rules, or add your own picture")
 link("atlas", "Atlas: the strongest activations of each unit over many pictures")
 link("filters", "Filters: the kernels of each layer, and how often its units are active")
 link("accuracy", "Accuracy: how good the networks are, and what the experiments show")

@@ -38,6 +38,25 @@ class Layer:
     receptive_field: tuple[int, int]
     offset: tuple[int, int]
 
+    def nearest(self, point: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]:
+        """The unit whose receptive field has its centre nearest to a point of the picture.
+
+        Args:
+            point: Row and column, in pixels of the picture.
+            size: Height and width of the feature map, which may be of a picture of another size.
+
+        Returns:
+            Row and column of the unit; the middle of the map where every unit sees all.
+        """
+        places = []
+        for at, count, stride, offset, side in zip(
+            point, size, self.stride, self.offset, self.receptive_field, strict=True
+        ):
+            centre = offset + (side - 1) / 2
+            place = round((at - centre) / stride) if stride else count // 2
+            places.append(min(max(place, 0), count - 1))
+        return places[0], places[1]
+
     def __repr__(self) -> str:
         return f"Layer({self})"
 

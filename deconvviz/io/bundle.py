@@ -18,6 +18,9 @@ from deconvviz.io.data import Dataset
 from deconvviz.io.images import MAX_SIDE
 from deconvviz.io.preprocess import Preprocess, Size
 
+UNTRAINED = "random weights, not trained"
+"""What `Bundle.summary` says of a network without training."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -46,6 +49,11 @@ class Bundle:
     training: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     snapshots: Mapping[int, Path] = field(default_factory=dict)
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether its weights are known to be random."""
+        return UNTRAINED in self.summary
 
     @classmethod
     def from_checkpoint(

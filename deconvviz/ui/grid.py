@@ -41,8 +41,12 @@ class Tile:
         cls, channel: int, pixels: Sequence[NDArray[np.uint8]], caption: str, alt: str
     ) -> "Tile":
         """A tile of uint8 pictures (h, w, 3), embedded as data URLs."""
-        pngs = (base64.b64encode(to_png(picture)).decode("ascii") for picture in pixels)
-        return cls(channel, tuple(f"data:image/png;base64,{png}" for png in pngs), caption, alt)
+        return cls(channel, tuple(map(data_url, pixels)), caption, alt)
+
+
+def data_url(pixels: NDArray[np.uint8]) -> str:
+    """An (h, w, 3) picture as the address of a PNG file in itself."""
+    return f"data:image/png;base64,{base64.b64encode(to_png(pixels)).decode('ascii')}"
 
 
 def unit_grid(

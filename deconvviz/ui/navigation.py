@@ -6,13 +6,13 @@ import streamlit as st
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PAGES = {
-    "overview": ("Overview", ":material/home:"),
-    "filters": ("Filters", ":material/grid_view:"),
-    "reconstruct": ("Reconstruct", ":material/visibility:"),
+    "workbench": ("Workbench", ":material/visibility:"),
     "atlas": ("Atlas", ":material/map:"),
+    "filters": ("Filters", ":material/grid_view:"),
     "evolution": ("Evolution", ":material/timeline:"),
     "experiments": ("Experiments", ":material/science:"),
     "accuracy": ("Accuracy", ":material/monitoring:"),
+    "overview": ("The network", ":material/hub:"),
 }
 
 
@@ -23,12 +23,23 @@ def shipped_folder(name: str, package: Path = _PACKAGE) -> Path:
 
 
 def pages() -> dict[str, st.Page]:
-    """Every page of the app by its short name; the overview is shown first."""
+    """Every page of the app by its short name; the workbench is shown first."""
     folder = shipped_folder("pages")
     return {
-        name: st.Page(folder / f"{name}.py", title=title, icon=icon, default=name == "overview")
+        name: st.Page(folder / f"{name}.py", title=title, icon=icon, default=name == "workbench")
         for name, (title, icon) in _PAGES.items()
     }
+
+
+def moved() -> list[st.Page]:
+    """Addresses of pages that are now part of another one."""
+    return [
+        st.Page(_to_workbench, title="Workbench", url_path="reconstruct", visibility="hidden"),
+    ]
+
+
+def _to_workbench() -> None:
+    st.switch_page(pages()["workbench"], query_params=st.query_params.to_dict())
 
 
 def link(name: str, label: str, layer: str = "", channel: int | None = None) -> None:

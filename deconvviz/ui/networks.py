@@ -24,7 +24,7 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.io.zoo import DEMOS, load
 from deconvviz.ui.memory import NETWORKS, kept
-from deconvviz.ui.pickers import LARGEST, InputSize, Picker, layer
+from deconvviz.ui.pickers import LARGEST, InputSize, Picker, forget_unit, layer
 from deconvviz.ui.show import describe_layer
 
 
@@ -178,7 +178,7 @@ def named_checkpoints() -> dict[str, str]:
     return {label: name for label, name in _offered().items() if name.endswith(".safetensors")}
 
 
-_network = Picker[str]("model", "Network", widget="list")
+_network = Picker[str]("model", "Network", widget="list", on_change=forget_unit)
 
 
 def pick_network() -> None:
@@ -187,5 +187,16 @@ def pick_network() -> None:
 
 
 def chosen_network() -> Network:
-    """The network of `pick_network`; errors as for `load`."""
-    return network(_offered().get(st.session_state.get("model", ""), DEMOS[0]))
+    """The network of `pick_network`, with a warning if it was never trained.
+
+    Raises:
+        DeconvvizError: As for `load`.
+    """
+    chosen = network(_offered().get(st.session_state.get("model", ""), DEMOS[0]))
+    if chosen.bundle.is_untrained:
+        st.warning(
+            "This network has random weights; it was never trained. What its units respond to "
+            "comes from its architecture and from the picture, not from learning.",
+            icon=":material/casino:",
+        )
+    return chosen

@@ -37,6 +37,7 @@ class Picker(Generic[Value]):
         width: Width of a list in pixels.
         needs_choice: Whether to show nothing where there is only one option.
         on_change: Called when a person chooses another option.
+        stays: Whether the choice is kept while a person is on a page without this picker.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Picker(Generic[Value]):
     width: int | Literal["stretch"] = "stretch"
     needs_choice: bool = False
     on_change: Callable[[], None] | None = None
+    stays: bool = False
 
     def __call__(
         self, options: Mapping[str, Value] | Sequence[Value] = (), default: str = ""
@@ -60,8 +62,15 @@ class Picker(Generic[Value]):
             return values[labels[0]]
         if st.session_state.get(self.key) not in (None, *labels):
             del st.session_state[self.key]
+        last = f"last-{self.key}"
+        is_new = self.key not in st.session_state and self.key not in st.query_params
+        if self.stays and is_new and st.session_state.get(last) in values:
+            st.session_state[self.key] = st.session_state[last]
         first = next((name for name in (default, self.default) if name in values), labels[0])
-        return values[self._show(labels, first)]
+        label = self._show(labels, first)
+        if self.stays:
+            st.session_state[last] = label
+        return values[label]
 
     def _show(self, labels: Sequence[str], first: str) -> str:
         common: dict[str, Any] = {
@@ -88,18 +97,19 @@ _INPUT_SIZES: Mapping[str, InputSize] = {
 }
 
 
-def _forget_unit() -> None:
+def forget_unit() -> None:
+    """Go back to the strongest unit."""
     st.session_state["unit"] = _STRONGEST
 
 
-layer = Picker[str]("layer", "Layer", widget="pills", width=340, on_change=_forget_unit)
+layer = Picker[str]("layer", "Layer", widget="pills", width=340, on_change=forget_unit, stays=True)
 input_size = Picker[InputSize](
     "input-size",
     "Input size",
     _INPUT_SIZES,
-    default="512",
-    help="Longest side of the picture, in pixels. Smaller pictures are not enlarged. At the size "
-    "that it was trained with, the network also classifies the picture.",
+    help="As trained: the middle of the picture at the size of the training pictures, from which "
+    "the network gives its answer. Or the whole picture, its longest side in pixels; smaller ones "
+    "are not enlarged.",
 )
 rule = Picker[Rule](
     "rule",
@@ -107,6 +117,7 @@ rule = Picker[Rule](
     RULES,
     help="How a signal s passes back through a ReLU with input a: deconvnet keeps s where s > 0 "
     "(Zeiler & Fergus 2014), gradient where a > 0, guided where both are.",
+    stays=True,
 )
 start = Picker[Start](
     "start",
@@ -151,13 +162,26 @@ part = Picker[slice]("part", "Range", widget="list", width=140, needs_choice=Tru
 section = Picker[str]("section", "Section", widget="pills")
 budget = Picker[int]("labels", "Labels")
 metric = Picker[str]("metric", "Metric", widget="list", width=240)
-_unit = Picker[Unit | int | None]("unit", "Unit", widget="list", width=140)
+_unit = Picker[Unit | int | None]("unit", "Unit", widget="list", width=140, stays=True)
 
 
 def look() -> Look:
-    """How windows are shown, in a small menu."""
-    with st.popover("Display", icon=":material/tune:"):
-        return Look(_contrast(), _patch(), _enlargement())
+    """How windows are shown."""
+    return Look(_contrast(), _patch(), _enlargement())
+
+
+def linked(key: str) -> str:
+    """A value of the URL that has no widget; empty without one."""
+    return str(st.session_state.get(key, st.query_params.get(key, "")))
+
+
+def set_linked(key: str, value: str) -> None:
+    """Set such a value; an empty one leaves the URL."""
+    st.session_state[key] = value
+    if value:
+        st.query_params[key] = value
+    else:
+        st.query_params.pop(key, None)
 
 
 def parts(count: int, size: int) -> dict[str, slice]:

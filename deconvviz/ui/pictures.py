@@ -38,9 +38,11 @@ def pick_pictures() -> list[Picture]:
             key="pictures",
             bind="query-params",
         )
-        with st.popover("Add your own", icon=":material/add_photo_alternate:"):
-            label = f"Pictures of up to {MAX_BYTES >> 20} MB each; they stay in this session"
+        with st.container(width="content", key="own-pictures"):
+            label = f"Your own pictures, up to {MAX_BYTES >> 20} MB each; they stay in this session"
             refused = upload_files(label, "upload", _keep)
+        with st.popover("Camera", icon=":material/photo_camera:"):
+            refused += _take_photograph()
     for message in [*refused, *map(_lost, _uploads().lost())]:
         st.warning(message, icon=":material/image_not_supported:")
     if not names:
@@ -55,6 +57,25 @@ def pick_pictures() -> list[Picture]:
         "Main picture", names, required=True, key="focus", bind="query-params"
     )
     return sorted(pictures, key=lambda picture: picture.name != focus)
+
+
+def _take_photograph() -> list[str]:
+    """The camera, once a person asks for it; it hands over what it takes like an upload."""
+    if not st.toggle("Use the camera", key="camera-on"):
+        return []
+
+    def take() -> None:
+        if (file := st.session_state["camera"]) is None:
+            return
+        try:
+            _keep(file.getvalue(), "photograph.jpg")
+        except DeconvvizError as error:
+            st.session_state["camera-errors"] = [as_sentence(error)]
+        finally:
+            free(file)
+
+    st.camera_input("Your picture", key="camera", on_change=take)
+    return list(st.session_state.pop("camera-errors", ()))
 
 
 def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> list[str]:

@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
+from deconvviz.analysis.contributions import contributions
 from deconvviz.deconv import Box, Projection, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
-from deconvviz.ui.grid import Tile
 from deconvviz.ui.memory import kept
 from deconvviz.ui.networks import InputView, Network
+from deconvviz.ui.workbench import UnitTile, address
 from deconvviz.units import Unit
 
 _MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recorded alone
@@ -78,18 +79,23 @@ def _recorded(network: Network, view: InputView, layers: tuple[str, ...]) -> Rec
 
 @kept("Projecting …")
 def reconstruct(
-    projector: Projector, layer: str, chosen: Unit | int | None = None, count: int = 1
+    projector: Projector,
+    layer: str,
+    chosen: Unit | tuple[Unit, ...] | int | None = None,
+    count: int = 1,
 ) -> list[Reconstruction]:
     """Project units of one layer, each alone: by falling activation, none of an inactive channel.
 
-    `chosen` is a unit, or a channel at its maximum; None: the `count` channels with the highest
-    maximum.
+    `chosen` is a unit, or units in their order, or a channel at its maximum; None: the `count`
+    channels with the highest maximum.
     """
     recording = _record(projector.network, projector.view, layer)
     _, channels, height, width = recording[layer].shape
     selection = recording.strongest(layer, channels)
     if chosen is None:
         selection = selection[:count]
+    elif isinstance(chosen, tuple):
+        selection = Selection(layer, 0, *zip(*((u.channel, u.y, u.x) for u in chosen), strict=True))
     elif isinstance(chosen, Unit) and chosen.y < height and chosen.x < width:
         selection = chosen.selection
     else:
@@ -116,29 +122,83 @@ def reconstruct(
     ]
 
 
+@kept()
+def units_at(
+    network: Network, view: InputView, layer: str, place: tuple[int, int], count: int
+) -> tuple[Unit, ...]:
+    """The units with the highest activations where the picture's column and row is seen best.
+
+    That is where the centre of the receptive field is nearest; none that is not active.
+    """
+    maps = _record(network, view, layer)[layer][0]
+    y, x = network.net.layers[layer].nearest(place[::-1], (maps.shape[1], maps.shape[2]))
+    values, channels = maps[:, y, x].topk(min(count, len(maps)))
+    return tuple(Unit(layer, channel, y, x) for channel in channels[values > 0].tolist())
+
+
+@kept("Following the answer back …")
+def units_for(
+    network: Network, view: InputView, layer: str, label: int, count: int
+) -> tuple[tuple[Unit, float], ...]:
+    """The units that raise a class score most, each where it does so most, and by how much.
+
+    Activation times its gradient, summed over a channel's positions; see `contributions`.
+    """
+    scores = tuple(network.net.layers)[-1]
+    maps = contributions(network.net, view.pixels, layer, scores, label)
+    totals, channels = maps.sum((1, 2)).topk(min(count, len(maps)))
+    places = maps[channels].flatten(1).argmax(1)
+    width = maps.shape[2]
+    return tuple(
+        (Unit(layer, channel, place // width, place % width), total)
+        for channel, place, total in zip(
+            channels.tolist(), places.tolist(), totals.tolist(), strict=True
+        )
+        if total > 0
+    )
+
+
 def _project(projector: Projector, recording: Recording, selection: Selection) -> Projection:
     net, rule, start = projector.network.net, projector.rule, projector.start
     return net.project(recording, selection, rule=rule, start=start)
 
 
 @kept()
-def tiles(projector: Projector, layer: str, count: int, look: Look) -> list[Tile]:
-    """The strongest units as tiles: part of the picture beside the reconstruction."""
-    found = reconstruct(projector, layer, count=count)
+def tiles(
+    projector: Projector,
+    layer: str,
+    units: tuple[Unit, ...] | None,
+    count: int,
+    look: Look,
+    values: tuple[float, ...] = (),
+) -> list[UnitTile]:
+    """Units as tiles: those named, or the `count` strongest; `values` replace their activations."""
+    found = reconstruct(projector, layer, units, count) if units is None or units else []
     if not found:
         return []
     pixels = [one.pixels for one in found]
     shown = look.projections(pixels, [one.share for one in found])
     patches = look.patches([one.patch for one in found], pixels)
+    captions = [f"{value:+.2f}" for value in values] or [f"{one.value:.3g}" for one in found]
     return [
-        Tile.of(
+        UnitTile(
             one.unit.channel,
-            (patch, picture),
-            f"{one.value:.3g}{', faint' if one.share < FAINT else ''}",
-            f"Unit {one.unit.channel}: part of the picture, and reconstruction",
+            one.box,
+            address(picture),
+            "" if look.patch == "whole" else address(patch),
+            caption + ", faint" * (one.share < FAINT),
+            f"Unit {one.unit.channel}: activation {one.value:.3g}",
+            f"Unit {one.unit.channel}: its reconstruction",
         )
-        for one, patch, picture in zip(found, patches, shown, strict=True)
+        for one, patch, picture, caption in zip(found, patches, shown, captions, strict=True)
     ]
+
+
+@kept("Projecting each layer …")
+def layer_pictures(projector: Projector, layers: tuple[str, ...]) -> dict[str, str]:
+    """Layer -> address of the projection of its strongest unit; empty if none is active."""
+    found = {layer: reconstruct(projector, layer) for layer in layers}
+    return {layer: address(one[0].picture, 128) if one else "" for layer, one in found.items()}
 
 
 @kept("Projecting the whole picture …")

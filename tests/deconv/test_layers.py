@@ -211,3 +211,26 @@ def test_a_container_is_what_it_returns_and_not_its_last_operation() -> None:
     for name in ("block", "again", "block.side", "last"):
         torch.testing.assert_close(recording[name], held[name].detach(), rtol=0, atol=1e-12)
     assert net.verify(["block", "again"], dtype=torch.float64).passed
+
+
+def test_the_nearest_unit_is_the_one_whose_window_has_its_centre_there():
+    model = nn.Sequential(nn.Conv2d(3, 2, 5, stride=2, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2))
+    layer = Deconvnet(model.eval(), (3, 31, 23)).layers["2"]
+    height, width = layer.size
+    centres = [
+        (
+            layer.offset[0] + y * layer.stride[0] + (layer.receptive_field[0] - 1) / 2,
+            layer.offset[1] + x * layer.stride[1] + (layer.receptive_field[1] - 1) / 2,
+        )
+        for y in range(height)
+        for x in range(width)
+    ]
+    for row in range(31):
+        for column in range(23):
+            y, x = layer.nearest((row, column), layer.size)
+            gaps = [(row - a) ** 2 + (column - b) ** 2 for a, b in centres]
+            assert gaps[y * width + x] == min(gaps)
+
+
+def test_where_every_unit_sees_all_the_nearest_is_in_the_middle():
+    assert Layer(4, (1, 1), (0, 0), (9, 9), (0, 0)).nearest((8, 0), (1, 1)) == (0, 0)

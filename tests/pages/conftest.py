@@ -28,10 +28,10 @@ def open_page():
         for key, value in query.items():
             app.query_params[key] = value
         app.session_state["model"] = query.get("model", "demo")
-        if name == "overview":
+        if name == "workbench":
             return app.run()
         with pytest.MonkeyPatch.context() as patch:
-            # The first run only shows AppTest which pages there are; the overview would be slow.
+            # The first run only shows AppTest which pages there are; the workbench would be slow.
             patch.setattr(StreamlitPage, "run", lambda _: None)
             app.run()
         return app.switch_page(f"../pages/{name}.py").run()

@@ -51,7 +51,7 @@ def chosen(app):
 
 DEFAULTS = {
     "layer": "stage1.relu2",
-    "size": 512,
+    "size": "trained",
     "rule": "deconvnet",
     "start": "activation",
     "share": 0.1,
@@ -63,7 +63,7 @@ DEFAULTS = {
 }
 OTHERS = {
     "layer": "stage1.relu1",
-    "size": "trained",
+    "size": 256,
     "rule": "guided",
     "start": "one",
     "share": 0.3,
@@ -75,7 +75,7 @@ OTHERS = {
 }
 LINK = {
     "layer": "stage1.relu1",
-    "input-size": "as trained",
+    "input-size": "256",
     "rule": "guided",
     "start": "one",
     "share": "30 %",
@@ -86,7 +86,7 @@ LINK = {
 }
 OLD_LINK = {
     **{name: LINK[name] for name in ("layer", "rule", "start", "unit", "part")},
-    "view": "as the classifier does",
+    "view": "large",
     "size": "256",
     "positions": "30 %",
     "data": "cifar10 test",
@@ -105,8 +105,8 @@ def test_a_link_restores_every_choice(link):
     assert set(app.query_params) == set(LINK)
 
 
-def test_a_large_view_of_an_old_link_keeps_its_size():
-    assert chosen(opened(view="large", size="256"))["size"] == 256
+def test_the_view_of_an_old_link_counts_more_than_its_size():
+    assert chosen(opened(view="as the classifier does", size="256"))["size"] == "trained"
 
 
 BAD = [
@@ -165,3 +165,34 @@ def test_parts_hold_everything_once(count, size):
     assert all(
         label == f"{part.start + 1} to {min(part.stop, count)}" for label, part in parts.items()
     )
+
+
+def two_pages():
+    import streamlit as st
+
+    from deconvviz.ui import pickers
+
+    if st.checkbox("here"):
+        st.json({"layer": pickers.layer(["a", "b", "c"]), "unit": pickers.pick_unit("", 9)})
+
+
+def test_a_choice_stays_while_its_picker_is_away():
+    app = AppTest.from_function(two_pages, default_timeout=120).run()
+    app.checkbox[0].check().run()
+    app.button_group(key="layer").set_value("b").run()
+    app.selectbox(key="unit").set_value("4").run()
+    app.checkbox[0].uncheck().run()
+    app.query_params.clear()  # as a link to another page does
+    app.run()
+    app.checkbox[0].check().run()
+    assert chosen(app) == {"layer": "b", "unit": 4}
+
+
+def test_a_link_counts_more_than_what_was_chosen_before():
+    app = AppTest.from_function(two_pages, default_timeout=120).run()
+    app.checkbox[0].check().run()
+    app.button_group(key="layer").set_value("b").run()
+    app.checkbox[0].uncheck().run()
+    app.query_params["layer"] = "c"
+    app.checkbox[0].check().run()
+    assert chosen(app)["layer"] == "c"

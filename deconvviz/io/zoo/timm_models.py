@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from deconvviz.errors import SettingError, UnknownModelError
-from deconvviz.io.bundle import Bundle
+from deconvviz.io.bundle import UNTRAINED, Bundle
 from deconvviz.io.preprocess import Preprocess
 from deconvviz.io.zoo.weights import (
     library_bundle,
@@ -41,7 +41,7 @@ def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
             raise
         raise unreadable_weights(f"timm/{full}", error) from error
     tag = str(model.pretrained_cfg.get("tag") or "") or plain
-    phrase = f"weights `{tag}`" if weights is not None else "random weights, not trained"
+    phrase = f"weights `{tag}`" if weights is not None else UNTRAINED
     preprocessing = _preprocess(timm.data.resolve_model_data_config(model))
     return library_bundle(f"timm/{full}", model, preprocessing, [phrase])
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from deconvviz.errors import UnknownModelError
-from deconvviz.io.bundle import Bundle
+from deconvviz.io.bundle import UNTRAINED, Bundle
 from deconvviz.io.preprocess import Preprocess
 from deconvviz.io.zoo.weights import (
     library_bundle,
@@ -43,7 +43,7 @@ def load_torchvision(name: str, weights: str | None, *, download: bool) -> Bundl
         model = model.backbone
     full = f"torchvision/{name}"
     if entry is None:
-        return library_bundle(full, model, preprocessing, ["random weights, not trained"])
+        return library_bundle(full, model, preprocessing, [UNTRAINED])
     summary, table = [f"weights `{entry.name}`"], []
     for data, metrics in entry.meta.get("_metrics", {}).items():
         for place, (metric, value) in enumerate(metrics.items()):

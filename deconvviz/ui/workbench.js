@@ -1,0 +1,357 @@
+// The picture with projections lit over it, the layers, and the units as tiles. Whatever a hover
+// shows was sent with the tiles; only a choice goes to the server.
+const benches = new WeakMap();
+const KEYS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+
+function make(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function button(className, pressed, onclick) {
+  const node = make("button", className);
+  node.type = "button";
+  node.setAttribute("aria-pressed", String(pressed));
+  node.onclick = onclick;
+  return node;
+}
+
+function loaded(source) {
+  return new Promise((resolve) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => resolve(null);
+    image.src = source;
+  });
+}
+
+// A projection with its grey made transparent.
+function lit(image) {
+  const canvas = make("canvas");
+  canvas.width = image.naturalWidth;
+  canvas.height = image.naturalHeight;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  const values = pixels.data;
+  for (let at = 0; at < values.length; at += 4) {
+    let most = 0;
+    for (let channel = at; channel < at + 3; channel++) {
+      const signed = values[channel] - 128;
+      most = Math.max(most, Math.abs(signed));
+      values[channel] = 128 + 1.5 * signed;
+    }
+    values[at + 3] = 3 * most;
+  }
+  context.putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+// What is dropped or pasted anywhere goes to the page's uploader.
+function offer(files) {
+  const input = document.querySelector(".st-key-own-pictures input[type=file]");
+  if (!input || !files || !files.length) return false;
+  const transfer = new DataTransfer();
+  [...files].forEach((file) => transfer.items.add(file));
+  input.files = transfer.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  return true;
+}
+
+function takeFiles() {
+  if (window.deconvvizTakesFiles) return;
+  window.deconvvizTakesFiles = true;
+  const holdsFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  document.addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (!event.defaultPrevented && holdsFiles(event) && offer(event.dataTransfer.files))
+      event.preventDefault();
+  });
+  document.addEventListener("paste", (event) => {
+    if (offer(event.clipboardData && event.clipboardData.files)) event.preventDefault();
+  });
+}
+
+class Bench {
+  constructor(root) {
+    this.root = root;
+    this.answer = make("div", "answer");
+    const panes = make("div", "panes");
+    const viewer = make("div", "viewer");
+    this.stage = make("div", "stage");
+    this.photo = make("img", "photo");
+    this.canvas = make("canvas", "lit");
+    this.frame = make("div", "frame");
+    this.cross = make("div", "cross");
+    this.marks = make("div", "marks");
+    this.stage.append(this.photo, this.canvas, this.frame, this.cross, this.marks);
+    const below = make("label", "below");
+    this.slider = make("input");
+    Object.assign(this.slider, { type: "range", min: 0, max: 100, value: 65 });
+    this.slider.oninput = () => this.shade();
+    below.append(make("span", "", "picture"), this.slider, make("span", "", "projection"));
+    this.slider.setAttribute("aria-label", "From the picture to the projections over it");
+    this.about = make("div", "about");
+    viewer.append(this.stage, below, this.about);
+    const side = make("div", "side");
+    this.layers = make("div", "layers");
+    this.layers.setAttribute("role", "group");
+    this.layers.setAttribute("aria-label", "Layers, lowest first");
+    this.heading = make("div", "heading");
+    this.tiles = make("div", "tiles");
+    this.tiles.setAttribute("role", "group");
+    side.append(this.layers, this.heading, this.tiles);
+    panes.append(viewer, side);
+    root.append(this.answer, panes);
+    this.stage.onclick = (event) => this.pickPlace(event);
+    this.tiles.onkeydown = (event) => this.walk(event);
+    this.shown = null;
+    this.bitmaps = [];
+    this.turn = 0;
+  }
+
+  update(data, send) {
+    const before = this.data || {};
+    this.data = data;
+    this.send = send;
+    const changed = (name) => JSON.stringify(before[name]) !== JSON.stringify(data[name]);
+    if (changed("answer")) this.drawAnswer();
+    if (changed("layers")) this.drawLayers();
+    if (changed("heading")) this.drawHeading();
+    const picture = changed("picture");
+    if (picture) {
+      this.photo.src = data.picture.src;
+      this.photo.alt = data.picture.alt;
+      this.about.textContent = data.picture.about;
+      this.stage.style.aspectRatio = `${data.picture.width} / ${data.picture.height}`;
+      this.stage.style.setProperty("--ratio", data.picture.width / data.picture.height);
+    }
+    this.root.classList.toggle("crisp", data.crisp);
+    if (picture || changed("tiles")) this.drawTiles();
+    this.mark(data.chosen);
+    const [x, y] = data.place || [];
+    this.cross.hidden = !data.place;
+    if (data.place) this.put(this.cross, [y, x, y, x]);
+    this.show(null);
+  }
+
+  drawAnswer() {
+    const { answer } = this.data;
+    this.answer.replaceChildren(make("span", "lead", answer.lead));
+    for (const one of answer.classes) {
+      const node = button("class", one.chosen, () => this.send("class", one.name));
+      node.append(make("span", "", one.label), make("b", "", one.probability));
+      node.style.setProperty("--share", one.share);
+      node.title = one.chosen ? "Back to the units with the highest activation" : one.title;
+      this.answer.append(node);
+    }
+    if (answer.rest) this.answer.append(make("span", "rest", answer.rest));
+  }
+
+  drawLayers() {
+    this.layers.replaceChildren(
+      ...this.data.layers.map((layer) => {
+        const node = button("layer", layer.chosen, () => this.send("layer", layer.name));
+        node.title = layer.title;
+        if (layer.picture) {
+          const image = make("img");
+          image.src = layer.picture;
+          image.alt = "";
+          node.append(image);
+        }
+        node.append(make("span", "", layer.name));
+        return node;
+      }),
+    );
+  }
+
+  drawHeading() {
+    const { text, back } = this.data.heading;
+    this.heading.replaceChildren(make("span", "", text));
+    if (!back) return;
+    const node = make("button", "back", back);
+    node.type = "button";
+    node.onclick = () => this.send("whole", true);
+    this.heading.append(node);
+  }
+
+  async drawTiles() {
+    const turn = ++this.turn;
+    const { tiles, picture } = this.data;
+    this.bitmaps = [];
+    this.tiles.setAttribute("aria-label", this.data.heading.text);
+    this.tiles.replaceChildren(...tiles.map((tile, place) => this.tile(tile, place)));
+    this.marks.replaceChildren(...tiles.map((tile, place) => this.dot(tile, place)));
+    const photo = await loaded(picture.src);
+    const images = await Promise.all(tiles.map((tile) => loaded(tile.projection)));
+    if (turn !== this.turn || !photo) return;
+    this.bitmaps = images.map((image) => image && lit(image));
+    tiles.forEach((tile, place) => {
+      const canvas = this.tiles.children[place].querySelector("canvas");
+      if (canvas) this.drawPatch(canvas, photo, tile.box);
+    });
+    const factor = Math.max(1, Math.ceil(900 / picture.width));
+    this.canvas.width = picture.width * factor;
+    this.canvas.height = picture.height * factor;
+    this.show(this.shown);
+  }
+
+  tile(tile, place) {
+    const chosen = tile.channel === this.data.chosen;
+    const node = button("tile", chosen, () => this.pick(tile.channel));
+    node.dataset.channel = tile.channel;
+    node.tabIndex = -1;
+    node.title = tile.title;
+    const pictures = make("div", "pictures");
+    const patch = tile.patch ? make("img") : make("canvas");
+    if (tile.patch) {
+      patch.src = tile.patch;
+      patch.alt = "";
+    }
+    const projection = make("img");
+    projection.src = tile.projection;
+    projection.alt = tile.alt;
+    pictures.append(patch, projection);
+    const caption = make("div", "caption");
+    caption.append(make("span", "", `unit ${tile.channel}`), make("span", "", tile.caption));
+    node.append(pictures, caption);
+    node.onmouseenter = node.onfocus = () => this.show(place);
+    node.onmouseleave = node.onblur = () => this.show(null);
+    return node;
+  }
+
+  dot(tile, place) {
+    const node = make("button", "dot");
+    node.type = "button";
+    node.tabIndex = -1;
+    node.title = tile.title;
+    node.setAttribute("aria-hidden", "true"); // the tile says the same
+    node.onclick = (event) => {
+      event.stopPropagation();
+      this.pick(tile.channel);
+    };
+    node.onmouseenter = () => this.show(place);
+    node.onmouseleave = () => this.show(null);
+    const [top, left, bottom, right] = tile.box;
+    const { width, height } = this.data.picture;
+    const inside = (value, most) => Math.min(Math.max(value, 0), most);
+    node.style.left = `${(100 * inside((left + right) / 2, width)) / width}%`;
+    node.style.top = `${(100 * inside((top + bottom) / 2, height)) / height}%`;
+    return node;
+  }
+
+  drawPatch(canvas, photo, [top, left, bottom, right]) {
+    const side = Math.min(right - left, 256);
+    const scale = side / (right - left);
+    canvas.width = side;
+    canvas.height = Math.max(1, Math.round((bottom - top) * scale));
+    const context = canvas.getContext("2d");
+    context.fillStyle = "rgb(128, 128, 128)";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.imageSmoothingEnabled = !this.data.crisp;
+    context.drawImage(
+      photo, -left * scale, -top * scale, photo.naturalWidth * scale, photo.naturalHeight * scale,
+    );
+  }
+
+  put(node, [top, left, bottom, right]) {
+    const { width, height } = this.data.picture;
+    node.style.top = `${(100 * top) / height}%`;
+    node.style.left = `${(100 * left) / width}%`;
+    node.style.height = `${(100 * (bottom - top)) / height}%`;
+    node.style.width = `${(100 * (right - left)) / width}%`;
+  }
+
+  // One unit's projection over the picture; of all units for null.
+  show(place) {
+    this.shown = place;
+    const { tiles } = this.data;
+    const context = this.canvas.getContext("2d");
+    const factor = this.canvas.width / this.data.picture.width;
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.imageSmoothingEnabled = !this.data.crisp;
+    const order = place === null ? tiles.map((_, at) => tiles.length - 1 - at) : [place];
+    for (const at of order) {
+      const bitmap = this.bitmaps[at];
+      if (!bitmap) continue;
+      const [top, left, bottom, right] = tiles[at].box.map((value) => value * factor);
+      context.drawImage(bitmap, left, top, right - left, bottom - top);
+    }
+    const framed = place === null ? this.chosenPlace() : place;
+    this.frame.hidden = framed < 0;
+    if (framed >= 0) this.put(this.frame, tiles[framed].box);
+    this.frame.classList.toggle("hovered", place !== null);
+    [this.tiles, this.marks].forEach((group) =>
+      [...group.children].forEach((node, at) => {
+        node.classList.toggle("shown", at === place);
+        node.classList.toggle("chosen", at === this.chosenPlace());
+      }),
+    );
+    this.shade();
+  }
+
+  shade() {
+    const share = this.slider.value / 100;
+    this.photo.style.opacity = String(1 - 0.85 * share);
+    this.canvas.style.opacity = String(Math.min(1, 0.2 + 1.2 * share) * (share > 0));
+  }
+
+  chosenPlace() {
+    return this.data.tiles.findIndex((tile) => tile.channel === this.data.chosen);
+  }
+
+  mark(channel) {
+    this.data.chosen = channel;
+    const nodes = [...this.tiles.children];
+    const chosen = this.chosenPlace();
+    nodes.forEach((node, at) => {
+      node.setAttribute("aria-pressed", String(at === chosen));
+      node.tabIndex = at === Math.max(chosen, 0) ? 0 : -1;
+    });
+  }
+
+  pick(channel) {
+    this.mark(channel); // at once; the server's answer follows
+    this.show(this.shown);
+    this.send("unit", String(channel));
+  }
+
+  pickPlace(event) {
+    const bounds = this.stage.getBoundingClientRect();
+    const { width, height } = this.data.picture;
+    const at = (offset, length, most) =>
+      Math.min(most - 1, Math.max(0, Math.floor((offset / length) * most)));
+    const x = at(event.clientX - bounds.left, bounds.width, width);
+    const y = at(event.clientY - bounds.top, bounds.height, height);
+    this.cross.hidden = false;
+    this.put(this.cross, [y, x, y, x]);
+    this.send("place", `${x},${y}`);
+  }
+
+  walk(event) {
+    const nodes = [...this.tiles.children];
+    const from = nodes.indexOf(event.target.closest(".tile"));
+    if (event.key === "PageUp" || event.key === "PageDown") {
+      const { layers } = this.data;
+      const next = layers.findIndex((one) => one.chosen) + (event.key === "PageUp" ? 1 : -1);
+      if (layers[next]) this.send("layer", layers[next].name);
+    } else if (event.key === "Escape" && this.data.heading.back) {
+      this.send("whole", true);
+    } else {
+      const columns = getComputedStyle(this.tiles).gridTemplateColumns.split(" ").length;
+      const step = { ArrowUp: -columns, ArrowDown: columns, ...KEYS }[event.key];
+      if (step === undefined || from < 0) return;
+      nodes[Math.min(nodes.length - 1, Math.max(0, from + step))].focus();
+    }
+    event.preventDefault();
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".bench");
+  takeFiles();
+  if (!benches.has(root)) benches.set(root, new Bench(root));
+  benches.get(root).update(data, setTriggerValue);
+}

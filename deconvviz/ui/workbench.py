@@ -1,0 +1,147 @@
+"""The workbench's component: a picture with projections over it, the layers, and tiles of units."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from deconvviz.ui.grid import data_url
+
+_HERE = Path(__file__).parent
+_KEY = "workbench"
+_MAX_SIDE = 256  # pixels of a projection in a tile; over the picture it is enlarged again
+_component = st.components.v2.component(
+    "deconvviz_workbench",
+    html='<div class="bench"></div>',
+    css=(_HERE / "workbench.css").read_text(encoding="utf-8"),
+    js=(_HERE / "workbench.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The picture: its address, size in pixels, text alternative, and a line below it."""
+
+    src: str
+    width: int
+    height: int
+    alt: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A class in the network's answer; `share` is its probability from 0 to 1."""
+
+    name: str
+    label: str
+    share: float
+    probability: str
+    title: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the network says of the picture: words, classes, words."""
+
+    lead: str
+    classes: tuple[Answer, ...] = ()
+    rest: str = ""
+
+
+@dataclass(frozen=True)
+class LayerButton:
+    """One layer, with the address of a small picture; `title` describes it."""
+
+    name: str
+    picture: str
+    title: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class UnitTile:
+    """One unit.
+
+    Attributes:
+        box: Its window in the picture: top, left, bottom, right, in pixels.
+        projection: Address of its projection as a picture.
+        patch: Address of the window as a picture; empty: it is cut out of the scene.
+        caption: Text after the unit's number.
+        title: Explanation under the mouse.
+        alt: Text alternative of the projection.
+    """
+
+    channel: int
+    box: tuple[int, int, int, int]
+    projection: str
+    patch: str
+    caption: str
+    title: str
+    alt: str
+
+
+def address(pixels: NDArray[np.uint8], side: int = _MAX_SIDE) -> str:
+    """An (h, w, 3) picture as a data URL of a PNG file, reduced to at most `side`."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
+    return data_url(np.asarray(image))
+
+
+def workbench(
+    scene: Scene,
+    answers: Answers,
+    layers: Sequence[LayerButton],
+    heading: str,
+    tiles: Sequence[UnitTile],
+    chosen: int | None,
+    *,
+    back: str = "",
+    place: tuple[int, int] | None = None,
+    crisp: bool = False,
+    on_pick: Mapping[str, Callable[[str], None]],
+) -> None:
+    """Show the component.
+
+    Args:
+        scene: The picture.
+        answers: The network's answer.
+        layers: Buttons of the layers.
+        heading: What the tiles are.
+        tiles: The units, the first with the highest value.
+        chosen: Channel of the unit that is chosen.
+        back: Text of the button that returns to the whole picture; empty without one.
+        place: Column and row of the chosen place in the picture.
+        crisp: Whether each pixel is shown as a square.
+        on_pick: What to call with a person's choice of a "unit", "layer", "place", "class", or of
+            the "whole" picture.
+    """
+    data: dict[str, Any] = {
+        "picture": asdict(scene),
+        "answer": asdict(answers),
+        "layers": [asdict(one) for one in layers],
+        "heading": {"text": heading, "back": back},
+        "tiles": [asdict(one) for one in tiles],
+        "chosen": chosen,
+        "place": place,
+        "crisp": crisp,
+    }
+
+    def picked(name: str) -> Callable[[], None]:
+        return lambda: on_pick[name](str(st.session_state[_KEY][name]))
+
+    _component(
+        data=data,
+        key=_KEY,
+        on_unit_change=picked("unit"),
+        on_layer_change=picked("layer"),
+        on_place_change=picked("place"),
+        on_class_change=picked("class"),
+        on_whole_change=picked("whole"),
+    )

@@ -1,0 +1,345 @@
+"""Workbench: a picture, and what the units of a network respond to in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from deconvviz.deconv.rules import RULES
+from deconvviz.io.images import Picture, to_png
+from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.figures import enlarge, mosaic
+from deconvviz.plots.look import FAINT, Look
+from deconvviz.ui import pickers, show
+from deconvviz.ui.navigation import link
+from deconvviz.ui.networks import (
+    InputView,
+    Network,
+    chosen_network,
+    classify,
+    evenly_spaced,
+    input_view,
+    pick_layer,
+    random_twin,
+)
+from deconvviz.ui.pictures import pick_pictures
+from deconvviz.ui.reconstructions import (
+    Projector,
+    Reconstruction,
+    layer_pictures,
+    reconstruct,
+    tiles,
+    to_safetensors,
+    units_at,
+    units_for,
+    whole_picture,
+)
+from deconvviz.ui.show import describe_layer
+from deconvviz.ui.trust import known_trust_report, trust_report
+from deconvviz.ui.workbench import Answer, Answers, LayerButton, Scene, address, workbench
+from deconvviz.units import Unit
+
+UNITS = 24
+LAYERS = 10  # with a button
+ANSWERS = 4
+SIDE = 600  # pixels that a whole picture is enlarged to
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which units the tiles show: the strongest, or those named, with values of their own."""
+
+    heading: str
+    units: tuple[Unit, ...] | None = None
+    values: tuple[float, ...] = ()
+    place: tuple[int, int] | None = None
+    back: str = ""
+
+
+def answers(network: Network, picture: Picture, chosen: str) -> Answers:
+    """The network's most probable classes for the picture as it was trained to see pictures."""
+    classes = network.bundle.classes
+    if not classes:
+        return Answers("This network comes without names of classes, so it can give no answer.")
+    found = classify(network, input_view(network, picture, "trained"))
+    names = list(found)[:ANSWERS]
+    if chosen in found and chosen not in names:
+        names.append(chosen)
+    rows = [
+        Answer(
+            name,
+            spoken(name),
+            found[name],
+            f"{found[name]:.0%}",
+            f"Show the units that speak most for {spoken(name)}",
+            name == chosen,
+        )
+        for name in names
+    ]
+    return Answers("The network says:", tuple(rows), f"of {len(classes)} classes that it knows")
+
+
+def spoken(name: str) -> str:
+    """A class name for people."""
+    return name.replace("_", " ")
+
+
+def shown_units(network: Network, view: InputView, layer: str) -> Shown:
+    """The units of a layer that a link or a click asks for."""
+    label = pickers.linked("class")
+    if label in network.bundle.classes and view.size == "trained":
+        number = network.bundle.classes.index(label)
+        found = units_for(network, view, layer, number, UNITS)
+        return Shown(
+            f"Units that speak most for {spoken(label)}, and their part in its score",
+            tuple(unit for unit, _ in found),
+            tuple(value for _, value in found),
+            back="back to the strongest units",
+        )
+    x, _, y = pickers.linked("place").partition(",")
+    if x.isdecimal() and y.isdecimal():
+        width, height = view.image.size
+        place = min(int(x), width - 1), min(int(y), height - 1)
+        return Shown(
+            "Units with the highest activation at the cross",
+            units_at(network, view, layer, place, UNITS),
+            place=place,
+            back="back to the whole picture",
+        )
+    return Shown("Units with the highest activation")
+
+
+def take_unit(shown: Shown, channel: str) -> None:
+    """Choose the unit of a tile, at its place."""
+    named = {str(unit.channel): f"{unit.channel}/{unit.y}/{unit.x}" for unit in shown.units or ()}
+    st.session_state["unit"] = named.get(channel, channel)
+
+
+def take_layer(name: str) -> None:
+    """Go to another layer's strongest unit."""
+    st.session_state["layer"] = name
+    pickers.forget_unit()
+
+
+def take_place(place: str) -> None:
+    """Show the units at a place, COLUMN,ROW; an empty one is the whole picture."""
+    pickers.set_linked("place", place)
+    pickers.set_linked("class", "")
+    pickers.forget_unit()
+
+
+def take_class(name: str) -> None:
+    """Show the units that speak for a class, or no longer; it takes the picture as trained."""
+    chosen = pickers.linked("class") == name
+    take_place("")
+    if not chosen:
+        pickers.set_linked("class", name)
+        st.session_state["input-size"] = "as trained"
+
+
+def layer_buttons(projector: Projector, layer: str) -> list[LayerButton]:
+    """Some of the layers, lowest first, the chosen one among them, with small pictures."""
+    network = projector.network
+    some = evenly_spaced(network.layers, LAYERS)
+    names = tuple(name for name in network.layers if name in (*some, layer))
+    pictures = layer_pictures(projector, names)
+    about = {name: describe_layer(network.net.layers[name]) for name in names}
+    return [
+        LayerButton(name, pictures[name], f"{name}: {about[name]}", name == layer) for name in names
+    ]
+
+
+def scene(view: InputView) -> Scene:
+    """The network's input picture."""
+    width, height = view.image.size
+    notes = "".join(f" {notice}." for notice in view.picture.notices)
+    return Scene(
+        address(view.array, pickers.LARGEST),
+        width,
+        height,
+        f"{view.picture.name}, with the projections of the units laid over it",
+        f"Input of the network: {width} × {height} pixels.{notes} Click a place to see its units.",
+    )
+
+
+def whole(projector: Projector, one: Reconstruction, share: float) -> None:
+    """Many positions of one feature map, projected together, in their places."""
+    layer, channel, rule = one.unit.layer, one.unit.channel, projector.rule
+    pixels, count = whole_picture(projector, layer, channel, share)
+    picture = display(pixels, percentile=show.WHOLE_PERCENTILE)
+    name = projector.view.picture.name
+    show.picture(enlarge(picture, SIDE), f"{name} through unit {channel}, {rule}")
+    places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
+    st.caption(
+        f"Unit {channel} of {layer}: {places}, projected together. "
+        f"Full contrast at percentile {show.WHOLE_PERCENTILE}."
+    )
+    show.downloads(
+        f"{layer}-unit{channel}-whole-{rule}",
+        lambda: to_png(picture),
+        lambda: to_safetensors(projector, one, pixels),
+    )
+
+
+def three_rules(
+    projector: Projector,
+    unit: Unit,
+    look: Look,
+    cells: Sequence[DeltaGenerator],
+    note: str = "",
+) -> None:
+    """A unit's reconstruction by each rule, in a cell each."""
+    for cell, rule in zip(cells, RULES, strict=True):
+        (one,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
+        with cell:
+            picture = enlarge(one.picture, 300, crisp=look.crisp)
+            alt = f"Unit {unit.channel} reconstructed by the {rule} rule{note}"
+            show.picture(picture, alt, f"{rule}{note}")
+
+
+def details(
+    projector: Projector, one: Reconstruction, look: Look, share: float, *, twin: bool
+) -> None:
+    """One unit: its window, the three rules side by side, and the whole picture through it."""
+    unit, (top, left, bottom, right) = one.unit, one.box
+    height, width = projector.network.net.layers[unit.layer].receptive_field
+    st.markdown(
+        f"**Unit {unit.channel} of {unit.layer}.** Activation {one.value:.3g}, in row {unit.y}, "
+        f"column {unit.x} of the feature map. It sees {height} × {width} pixels: rows {top} to "
+        f"{bottom - 1} and columns {left} to {right - 1} of the picture."
+    )
+    if one.share < FAINT:
+        st.caption(
+            f"Faint: {one.share:.2%} of the layer's largest activation in this picture, so its "
+            "reconstructions are not stretched to full contrast."
+        )
+    cells = st.columns(2 + len(RULES))
+    (patch,) = look.patches([one.patch], [one.pixels])
+    with cells[0]:
+        part = enlarge(patch, 300, crisp=look.crisp)
+        show.picture(part, "The part of the picture in the window", "what it sees")
+    three_rules(projector, unit, look, cells[1:-1])
+    with cells[-1]:
+        whole(projector, one, share)
+    if twin:
+        other = replace(projector, network=random_twin(projector.network))
+        cells = st.columns(2 + len(RULES))
+        cells[0].caption("The same unit at the same place, in the same network with random weights")
+        three_rules(other, unit, look, cells[1:-1], ", random weights")
+    with st.container(horizontal=True):
+        show.downloads(
+            f"{unit.layer}-unit{unit.channel}-y{unit.y}-x{unit.x}-{projector.rule}",
+            lambda: to_png(one.picture),
+            lambda: to_safetensors(projector, one, one.pixels),
+        )
+        label = f"Strongest activations of unit {unit.channel} over many pictures"
+        link("atlas", label, unit.layer, unit.channel)
+
+
+def trust(projector: Projector, one: Reconstruction) -> None:
+    """Whether the reconstruction is specific to this unit."""
+    st.subheader("How far to trust it", anchor=False)
+    asked = (projector.network, projector.view, one.unit, projector.rule)
+    report, channel = known_trust_report(*asked), one.unit.channel
+    if report is None:
+        st.markdown(
+            f"Is this picture specific to unit {channel}, or would any unit give it? Controls "
+            "shuffle the unit's kernels, replace the unit, the start value and the switches, and "
+            "remove the pixels that the projection marks. Each is compared with its chance level."
+        )
+        if not st.button("Run the controls", icon=":material/fact_check:"):
+            return
+        report = trust_report(*asked)
+    st.markdown(report.summary)
+    alt = f"Similarity of the reconstruction of unit {channel} to its controls"
+    st.image(report.figure, width="stretch", output_format="PNG", alt=alt)
+    with st.expander("Other attributions of the same unit"):
+        st.markdown(report.others_summary)
+        alt = f"Attributions of unit {channel} side by side"
+        st.image(report.others_figure, width="stretch", output_format="PNG", alt=alt)
+
+
+def other_pictures(
+    projector: Projector, layer: str, channel: int, others: Sequence[Picture]
+) -> None:
+    """The same feature map in the other chosen pictures."""
+    if not others:
+        return
+    st.subheader(f"Unit {channel} in the other pictures", anchor=False)
+    with st.container(horizontal=True, gap="medium"):
+        for picture in others:
+            view = input_view(projector.network, picture, projector.view.size)
+            found = reconstruct(replace(projector, view=view), layer, channel)
+            with st.container(width=300):
+                for one in found:
+                    pair = mosaic([one.patch, one.picture], columns=2, gap=6, side=140)
+                    show.picture(pair, f"Unit {channel} in {picture.name}: patch, reconstruction")
+                value = f"{found[0].value:.3g}" if found else "not active"
+                st.caption(f"{picture.name}: {value}")
+
+
+@st.fragment
+def bench(network: Network) -> None:
+    """All of one selection; a choice reruns this part alone."""
+    with show.errors():
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            pictures = pick_pictures()
+            rule = pickers.rule()
+            with st.popover("More", icon=":material/tune:"):
+                size = pickers.input_size()
+                layer = pick_layer(network, "middle")
+                chosen = pickers.pick_unit(layer, network.net.layers[layer].channels)
+                share, start, look = pickers.share(), pickers.start(), pickers.look()
+                beside = pickers.beside()
+        if not pictures:
+            return
+        view = input_view(network, pictures[0], size)
+        if view.is_flat:
+            st.info(
+                "This picture has a single colour, so it contains no pattern. Any activation comes "
+                "from biases and from the zero padding at the border.",
+                icon=":material/info:",
+            )
+        projector = Projector(network, view, rule, start)
+        shown = shown_units(network, view, layer)
+        if chosen is None and shown.units:
+            chosen = shown.units[0]
+        found = reconstruct(projector, layer, chosen)
+        strongest = tiles(projector, layer, shown.units, UNITS, look, shown.values)
+        one = next(iter(found or reconstruct(projector, layer)), None)
+        workbench(
+            scene(view),
+            answers(network, pictures[0], pickers.linked("class")),
+            layer_buttons(projector, layer),
+            shown.heading,
+            strongest,
+            one.unit.channel if one else None,
+            back=shown.back,
+            place=shown.place,
+            crisp=look.crisp,
+            on_pick={
+                "unit": partial(take_unit, shown),
+                "layer": take_layer,
+                "place": take_place,
+                "class": take_class,
+                "whole": lambda _: take_place(""),
+            },
+        )
+        if one is None:
+            st.info(f"No unit of {layer} is active in this picture.", icon=":material/info:")
+            return
+        if not found:
+            st.info(
+                f"Unit {chosen} is not active in this picture. The strongest unit is shown.",
+                icon=":material/info:",
+            )
+        details(projector, one, look, share, twin=beside == "random weights")
+        trust(projector, one)
+        other_pictures(projector, layer, one.unit.channel, pictures[1:])
+        st.caption(display_caption())
+
+
+st.title("What does the network see?", anchor=False)
+bench(chosen_network())
