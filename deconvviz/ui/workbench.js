@@ -66,8 +66,9 @@ function takeFiles() {
   const holdsFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
   document.addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
-    if (!event.defaultPrevented && holdsFiles(event) && offer(event.dataTransfer.files))
-      event.preventDefault();
+    const uploader = document.querySelector(".st-key-own-pictures");
+    if (!holdsFiles(event) || event.composedPath().includes(uploader)) return; // it takes its own
+    if (offer(event.dataTransfer.files)) event.preventDefault();
   });
   document.addEventListener("paste", (event) => {
     if (offer(event.clipboardData && event.clipboardData.files)) event.preventDefault();

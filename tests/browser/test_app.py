@@ -9,12 +9,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from deconvviz.io.images import to_png
+from deconvviz.ui.networks import network
 
 pytestmark = pytest.mark.browser
 
-SECONDS = (
-    120_000  # milliseconds; a busy machine with two cores traces the network in twenty seconds
-)
+SECONDS = 30_000  # milliseconds; a busy machine with two cores traces the network in twenty seconds
 # Streamlit itself looks for its endpoints below a page's address first, and gets a 404 there.
 STREAMLITS_OWN = re.compile(r"/_stcore/(health|host-config)$")
 
@@ -59,7 +58,8 @@ def settled(page):
     page.wait_for_selector("h1")
     page.wait_for_function(
         """() => document.querySelector('[data-testid=stApp]').dataset.testScriptState
-            === 'notRunning' && [...document.images].every((image) => image.complete)"""
+            === 'notRunning' && !document.querySelector('[data-testid=stSkeleton]')
+            && [...document.images].every((image) => image.complete)"""
     )
     page.wait_for_timeout(300)
     assert page.get_by_test_id("stException").count() == 0
@@ -98,10 +98,44 @@ def fits_a_telephone(page):
     return width <= 420
 
 
+LIT = """
+(canvas) => {
+    if (!canvas.width) return null;
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let [lit, top, left, bottom, right] = [0, canvas.height, canvas.width, 0, 0];
+    for (let at = 3; at < data.length; at += 4) {
+        if (data[at] < 30) continue;
+        const [x, y] = [((at - 3) / 4) % canvas.width, Math.floor((at - 3) / 4 / canvas.width)];
+        lit++;
+        top = Math.min(top, y); bottom = Math.max(bottom, y);
+        left = Math.min(left, x); right = Math.max(right, x);
+    }
+    const frame = canvas.parentElement.querySelector('.frame').style;
+    const share = ['top', 'left', 'height', 'width'].map((side) => parseFloat(frame[side]));
+    return lit === 0 ? null : {
+        lit: lit / canvas.width / canvas.height,
+        box: [100 * top / canvas.height, 100 * left / canvas.width,
+              100 * bottom / canvas.height, 100 * right / canvas.width],
+        frame: [share[0], share[1], share[0] + share[2], share[1] + share[3]],
+    };
+}"""
+
+
+def lit(page):
+    """What lies over the picture: its share of the area, its bounds, and the frame, in percent."""
+    canvas = page.locator("canvas.lit")
+    for _ in range(SECONDS // 200):
+        if found := canvas.evaluate(LIT):
+            return found
+        page.wait_for_timeout(200)
+    pytest.fail("nothing lies over the picture")
+
+
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
-def test_the_first_page_shows_reconstructions_without_a_click(page, server):
+def test_the_first_page_shows_projections_over_the_picture_without_a_click(page, server):
     open_page(page, server)
-    assert is_reconstruction(picture(page, "reconstructed from unit"))
+    assert lit(page)["lit"] > 0.05
+    assert is_reconstruction(picture(page, "by the deconvnet rule"))
     background = page.evaluate(
         "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
     )
@@ -110,13 +144,69 @@ def test_the_first_page_shows_reconstructions_without_a_click(page, server):
     assert fits_a_telephone(page)
 
 
+def test_hovering_a_tile_lights_its_window_alone_and_a_dot_its_tile(page, server):
+    open_page(page, server)
+    everything = lit(page)["lit"]
+    page.locator("button.tile").nth(1).hover()
+    one = lit(page)
+    assert one["lit"] < everything
+    inside = zip(one["box"], one["frame"], (1, 1, -1, -1), strict=True)
+    assert all(sign * (edge - frame) > -1.5 for edge, frame, sign in inside)
+    page.locator("button.dot").nth(2).dispatch_event("mouseenter")
+    assert "shown" in page.locator("button.tile").nth(2).get_attribute("class")
+
+
+def test_the_tiles_are_walked_by_keyboard_and_pages_go_through_the_layers(page, server):
+    open_page(page, server)
+    page.locator("button.tile").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    second = page.locator("button.tile").nth(1)
+    unit = second.get_attribute("data-channel")
+    page.wait_for_url(re.compile(f"unit={unit}"))
+    settled(page)
+    second.focus()
+    before = page.locator("button.layer[aria-pressed=true]").inner_text()
+    page.keyboard.press("PageUp")
+    page.wait_for_url(re.compile("layer="))
+    settled(page)
+    after = page.locator("button.layer[aria-pressed=true]").inner_text()
+    assert after != before
+
+
+def test_a_place_and_a_class_choose_units_and_the_choice_survives_other_pages(page, server):
+    open_page(page, server)
+    stage = page.locator(".stage")
+    box = stage.bounding_box()
+    place = {"clientX": box["x"] + box["width"] / 3, "clientY": box["y"] + box["height"] / 4}
+    stage.dispatch_event("click", place)  # a real one might hit a unit's dot
+    page.get_by_text("Units with the highest activation at the cross").wait_for()
+    assert "place=" in page.url
+    settled(page)
+    page.get_by_role("button", name="back to the whole picture").click()
+    page.wait_for_url(re.compile("^[^=]*$|^((?!place=).)*$"))
+    settled(page)
+    page.locator("button.class").nth(1).click()
+    page.get_by_text(re.compile("^Units that speak most for ")).wait_for()
+    settled(page)
+    page.locator("button.layer").nth(1).click()
+    page.wait_for_url(re.compile("layer="))
+    settled(page)
+    layer = page.locator("button.layer[aria-pressed=true]").inner_text()
+    page.get_by_role("link", name="Filters").click()
+    page.get_by_role("heading", name="Filters").wait_for()
+    settled(page)
+    page.get_by_role("link", name="Workbench").click()
+    page.locator("button.layer[aria-pressed=true]").get_by_text(layer).wait_for()
+
+
 def test_a_unit_is_clicked_and_taken_away_and_an_upload_is_reconstructed(page, server, tmp_path):
-    open_page(page, server, "reconstruct?view=as+the+classifier+does")  # of an older version
-    page.wait_for_url(re.compile("input-size=as"))
+    open_page(page, server, "reconstruct?view=large&size=256")  # of an older version
+    page.wait_for_url(re.compile("input-size=256"))
     third = page.locator("button.tile").nth(2)
     unit = third.get_attribute("data-channel")
     third.click()
-    page.get_by_role("heading", name=f"Unit {unit}: details").wait_for()
+    page.get_by_text(f"Unit {unit} of ").first.wait_for()
     page.wait_for_url(re.compile(f"unit={unit}"))
     settled(page)
     pressed = page.locator("button.tile[aria-pressed=true]")
@@ -124,27 +214,43 @@ def test_a_unit_is_clicked_and_taken_away_and_an_upload_is_reconstructed(page, s
     assert is_reconstruction(picture(page, f"Unit {unit} reconstructed by the deconvnet rule"))
     for label, suffix in (("PNG", ".png"), ("Raw tensor", ".safetensors")):
         with page.expect_download() as download:
-            page.get_by_role("button", name=label).first.click()
+            page.get_by_role("button", name=label).last.click()
         download.value.save_as(tmp_path / f"taken{suffix}")
         assert download.value.suggested_filename.endswith(suffix)
+    height, width = network("demo-photos").net.layers["stage3.relu2"].receptive_field
     with Image.open(tmp_path / "taken.png") as taken:
-        assert taken.size == (128, 128)
-    assert load_file(tmp_path / "taken.safetensors")["pixels"].shape == (3, 128, 128)
+        assert taken.size == (width, height)
+    assert load_file(tmp_path / "taken.safetensors")["pixels"].shape == (3, height, width)
     before = picture(page, "through unit")
-    page.get_by_role("button", name="Add your own").click()
     noise = Image.effect_noise((500, 375), 100).convert("RGB")
-    page.locator("input[type=file]").set_input_files(
+    page.locator("input[type=file]").first.set_input_files(
         {"name": "mine.png", "mimeType": "image/png", "buffer": to_png(noise)}
     )
-    page.get_by_alt_text(re.compile("mine.png, the windows")).first.wait_for()
-    page.keyboard.press("Escape")
-    page.get_by_text("stage3.relu2", exact=True).first.click()
-    page.get_by_text("Strongest units of stage3.relu2").wait_for()
+    page.get_by_alt_text(re.compile("^mine.png, ")).wait_for()
     settled(page)
     uploaded = picture(page, "mine.png through unit")
     assert is_reconstruction(uploaded)
     assert not np.array_equal(uploaded, before)
     assert fits_a_telephone(page)
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_picture_that_is_dropped_or_pasted_anywhere_is_taken(page, server, event):
+    open_page(page, server)
+    noise = Image.effect_noise((64, 48), 100).convert("RGB")
+    page.evaluate(
+        """([event, bytes]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], 'other.png', {type: 'image/png'}));
+            const options = {bubbles: true, cancelable: true};
+            const given = event === 'drop'
+                ? new DragEvent('drop', {...options, dataTransfer: transfer})
+                : new ClipboardEvent('paste', {...options, clipboardData: transfer});
+            document.querySelector('h1').dispatchEvent(given);
+        }""",
+        [event, list(to_png(noise))],
+    )
+    page.get_by_alt_text(re.compile("^other.png, ")).wait_for()
 
 
 @pytest.mark.parametrize("page", ["dark"], indirect=True)
