@@ -42,8 +42,8 @@ import deconvviz
 APP = Path(deconvviz.__file__).parent / "app.py"
 QUIET = 5  # looks at a page, 0.2 s apart, that find no script at work
 SAMPLE = 2.0  # seconds between two looks at the server's memory
-PAGES = ("Filters", "Atlas", "Evolution", "Experiments", "Accuracy", "Overview")
-HEADINGS = {"Overview": "What do convolutional networks see?"}
+PAGES = ("Filters", "Atlas", "Evolution", "Experiments", "Accuracy", "The network")
+HEADINGS = {"Workbench": "What does the network see?"}
 STREAMLITS_OWN = re.compile(r"/_stcore/(health|host-config)$")  # looked for below a page first
 NAME = re.compile(r"person-(\d+)-")
 SETTLED = """() => {
@@ -58,6 +58,11 @@ BYTES = """async (url) => {
     const answer = await fetch(url);
     return answer.ok ? [...new Uint8Array(await answer.arrayBuffer())] : [];
 }"""
+
+# With the alternatives of all pictures, also of those in components.
+WORDS = """() => [document, ...[...document.querySelectorAll('*')].map((one) => one.shadowRoot)]
+    .flatMap((root) => root ? [...root.querySelectorAll('img')].map((one) => one.alt) : [])
+    .join() + document.body.innerText"""
 
 
 @dataclass
@@ -121,9 +126,7 @@ class Person:
         for kind in ("stException", "stAlertContentError"):
             for box in await self.page.get_by_test_id(kind).all():
                 self.error(f"{kind}: {await box.text_content()}")
-        words = await self.page.evaluate(
-            "() => document.body.innerText + [...document.images].map((one) => one.alt).join()"
-        )
+        words = await self.page.evaluate(WORDS)
         for other in set(map(int, NAME.findall(words))) - {self.number}:
             self.notes.crossings.append(f"person {self.number} reads the name of {other}")
 
@@ -132,11 +135,9 @@ class Person:
         self.uploads += 1
         name = f"person-{self.number}-{self.uploads}.png"
         seed = 1000 * self.number + self.uploads
-        await self.page.get_by_role("button", name="Add your own").click()
         file = {"name": name, "mimeType": "image/png", "buffer": picture(self.hue, seed)}
-        await self.page.locator("input[type=file]").set_input_files(file)
-        await self.page.get_by_alt_text(re.compile(f"{name}, the windows")).first.wait_for()
-        await self.page.keyboard.press("Escape")
+        await self.page.locator("input[type=file]").first.set_input_files(file)
+        await self.page.get_by_alt_text(re.compile(f"{name}, with")).first.wait_for()
         await self.settled()
         await self.check_colour()
 
@@ -147,7 +148,7 @@ class Person:
 
     async def check_colour(self) -> None:
         """Compare the picture that the page shows as the input with this person's colour."""
-        image = self.page.get_by_alt_text(re.compile(r"person-.*, the windows")).first
+        image = self.page.get_by_alt_text(re.compile(r"person-.*, with")).first
         content = b""
         for _ in range(5):  # it may be replaced between the two lines
             address = await image.get_attribute("src")
@@ -170,19 +171,25 @@ class Person:
         await self.settled()
 
     async def pick(self) -> None:
-        """Choose another value of a picker, or another unit of the grid."""
-        what = self.chance.choice(("layer", "rule", "size", "unit"))
-        if what == "unit":
-            found = self.page.locator("button.tile")
+        """Choose another layer, rule, unit, class or place."""
+        what = self.chance.choice(("layer", "rule", "unit", "class", "place"))
+        if what == "place":
+            stage = self.page.locator(".stage")
+            box = await stage.bounding_box()
+            place = {
+                "clientX": box["x"] + self.chance.random() * box["width"],
+                "clientY": box["y"] + self.chance.random() * box["height"],
+            }
+            await stage.dispatch_event("click", place)
         else:
-            group = {"layer": "Layer", "rule": "Rule", "size": "Input size"}[what]
-            main = self.page.get_by_test_id("stMain")
-            found = main.get_by_test_id("stButtonGroup").filter(has_text=group).locator("button")
-        count = await found.count()
-        if not count:
-            self.error(f"nothing to pick for {what}")
-            return
-        await found.nth(self.chance.randrange(min(count, 6))).click()
+            buttons = {"layer": "button.layer", "unit": "button.tile", "class": "button.class"}
+            found = self.page.locator(buttons.get(what, "[data-testid=stButtonGroup] button"))
+            count = await found.count()
+            if not count:
+                self.error(f"nothing to pick for {what}")
+                return
+            first = count - 3 if what == "rule" else 0  # the rules are the last group
+            await found.nth(first + self.chance.randrange(min(count - first, 6))).click()
         await self.settled()
         self.notes.done[what] += 1
 
@@ -194,7 +201,7 @@ class Person:
         if name in ("Atlas", "Filters") and await self.page.locator("button.tile").count():
             await self.page.locator("button.tile").nth(self.chance.randrange(6)).click()
             await self.settled()
-        await self.open("Reconstruct")
+        await self.open("Workbench")
         await self.check_colour()
         for _ in range(3):
             await self.pick()
@@ -295,7 +302,7 @@ async def guarded(person: Person, work: Callable[[], Awaitable[None]]) -> None:
 
 async def enter(person: Person, address: str) -> None:
     """Open the app and upload the first picture."""
-    await person.page.goto(f"{address}/reconstruct")
+    await person.page.goto(f"{address}/")
     await person.settled()
     await person.upload()
     person.entered = True

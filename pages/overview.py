@@ -1,4 +1,4 @@
-"""Overview: the app, the loaded network, and one photograph, layer by layer."""
+"""The network: its card, how it is reversed and checked, and one photograph layer by layer."""
 
 import streamlit as st
 
@@ -31,29 +31,18 @@ def strongest_unit(projector: Projector, layer: str) -> None:
 network = chosen_network()
 cat = input_view(network, photograph("cat"), 256)
 layers = evenly_spaced(network.layers, LAYERS)
-words, picture = st.columns([2, 1], gap="medium")
-with words:
-    show.title(
-        "What do convolutional networks see?",
-        "A convolutional network consists of layers of units. Each unit responds to a small window "
-        "of the picture. deconvviz runs the activation of a unit backwards through the network, "
-        "down to the pixels (Zeiler & Fergus 2014). The result is a *projection*: it shows the "
-        "pattern that activated the unit. It is **not** an attribution, which would say how much "
-        "each pixel mattered for the network's decision.",
-    )
-    show.network(network.bundle)
-    show.coverage(network.net.coverage)
-    compared = st.empty()  # filled last: a large network's comparison takes seconds
-with picture:
-    show.picture(enlarge(cat.array, 500), CAT.title)
-    st.caption(f"{CAT.title}. {CAT.credit}.")
+show.title("The network", "What is loaded, how well it works, and whether its pictures are right.")
+show.network(network.bundle)
+show.coverage(network.net.coverage)
+compared = st.empty()  # filled last: a large network's comparison takes seconds
 
 st.header("One photograph, layer by layer", anchor=False)
 some = "" if len(layers) == len(network.layers) else f" ({len(layers)} of {len(network.layers)})"
 st.markdown(
-    f"For each layer{some} you see the unit with the highest activation. Above: the whole picture, "
-    "projected from the strongest tenth of the unit's positions. Below: the window with the "
-    "highest activation, and its reconstruction. Units of higher layers have larger windows."
+    f"{CAT.title} ({CAT.credit}). For each layer{some} you see the unit with the highest "
+    "activation. Above: the whole picture, projected from the strongest tenth of the unit's "
+    "positions. Below: the window with the highest activation, and its reconstruction. Units of "
+    "higher layers have larger windows."
 )
 columns = min((3, 4), key=lambda count: -len(layers) % count)  # fewest places left empty
 rows = [st.columns(columns, gap="medium") for _ in range(0, len(layers), columns)]
@@ -62,12 +51,6 @@ for cell, layer in zip(cells, layers, strict=False):
     with cell:
         strongest_unit(Projector(network, cat), layer)
 st.caption(f"{display_caption()} Whole pictures: at percentile {show.WHOLE_PERCENTILE}.")
-
-st.header("Where to go next", anchor=False)
-link("workbench", "Workbench: choose pictures, layers, units and rules, or add your own picture")
-link("atlas", "Atlas: the strongest activations of each unit over many pictures")
-link("filters", "Filters: the kernels of each layer, and how often its units are active")
-link("accuracy", "Accuracy: how good the networks are, and what the experiments show")
 
 with compared:
     show.proof(network.net.checked, verification(network, layers))

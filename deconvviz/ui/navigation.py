@@ -7,6 +7,7 @@ import streamlit as st
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PAGES = {
     "workbench": ("Workbench", ":material/visibility:"),
+    "reading": ("How to read this", ":material/menu_book:"),
     "atlas": ("Atlas", ":material/map:"),
     "filters": ("Filters", ":material/grid_view:"),
     "evolution": ("Evolution", ":material/timeline:"),
