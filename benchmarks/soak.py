@@ -26,7 +26,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -227,7 +227,7 @@ def picture(hue: float, seed: int) -> bytes:
 class Server:
     """The app in a process of its own, with a log."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, arguments: Sequence[str] = ()) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"http://127.0.0.1:{probe.getsockname()[1]}"
@@ -236,7 +236,7 @@ class Server:
         words = ["-m", "streamlit", "run", str(APP), "--server.headless=true"]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(  # noqa: S603  our own app
-                [sys.executable, *words, f"--server.port={port}"],
+                [sys.executable, *words, f"--server.port={port}", "--", *arguments],
                 cwd=folder,
                 env={
                     **os.environ,
@@ -286,6 +286,11 @@ class Server:
             self.process.wait()
 
 
+def chromium() -> str | None:
+    """An installed browser."""
+    return next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+
+
 def log(text: str) -> None:
     """A line of progress, on stderr."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)  # noqa: T201
@@ -321,7 +326,7 @@ async def soak(server: Server, people: int, minutes: float, patience: float) -> 
     notes, memory = Notes(), {"before": server.memory()}
     watcher = asyncio.create_task(server.watch())
     async with async_playwright() as playwright:
-        path = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+        path = chromium()
         words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = await playwright.chromium.launch(executable_path=path, args=words)
         visitors = []

@@ -29,6 +29,7 @@ from deconvviz.ui.reconstructions import (
     Projector,
     Reconstruction,
     layer_pictures,
+    picture_address,
     reconstruct,
     tiles,
     to_safetensors,
@@ -38,7 +39,7 @@ from deconvviz.ui.reconstructions import (
 )
 from deconvviz.ui.show import describe_layer
 from deconvviz.ui.trust import known_trust_report, trust_report
-from deconvviz.ui.workbench import Answer, Answers, LayerButton, Scene, address, workbench
+from deconvviz.ui.workbench import Answer, Answers, LayerButton, Scene, workbench
 from deconvviz.units import Unit
 
 UNITS = 24
@@ -156,7 +157,7 @@ def scene(view: InputView) -> Scene:
     width, height = view.image.size
     notes = "".join(f" {notice}." for notice in view.picture.notices)
     return Scene(
-        address(view.array, pickers.LARGEST),
+        picture_address(view),
         width,
         height,
         f"{view.picture.name}, with the projections of the units laid over it",

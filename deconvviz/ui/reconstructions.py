@@ -194,6 +194,12 @@ def tiles(
     ]
 
 
+@kept()
+def picture_address(view: InputView) -> str:
+    """Address of a network's input picture, at its own size."""
+    return address(view.array, max(view.image.size))
+
+
 @kept("Projecting each layer …")
 def layer_pictures(projector: Projector, layers: tuple[str, ...]) -> dict[str, str]:
     """Layer -> address of the projection of its strongest unit; empty if none is active."""
