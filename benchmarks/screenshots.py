@@ -1,7 +1,7 @@
 """Photograph the app's pages for the documentation.
 
-    python benchmarks/screenshots.py FOLDER                    # every page, three widths, two themes
-    python benchmarks/screenshots.py docs --only workbench     # the one in README
+    python benchmarks/screenshots.py FOLDER      # every page, three widths, two themes
+    python benchmarks/screenshots.py docs --only workbench   # the one in README
 
 Needs playwright and an installed Chromium. Pages show scikit-image's photographs alone.
 """
