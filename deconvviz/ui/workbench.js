@@ -107,6 +107,10 @@ class Bench {
     panes.append(viewer, side);
     root.append(this.answer, panes);
     this.stage.onclick = (event) => this.pickPlace(event);
+    this.stage.onkeydown = (event) => this.moveCross(event);
+    this.stage.tabIndex = 0;
+    this.stage.setAttribute("role", "group");
+    this.stage.setAttribute("aria-label", "Picture: arrow keys move a cross, Enter shows its units");
     this.tiles.onkeydown = (event) => this.walk(event);
     this.shown = null;
     this.bitmaps = [];
@@ -134,6 +138,7 @@ class Bench {
     this.mark(data.chosen);
     const [x, y] = data.place || [];
     this.cross.hidden = !data.place;
+    this.at = data.place || null;
     if (data.place) this.put(this.cross, [y, x, y, x]);
     this.show(null);
   }
@@ -326,9 +331,29 @@ class Bench {
       Math.min(most - 1, Math.max(0, Math.floor((offset / length) * most)));
     const x = at(event.clientX - bounds.left, bounds.width, width);
     const y = at(event.clientY - bounds.top, bounds.height, height);
+    this.showCross(x, y);
+    this.send("place", `${x},${y}`);
+  }
+
+  showCross(x, y) {
+    this.at = [x, y];
     this.cross.hidden = false;
     this.put(this.cross, [y, x, y, x]);
-    this.send("place", `${x},${y}`);
+  }
+
+  moveCross(event) {
+    const { width, height } = this.data.picture;
+    const [x, y] = this.at || [Math.floor(width / 2), Math.floor(height / 2)];
+    const step = Math.max(1, Math.round(width / 32));
+    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    if (event.key === "Enter") this.send("place", `${x},${y}`);
+    else if (event.key === "Escape" && this.data.heading.back) this.send("whole", true);
+    else if (moves[event.key]) {
+      const [across, down] = moves[event.key];
+      const inside = (value, most) => Math.min(most - 1, Math.max(0, value));
+      this.showCross(inside(x + step * across, width), inside(y + step * down, height));
+    } else return;
+    event.preventDefault();
   }
 
   walk(event) {

@@ -172,6 +172,10 @@ def test_the_tiles_are_walked_by_keyboard_and_pages_go_through_the_layers(page, 
     settled(page)
     after = page.locator("button.layer[aria-pressed=true]").inner_text()
     assert after != before
+    page.locator(".stage").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("place="))
 
 
 def test_a_place_and_a_class_choose_units_and_the_choice_survives_other_pages(page, server):
