@@ -27,10 +27,10 @@ RULE_WORDS = {
 
 
 def pair(one: Reconstruction, name: str) -> None:
-    """What a unit sees, and its projection."""
+    """A unit's window and its projection."""
     left, right = st.columns(2)
     with left:
-        show.picture(enlarge(one.patch, SIDE), f"{name}: part of the photograph", "what it sees")
+        show.picture(enlarge(one.patch, SIDE), f"{name}: part of the photograph", "its window")
     with right:
         show.picture(enlarge(one.picture, SIDE), f"{name}: its projection", "its projection")
 
@@ -68,8 +68,8 @@ with pictures:
 
 st.header("From edges to things", anchor=False)
 st.markdown(
-    "The strongest unit of some layers, lowest first. Low layers have small windows and respond to "
-    "edges and colours; higher ones to textures, then to parts of things."
+    "The strongest unit of some layers, lowest first. In a trained network low layers, with small "
+    "windows, often respond to edges and colours; higher ones to textures, then to parts of things."
 )
 for cell, one in zip(st.columns(STEPS), found, strict=False):
     with cell:
@@ -92,8 +92,8 @@ with st.container(horizontal=True, gap="large"):
     with st.container(width=420):
         st.subheader("It may come from the picture, not from the unit", anchor=False)
         st.markdown(
-            "Below is the same unit in the same network **before any training**, with random "
-            "weights. What looks alike in both cannot have been learned; mostly it is the "
+            "Below is the same unit in the same network **with new random weights**, which "
+            "learned nothing. What looks alike in both cannot have been learned; mostly it is the "
             "picture's own edges, kept by the switches of the max poolings (Nie et al. 2018)."
         )
         twin = replace(projector, network=random_twin(network))
@@ -104,7 +104,7 @@ with st.container(horizontal=True, gap="large"):
         st.markdown(
             "A projection shows *what a unit responded to*. It does not show whether the unit "
             "mattered for the network's answer. For that, click a class on the workbench: it shows "
-            "the units that raised its score, and by how much.\n\n"
+            "the units that raise its score most, estimated by activation times gradient.\n\n"
             "Guided and deconvnet projections can even stay the same when the layers above are "
             "replaced by random ones (Adebayo et al. 2018; Sixt et al. 2020)."
         )

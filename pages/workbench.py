@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deconvviz.deconv.rules import RULES
+from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture, to_png
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
@@ -37,7 +38,7 @@ from deconvviz.ui.reconstructions import (
     units_for,
     whole_picture,
 )
-from deconvviz.ui.show import describe_layer
+from deconvviz.ui.show import as_sentence, describe_layer
 from deconvviz.ui.trust import known_trust_report, trust_report
 from deconvviz.ui.workbench import Answer, Answers, LayerButton, Scene, workbench
 from deconvviz.units import Unit
@@ -55,7 +56,8 @@ class Shown:
     heading: str
     units: tuple[Unit, ...] | None = None
     values: tuple[float, ...] = ()
-    place: tuple[int, int] | None = None
+    place: tuple[float, float] | None = None
+    label: str = ""
     back: str = ""
 
 
@@ -74,7 +76,7 @@ def answers(network: Network, picture: Picture, chosen: str) -> Answers:
             spoken(name),
             found[name],
             f"{found[name]:.0%}",
-            f"Show the units that speak most for {spoken(name)}",
+            f"Show the units that raise the score of {spoken(name)} most",
             name == chosen,
         )
         for name in names
@@ -91,25 +93,30 @@ def shown_units(network: Network, view: InputView, layer: str) -> Shown:
     """The units of a layer that a link or a click asks for."""
     label = pickers.linked("class")
     if label in network.bundle.classes and view.size == "trained":
-        number = network.bundle.classes.index(label)
-        found = units_for(network, view, layer, number, UNITS)
+        number, back = network.bundle.classes.index(label), "back to the strongest units"
+        try:
+            found = units_for(network, view, layer, number, UNITS)
+        except DeconvvizError as error:
+            return Shown(as_sentence(error), (), label=label, back=back)
+        heading = f"Units that raise the score of {spoken(label)} most, by activation × gradient"
+        units = tuple(unit for unit, _ in found)
+        return Shown(heading, units, tuple(value for _, value in found), label=label, back=back)
+    if place := parsed_place(pickers.linked("place")):
+        units, back = units_at(network, view, layer, place, UNITS), "back to the whole picture"
+        heading = "Units with the highest activation at the cross"
         return Shown(
-            f"Units that speak most for {spoken(label)}, and their part in its score",
-            tuple(unit for unit, _ in found),
-            tuple(value for _, value in found),
-            back="back to the strongest units",
-        )
-    x, _, y = pickers.linked("place").partition(",")
-    if x.isdecimal() and y.isdecimal():
-        width, height = view.image.size
-        place = min(int(x), width - 1), min(int(y), height - 1)
-        return Shown(
-            "Units with the highest activation at the cross",
-            units_at(network, view, layer, place, UNITS),
-            place=place,
-            back="back to the whole picture",
+            heading if units else "No unit is active at the cross", units, place=place, back=back
         )
     return Shown("Units with the highest activation")
+
+
+def parsed_place(text: str) -> tuple[float, float] | None:
+    """A place from a link, X,Y in shares of the picture's width and height; None if it is none."""
+    try:
+        x, y = map(float, text.split(","))
+    except ValueError:
+        return None
+    return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
 
 
 def take_unit(shown: Shown, channel: str) -> None:
@@ -125,7 +132,7 @@ def take_layer(name: str) -> None:
 
 
 def take_place(place: str) -> None:
-    """Show the units at a place, COLUMN,ROW; an empty one is the whole picture."""
+    """Show the units at a place, as `parsed_place` reads it; an empty one is the whole picture."""
     pickers.set_linked("place", place)
     pickers.set_linked("class", "")
     pickers.forget_unit()
@@ -152,12 +159,12 @@ def layer_buttons(projector: Projector, layer: str) -> list[LayerButton]:
     ]
 
 
-def scene(view: InputView) -> Scene:
+def scene(network: Network, view: InputView) -> Scene:
     """The network's input picture."""
     width, height = view.image.size
     notes = "".join(f" {notice}." for notice in view.picture.notices)
     return Scene(
-        picture_address(view),
+        picture_address(network, view),
         width,
         height,
         f"{view.picture.name}, with the projections of the units laid over it",
@@ -206,10 +213,12 @@ def details(
     """One unit: its window, the three rules side by side, and the whole picture through it."""
     unit, (top, left, bottom, right) = one.unit, one.box
     height, width = projector.network.net.layers[unit.layer].receptive_field
+    wide, high = projector.view.image.size
     st.markdown(
         f"**Unit {unit.channel} of {unit.layer}.** Activation {one.value:.3g}, in row {unit.y}, "
-        f"column {unit.x} of the feature map. It sees {height} × {width} pixels: rows {top} to "
-        f"{bottom - 1} and columns {left} to {right - 1} of the picture."
+        f"column {unit.x} of the feature map. Its receptive field has {height} × {width} pixels; "
+        f"in the picture those are rows {max(top, 0)} to {min(bottom, high) - 1} and columns "
+        f"{max(left, 0)} to {min(right, wide) - 1}."
     )
     if one.share < FAINT:
         st.caption(
@@ -220,7 +229,7 @@ def details(
     (patch,) = look.patches([one.patch], [one.pixels])
     with cells[0]:
         part = enlarge(patch, 300, crisp=look.crisp)
-        show.picture(part, "The part of the picture in the window", "what it sees")
+        show.picture(part, "The part of the picture in the window", "part of the picture")
     three_rules(projector, unit, look, cells[1:-1])
     with cells[-1]:
         whole(projector, one, share)
@@ -311,12 +320,13 @@ def bench(network: Network) -> None:
         strongest = tiles(projector, layer, shown.units, UNITS, look, shown.values)
         one = next(iter(found or reconstruct(projector, layer)), None)
         workbench(
-            scene(view),
-            answers(network, pictures[0], pickers.linked("class")),
+            scene(network, view),
+            answers(network, pictures[0], shown.label),
             layer_buttons(projector, layer),
             shown.heading,
             strongest,
             one.unit.channel if one else None,
+            one.box if one else None,
             back=shown.back,
             place=shown.place,
             crisp=look.crisp,
@@ -333,7 +343,7 @@ def bench(network: Network) -> None:
             return
         if not found:
             st.info(
-                f"Unit {chosen} is not active in this picture. The strongest unit is shown.",
+                "The chosen unit is not active in this picture. The strongest one is shown.",
                 icon=":material/info:",
             )
         details(projector, one, look, share, twin=beside == "random weights")

@@ -16,6 +16,9 @@ from deconvviz.errors import UnknownLayerError
 _SHOWN = 12  # names in an error message
 
 
+Pair = tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Layer:
     """One layer of a network, at the `input_size` that it was traced at.
@@ -38,24 +41,27 @@ class Layer:
     receptive_field: tuple[int, int]
     offset: tuple[int, int]
 
-    def nearest(self, point: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]:
-        """The unit whose receptive field has its centre nearest to a point of the picture.
+    def centre(self, unit: Pair, size: Pair, image: Pair) -> tuple[float, float]:
+        """Row and column of the middle of a unit's receptive field, in pixels of the picture.
 
         Args:
-            point: Row and column, in pixels of the picture.
+            unit: Row and column of the unit.
             size: Height and width of the feature map, which may be of a picture of another size.
-
-        Returns:
-            Row and column of the unit; the middle of the map where every unit sees all.
+            image: Height and width of that picture.
         """
-        places = []
-        for at, count, stride, offset, side in zip(
-            point, size, self.stride, self.offset, self.receptive_field, strict=True
-        ):
-            centre = offset + (side - 1) / 2
-            place = round((at - centre) / stride) if stride else count // 2
-            places.append(min(max(place, 0), count - 1))
-        return places[0], places[1]
+        rows = zip(unit, size, image, self.stride, self.offset, self.receptive_field, strict=True)
+        y, x = (
+            offset + at * stride + (side - 1) / 2 if stride else (at + 0.5) * pixels / count - 0.5
+            for at, count, pixels, stride, offset, side in rows
+        )
+        return y, x
+
+    def nearest(self, point: tuple[float, float], size: Pair, image: Pair) -> Pair:
+        """The unit whose `centre` is nearest to a point of the picture; same arguments."""
+        first, second = (self.centre(unit, size, image) for unit in ((0, 0), (1, 1)))
+        rows = zip(point, first, second, size, strict=True)
+        y, x = (min(max(round((at - a) / (b - a)), 0), count - 1) for at, a, b, count in rows)
+        return y, x
 
     def __repr__(self) -> str:
         return f"Layer({self})"

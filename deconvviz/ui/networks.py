@@ -20,6 +20,7 @@ from torch import Tensor
 from deconvviz.analysis.kernels import Kernels, kernels_of
 from deconvviz.deconv import Deconvnet, Verification
 from deconvviz.deconv.randomization import untrained
+from deconvviz.errors import SelectionError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.io.zoo import DEMOS, load
@@ -42,8 +43,9 @@ class Network:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The rectified maps after each convolution, lowest first."""
-        return self.net.default_layers
+        """The rectified maps after each convolution, lowest first; without any, all maps."""
+        maps = (name for name, one in self.net.layers.items() if one.size != (1, 1))
+        return self.net.default_layers or tuple(maps)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,13 @@ def kernels(network: Network, layer: str) -> Kernels:
 
 
 def pick_layer(network: Network, first: Literal["lowest", "middle"] = "lowest") -> str:
-    """Show the picker of a layer, at first the lowest or the middle one, and its description."""
+    """Show the picker of a layer, at first the lowest or the middle one, and its description.
+
+    Raises:
+        SelectionError: The network has no feature maps.
+    """
+    if not network.layers:
+        raise SelectionError(f"`{network.bundle.name}` has no feature maps, so nothing to project")
     default = network.layers[len(network.layers) // 2 if first == "middle" else 0]
     name = layer(network.layers, default)
     st.caption(f"{name}: {describe_layer(network.net.layers[name])}")

@@ -172,12 +172,11 @@ def look() -> Look:
 
 def linked(key: str) -> str:
     """A value of the URL that has no widget; empty without one."""
-    return str(st.session_state.get(key, st.query_params.get(key, "")))
+    return str(st.query_params.get(key, ""))
 
 
 def set_linked(key: str, value: str) -> None:
     """Set such a value; an empty one leaves the URL."""
-    st.session_state[key] = value
     if value:
         st.query_params[key] = value
     else:
@@ -196,13 +195,13 @@ def pick_unit(layer: str, channels: int) -> Unit | int | None:
     """A unit of the layer: at the position that a link gives, or a channel, or None: strongest."""
     options: dict[str, Unit | int | None] = {_STRONGEST: None}
     options |= {str(channel): channel for channel in range(channels)}
-    linked = str(st.session_state.get("unit") or st.query_params.get("unit", ""))
+    at_place = str(st.session_state.get("unit") or st.query_params.get("unit", ""))
     try:
-        unit = Unit.parse(f"{layer}/{linked}")
+        unit = Unit.parse(f"{layer}/{at_place}")
     except SelectionError:
         return _unit(options)
     if unit.layer == layer and unit.channel < channels:
-        options[linked] = unit
+        options[at_place] = unit
     return _unit(options)
 
 

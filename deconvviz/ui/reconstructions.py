@@ -1,5 +1,6 @@
 """Units projected back to pixels, cached for all sessions."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from deconvviz.analysis.contributions import contributions
 from deconvviz.deconv import Box, Projection, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
+from deconvviz.errors import SelectionError, UnsupportedOperationError
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
@@ -20,7 +22,7 @@ from deconvviz.ui.networks import InputView, Network
 from deconvviz.ui.workbench import UnitTile, address
 from deconvviz.units import Unit
 
-_MAX_ACTIVATIONS = 2**23  # in all layers together; above it each layer is recorded alone
+_MAX_ACTIVATIONS = 2**24  # in all layers together; above it each layer is recorded alone
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,35 @@ class Reconstruction:
 
 def _record(network: Network, view: InputView, layer: str) -> Recording:
     # At 1024 pixels, or in a deep network, the maps of all layers would take gigabytes.
+    return _recorded(network, view, network.layers if _is_small(network, view) else (layer,))
+
+
+def _is_small(network: Network, view: InputView) -> bool:
+    """Whether the maps of all layers may be kept together."""
     _, height, width = network.bundle.input_size
     layers = [network.net.layers[name] for name in network.layers]
     count = sum(one.channels * one.size[0] * one.size[1] for one in layers)
-    small = count * view.image.width * view.image.height <= _MAX_ACTIVATIONS * height * width
-    return _recorded(network, view, network.layers if small else (layer,))
+    return count * view.image.width * view.image.height <= _MAX_ACTIVATIONS * height * width
+
+
+def _sides(maps: Tensor) -> tuple[int, int]:
+    """Height and width of feature maps (channels, H, W)."""
+    return maps.shape[1], maps.shape[2]
+
+
+@kept()
+def _scores(network: Network, view: InputView) -> str:
+    """The layer that gives what the model itself returns for a picture."""
+    name = tuple(network.net.layers)[-1]
+    with torch.inference_mode():
+        wanted = network.bundle.model(view.pixels)[0].flatten()
+    got = network.net.record(view.pixels, [name])[name][0].flatten()
+    if got.shape != wanted.shape or not torch.allclose(got, wanted, rtol=1e-3, atol=1e-4):
+        raise SelectionError(
+            "no layer of this network gives its class scores, so that what speaks for a class "
+            "cannot be said"
+        )
+    return name
 
 
 @kept("Running the network …")
@@ -124,14 +150,23 @@ def reconstruct(
 
 @kept()
 def units_at(
-    network: Network, view: InputView, layer: str, place: tuple[int, int], count: int
+    network: Network, view: InputView, layer: str, place: tuple[float, float], count: int
 ) -> tuple[Unit, ...]:
-    """The units with the highest activations where the picture's column and row is seen best.
+    """The units with the highest activations at a place of the picture.
 
     That is where the centre of the receptive field is nearest; none that is not active.
+
+    Args:
+        network: The network.
+        view: The picture.
+        layer: The layer.
+        place: Shares of the picture's width and height.
+        count: At most so many.
     """
     maps = _record(network, view, layer)[layer][0]
-    y, x = network.net.layers[layer].nearest(place[::-1], (maps.shape[1], maps.shape[2]))
+    width, height = view.image.size
+    point = place[1] * height - 0.5, place[0] * width - 0.5
+    y, x = network.net.layers[layer].nearest(point, _sides(maps), (height, width))
     values, channels = maps[:, y, x].topk(min(count, len(maps)))
     return tuple(Unit(layer, channel, y, x) for channel in channels[values > 0].tolist())
 
@@ -143,8 +178,11 @@ def units_for(
     """The units that raise a class score most, each where it does so most, and by how much.
 
     Activation times its gradient, summed over a channel's positions; see `contributions`.
+
+    Raises:
+        SelectionError: The score does not depend on the layer, or no layer gives the scores.
     """
-    scores = tuple(network.net.layers)[-1]
+    scores = _scores(network, view)
     maps = contributions(network.net, view.pixels, layer, scores, label)
     totals, channels = maps.sum((1, 2)).topk(min(count, len(maps)))
     places = maps[channels].flatten(1).argmax(1)
@@ -179,11 +217,12 @@ def tiles(
     pixels = [one.pixels for one in found]
     shown = look.projections(pixels, [one.share for one in found])
     patches = look.patches([one.patch for one in found], pixels)
-    captions = [f"{value:+.2f}" for value in values] or [f"{one.value:.3g}" for one in found]
+    captions = [f"{value:+.3g}" for value in values] or [f"{one.value:.3g}" for one in found]
     return [
         UnitTile(
             one.unit.channel,
             one.box,
+            centre(projector, one.unit),
             address(picture),
             "" if look.patch == "whole" else address(patch),
             caption + ", faint" * (one.share < FAINT),
@@ -194,17 +233,37 @@ def tiles(
     ]
 
 
+def centre(projector: Projector, unit: Unit) -> tuple[float, float]:
+    """Row and column of the middle of a unit's receptive field in the picture."""
+    network, (width, height) = projector.network, projector.view.image.size
+    sides = _sides(_record(network, projector.view, unit.layer)[unit.layer][0])
+    return network.net.layers[unit.layer].centre((unit.y, unit.x), sides, (height, width))
+
+
 @kept()
-def picture_address(view: InputView) -> str:
+def picture_address(
+    network: Network,  # noqa: ARG001  views of two networks have one key
+    view: InputView,
+) -> str:
     """Address of a network's input picture, at its own size."""
     return address(view.array, max(view.image.size))
 
 
 @kept("Projecting each layer …")
 def layer_pictures(projector: Projector, layers: tuple[str, ...]) -> dict[str, str]:
-    """Layer -> address of the projection of its strongest unit; empty if none is active."""
-    found = {layer: reconstruct(projector, layer) for layer in layers}
-    return {layer: address(one[0].picture, 128) if one else "" for layer, one in found.items()}
+    """Layer -> address of the projection of its strongest unit.
+
+    Empty if no unit is active, if it cannot be projected, and for all layers if they are too large
+    to be recorded together.
+    """
+    pictures = dict.fromkeys(layers, "")
+    if not _is_small(projector.network, projector.view):
+        return pictures
+    for layer in layers:
+        with suppress(UnsupportedOperationError):
+            for one in reconstruct(projector, layer):
+                pictures[layer] = address(one.picture, 128)
+    return pictures
 
 
 @kept("Projecting the whole picture …")

@@ -10,6 +10,10 @@ function make(tag, className, text) {
   return node;
 }
 
+function inside(share) {
+  return Math.min(0.999, Math.max(0, share));
+}
+
 function button(className, pressed, onclick) {
   const node = make("button", className);
   node.type = "button";
@@ -68,7 +72,8 @@ function takeFiles() {
   document.addEventListener("drop", (event) => {
     const uploader = document.querySelector(".st-key-own-pictures");
     if (!holdsFiles(event) || event.composedPath().includes(uploader)) return; // it takes its own
-    if (offer(event.dataTransfer.files)) event.preventDefault();
+    event.preventDefault(); // else the browser goes to the file
+    offer(event.dataTransfer.files);
   });
   document.addEventListener("paste", (event) => {
     if (offer(event.clipboardData && event.clipboardData.files)) event.preventDefault();
@@ -136,10 +141,9 @@ class Bench {
     this.root.classList.toggle("crisp", data.crisp);
     if (picture || changed("tiles")) this.drawTiles();
     this.mark(data.chosen);
-    const [x, y] = data.place || [];
+    this.at = data.place;
     this.cross.hidden = !data.place;
-    this.at = data.place || null;
-    if (data.place) this.put(this.cross, [y, x, y, x]);
+    if (data.place) this.showCross(...data.place);
     this.show(null);
   }
 
@@ -198,7 +202,7 @@ class Bench {
       const canvas = this.tiles.children[place].querySelector("canvas");
       if (canvas) this.drawPatch(canvas, photo, tile.box);
     });
-    const factor = Math.max(1, Math.ceil(900 / picture.width));
+    const factor = Math.max(1, Math.ceil(900 / Math.max(picture.width, picture.height)));
     this.canvas.width = picture.width * factor;
     this.canvas.height = picture.height * factor;
     this.show(this.shown);
@@ -240,11 +244,11 @@ class Bench {
     };
     node.onmouseenter = () => this.show(place);
     node.onmouseleave = () => this.show(null);
-    const [top, left, bottom, right] = tile.box;
+    const [y, x] = tile.centre;
     const { width, height } = this.data.picture;
-    const inside = (value, most) => Math.min(Math.max(value, 0), most);
-    node.style.left = `${(100 * inside((left + right) / 2, width)) / width}%`;
-    node.style.top = `${(100 * inside((top + bottom) / 2, height)) / height}%`;
+    const share = (at, length) => 100 * Math.min(Math.max((at + 0.5) / length, 0), 1);
+    node.style.left = `${share(x, width)}%`;
+    node.style.top = `${share(y, height)}%`;
     return node;
   }
 
@@ -285,9 +289,9 @@ class Bench {
       const [top, left, bottom, right] = tiles[at].box.map((value) => value * factor);
       context.drawImage(bitmap, left, top, right - left, bottom - top);
     }
-    const framed = place === null ? this.chosenPlace() : place;
-    this.frame.hidden = framed < 0;
-    if (framed >= 0) this.put(this.frame, tiles[framed].box);
+    const framed = place === null ? this.data.box : tiles[place].box;
+    this.frame.hidden = !framed;
+    if (framed) this.put(this.frame, framed);
     this.frame.classList.toggle("hovered", place !== null);
     [this.tiles, this.marks].forEach((group) =>
       [...group.children].forEach((node, at) => {
@@ -320,38 +324,40 @@ class Bench {
 
   pick(channel) {
     this.mark(channel); // at once; the server's answer follows
+    this.data.box = this.data.tiles[this.chosenPlace()].box;
     this.show(this.shown);
     this.send("unit", String(channel));
   }
 
   pickPlace(event) {
     const bounds = this.stage.getBoundingClientRect();
-    const { width, height } = this.data.picture;
-    const at = (offset, length, most) =>
-      Math.min(most - 1, Math.max(0, Math.floor((offset / length) * most)));
-    const x = at(event.clientX - bounds.left, bounds.width, width);
-    const y = at(event.clientY - bounds.top, bounds.height, height);
-    this.showCross(x, y);
-    this.send("place", `${x},${y}`);
+    this.showCross(
+      inside((event.clientX - bounds.left) / bounds.width),
+      inside((event.clientY - bounds.top) / bounds.height),
+    );
+    this.sendPlace();
+  }
+
+  sendPlace() {
+    this.send("place", this.at.map((share) => share.toFixed(3)).join());
   }
 
   showCross(x, y) {
     this.at = [x, y];
     this.cross.hidden = false;
-    this.put(this.cross, [y, x, y, x]);
+    this.cross.style.left = `${100 * x}%`;
+    this.cross.style.top = `${100 * y}%`;
   }
 
   moveCross(event) {
-    const { width, height } = this.data.picture;
-    const [x, y] = this.at || [Math.floor(width / 2), Math.floor(height / 2)];
-    const step = Math.max(1, Math.round(width / 32));
+    if (event.target !== this.stage) return; // a dot has its own keys
+    const [x, y] = this.at || [0.5, 0.5];
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    if (event.key === "Enter") this.send("place", `${x},${y}`);
+    if (event.key === "Enter" && this.at) this.sendPlace();
     else if (event.key === "Escape" && this.data.heading.back) this.send("whole", true);
     else if (moves[event.key]) {
       const [across, down] = moves[event.key];
-      const inside = (value, most) => Math.min(most - 1, Math.max(0, value));
-      this.showCross(inside(x + step * across, width), inside(y + step * down, height));
+      this.showCross(inside(x + across / 32), inside(y + down / 32));
     } else return;
     event.preventDefault();
   }

@@ -71,6 +71,7 @@ class UnitTile:
 
     Attributes:
         box: Its window in the picture: top, left, bottom, right, in pixels.
+        centre: Row and column of the middle of its receptive field.
         projection: Address of its projection as a picture.
         patch: Address of the window as a picture; empty: it is cut out of the scene.
         caption: Text after the unit's number.
@@ -80,6 +81,7 @@ class UnitTile:
 
     channel: int
     box: tuple[int, int, int, int]
+    centre: tuple[float, float]
     projection: str
     patch: str
     caption: str
@@ -101,9 +103,10 @@ def workbench(
     heading: str,
     tiles: Sequence[UnitTile],
     chosen: int | None,
+    box: tuple[int, int, int, int] | None,
     *,
     back: str = "",
-    place: tuple[int, int] | None = None,
+    place: tuple[float, float] | None = None,
     crisp: bool = False,
     on_pick: Mapping[str, Callable[[str], None]],
 ) -> None:
@@ -116,8 +119,9 @@ def workbench(
         heading: What the tiles are.
         tiles: The units, the first with the highest value.
         chosen: Channel of the unit that is chosen.
+        box: Its window in the picture.
         back: Text of the button that returns to the whole picture; empty without one.
-        place: Column and row of the chosen place in the picture.
+        place: The chosen place, in shares of the picture's width and height.
         crisp: Whether each pixel is shown as a square.
         on_pick: What to call with a person's choice of a "unit", "layer", "place", "class", or of
             the "whole" picture.
@@ -129,6 +133,7 @@ def workbench(
         "heading": {"text": heading, "back": back},
         "tiles": [asdict(one) for one in tiles],
         "chosen": chosen,
+        "box": box,
         "place": place,
         "crisp": crisp,
     }

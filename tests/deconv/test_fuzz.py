@@ -392,7 +392,7 @@ def test_a_random_network_equals_itself_and_autograd(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-@settings(max_examples=400, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=200, deadline=None, suppress_health_check=QUIET)
 @given(steps=networks(), classifies=st.booleans(), seed=st.integers(0, 99))
 def test_many_random_networks_equal_themselves_and_autograd(
     steps: list[Step], classifies: bool, seed: int

@@ -227,10 +227,19 @@ def test_the_nearest_unit_is_the_one_whose_window_has_its_centre_there():
     ]
     for row in range(31):
         for column in range(23):
-            y, x = layer.nearest((row, column), layer.size)
+            y, x = layer.nearest((row, column), layer.size, (31, 23))
             gaps = [(row - a) ** 2 + (column - b) ** 2 for a, b in centres]
             assert gaps[y * width + x] == min(gaps)
 
 
-def test_where_every_unit_sees_all_the_nearest_is_in_the_middle():
-    assert Layer(4, (1, 1), (0, 0), (9, 9), (0, 0)).nearest((8, 0), (1, 1)) == (0, 0)
+def test_units_that_see_all_are_spread_evenly_over_the_picture():
+    one = Layer(4, (1, 1), (0, 0), (9, 9), (0, 0))
+    assert one.nearest((8, 0), (1, 1), (9, 9)) == (0, 0)
+    assert one.centre((0, 0), (1, 1), (9, 9)) == (4, 4)
+    four = Layer(4, (4, 4), (0, 0), (8, 8), (0, 0))
+    assert [four.nearest((row, 7), (4, 4), (8, 8)) for row in (0, 2, 5, 7)] == [
+        (0, 3),
+        (1, 3),
+        (2, 3),
+        (3, 3),
+    ]

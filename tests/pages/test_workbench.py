@@ -4,6 +4,7 @@ import json
 from io import BytesIO
 
 import pytest
+import torch
 from PIL import Image
 
 from deconvviz.io.images import photograph, to_png
@@ -80,9 +81,9 @@ def test_how_windows_are_shown_can_be_chosen(open_page):
 
 
 def test_a_place_shows_the_units_that_are_most_active_there(open_page):
-    app = fine(open_page("workbench", layer="stage3.relu1", place="20,9"))
+    app = fine(open_page("workbench", layer="stage3.relu1", place="0.64,0.3"))
     data, demo = grid(app), network("demo")
-    assert data["place"] == [20, 9]
+    assert data["place"] == [0.64, 0.3]
     net, view = demo.net, input_view(demo, photograph("cat"), "trained")
     maps = net.record(view.pixels, ["stage3.relu1"])["stage3.relu1"][0]
     boxes = {tuple(tile["box"]) for tile in data["tiles"]}
@@ -95,7 +96,7 @@ def test_a_place_shows_the_units_that_are_most_active_there(open_page):
         for x in range(maps.shape[2])
     ]
     side = (fields.receptive_field[0] - 1) / 2
-    *_, y, x = min(centres, key=lambda c: (c[0] + side - 9) ** 2 + (c[1] + side - 20) ** 2)
+    *_, y, x = min(centres, key=lambda c: (c[0] + side - 9.1) ** 2 + (c[1] + side - 19.98) ** 2)
     assert ((top + bottom - 1) / 2, (left + right - 1) / 2) == (
         fields.offset[0] + y * fields.stride[0] + side,
         fields.offset[1] + x * fields.stride[1] + side,
@@ -116,6 +117,18 @@ def test_a_class_shows_the_units_that_speak_for_it(open_page):
     assert values == sorted(values, reverse=True)
     assert min(values) > 0
     assert second in grid(app)["heading"]["text"]
+    demo = network("demo")
+    pixels = input_view(demo, photograph("cat"), "trained").pixels
+    maps, model = [], demo.bundle.model
+    handle = model.get_submodule("stage3.relu2").register_forward_hook(
+        lambda *args: maps.append(args[-1])
+    )
+    score = model(pixels)[0, demo.bundle.classes.index(second)]
+    handle.remove()
+    (gradient,) = torch.autograd.grad(score, maps[0])
+    truth = (maps[0] * gradient).sum((0, 2, 3)).topk(len(values))
+    assert channels(app) == truth.indices.tolist()
+    assert values == pytest.approx(truth.values.tolist(), rel=0.01)
     assert [one["name"] for one in grid(app)["answer"]["classes"] if one["chosen"]] == [second]
 
 
@@ -157,6 +170,7 @@ def test_a_link_of_an_older_version_restores_the_same(open_page):
         {"unit": "7/999/0", "layer": "../../etc/passwd"},
         {"rule": "<b>", "start": "x", "positions": "-", "view": "x"},
         {"place": "-1,x", "class": "<b>"},
+        {"place": f"{10**400},1"},
     ],
 )
 def test_a_bad_link_is_the_default(open_page, query):

@@ -118,8 +118,8 @@ def test_results_are_cached_by_network_picture_rule_and_start(projector, make_ne
 
 
 def test_layers_of_small_pictures_share_one_recording_and_large_ones_have_their_own(network):
-    large = open_picture(to_png(Image.effect_noise((300, 300), 90).convert("RGB")), "large.png")
-    for size, kept in ((256, network.layers), (512, (LAYER,))):
+    large = open_picture(to_png(Image.effect_noise((600, 600), 90).convert("RGB")), "large.png")
+    for size, kept in ((256, network.layers), (1024, (LAYER,))):
         view = input_view(network, large, size)
         assert reconstructions._record(network, view, LAYER).layers == kept
 
