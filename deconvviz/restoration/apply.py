@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from deconvviz.errors import CheckpointError, PictureError, SettingError
 from deconvviz.io.checkpoint import Checkpoint, load_checkpoint
-from deconvviz.networks import Architecture, architecture
+from deconvviz.networks import PictureToPicture, architecture
 from deconvviz.progress import Progress, track
 from deconvviz.restoration.degradations import resize
 from deconvviz.restoration.metrics import luma
@@ -49,11 +49,16 @@ class Restorer:
 
         Raises:
             SettingError: There is no such task, or the checkpoint is of another one.
-            CheckpointError: A checkpoint is missing or damaged.
+            CheckpointError: A checkpoint is missing or damaged, or none is in the package.
         """
         if name not in NAMES:
             raise SettingError(f"no task `{name}`; there are {', '.join(NAMES)}")
         files = _FILES.get(name, (name,))
+        if not checkpoint and not all(shipped(file).is_file() for file in files):
+            raise CheckpointError(
+                f"no network for {name} comes with this version; train one with `deconvviz "
+                "train-restoration` and name it by --checkpoint"
+            )
         networks = [Network.load(checkpoint or shipped(file)) for file in files]
         task = "sr" if name.startswith("sr") else name
         scale = int(name[2:]) if task == "sr" else 1
@@ -116,7 +121,7 @@ class Network:
     """One network, applied tile by tile."""
 
     model: nn.Module
-    architecture: Architecture
+    architecture: PictureToPicture
     task: str
     channels: int
 
@@ -125,7 +130,7 @@ class Network:
         """The network of a checkpoint.
 
         Raises:
-            CheckpointError: It is missing or damaged, or the network is a classifier.
+            CheckpointError: It is missing or damaged, or the network restores no pictures.
         """
         return cls.of(load_checkpoint(path), path)
 
@@ -136,6 +141,11 @@ class Network:
         if not described.task:
             raise CheckpointError(f"{path} is a classifier; name a network for restoration")
         made = architecture(described.model)
+        if not isinstance(made, PictureToPicture):
+            raise CheckpointError(
+                f"{path} is a network for `{described.task}`, which does not restore pictures; "
+                f"name one for {', '.join(NAMES)}"
+            )
         return cls(checkpoint.network(), made, described.task, described.channels)
 
     @property
