@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deconvviz.errors import SettingError
-from deconvviz.io.checkpoint import DataRecord
 from deconvviz.io.data import Dataset, load_dataset, train_test_split
 from deconvviz.networks.generators import VaeNet
 from deconvviz.restoration.recipe import RestorationRecipe
@@ -20,7 +19,7 @@ HELD_OUT = 5000
 _BLOCK = 500
 
 
-class Generation(Task):
+class Generation(Task[Dataset]):
     """Latents from which pictures can be drawn, and the pictures.
 
     The loss is the negative evidence lower bound of a picture in nats. With `loss=cross-entropy`
@@ -38,8 +37,7 @@ class Generation(Task):
     def __init__(self, recipe: RestorationRecipe, training: Dataset, held_out: Dataset) -> None:
         if recipe.loss not in ("cross-entropy", "l2"):
             raise SettingError(f"loss must be cross-entropy or l2 to generate, got {recipe.loss}")
-        super().__init__(recipe)
-        self.training, self.held_out = training, held_out
+        super().__init__(recipe, training, held_out)
         self.mean, self.std = (0.0,) * self.channels, (1.0,) * self.channels
 
     @classmethod
@@ -52,16 +50,6 @@ class Generation(Task):
     def channels(self) -> int:
         """Those of the pictures."""
         return self.training.images.shape[1]
-
-    @property
-    def data(self) -> DataRecord:
-        """Title and fingerprint of the training data."""
-        return {"title": self.training.title, "fingerprint": self.training.fingerprint}
-
-    @property
-    def pictures(self) -> int:
-        """Number of training pictures."""
-        return len(self.training)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Pictures in [0, 1], and the noise of their latents in place of targets; see `Task`."""
