@@ -4,8 +4,8 @@
     python benchmarks/restoration.py --runs RUNS sr last  # some, of runs of train_restoration.py
 
 Both sides of a table are measured in this one run, on test pictures. The strengths of classical
-methods are the best ones on training pictures held out, and all but TV are told the noise or the
-blur; the networks are told nothing. The values of every picture go to `restoration.json` beside
+methods are the best ones on training pictures held out, and all but TV know the noise or the blur;
+the networks know neither. The values of every picture go to `restoration.json` beside
 this script (--json). Published figures are quoted from the papers.
 """
 

@@ -32,7 +32,7 @@ def by_channel(function: Callable[[Pixels], Pixels]) -> Method:
 
 
 def non_local_means(sigma: float, strength: float) -> Method:
-    """Non-local means (Buades et al. 2005), told the noise; patches of 5 within 13 pixels.
+    """Non-local means (Buades et al. 2005) at a known noise; patches of 5 within 13 pixels.
 
     Args:
         sigma: Standard deviation of the noise, of 255.
@@ -56,7 +56,7 @@ def total_variation(sigma: float, weight: float) -> Method:
 
 
 def wavelet(sigma: float) -> Method:
-    """Wavelet shrinkage (Chang et al. 2000), told the noise."""
+    """Wavelet shrinkage (Chang et al. 2000) at a known noise."""
     return by_channel(
         lambda pixels: restoration.denoise_wavelet(
             pixels, sigma=sigma / 255, wavelet="db2", rescale_sigma=True

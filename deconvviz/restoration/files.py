@@ -1,4 +1,4 @@
-"""Restored copies of picture files, one by one: what cannot be read is told, the rest is done."""
+"""Restored copies of picture files, one by one: what cannot be read is listed, the rest is done."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
