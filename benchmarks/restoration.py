@@ -20,7 +20,7 @@ from report import environment, markdown, options, publish
 from deconvviz.io.data.benchmarks import PictureSet, load_pictures
 from deconvviz.io.files import write_atomically
 from deconvviz.progress import TerminalBars
-from deconvviz.restoration.apply import Network, shipped
+from deconvviz.restoration.apply import Network
 from deconvviz.restoration.classical import biharmonic, deblurrers, denoisers, interpolated
 from deconvviz.restoration.evaluate import (
     Method,
@@ -37,6 +37,7 @@ from deconvviz.restoration.evaluate import (
     unchanged,
 )
 from deconvviz.restoration.pictures import HELD_OUT_EVERY, Deblurring
+from deconvviz.restoration.shipped import shipped
 
 HELD_OUT = 5  # pictures on which classical methods are tuned
 HEAD = ("pictures", "method", "PSNR, dB", "SSIM", "s a picture", "published PSNR")

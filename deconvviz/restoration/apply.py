@@ -15,6 +15,7 @@ from deconvviz.networks import PictureToPicture, architecture
 from deconvviz.progress import Progress, track
 from deconvviz.restoration.degradations import resize
 from deconvviz.restoration.metrics import luma
+from deconvviz.restoration.shipped import checkpoints_for
 
 Name = Literal["denoise", "deblur", "inpaint", "sr2", "sr3", "sr4"]
 NAMES: tuple[Name, ...] = ("denoise", "deblur", "inpaint", "sr2", "sr3", "sr4")
@@ -53,13 +54,7 @@ class Restorer:
         """
         if name not in NAMES:
             raise SettingError(f"no task `{name}`; there are {', '.join(NAMES)}")
-        files = _FILES.get(name, (name,))
-        if not checkpoint and not all(shipped(file).is_file() for file in files):
-            raise CheckpointError(
-                f"no network for {name} comes with this version; train one with `deconvviz "
-                "train-restoration` and name it by --checkpoint"
-            )
-        networks = [Network.load(checkpoint or shipped(file)) for file in files]
+        networks = [Network.load(path) for path in checkpoints_for(name, checkpoint)]
         task = "sr" if name.startswith("sr") else name
         scale = int(name[2:]) if task == "sr" else 1
         for one in networks:
@@ -183,14 +178,6 @@ class Network:
             ]
         assert whole is not None
         return whole[:, : height * factor, : width * factor]
-
-
-def shipped(name: str) -> Path:
-    """The file of a network in the package."""
-    return Path(__file__).parents[1] / "demo" / f"{name}.safetensors"
-
-
-_FILES: dict[str, tuple[str, ...]] = {"denoise": ("denoise-grey", "denoise-colour")}
 
 
 def _tiles(height: int, width: int, side: int) -> Iterator[tuple[int, int, int, int]]:

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,6 +15,7 @@ from deconvviz.errors import SettingError
 from deconvviz.io.data import Dataset, load_dataset, train_test_split
 from deconvviz.networks.generators import VaeNet
 from deconvviz.restoration.recipe import RestorationRecipe
+from deconvviz.restoration.shipped import checkpoints_for, load_for
 from deconvviz.restoration.task import Batch, Task, drawn, generators
 
 HELD_OUT = 5000
@@ -88,6 +92,23 @@ class Generation(Task[Dataset]):
         return {"held_out_loss": round(float(sum(losses)) / count, 3), "rms": round(rms, 3)}
 
 
+def load_generator(data: str, checkpoint: Path | None = None) -> VaeNet:
+    """The generator in the package, or one of your own.
+
+    Args:
+        data: Data set that the one in the package was trained on: "mnist" or "cifar10".
+        checkpoint: Network to take instead.
+
+    Raises:
+        SettingError: There is no such data set, or the checkpoint is of another task.
+        CheckpointError: It is missing or damaged, or none is in the package.
+    """
+    if data not in ("mnist", "cifar10"):
+        raise SettingError(f"no generator of `{data}`; there are mnist, cifar10")
+    (path,) = checkpoints_for(f"generate-{data}", checkpoint)
+    return cast(VaeNet, load_for("generate", path).network())
+
+
 def reconstruction(logits: Tensor, images: Tensor, kind: str) -> Tensor:
     """Negative log-likelihood of pictures in nats, averaged over the batch.
 
@@ -106,6 +127,12 @@ def reconstruction(logits: Tensor, images: Tensor, kind: str) -> Tensor:
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """(N,) divergence of N(mean, variance) from N(0, 1), summed over dimensions, in nats."""
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
+def as_pictures(pixels: Tensor) -> NDArray[np.uint8]:
+    """(N, 1 or 3, H, W) in [0, 1] as RGB pictures, (N, H, W, 3)."""
+    eight_bit = (pixels.clamp(0, 1) * 255).round().byte().expand(-1, 3, -1, -1)
+    return eight_bit.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load
 from deconvviz.models import build as build_classifier
 from deconvviz.networks import architecture, build
-from deconvviz.restoration import apply
+from deconvviz.restoration import shipped
 from deconvviz.restoration.apply import NAMES, Network, Restorer
 from deconvviz.restoration.degradations import resize
 from deconvviz.restoration.metrics import luma
@@ -159,7 +159,7 @@ def test_a_checkpoint_of_ones_own_is_taken_where_it_fits(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_task_without_a_network_says_how_to_get_one(name, monkeypatch, tmp_path):
-    monkeypatch.setattr(apply, "shipped", lambda file: tmp_path / f"{file}.safetensors")
+    monkeypatch.setattr(shipped, "demo_folder", lambda: tmp_path)
     with pytest.raises(CheckpointError, match=f"no network for {name} .* `deconvviz train-resto"):
         Restorer.load(name)
 
