@@ -105,13 +105,14 @@ def gaussian_kernel(sigma: float) -> Pixels:
 def interpolated(given: Tensor) -> Tensor:
     """Missing pixels by linear interpolation between the known ones (Delaunay triangles)."""
     known = given[-1].numpy() > 0
-    places, everywhere = np.argwhere(known), tuple(np.indices(known.shape))
-    filled = []
-    for channel in given[:-1].numpy():
-        linear = griddata(places, channel[known], everywhere, method="linear")
-        nearest = griddata(places, channel[known], everywhere, method="nearest")
-        filled.append(np.where(known, channel, np.where(np.isnan(linear), nearest, linear)))
-    return torch.from_numpy(np.stack(filled)).float()
+    pixels = given[:-1].permute(1, 2, 0).numpy().copy()
+    places, values, missing = np.argwhere(known), pixels[known], np.argwhere(~known)
+    linear = griddata(places, values, missing, method="linear")
+    outside = np.isnan(linear[:, 0])  # of all triangles
+    if outside.any():
+        linear[outside] = griddata(places, values, missing[outside], method="nearest")
+    pixels[~known] = linear
+    return torch.from_numpy(pixels).permute(2, 0, 1).float().contiguous()
 
 
 def biharmonic(given: Tensor) -> Tensor:
