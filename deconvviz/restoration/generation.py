@@ -135,10 +135,15 @@ def as_pictures(pixels: Tensor) -> NDArray[np.uint8]:
     return eight_bit.permute(0, 2, 3, 1).contiguous().numpy()
 
 
+def draw_latents(model: VaeNet, count: int, seed: int) -> Tensor:
+    """(count, L) from a standard normal distribution."""
+    return torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed))
+
+
 @torch.inference_mode()
 def samples(model: VaeNet, count: int, seed: int = 0) -> Tensor:
     """(count, C, H, W) in [0, 1], from latents of a standard normal distribution."""
-    latents = torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed))
+    latents = draw_latents(model, count, seed)
     device = next(model.parameters()).device
     blocks = torch.split(latents.to(device), _BLOCK)
     return torch.cat([model.decode(block).float().cpu() for block in blocks])
@@ -147,7 +152,13 @@ def samples(model: VaeNet, count: int, seed: int = 0) -> Tensor:
 @torch.inference_mode()
 def interpolated(model: VaeNet, first: Tensor, second: Tensor, steps: int = 8) -> Tensor:
     """(steps, C, H, W) from one picture (C, H, W) to another, evenly between their latents."""
-    start, end = model.encode(torch.stack([first, second]))[0]
+    latents = model.encode(torch.stack([first, second]))[0]
+    return between(model, latents[0], latents[1], steps)
+
+
+@torch.inference_mode()
+def between(model: VaeNet, start: Tensor, end: Tensor, steps: int = 8) -> Tensor:
+    """(steps, C, H, W) from one latent (L,) to another, evenly."""
     return model.decode(torch.lerp(start, end, torch.linspace(0, 1, steps)[:, None]))
 
 

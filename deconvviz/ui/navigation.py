@@ -12,6 +12,7 @@ _PAGES = {
     "atlas": ("Atlas", ":material/map:"),
     "evolution": ("Evolution", ":material/timeline:"),
     "experiments": ("Experiments", ":material/science:"),
+    "restore": ("Restore", ":material/auto_fix_high:"),
     "accuracy": ("Accuracy", ":material/monitoring:"),
 }
 
