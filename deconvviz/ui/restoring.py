@@ -192,7 +192,7 @@ def masks() -> Uploads[Mask]:
 
 
 def keep_mask(content: bytes, name: str) -> None:
-    """Add an upload to the session's masks: white is missing.
+    """Add an upload to the session's masks and choose it: white is missing.
 
     Raises:
         PictureError: It is not a readable picture.
@@ -201,6 +201,7 @@ def keep_mask(content: bytes, name: str) -> None:
         picture = open_picture(content, name)
         grey = from_image(limit_side(picture.image, 2 * LONGEST).convert("L"))[0]
     masks().add(picture.name, Mask(sha256(content).hexdigest(), grey >= 128))
+    st.session_state["mask"] = picture.name
 
 
 def shares(classes: Tensor, count: int) -> Tensor:
