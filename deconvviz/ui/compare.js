@@ -70,15 +70,23 @@ function build(root) {
     rightName.style.opacity = state.border < 0.88 ? 1 : 0;
   }
 
+  function snap() {  // onto the screen's pixels, else each is a mixture of two
+    frame.style.left = frame.style.top = "0";
+    const { left: x, top: y } = frame.getBoundingClientRect();
+    const missing = (at) => Math.ceil(at * devicePixelRatio) / devicePixelRatio - at;
+    [frame.style.left, frame.style.top] = [`${missing(x)}px`, `${missing(y)}px`];
+  }
+
   function size() {
     const scale = factor();
-    const width = Math.max(1, Math.round(state.data.width * scale));
-    const height = Math.max(1, Math.round(state.data.height * scale));
+    const width = Math.max(1, Math.floor(state.data.width * scale));
+    const height = Math.max(1, Math.floor(state.data.height * scale));
     stage.style.width = `${width}px`;
     stage.style.height = `${height}px`;
     stage.classList.toggle("crisp", state.zoom > 1 || scale > 2);
     view.style.maxHeight = state.zoom > 0 ? "70vh" : "none";
     frame.style.width = slider.style.width = `min(100%, ${width}px)`;
+    snap();
     place();
   }
 
