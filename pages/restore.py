@@ -1,24 +1,22 @@
 """Restore: networks that denoise, deblur, fill in, enlarge, segment and generate pictures."""
 
 import math
+from dataclasses import replace
 from html import escape
 
 import numpy as np
 import streamlit as st
-import torch
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from deconvviz.io.images import PHOTOGRAPHS, Picture, to_png
-from deconvviz.networks.generators import VaeNet
-from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import enlarge, mosaic
-from deconvviz.restoration import generation
 from deconvviz.restoration.degradations import to_image
 from deconvviz.restoration.segmenter import class_map, overlaid
 from deconvviz.restoration.trial import Trial
 from deconvviz.ui import restoring, show
 from deconvviz.ui.compare import compare
+from deconvviz.ui.generating import generate
 from deconvviz.ui.pickers import Picker
 from deconvviz.ui.pictures import pick_pictures, upload_files
 from deconvviz.ui.restoring import Mask, Tool
@@ -33,10 +31,10 @@ _degraded = Picker[bool](
     "input",
     "Input",
     _INPUTS,
-    help="A photograph that is degraded first has a known original, so that the result can be "
-    "measured. A picture that is noisy, blurred or small already is restored as it is.",
+    help="A picture that is degraded first has a known original, so that the result can be "
+    "measured. One that is noisy, blurred or small already is restored as it is.",
 )
-_own_degraded = Picker[bool]("input-own", "Input", _INPUTS, default="as it is")
+_own_degraded = replace(_degraded, key="input-own", default="as it is")
 _amounts = {
     "denoise": Picker[float](
         "noise", "Noise, grey levels", GREY_LEVELS, "25", widget="slider",
@@ -51,12 +49,6 @@ _amounts = {
 }  # fmt: skip
 _GIVEN = {"denoise": "strength of the noise", "deblur": "width of the blur"}
 _mask = Picker[Mask | None]("mask", "Mask", widget="list", width=240)
-_what = Picker[str]("show", "Show", ("samples", "between two samples", "one dimension"))
-_SEEDS = range(100)
-_seed = Picker[int]("seed", "Seed", _SEEDS, widget="slider")
-_other = Picker[int]("seed-2", "Second seed", _SEEDS, "1", widget="slider")
-_number = Picker[int]("number", "Dimension", widget="slider")
-_unit = Picker[int]("decoder-unit", "Unit", widget="slider")
 
 
 def array(pixels: Tensor) -> NDArray[np.uint8]:
@@ -74,7 +66,7 @@ def restore(tool: Tool, picture: Picture) -> None:
             amount = _amounts[tool.purpose]() if tool.purpose in _amounts else 1.0
         elif tool.purpose == "inpaint":
             mask = pick_mask()
-    with left:
+    with left, show.errors():
         if tool.purpose == "inpaint" and not (degrade or mask):
             st.info(
                 "Add a mask: a picture of the same size, white where pixels are missing.",
@@ -87,10 +79,15 @@ def restore(tool: Tool, picture: Picture) -> None:
         if trial.original is not None:
             others["original"] = array(trial.original)
         compare(others, ("network", made), f"{picture.name}, {restoring.TITLES[tool.purpose]}")
-    with right:
+        restored(tool, picture, trial, right)
+
+
+def restored(tool: Tool, picture: Picture, trial: Trial, place: DeltaGenerator) -> None:
+    """What is known of a restored picture, and its download."""
+    with place:
         figures(tool, trial)
         file = f"{picture.name.rpartition('.')[0] or picture.name}-{tool.purpose}.png"
-        show.download(lambda: to_png(made), file, "Restored picture")
+        show.download(lambda: to_png(to_image(trial.network.pixels)), file, "Restored picture")
         for notice in picture.notices:
             st.caption(f"Note: {notice}.")
         st.caption(
@@ -178,53 +175,6 @@ def legend(
         )
     ]
     st.html(f'<table style="border-spacing:0.6rem 0.15rem">{"".join(rows)}</table>')
-
-
-def generate(tool: Tool) -> None:
-    """Pictures of a variational auto-encoder."""
-    model = restoring.generator(tool)
-    left, right = st.columns([2, 1], gap="medium")
-    with right:
-        what, seed = _what(), _seed()
-        latent = generation.draw_latents(model, 1, seed)[0]
-        if what == "between two samples":
-            end = _other()
-            made = generation.between(model, latent, generation.draw_latents(model, 1, end)[0])
-            alt = f"From the sample of seed {seed} to that of seed {end}"
-            words = "From one sample to another, evenly between their latents."
-        elif what == "one dimension":
-            number = _number(range(model.latent))
-            made = generation.along(model, latent, number, torch.linspace(-3, 3, 7))
-            alt = f"A sample as dimension {number} of its latent goes from -3 to 3"
-            words = f"A sample as dimension {number} of its latent takes the values -3 to 3."
-        else:
-            made, alt = generation.samples(model, 64, seed), f"64 samples, seed {seed}"
-            words = "Decoded from 64 latents of a standard normal distribution."
-    sheet = mosaic(generation.as_pictures(made), columns=8, gap=4, side=84, crisp=True)
-    with left:
-        show.picture(sheet, alt)
-    with right:
-        st.caption(words)
-        show.download(lambda: to_png(sheet), f"{tool.purpose}-{seed}.png", "PNG")
-    decoder_unit(model)
-
-
-def decoder_unit(model: VaeNet) -> None:
-    """What one unit of the decoder's lowest maps draws."""
-    channels, height, width = model.maps
-    st.subheader("One unit of the decoder", anchor=False)
-    st.markdown(
-        "One activation in the decoder's lowest maps, alone. What it draws is its kernels, carried "
-        "up by the transposed convolutions, as a deconvnet carries a unit down to the pixels."
-    )
-    left, right = st.columns([2, 1], gap="medium")
-    with right:
-        channel = _unit(range(channels))
-        st.caption(f"At the middle of its map. {display_caption()}")
-    drawn = generation.from_feature(model, channel, height // 2, width // 2, 10.0)
-    with left:
-        alt = f"What unit {channel} of the decoder draws"
-        show.picture(enlarge(display(drawn), 320, crisp=True), alt)
 
 
 show.title(

@@ -183,7 +183,7 @@ def test_pictures_are_generated_between_samples_and_along_a_dimension(open_page,
     own("small")
     app = fine(open_page("restore", seed="3"))
     assert "64 samples, seed 3" in alternatives(app)
-    app.button_group(key="show").set_value("between two samples").run()
+    app.button_group(key="show").set_value("interpolation").run()
     assert "From the sample of seed 3 to that of seed 1" in alternatives(fine(app))
     app.button_group(key="show").set_value("one dimension").run()
     app.select_slider(key="number").set_value("2").run()
