@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from traceback import format_tb
 from typing import Any
 
@@ -167,9 +167,13 @@ def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
     batch = {0: Dim.AUTO}
     for multiple in (1, *_MULTIPLES):
         if sides := _free_sides(images, multiple):
-            with suppress(Exception), FormulaLimit():
-                return _export_copy(model, images, batch | sides, as_far, multiple)
-    # What fails at a fixed size too is raised by this one.
+            try:
+                with FormulaLimit():
+                    return _export_copy(model, images, batch | sides, as_far, multiple)
+            except OverflowError:  # formulas that are too long are so for multiples, too
+                break
+            except Exception:  # noqa: BLE001, S112  what fails at a fixed size too is raised below
+                continue
     return _export_copy(model, images, batch, as_far)
 
 

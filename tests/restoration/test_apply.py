@@ -169,6 +169,7 @@ def test_the_engine_takes_a_network_that_fills_in_missing_pixels(tmp_path):
     given = bundle.preprocess(photograph("cat").image)
     assert given.shape == (4, 32, 32)
     assert (given[3] == 1).all()
+    assert bundle.preprocess(photograph("cat").image, size=None).shape == (4, 300, 450)  # even
     net = Deconvnet(bundle.model, bundle.input_size)
     recording = net.record(given[None])
     layer = net.default_layers[0]
