@@ -174,3 +174,16 @@ def test_the_engine_takes_a_network_that_fills_in_missing_pixels(tmp_path):
     recording = net.record(given[None])
     layer = net.default_layers[0]
     assert net.project(recording, recording.strongest(layer, 1)).pixels.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["half:width=6:blocks=1", "half:width=6:blocks=3:dilated=true"])
+def test_a_unit_at_half_the_resolution_sees_as_far_as_a_pixel_matters_to_it(name):
+    torch.manual_seed(0)
+    model = build(name, channels=3).eval()
+    net = Deconvnet(model, (3, 96, 96))
+    body, pixels = model.body, torch.zeros(1, 3, 96, 96, requires_grad=True)
+    maps = body.block1.conv1(body.first(body.unshuffle(pixels)))
+    maps[0, :, 24, 24].sum().backward()
+    rows = (pixels.grad.abs().sum((0, 1, 3)) > 0).nonzero().flatten()
+    assert len(rows) == int(rows[-1] - rows[0]) + 1
+    assert net.layers["body.block1.relu"].receptive_field == (len(rows), len(rows))
