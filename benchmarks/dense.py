@@ -26,7 +26,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deconvviz.io.checkpoint import Checkpoint, load_checkpoint
-from deconvviz.io.data import Dataset, load_dataset, stratified_subset, train_test_split
+from deconvviz.io.data import (
+    Dataset,
+    load_dataset,
+    normalise,
+    stratified_subset,
+    train_test_split,
+)
 from deconvviz.io.data.camvid import CLASSES, load_camvid
 from deconvviz.io.data.dataset import stratified_split
 from deconvviz.io.files import write_atomically
@@ -46,7 +52,8 @@ from deconvviz.restoration.overlap import (
 )
 from deconvviz.restoration.precision import average_precision, mean_average_precision
 from deconvviz.restoration.probe import pooled, probe
-from deconvviz.restoration.segmentation import normalised, segment
+from deconvviz.restoration.segmentation import segment
+from deconvviz.training import evaluate
 from deconvviz.training.cost import multiply_adds
 
 Table = tuple[str, dict[str, Any]]
@@ -131,7 +138,7 @@ def detection(runs: Path, _out: Path) -> Table:
         for seed, checkpoint in trained(runs, f"detect-{head}"):
             described, model = checkpoint.description, checkpoint.network()
             stride = architecture(described.model).stride  # type: ignore[attr-defined]
-            inputs = normalised(scene.images, described.mean, described.std)
+            inputs = normalise(scene.images, described.mean, described.std)
             maps = features_of(model, inputs)
             answers = detections(maps, len(described.classes), stride)
             for overlap, values in found.items():
@@ -268,8 +275,8 @@ def what_features_hold(runs: Path, data: Photographs) -> tuple[str, dict[str, An
             if seed == SEEDS[0]:
                 encoders[f"encoder of {name}"] = network.encoder
             if name.startswith("classify"):
-                found = unsupervised.accuracy(network, data.test, described.mean, described.std)
-                whole.setdefault(name, []).append(found)
+                found = evaluate(network, data.test, described.mean, described.std)
+                whole.setdefault(name, []).append(found.accuracy)
     kept: dict[str, Any] = {}
     rows = []
     for name, encoder in encoders.items():
@@ -374,7 +381,7 @@ def feature_network(runs: Path, data: str) -> Callable[[Tensor], Tensor]:
     bundle = load(str(runs / "features" / "model.safetensors") if data == "mnist" else "demo")
     body = nn.Sequential(bundle.model.stages, *list(bundle.model.head)[:-1]).eval()  # type: ignore[arg-type]
     preprocessing = bundle.preprocessing
-    return lambda block: body(normalised(block, preprocessing.mean, preprocessing.std))
+    return lambda block: body(normalise(block, preprocessing.mean, preprocessing.std))
 
 
 def sheet(images: Tensor, path: Path) -> None:

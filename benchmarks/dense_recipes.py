@@ -8,9 +8,18 @@ Segmenters are chosen on CamVid's 101 validation pictures; its 233 test pictures
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from deconvviz.restoration import RestorationRecipe
 from deconvviz.schema import changed
+
+
+class Named(NamedTuple):
+    """A recipe, and about how long it takes on one thread."""
+
+    recipe: RestorationRecipe
+    minutes: int
+
 
 SEEDS = (0, 1, 2)
 DESIGNS = ("unpool", "transposed", "unet")
@@ -103,9 +112,9 @@ DETECT = RestorationRecipe(
 )
 
 
-def _segmenters() -> dict[str, tuple[RestorationRecipe, int]]:
+def _segmenters() -> dict[str, Named]:
     return {
-        f"segment-{back}-{seed}": (
+        f"segment-{back}-{seed}": Named(
             changed(SEGMENT, {"network": f"segmenter:back={back}", "seed": seed}),
             48,
         )
@@ -114,35 +123,37 @@ def _segmenters() -> dict[str, tuple[RestorationRecipe, int]]:
     }
 
 
-def _without_labels() -> dict[str, tuple[RestorationRecipe, int]]:
+def _without_labels() -> dict[str, Named]:
     made = {
-        f"autoencode-{name}-{seed}": (changed(AUTOENCODE, {"network": network, "seed": seed}), 12)
+        f"autoencode-{name}-{seed}": Named(
+            changed(AUTOENCODE, {"network": network, "seed": seed}), 12
+        )
         for seed in SEEDS
         for name, network in DECODERS.items()
     }
     for seed in SEEDS:
-        made[f"classify-{seed}"] = (changed(CLASSIFY, {"seed": seed}), 11)
+        made[f"classify-{seed}"] = Named(changed(CLASSIFY, {"seed": seed}), 11)
         # 180 pictures: 1500 steps are 270 epochs of them
         few = {"seed": seed, "labels": 0.01, "epochs": 3}
-        made[f"classify-few-{seed}"] = (changed(CLASSIFY, few), 3)
+        made[f"classify-few-{seed}"] = Named(changed(CLASSIFY, few), 3)
     return made
 
 
-def _generators() -> dict[str, tuple[RestorationRecipe, int]]:
+def _generators() -> dict[str, Named]:
     kinds = {
         "mnist": (MNIST, "vae:latent=16:width=32", 8),
         "cifar10": (CIFAR, "vae:latent=64:width=32", 12),
     }
     return {
-        f"generate-{data}-{up}": (changed(recipe, {"network": f"{network}:up={up}"}), minutes)
+        f"generate-{data}-{up}": Named(changed(recipe, {"network": f"{network}:up={up}"}), minutes)
         for data, (recipe, network, minutes) in kinds.items()
         for up in UPS
     }
 
 
-def _detectors() -> dict[str, tuple[RestorationRecipe, int]]:
+def _detectors() -> dict[str, Named]:
     return {
-        f"detect-{head}-{seed}": (
+        f"detect-{head}-{seed}": Named(
             changed(DETECT, {"network": f"detector:head={head}", "seed": seed}),
             minutes,
         )
@@ -151,7 +162,7 @@ def _detectors() -> dict[str, tuple[RestorationRecipe, int]]:
     }
 
 
-RECIPES: Mapping[str, tuple[RestorationRecipe, int]] = {
+RECIPES: Mapping[str, Named] = {
     **_segmenters(),
     **_without_labels(),
     **_generators(),

@@ -4,8 +4,8 @@
     python benchmarks/restoration.py --runs RUNS sr last  # some, of runs of train_restoration.py
 
 Both sides of a table are measured in this one run, on test pictures. The strengths of classical
-methods are the best ones on training pictures held out, and all but TV are told the noise or the
-blur; the networks are told nothing. The values of every picture go to `restoration.json` beside
+methods are the best ones on training pictures held out, and all but TV know the noise or the blur;
+the networks know neither. The values of every picture go to `restoration.json` beside
 this script (--json). Published figures are quoted from the papers.
 """
 
@@ -20,7 +20,7 @@ from report import environment, markdown, options, publish
 from deconvviz.io.data.benchmarks import PictureSet, load_pictures
 from deconvviz.io.files import write_atomically
 from deconvviz.progress import TerminalBars
-from deconvviz.restoration.apply import Network, shipped
+from deconvviz.restoration.apply import Network
 from deconvviz.restoration.classical import biharmonic, deblurrers, denoisers, interpolated
 from deconvviz.restoration.evaluate import (
     Method,
@@ -37,6 +37,7 @@ from deconvviz.restoration.evaluate import (
     unchanged,
 )
 from deconvviz.restoration.pictures import HELD_OUT_EVERY, Deblurring
+from deconvviz.restoration.shipped import shipped
 
 HELD_OUT = 5  # pictures on which classical methods are tuned
 HEAD = ("pictures", "method", "PSNR, dB", "SSIM", "s a picture", "published PSNR")

@@ -15,10 +15,9 @@ their last layer alone.
 import argparse
 import contextlib
 from pathlib import Path
-from typing import NamedTuple
 
 from dense_recipes import RECIPES as DENSE
-from dense_recipes import RUN_OF
+from dense_recipes import RUN_OF, Named
 
 from deconvviz.io.card import card
 from deconvviz.io.checkpoint import amend_checkpoint
@@ -27,13 +26,6 @@ from deconvviz.restoration import RestorationRecipe, train_restoration
 from deconvviz.schema import changed
 
 SHIPPED = Path(__file__).parent.parent / "deconvviz" / "demo"
-
-
-class Named(NamedTuple):
-    """A recipe, and about how long it takes on one thread."""
-
-    recipe: RestorationRecipe
-    minutes: int
 
 
 SR = RestorationRecipe(
@@ -48,7 +40,7 @@ SR = RestorationRecipe(
 )
 SAME_SIZE = changed(SR, {"patch": 48, "lr": 2e-3, "max_grad_norm": 1.0})
 COLOUR = changed(SAME_SIZE, {"channels": 3})
-FROM_X2 = {"init_from": "sr2/model.safetensors", "lr": 1e-3}
+FROM_X2 = {"init": "sr2/model.safetensors", "lr": 1e-3}
 
 RECIPES = {
     "sr2": Named(SR, 39),
@@ -84,7 +76,7 @@ RECIPES = {
         )
         for last, minutes in (("transposed", 9), ("resize", 52), ("shuffle", 7))
     },
-    **{name: Named(*one) for name, one in DENSE.items()},
+    **DENSE,
 }
 SHIPS = ("sr2", "sr3", "sr4", "denoise-grey", "denoise-colour", "deblur", "inpaint", *RUN_OF)
 NOTES = "Test pictures decided nothing."
@@ -111,8 +103,8 @@ def main() -> None:
     """Train what is named and not trained yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
-    told = ", ".join(f"{name} ({one.minutes} min)" for name, one in RECIPES.items())
-    parser.add_argument("names", nargs="*", metavar="NAME", help=told)
+    known = ", ".join(f"{name} ({one.minutes} min)" for name, one in RECIPES.items())
+    parser.add_argument("names", nargs="*", metavar="NAME", help=known)
     parser.add_argument("--install", action="append", choices=SHIPS, help="put it into the package")
     options = parser.parse_args()
     if unknown := set(options.names).difference(RECIPES):

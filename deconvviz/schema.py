@@ -111,6 +111,8 @@ def changed(config: Made, changes: Mapping[str, Any]) -> Made:
             raise SettingError(f"no option `{name}`; there are {known}")
         if isinstance(value, str) and isinstance(inner[last], tuple):
             value = tuple(part.strip() for part in value.split(",") if part.strip())
+        elif isinstance(value, str) and type(inner[last]) is int and value.strip().isdecimal():
+            value = int(value)  # `Literal[1, 3]` takes no text
         inner[last] = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
     return type(config)(**values)
 

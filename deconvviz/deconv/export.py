@@ -39,12 +39,18 @@ _LOGGERS = ("torch.fx.experimental.symbolic_shapes", "torch._subclasses.fake_ten
 # groups that a network might have, so that an axis of this length is the batch.
 _BATCH = 13
 
+# Sides of which export may be asked to think as multiples: those of networks that halve the side
+# four or five times and need each half to be whole.
+_MULTIPLES = (16, 32)
+_MOST = 1024  # times the multiple, of a side
+
 
 def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
     """Export a model in evaluation form.
 
     The model is left alone: a copy is exported that shares the parameters. Its hooks are a part of
-    it. The tape is for images of any size, or, where export cannot reason about sizes, as with
+    it. The tape is for images of any size; where export cannot reason about all of them, as with
+    maps of two resolutions side by side, for sides that are multiples of 16 or 32; or, as with
     TensorFlow's padding, for this size alone. What cannot be run on a tape is on it as a refused
     operation, so that all that does not depend on it can be. What comes after the first
     thing that export cannot follow is one such operation.
@@ -151,7 +157,7 @@ def _differences(before: Mapping[Key, Any], after: Mapping[Key, Any]) -> set[Key
 
 
 def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
-    """The model as a graph, for images of any size or, failing that, of this one.
+    """The model as a graph, for images of any size or, failing that, of multiples or this one.
 
     Args:
         model: The model, of which copies are exported.
@@ -159,14 +165,33 @@ def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
         as_far: Whether to export the part before the first thing that export cannot follow.
     """
     batch = {0: Dim.AUTO}
-    try:
-        with FormulaLimit():
-            return _export_copy(model, images, batch | {2: Dim.AUTO, 3: Dim.AUTO}, as_far)
-    except Exception:  # noqa: BLE001  what fails at a fixed size too is raised by this one
-        return _export_copy(model, images, batch, as_far)
+    for multiple in (1, *_MULTIPLES):
+        if sides := _free_sides(images, multiple):
+            try:
+                with FormulaLimit():
+                    return _export_copy(model, images, batch | sides, as_far, multiple)
+            except OverflowError:  # formulas that are too long are so for multiples, too
+                break
+            except Exception:  # noqa: BLE001, S112  what fails at a fixed size too is raised below
+                continue
+    return _export_copy(model, images, batch, as_far)
 
 
-def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> Exported:
+def _free_sides(images: Tensor, multiple: int) -> Axes:
+    """Height and width as export is to think of them; empty if the images are no such multiples."""
+    if multiple == 1:
+        return {2: Dim.AUTO, 3: Dim.AUTO}
+    if any(side % multiple or side <= multiple for side in images.shape[2:]):
+        return {}
+    return {
+        axis: multiple * Dim(f"of_{name}", min=1, max=_MOST)
+        for axis, name in ((2, "height"), (3, "width"))
+    }
+
+
+def _export_copy(
+    model: nn.Module, images: Tensor, free: Axes, as_far: bool, multiple: int = 1
+) -> Exported:
     copied, changing, ends = evaluation_copy(model), set[Key](), list[tuple[str, str]]()
     called, returned = set[str](), dict[Any, dict[str, Any]]()
     with constants_noted() as noted:
@@ -176,7 +201,9 @@ def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> 
         copied.forward = _called_plainly(copied, changing, noted, ends if as_far else None)
         program = export(copied, (images,), dynamic_shapes=(free,), strict=False)
     end = ends[0] if ends else None
-    return Exported(program, len(free) == 1, noted.constants, called, returned, changing, end)
+    return Exported(
+        program, len(free) == 1, multiple, noted.constants, called, returned, changing, end
+    )
 
 
 def _called_plainly(

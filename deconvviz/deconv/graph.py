@@ -81,6 +81,7 @@ class Exported:
     Attributes:
         program: Its graph.
         fixed_size: Whether it is for images of the traced size alone.
+        multiple: Height and width of images are multiples of this.
         constants: Sizes that became plain numbers.
         called: Paths of the modules that were called.
         returned: Node of the graph -> paths of the modules that return its value, each with the
@@ -91,6 +92,7 @@ class Exported:
 
     program: ExportedProgram
     fixed_size: bool
+    multiple: int
     constants: Sequence[Constant]
     called: Set[str]
     returned: Mapping[fx.Node, Mapping[str, fx.Node]]
@@ -143,6 +145,7 @@ def as_tape(
         constants={value: tensor for value, tensor in own.items() if value not in attributes},
         held={key: form for key, form in held.items() if key not in exported.changing},
         fixed_size=exported.fixed_size,
+        multiple=exported.multiple,
         guards=guards_of(given.meta["val"].shape, exported.constants),
     )
 

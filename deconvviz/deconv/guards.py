@@ -164,17 +164,19 @@ class Guard:
 
     Attributes:
         formula: The condition, a sympy expression in the symbols of sizes.
-        axes: Symbol -> the axis of the images (N, C, H, W).
+        axes: Symbol -> the axis of the images (N, C, H, W), and the factor by which its size is
+            divided.
         line: Line at which the code branches, for example `nets.py:12`.
     """
 
     formula: Any
-    axes: Mapping[Any, int]
+    axes: Mapping[Any, tuple[int, int]]
     line: str
 
     def holds(self, shape: Sequence[int]) -> bool:
         """Whether images of this shape take the same branch."""
-        answer = self.formula.subs({symbol: shape[axis] for symbol, axis in self.axes.items()})
+        sizes = {symbol: shape[axis] // factor for symbol, (axis, factor) in self.axes.items()}
+        answer = self.formula.subs(sizes)
         return bool(answer != False)  # noqa: E712  an undecided formula passes
 
 
@@ -188,7 +190,10 @@ def guards_of(sizes: Sequence[Any], constants: Sequence[Constant] = ()) -> tuple
         constants: Sizes that became plain numbers meanwhile.
     """
     symbolic, found = _symbolic(sizes), []
-    axes = {size._expr: axis for axis, size in symbolic.items()}
+    axes = {}
+    for axis, size in symbolic.items():  # 16*s0, where sides are multiples of 16
+        factor, symbol = size._expr.as_coeff_Mul()
+        axes[symbol] = axis, int(factor)
     for guard in next((size.shape_env.guards for size in symbolic.values()), ()):
         place = guard.sloc.framework_loc
         if place is not None and not isinstance(place, str) and is_model_code(place.filename):

@@ -283,6 +283,12 @@ def _check_size(tape: Tape, shape: tuple[int, ...]) -> None:
             f"images are {h} x {w} pixels, but this network was traced for {height} x {width}"
             f" only; {advice}"
         )
+    least = 2 * tape.multiple  # export takes no size for one, so that nothing is broadcast
+    if tape.multiple > 1 and (h % tape.multiple or w % tape.multiple or min(h, w) < least):
+        raise PictureError(
+            f"images are {h} x {w} pixels, but this network takes sides that are multiples of "
+            f"{tape.multiple}, at least {least}; crop or resize them"
+        )
     for guard in tape.guards:
         if not guard.holds(shape):
             place = f" at {guard.line}" if guard.line else ""

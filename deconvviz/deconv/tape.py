@@ -123,6 +123,7 @@ class Tape:
         constants: Value name -> a tensor that the model's code makes.
         held: The model's attributes that are no tensors on the tape, as they were when traced.
         fixed_size: Whether it is for images of the traced size alone.
+        multiple: Height and width of images must be multiples of this.
         guards: Conditions on the shape of other images.
     """
 
@@ -134,6 +135,7 @@ class Tape:
     constants: Mapping[str, Tensor]
     held: Mapping[Key, Any]
     fixed_size: bool
+    multiple: int
     guards: tuple[Guard, ...]
 
     @property

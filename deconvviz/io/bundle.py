@@ -17,6 +17,7 @@ from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import MAX_SIDE
 from deconvviz.io.preprocess import Preprocess, Size
+from deconvviz.networks import architecture
 
 UNTRAINED = "random weights, not trained"
 """What `Bundle.summary` says of a network without training."""
@@ -61,10 +62,11 @@ class Bundle:
     ) -> "Bundle":
         """The network of a checkpoint made by `deconvviz train`."""
         described = checkpoint.description
+        multiple = architecture(described.model).multiple if described.task else 1
         return cls(
             name,
             checkpoint.network(),
-            Preprocess(described.size, described.mean, described.std),
+            Preprocess(described.size, described.mean, described.std, multiple=multiple),
             described.model,
             () if described.stages_only else described.classes,
             _summary(described),

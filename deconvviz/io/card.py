@@ -101,9 +101,9 @@ def _training(d: Description) -> str:
         )
     if start := recipe.get("init"):
         digest = inert(d.training.get("init_sha256", "")[:12])
+        known = f" (sha256 {digest})" if digest else ""
         paragraphs.append(
-            f"Training started from the weights of `{inert(start.replace('`', ''))}` (sha256 "
-            f"{digest})."
+            f"Training started from the weights of `{inert(start.replace('`', ''))}`{known}."
         )
     if weight := recipe.get("deconv_weight", 0):
         paragraphs.append(

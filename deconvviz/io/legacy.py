@@ -18,6 +18,7 @@ _OPTIONS = {
     "distil_from": "teachers",
     "distil_share": "distillation_weight",
     "half": "fp16",
+    "init_from": "init",
     "augmentation": {"crop": "crop_padding"},
     "decoder": {
         "below": "skip_last_stages",

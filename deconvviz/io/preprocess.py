@@ -31,6 +31,7 @@ class Preprocess:
         resize: Length that the shorter side is resized to before the crop; 0 for `size`, so that
             the crop is the largest central square.
         interpolation: Antialiased interpolation of the resize.
+        multiple: Height and width of a picture that keeps its size are cut to multiples of this.
     """
 
     size: int
@@ -38,6 +39,7 @@ class Preprocess:
     std: tuple[float, ...]
     resize: int = 0
     interpolation: Image.Resampling = Image.Resampling.BICUBIC
+    multiple: int = 1
 
     @property
     def channels(self) -> int:
@@ -63,7 +65,10 @@ class Preprocess:
     def view(self, picture: Image.Image, size: Size = "trained") -> Image.Image:
         """The resized and cropped picture, as `tensor` normalises it; same arguments."""
         if size is None:
-            return picture
+            width, height = (side - side % self.multiple for side in picture.size)
+            if (width, height) == picture.size or not (width and height):
+                return picture  # too small a one is the network's own to refuse
+            return picture.crop((0, 0, width, height))
         side = self.size if size == "trained" else size
         if picture.size == (side, side):
             return picture

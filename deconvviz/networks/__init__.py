@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from torch import nn
 
 from deconvviz.errors import SettingError, UnknownModelError
-from deconvviz.networks.architecture import Architecture
+from deconvviz.networks.architecture import Architecture, PictureToPicture
 from deconvviz.networks.autoencoders import AutoEncoder
 from deconvviz.networks.detectors import Detector
 from deconvviz.networks.generators import Vae
@@ -23,6 +23,7 @@ __all__ = [
     "AutoEncoder",
     "Detector",
     "HalfResolution",
+    "PictureToPicture",
     "Segmenter",
     "SuperResolver",
     "Vae",

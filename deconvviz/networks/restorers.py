@@ -6,12 +6,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from deconvviz.networks.architecture import Architecture, Depth, Width, named
+from deconvviz.networks.architecture import Depth, PictureToPicture, Width, named
 from deconvviz.schema import validated
 
 
 @validated
-class SuperResolver(Architecture):
+class SuperResolver(PictureToPicture):
     """FSRCNN: features of the small picture, then one layer that enlarges.
 
     Dong, Loy & Tang (2016), arXiv:1608.00367: a 5x5 convolution, a 1x1 one that shrinks the
@@ -92,14 +92,14 @@ def enlarging(inputs: int, outputs: int, options: SuperResolver) -> nn.Module:
 
 
 @validated
-class HalfResolution(Architecture):
+class HalfResolution(PictureToPicture):
     """Residual blocks at half the resolution that predict what is to be added to the picture.
 
     As FFDNet (Zhang, Zuo & Zhang 2018, arXiv:1710.04026): 2x2 pixels become channels, 3x3
-    convolutions follow, and channels become pixels again. Unlike there, the network is told no
-    noise level; its output is added to the picture, as DnCNN (Zhang et al. 2017, arXiv:1608.03981)
-    subtracts its own; and pairs of convolutions are residual blocks without BatchNorm, as in EDSR
-    (Lim et al. 2017, arXiv:1707.02921). (N, C, H, W) -> (N, C, H, W).
+    convolutions follow, and channels become pixels again. Unlike there, the network does not
+    get the noise level; its output is added to the picture, as DnCNN (Zhang et al. 2017,
+    arXiv:1608.03981) subtracts its own; and pairs of convolutions are residual blocks without
+    BatchNorm, as in EDSR (Lim et al. 2017, arXiv:1707.02921). (N, C, H, W) -> (N, C, H, W).
     """
 
     multiple: ClassVar[int] = 2

@@ -11,10 +11,11 @@ from torch.nn import functional
 
 from deconvviz.errors import CheckpointError, PictureError, SettingError
 from deconvviz.io.checkpoint import Checkpoint, load_checkpoint
-from deconvviz.networks import Architecture, architecture
+from deconvviz.networks import PictureToPicture, architecture
 from deconvviz.progress import Progress, track
 from deconvviz.restoration.degradations import resize
 from deconvviz.restoration.metrics import luma
+from deconvviz.restoration.shipped import checkpoints_for
 
 Name = Literal["denoise", "deblur", "inpaint", "sr2", "sr3", "sr4"]
 NAMES: tuple[Name, ...] = ("denoise", "deblur", "inpaint", "sr2", "sr3", "sr4")
@@ -49,12 +50,11 @@ class Restorer:
 
         Raises:
             SettingError: There is no such task, or the checkpoint is of another one.
-            CheckpointError: A checkpoint is missing or damaged.
+            CheckpointError: A checkpoint is missing or damaged, or none is in the package.
         """
         if name not in NAMES:
             raise SettingError(f"no task `{name}`; there are {', '.join(NAMES)}")
-        files = _FILES.get(name, (name,))
-        networks = [Network.load(checkpoint or shipped(file)) for file in files]
+        networks = [Network.load(path) for path in checkpoints_for(name, checkpoint)]
         task = "sr" if name.startswith("sr") else name
         scale = int(name[2:]) if task == "sr" else 1
         for one in networks:
@@ -116,7 +116,7 @@ class Network:
     """One network, applied tile by tile."""
 
     model: nn.Module
-    architecture: Architecture
+    architecture: PictureToPicture
     task: str
     channels: int
 
@@ -125,7 +125,7 @@ class Network:
         """The network of a checkpoint.
 
         Raises:
-            CheckpointError: It is missing or damaged, or the network is a classifier.
+            CheckpointError: It is missing or damaged, or the network restores no pictures.
         """
         return cls.of(load_checkpoint(path), path)
 
@@ -136,6 +136,11 @@ class Network:
         if not described.task:
             raise CheckpointError(f"{path} is a classifier; name a network for restoration")
         made = architecture(described.model)
+        if not isinstance(made, PictureToPicture):
+            raise CheckpointError(
+                f"{path} is a network for `{described.task}`, which does not restore pictures; "
+                f"name one for {', '.join(NAMES)}"
+            )
         return cls(checkpoint.network(), made, described.task, described.channels)
 
     @property
@@ -173,14 +178,6 @@ class Network:
             ]
         assert whole is not None
         return whole[:, : height * factor, : width * factor]
-
-
-def shipped(name: str) -> Path:
-    """The file of a network in the package."""
-    return Path(__file__).parents[1] / "demo" / f"{name}.safetensors"
-
-
-_FILES: dict[str, tuple[str, ...]] = {"denoise": ("denoise-grey", "denoise-colour")}
 
 
 def _tiles(height: int, width: int, side: int) -> Iterator[tuple[int, int, int, int]]:

@@ -32,7 +32,7 @@ def by_channel(function: Callable[[Pixels], Pixels]) -> Method:
 
 
 def non_local_means(sigma: float, strength: float) -> Method:
-    """Non-local means (Buades et al. 2005), told the noise; patches of 5 within 13 pixels.
+    """Non-local means (Buades et al. 2005) at a known noise; patches of 5 within 13 pixels.
 
     Args:
         sigma: Standard deviation of the noise, of 255.
@@ -56,7 +56,7 @@ def total_variation(sigma: float, weight: float) -> Method:
 
 
 def wavelet(sigma: float) -> Method:
-    """Wavelet shrinkage (Chang et al. 2000), told the noise."""
+    """Wavelet shrinkage (Chang et al. 2000) at a known noise."""
     return by_channel(
         lambda pixels: restoration.denoise_wavelet(
             pixels, sigma=sigma / 255, wavelet="db2", rescale_sigma=True
@@ -105,13 +105,14 @@ def gaussian_kernel(sigma: float) -> Pixels:
 def interpolated(given: Tensor) -> Tensor:
     """Missing pixels by linear interpolation between the known ones (Delaunay triangles)."""
     known = given[-1].numpy() > 0
-    places, everywhere = np.argwhere(known), tuple(np.indices(known.shape))
-    filled = []
-    for channel in given[:-1].numpy():
-        linear = griddata(places, channel[known], everywhere, method="linear")
-        nearest = griddata(places, channel[known], everywhere, method="nearest")
-        filled.append(np.where(known, channel, np.where(np.isnan(linear), nearest, linear)))
-    return torch.from_numpy(np.stack(filled)).float()
+    pixels = given[:-1].permute(1, 2, 0).numpy().copy()
+    places, values, missing = np.argwhere(known), pixels[known], np.argwhere(~known)
+    linear = griddata(places, values, missing, method="linear")
+    outside = np.isnan(linear[:, 0])  # of all triangles
+    if outside.any():
+        linear[outside] = griddata(places, values, missing[outside], method="nearest")
+    pixels[~known] = linear
+    return torch.from_numpy(pixels).permute(2, 0, 1).float().contiguous()
 
 
 def biharmonic(given: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.io.checkpoint import DataRecord
-from deconvviz.io.data import Dataset, load_dataset, train_test_split
+from deconvviz.io.data import Dataset, load_dataset, normalise, train_test_split
 from deconvviz.io.data.shapes import CLASSES, inside
 from deconvviz.restoration.precision import Objects, mean_average_precision
 from deconvviz.restoration.recipe import RestorationRecipe
@@ -35,7 +34,7 @@ class Scene(NamedTuple):
     shapes: Tensor
 
 
-class Detection(Task):
+class Detection(Task[Dataset]):
     """Centres, classes and sizes of shapes over photographs.
 
     Args:
@@ -50,8 +49,7 @@ class Detection(Task):
     mean, std = (0.45,) * 3, (0.25,) * 3
 
     def __init__(self, recipe: RestorationRecipe, training: Dataset, held_out: Dataset) -> None:
-        super().__init__(recipe)
-        self.training, self.held_out = training, held_out
+        super().__init__(recipe, training, held_out)
         self.stride: int = self.architecture.stride  # type: ignore[attr-defined]  # a `Detector`
         side = recipe.patch
         self.validation = scenes(held_out.images, side, torch.Generator().manual_seed(0))
@@ -63,15 +61,9 @@ class Detection(Task):
         return cls(recipe, *train_test_split(whole, HELD_OUT))
 
     @property
-    def data(self) -> DataRecord:
-        """Title and fingerprint of the photographs."""
-        title = f"shapes over {self.training.title}"
-        return {"title": title, "fingerprint": self.training.fingerprint}
-
-    @property
-    def pictures(self) -> int:
-        """Number of photographs."""
-        return len(self.training)
+    def title(self) -> str:
+        """Name of the photographs, and what is drawn over them."""
+        return f"shapes over {self.training.title}"
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Newly drawn pictures, and their shapes; see `Task`."""
@@ -82,7 +74,7 @@ class Detection(Task):
 
     def inputs(self, images: Tensor) -> Tensor:
         """Pixels in [0, 1] as the network takes them."""
-        return (images - self.mean[0]) / self.std[0]
+        return normalise(images, self.mean, self.std)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Focal loss of the heat maps, and absolute errors of offset and log radius at centres."""

@@ -115,34 +115,42 @@ def enlarged_by(network: Network) -> Method:
 
 def noisy(pictures: PictureSet, sigma: float) -> list[Problem]:
     """Pictures with Gaussian noise, neither clipped nor rounded; a seed for each picture."""
-    made = []
-    for number, (name, pixels) in enumerate(zip(pictures.names, pictures.pictures, strict=True)):
-        generator = torch.Generator().manual_seed(number)
-        given = add_noise(pixels.float() / 255, torch.tensor(sigma), generator) * 255
-        made.append(Problem(name, given, pixels.float()))
-    return made
+    return _degraded(
+        pictures,
+        lambda pixels, generator: (
+            add_noise(pixels.float() / 255, torch.tensor(sigma), generator) * 255
+        ),
+    )
 
 
 def soft(pictures: PictureSet) -> list[Problem]:
     """Pictures blurred by a Gaussian of 1.6 pixels, with noise of 2 grey levels."""
-    made = []
-    for number, (name, pixels) in enumerate(zip(pictures.names, pictures.pictures, strict=True)):
-        generator = torch.Generator().manual_seed(number)
+
+    def degrade(pixels: Tensor, generator: torch.Generator) -> Tensor:
         given = blurred(pixels, Deblurring.BLUR) / 255
-        given = add_noise(given, torch.tensor(Deblurring.NOISE), generator) * 255
-        made.append(Problem(name, given, pixels.float()))
-    return made
+        return add_noise(given, torch.tensor(Deblurring.NOISE), generator) * 255
+
+    return _degraded(pictures, degrade)
 
 
 def holed(pictures: PictureSet, share: float) -> list[Problem]:
     """Pictures with an alpha channel, which is 0 at pixels that are missing, drawn one by one."""
-    made = []
-    for number, (name, pixels) in enumerate(zip(pictures.names, pictures.pictures, strict=True)):
-        generator = torch.Generator().manual_seed(number)
+
+    def degrade(pixels: Tensor, generator: torch.Generator) -> Tensor:
         known = (torch.rand(1, *pixels.shape[1:], generator=generator) >= share).float()
-        given = torch.cat([pixels * known, known * 255])
-        made.append(Problem(name, given, pixels.float()))
-    return made
+        return torch.cat([pixels * known, known * 255])
+
+    return _degraded(pictures, degrade)
+
+
+def _degraded(
+    pictures: PictureSet, degrade: Callable[[Tensor, torch.Generator], Tensor]
+) -> list[Problem]:
+    """A problem of each picture, degraded by random numbers of its own that its place decides."""
+    return [
+        Problem(name, degrade(pixels, torch.Generator().manual_seed(number)), pixels.float())
+        for number, (name, pixels) in enumerate(zip(pictures.names, pictures.pictures, strict=True))
+    ]
 
 
 def unchanged(given: Tensor) -> Tensor:

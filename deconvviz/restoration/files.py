@@ -1,4 +1,4 @@
-"""Restored copies of picture files, one by one: what cannot be read is told, the rest is done."""
+"""Changed copies of picture files, one by one: what cannot be read is listed, the rest is done."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from deconvviz.io.images import Layers, open_layers
 from deconvviz.progress import Progress
 from deconvviz.restoration.apply import Restorer
 from deconvviz.restoration.degradations import from_image, to_image
+from deconvviz.restoration.segmenter import Segmenter, class_map, overlaid
 
 # Without loss where the format can; JPEG cannot.
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -47,29 +48,34 @@ class FileResult:
     refusal: str = ""
 
 
-def targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
-    """The files of `source` and where their restored copies go.
+def targets(source: Path, out: Path, ending: str = "") -> list[tuple[Path, Path]]:
+    """The files of `source` and where their changed copies go.
 
     A file goes to `out`, or into it if that is a folder. Of a folder, every file but hidden ones
     goes to its place in the folder `out`, in its own format, or as PNG where that is not written.
+
+    Args:
+        source: A file or a folder.
+        out: A file or a folder.
+        ending: Ending of all copies, ".png" for example, instead of their own.
 
     Raises:
         SettingError: There is nothing at `source`, or a copy would replace its original.
     """
     if source.is_file():
         target = out / source.name if out.is_dir() else out
-        if target is not out and source.suffix.lower() not in _OPTIONS:
-            target = target.with_suffix(".png")
-        if target.suffix.lower() not in _OPTIONS:
+        if target is not out:
+            target = _with_ending(target, ending)
+        if target.suffix.lower() not in (writable := [ending] if ending else list(_OPTIONS)):
             raise SettingError(
                 f"cannot write `{target}`; name a folder, or a file that ends in "
-                f"{', '.join(_OPTIONS)}"
+                f"{', '.join(writable)}"
             )
         pairs = [(source, target)]
     elif source.is_dir():
         if out.exists() and not out.is_dir():
             raise SettingError(f"{source} is a folder, and {out} is a file; name a folder for both")
-        pairs = list(_of_folder(source, out))
+        pairs = list(_of_folder(source, out, ending))
         if not pairs:
             raise SettingError(f"there are no files in {source}")
     else:
@@ -80,27 +86,59 @@ def targets(source: Path, out: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def _of_folder(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
+def _with_ending(target: Path, ending: str) -> Path:
+    if ending:
+        return target.with_suffix(ending)
+    return target if target.suffix.lower() in _OPTIONS else target.with_suffix(".png")
+
+
+def _of_folder(source: Path, out: Path, ending: str) -> Iterator[tuple[Path, Path]]:
     taken: set[Path] = set()
     for file in sorted(source.rglob("*")):
         inner = file.relative_to(source)
         hidden = any(part.startswith(".") for part in inner.parts)
         if hidden or not file.is_file() or file.resolve().is_relative_to(out.resolve()):
             continue
-        target = out / inner
-        if target.suffix.lower() not in _OPTIONS:
-            target = target.with_suffix(".png")
+        target = _with_ending(out / inner, ending)
         if target in taken:  # a.gif beside a.png
             target = target.with_name(f"{file.name}.png")
         taken.add(target)
         yield file, target
 
 
+Change = Callable[[Layers, Progress | None], tuple[Image.Image, bytes]]
+"""What is made of a picture, and its ICC profile; raises a `PictureError` to refuse it."""
+Pairs = Sequence[tuple[Path, Path]]
+Bars = Callable[[Path], Progress | None]
+
+
+def change_files(pairs: Pairs, change: Change, progress: Bars) -> Iterator[FileResult]:
+    """Make changed copies of files, one by one; EXIF orientation is applied to the pixels.
+
+    Args:
+        pairs: Files and where their copies go, from `targets`.
+        change: What is made of each.
+        progress: Gives the callback for the parts of a file.
+
+    Raises:
+        OSError: A copy cannot be written.
+    """
+    for source, target in pairs:
+        try:
+            layers = open_layers(source)
+            image, profile = change(layers, progress(source))
+        except PictureError as error:
+            yield FileResult(source, None, refusal=str(error))
+            continue
+        lost = _save(image, profile, target)
+        yield FileResult(source, target, (*layers.notices, *lost))
+
+
 def restore_files(
-    pairs: Sequence[tuple[Path, Path]],
+    pairs: Pairs,
     restorer: Restorer,
     mask: Path | None = None,
-    progress: Callable[[Path], Progress | None] = lambda _: None,
+    progress: Bars = lambda _: None,
 ) -> Iterator[FileResult]:
     """Restore files one by one.
 
@@ -119,15 +157,36 @@ def restore_files(
         OSError: A copy cannot be written.
     """
     missing = _read_mask(mask) if mask else None
-    for source, target in pairs:
-        try:
-            layers = open_layers(source)
-            image = _restored(layers, restorer, missing, progress(source))
-        except PictureError as error:
-            yield FileResult(source, None, refusal=str(error))
-            continue
-        lost = _save(image, layers.profile, target)
-        yield FileResult(source, target, (*layers.notices, *lost))
+    return change_files(
+        pairs,
+        lambda layers, bar: (_restored(layers, restorer, missing, bar), layers.profile),
+        progress,
+    )
+
+
+def segment_files(
+    pairs: Pairs, segmenter: Segmenter, *, overlay: bool = False, progress: Bars = lambda _: None
+) -> Iterator[FileResult]:
+    """Write a map of the classes of each file, a PNG whose palette has their colours.
+
+    Args:
+        pairs: Files and where their maps go, from `targets` with the ending ".png".
+        segmenter: The network.
+        overlay: Write the picture under the colours instead.
+        progress: Gives the callback for the parts of a file.
+
+    Raises:
+        OSError: A map cannot be written.
+    """
+
+    def change(layers: Layers, _bar: Progress | None) -> tuple[Image.Image, bytes]:
+        classes = segmenter(from_image(layers.image))
+        if overlay:
+            profile = layers.profile if layers.image.mode == "RGB" else b""
+            return overlaid(layers.image, classes, segmenter.colours), profile
+        return class_map(classes, segmenter.colours), b""
+
+    return change_files(pairs, change, progress)
 
 
 def _restored(

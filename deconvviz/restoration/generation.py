@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from deconvviz.errors import SettingError
-from deconvviz.io.checkpoint import DataRecord
 from deconvviz.io.data import Dataset, load_dataset, train_test_split
 from deconvviz.networks.generators import VaeNet
 from deconvviz.restoration.recipe import RestorationRecipe
+from deconvviz.restoration.shipped import checkpoints_for, load_for
 from deconvviz.restoration.task import Batch, Task, drawn, generators
 
 HELD_OUT = 5000
@@ -20,7 +23,7 @@ HELD_OUT = 5000
 _BLOCK = 500
 
 
-class Generation(Task):
+class Generation(Task[Dataset]):
     """Latents from which pictures can be drawn, and the pictures.
 
     The loss is the negative evidence lower bound of a picture in nats. With `loss=cross-entropy`
@@ -38,8 +41,7 @@ class Generation(Task):
     def __init__(self, recipe: RestorationRecipe, training: Dataset, held_out: Dataset) -> None:
         if recipe.loss not in ("cross-entropy", "l2"):
             raise SettingError(f"loss must be cross-entropy or l2 to generate, got {recipe.loss}")
-        super().__init__(recipe)
-        self.training, self.held_out = training, held_out
+        super().__init__(recipe, training, held_out)
         self.mean, self.std = (0.0,) * self.channels, (1.0,) * self.channels
 
     @classmethod
@@ -52,16 +54,6 @@ class Generation(Task):
     def channels(self) -> int:
         """Those of the pictures."""
         return self.training.images.shape[1]
-
-    @property
-    def data(self) -> DataRecord:
-        """Title and fingerprint of the training data."""
-        return {"title": self.training.title, "fingerprint": self.training.fingerprint}
-
-    @property
-    def pictures(self) -> int:
-        """Number of training pictures."""
-        return len(self.training)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Pictures in [0, 1], and the noise of their latents in place of targets; see `Task`."""
@@ -100,6 +92,23 @@ class Generation(Task):
         return {"held_out_loss": round(float(sum(losses)) / count, 3), "rms": round(rms, 3)}
 
 
+def load_generator(data: str, checkpoint: Path | None = None) -> VaeNet:
+    """The generator in the package, or one of your own.
+
+    Args:
+        data: Data set that the one in the package was trained on: "mnist" or "cifar10".
+        checkpoint: Network to take instead.
+
+    Raises:
+        SettingError: There is no such data set, or the checkpoint is of another task.
+        CheckpointError: It is missing or damaged, or none is in the package.
+    """
+    if data not in ("mnist", "cifar10"):
+        raise SettingError(f"no generator of `{data}`; there are mnist, cifar10")
+    (path,) = checkpoints_for(f"generate-{data}", checkpoint)
+    return cast(VaeNet, load_for("generate", path).network())
+
+
 def reconstruction(logits: Tensor, images: Tensor, kind: str) -> Tensor:
     """Negative log-likelihood of pictures in nats, averaged over the batch.
 
@@ -120,10 +129,21 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
 
 
+def as_pictures(pixels: Tensor) -> NDArray[np.uint8]:
+    """(N, 1 or 3, H, W) in [0, 1] as RGB pictures, (N, H, W, 3)."""
+    eight_bit = (pixels.clamp(0, 1) * 255).round().byte().expand(-1, 3, -1, -1)
+    return eight_bit.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def draw_latents(model: VaeNet, count: int, seed: int) -> Tensor:
+    """(count, L) from a standard normal distribution."""
+    return torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed))
+
+
 @torch.inference_mode()
 def samples(model: VaeNet, count: int, seed: int = 0) -> Tensor:
     """(count, C, H, W) in [0, 1], from latents of a standard normal distribution."""
-    latents = torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed))
+    latents = draw_latents(model, count, seed)
     device = next(model.parameters()).device
     blocks = torch.split(latents.to(device), _BLOCK)
     return torch.cat([model.decode(block).float().cpu() for block in blocks])
@@ -132,7 +152,13 @@ def samples(model: VaeNet, count: int, seed: int = 0) -> Tensor:
 @torch.inference_mode()
 def interpolated(model: VaeNet, first: Tensor, second: Tensor, steps: int = 8) -> Tensor:
     """(steps, C, H, W) from one picture (C, H, W) to another, evenly between their latents."""
-    start, end = model.encode(torch.stack([first, second]))[0]
+    latents = model.encode(torch.stack([first, second]))[0]
+    return between(model, latents[0], latents[1], steps)
+
+
+@torch.inference_mode()
+def between(model: VaeNet, start: Tensor, end: Tensor, steps: int = 8) -> Tensor:
+    """(steps, C, H, W) from one latent (L,) to another, evenly."""
     return model.decode(torch.lerp(start, end, torch.linspace(0, 1, steps)[:, None]))
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from deconvviz.errors import SettingError
-from deconvviz.io.checkpoint import DataRecord
 from deconvviz.io.data.benchmarks import PictureSet
 from deconvviz.restoration.degradations import resize
 from deconvviz.restoration.losses import PICTURE_LOSSES
@@ -26,7 +25,7 @@ class Pair(NamedTuple):
     targets: Tensor
 
 
-class PatchTask(Task):
+class PatchTask(Task[PictureSet]):
     """A task on patches of pictures, mirrored and turned at random.
 
     Args:
@@ -38,8 +37,7 @@ class PatchTask(Task):
     def __init__(
         self, recipe: RestorationRecipe, training: PictureSet, held_out: PictureSet
     ) -> None:
-        super().__init__(recipe)
-        self.training, self.held_out = training, held_out
+        super().__init__(recipe, training, held_out)
         self.pairs = [
             pair
             for pair in map(self.prepare, self.copies())
@@ -49,16 +47,6 @@ class PatchTask(Task):
             raise SettingError(f"no training picture is as large as a patch of {recipe.patch}")
         places = [(h - recipe.patch + 1) * (w - recipe.patch + 1) for h, w in self._sizes()]
         self._shares = torch.tensor(places, dtype=torch.float64)
-
-    @property
-    def data(self) -> DataRecord:
-        """Title and fingerprint of the training data."""
-        return {"title": self.training.title, "fingerprint": self.training.fingerprint}
-
-    @property
-    def pictures(self) -> int:
-        """Number of training pictures."""
-        return len(self.training)
 
     def copies(self) -> Sequence[Tensor]:
         """The training pictures and reduced copies of the larger ones, (C, H, W) uint8."""

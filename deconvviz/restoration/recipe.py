@@ -1,12 +1,12 @@
 """Every option of a restoration run, declared once, as `training.Recipe` is for classifiers."""
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from deconvviz.errors import SettingError
 from deconvviz.schema import Count, Fraction, NonNegative, Positive, UnitInterval, validated
+from deconvviz.training.schedule import lr_scale
 
 
 @validated
@@ -17,7 +17,7 @@ class RestorationRecipe:
     """Task: a name in `restoration.TASKS`."""
     network: str = "fsrcnn:scale=2"
     """Network and its options: a name in `networks.NETWORKS`."""
-    init_from: str = ""
+    init: str = ""
     """Checkpoint whose tensors of equal name and shape are the initial weights."""
     loss: Literal["l1", "l2", "charbonnier", "cross-entropy"] = "charbonnier"
     """Loss: mean absolute error; mean squared error; their smooth mixture sqrt(d^2 + 1e-6)
@@ -79,7 +79,4 @@ class RestorationRecipe:
 
     def lr_scale(self, progress: float) -> float:
         """The learning rate over its peak, at a fraction `progress` of all steps."""
-        if progress < self.warmup:
-            return progress / self.warmup
-        rest = (progress - self.warmup) / (1 - self.warmup)
-        return (1 + math.cos(math.pi * rest)) / 2 if self.schedule == "cosine" else 1 - rest
+        return lr_scale(self.schedule, self.warmup, progress)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.io.checkpoint import DataRecord
+from deconvviz.io.data import normalise
 from deconvviz.io.data.camvid import CLASSES, VOID, Scenes, load_camvid
 from deconvviz.restoration.overlap import confusion, mean_iou
 from deconvviz.restoration.recipe import RestorationRecipe
@@ -31,7 +31,7 @@ class Variation:
     """Largest rotation, in each direction."""
 
 
-class Segmentation(Task):
+class Segmentation(Task[Scenes]):
     """Scores of 11 classes for each pixel; trained on 367 pictures, chosen on 101.
 
     Args:
@@ -45,8 +45,7 @@ class Segmentation(Task):
     channels = 3
 
     def __init__(self, recipe: RestorationRecipe, training: Scenes, held_out: Scenes) -> None:
-        super().__init__(recipe)
-        self.training, self.held_out = training, held_out
+        super().__init__(recipe, training, held_out)
         self.mean, self.std = training.channel_statistics()
         self.weights = class_weights(training, recipe.class_weights)
 
@@ -55,22 +54,12 @@ class Segmentation(Task):
         """The task on CamVid's own division."""
         return cls(recipe, load_camvid("train"), load_camvid("val"))
 
-    @property
-    def data(self) -> DataRecord:
-        """Title and fingerprint of the training data."""
-        return {"title": self.training.title, "fingerprint": self.training.fingerprint}
-
-    @property
-    def pictures(self) -> int:
-        """Number of training pictures."""
-        return len(self.training)
-
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Varied views; each picture comes once before one comes twice. See `Task`."""
         ordering, varying = generators(self.recipe.seed, epoch, 2)
         for chosen in drawn(len(self.training), self.recipe, ordering):
             images, masks = views(self.training, chosen, self.recipe.patch, varying)
-            yield Batch(normalised(images, self.mean, self.std), masks)
+            yield Batch(normalise(images, self.mean, self.std), masks)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy, each class with its weight, and the share of pixels that are right."""
@@ -105,12 +94,6 @@ def class_weights(scenes: Scenes, kind: str) -> Tensor:
     return weights.sqrt() if kind == "sqrt-median" else weights
 
 
-def normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """(N, C, H, W) pixels in [0, 1] as the network takes them."""
-    shift, scale = (images.new_tensor(one).view(1, -1, 1, 1) for one in (mean, std))
-    return (images - shift) / scale
-
-
 @torch.inference_mode()
 def segment(
     model: nn.Module, images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]
@@ -132,7 +115,7 @@ def segment(
     border = (0, -width % 16, 0, -height % 16)
     found = []
     for block in torch.split(images, _BLOCK):
-        inputs = normalised(block.to(device).float() / 255, mean, std)
+        inputs = normalise(block.to(device), mean, std)
         inputs = functional.pad(inputs, border, mode="replicate")
         scores = model(inputs.contiguous(memory_format=torch.channels_last))
         found.append(scores[..., :height, :width].argmax(1).byte().cpu())

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +25,30 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
-class Task(ABC):
+class Data(Protocol):
+    """A set of pictures in memory."""
+
+    @property
+    def title(self) -> str:
+        """Name for people and for cards."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all pixels, and of what is known of them."""
+
+    def __len__(self) -> int: ...
+
+
+Pictures = TypeVar("Pictures", bound=Data)
+
+
+class Task(ABC, Generic[Pictures]):
     """A task with its data in memory.
 
     Args:
         recipe: The options of the run.
+        training: Pictures to train on.
+        held_out: Pictures to validate on.
     """
 
     values: tuple[str, ...] = ("train_loss",)
@@ -40,19 +59,24 @@ class Task(ABC):
     classes: tuple[str, ...] = ()
     """Class names of a network that answers with classes."""
 
-    def __init__(self, recipe: RestorationRecipe) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: RestorationRecipe, training: Pictures, held_out: Pictures) -> None:
+        self.recipe, self.training, self.held_out = recipe, training, held_out
         self.architecture = architecture(recipe.network)
 
     @property
-    @abstractmethod
-    def data(self) -> DataRecord:
-        """Title and fingerprint of the training data."""
+    def title(self) -> str:
+        """Name of the training data."""
+        return self.training.title
 
     @property
-    @abstractmethod
+    def data(self) -> DataRecord:
+        """Title and fingerprint of the training data."""
+        return {"title": self.title, "fingerprint": self.training.fingerprint}
+
+    @property
     def pictures(self) -> int:
         """Number of training pictures."""
+        return len(self.training)
 
     @property
     def channels(self) -> int:
@@ -92,6 +116,10 @@ def drawn(total: int, recipe: RestorationRecipe, generator: torch.Generator) -> 
     passes = math.ceil(count / total)
     order = torch.cat([torch.randperm(total, generator=generator) for _ in range(passes)])
     return iter(torch.split(order[:count], recipe.batch_size))
+
+
+AnyTask = Task[Any]
+"""A task on pictures of any kind."""
 
 
 @torch.inference_mode()

@@ -8,10 +8,10 @@ from deconvviz.restoration.generation import Generation
 from deconvviz.restoration.pictures import Deblurring, Denoising, Inpainting, SuperResolution
 from deconvviz.restoration.recipe import RestorationRecipe
 from deconvviz.restoration.segmentation import Segmentation
-from deconvviz.restoration.task import Task
+from deconvviz.restoration.task import AnyTask
 from deconvviz.restoration.unsupervised import AutoEncoding, Supervised
 
-TASKS: Mapping[str, Callable[[RestorationRecipe], Task]] = {
+TASKS: Mapping[str, Callable[[RestorationRecipe], AnyTask]] = {
     "sr": SuperResolution.load,
     "denoise": Denoising.load,
     "deblur": Deblurring.load,
@@ -25,7 +25,7 @@ TASKS: Mapping[str, Callable[[RestorationRecipe], Task]] = {
 """Makes a task, with its data loaded, from a recipe. To add one, add its line here."""
 
 
-def load_task(recipe: RestorationRecipe) -> Task:
+def load_task(recipe: RestorationRecipe) -> AnyTask:
     """The task of a recipe with its data.
 
     Raises:

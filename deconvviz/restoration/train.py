@@ -25,13 +25,13 @@ from deconvviz.io.checkpoint import (
 from deconvviz.io.files import only_writer, write_atomically
 from deconvviz.progress import Progress
 from deconvviz.restoration.recipe import RestorationRecipe
-from deconvviz.restoration.task import Batch, Task
+from deconvviz.restoration.task import AnyTask, Batch
 from deconvviz.restoration.tasks import load_task
-from deconvviz.schema import parse, read, to_dict, validated
+from deconvviz.schema import to_dict, validated
 from deconvviz.training.device import device_name, keep_memory
 from deconvviz.training.loop import Loop
 from deconvviz.training.moving_average import MovingAverage
-from deconvviz.training.run_folder import read_metrics
+from deconvviz.training.run_folder import check_same, read_config_of, read_metrics
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class RestorationConfig:
     data: str
     """Fingerprint of the training data."""
     init_sha256: str = ""
-    """Checkpoint of the recipe's `init_from`."""
+    """Checkpoint of the recipe's `init`."""
 
 
 def train_restoration(
     recipe: RestorationRecipe,
     folder: Path,
     *,
-    task: Task | None = None,
+    task: AnyTask | None = None,
     device: str | torch.device = "cpu",
     progress: bool = True,
     callback: Progress | None = None,
@@ -88,8 +88,7 @@ def train_restoration(
         callback: Called after every step; raising `KeyboardInterrupt` in it equals Ctrl-C.
 
     Raises:
-        CheckpointError: `folder` holds another run, or damaged files, or `init_from` is no
-            checkpoint.
+        CheckpointError: `folder` holds another run, or damaged files, or `init` is no checkpoint.
         BusyError: Another process writes to `folder`.
         DivergedError: The loss is NaN or inf; a checkpoint of the epoch before is stored.
         DataError, SettingError, UnknownModelError: As `load_task`.
@@ -107,17 +106,17 @@ class RestorationTrainer(Loop[tuple[float, Batch]]):
     """A run in memory: its task, network and optimiser."""
 
     def __init__(
-        self, recipe: RestorationRecipe, folder: Path, task: Task, device: torch.device
+        self, recipe: RestorationRecipe, folder: Path, task: AnyTask, device: torch.device
     ) -> None:
         self.recipe, self.task = recipe, task
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
             torch.manual_seed(recipe.seed)
             net = task.architecture.network(task.channels, len(task.classes), recipe.patch)
-        digest = transfer(Path(recipe.init_from), net) if recipe.init_from else ""
+        self.init_sha256 = transfer(Path(recipe.init), net) if recipe.init else ""
         self.model = net.to(device).to(memory_format=torch.channels_last)
         self.autocast = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
         self.held_out: dict[str, float] = {}
-        start(folder, RestorationConfig(recipe, task.data["fingerprint"], digest))
+        start(folder, RestorationConfig(recipe, task.data["fingerprint"], self.init_sha256))
         super().__init__(
             folder,
             self.model,
@@ -174,6 +173,7 @@ class RestorationTrainer(Loop[tuple[float, Batch]]):
             "pictures": self.task.pictures,
             "device": device_name(self.device),
             "seconds": round(self.seconds, 1),
+            "init_sha256": self.init_sha256,
         }
         channels = self.task.channels
         return Description(
@@ -237,7 +237,7 @@ def transfer(path: Path, model: nn.Module) -> str:
         if name in own and own[name].shape == tensor.shape
     }
     if not fitting:
-        raise CheckpointError(f"{path} has no tensor that fits; leave init_from out")
+        raise CheckpointError(f"{path} has no tensor that fits; leave init out")
     model.load_state_dict(fitting, strict=False)
     return checkpoint.sha256
 
@@ -250,19 +250,5 @@ def start(folder: Path, config: RestorationConfig) -> None:
     """
     path = folder / "config.json"
     if path.is_file():
-        stored = parse(path.read_bytes(), path, CheckpointError)
-        before = to_dict(read(RestorationConfig, stored, path, CheckpointError))
-        now = to_dict(config)
-        wrong = [
-            f"{name} was {before['recipe'][name]}, not {value}"
-            for name, value in now["recipe"].items()
-            if before["recipe"][name] != value
-        ]
-        if (before["data"], before["init_sha256"]) != (now["data"], now["init_sha256"]):
-            wrong.append("the data or the initial weights differ")
-        if wrong:
-            raise CheckpointError(
-                f"{folder} holds a run with another recipe or other data ({'; '.join(wrong)}); "
-                "use the same options to continue it, or another folder"
-            )
+        check_same(folder, read_config_of(RestorationConfig, path), config)
     write_atomically(path, json.dumps(to_dict(config), indent=1))

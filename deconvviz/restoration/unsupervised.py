@@ -10,11 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deconvviz.io.checkpoint import DataRecord
-from deconvviz.io.data import Dataset, load_dataset, stratified_subset, train_test_split
+from deconvviz.io.data import (
+    Dataset,
+    load_dataset,
+    normalise,
+    stratified_subset,
+    train_test_split,
+)
 from deconvviz.restoration.degradations import reduced, resize
 from deconvviz.restoration.recipe import RestorationRecipe
 from deconvviz.restoration.task import Batch, Task, drawn, generators
+from deconvviz.training.evaluate import evaluate
 
 SIDE, SCALE = 64, 4
 HELD_OUT = 500
@@ -39,7 +45,7 @@ def photographs(split: str) -> Dataset:
     return load_dataset("photos20", split, size=SIDE, progress=False)
 
 
-class _Photographs(Task):
+class _Photographs(Task[Dataset]):
     """Mirrored pictures, each once before one comes twice.
 
     Args:
@@ -51,19 +57,8 @@ class _Photographs(Task):
     channels = 3
 
     def __init__(self, recipe: RestorationRecipe, training: Dataset, held_out: Dataset) -> None:
-        super().__init__(recipe)
-        self.training, self.held_out = training, held_out
+        super().__init__(recipe, training, held_out)
         self.mean, self.std = (0.5,) * 3, (0.25,) * 3
-
-    @property
-    def data(self) -> DataRecord:
-        """Title and fingerprint of the training data."""
-        return {"title": self.training.title, "fingerprint": self.training.fingerprint}
-
-    @property
-    def pictures(self) -> int:
-        """Number of training pictures."""
-        return len(self.training)
 
     def drawn(self, epoch: int) -> Iterator[tuple[Tensor, torch.Generator]]:
         """Indices of the pictures of each step, and the source of its other random numbers."""
@@ -71,9 +66,9 @@ class _Photographs(Task):
         for chosen in drawn(len(self.training), self.recipe, ordering):
             yield chosen, varying
 
-    def inputs(self, pixels: Tensor) -> Tensor:
-        """Pixels in 0..255 as the network takes them."""
-        return (pixels.float() / 255 - self.mean[0]) / self.std[0]
+    def inputs(self, images: Tensor) -> Tensor:
+        """Pictures, uint8 or in [0, 1], as the network takes them."""
+        return normalise(images, self.mean, self.std)
 
 
 class AutoEncoding(_Photographs):
@@ -141,7 +136,7 @@ class Supervised(_Photographs):
             images = torch.where(mirrored, images.flip(-1), images)
             top, left = torch.randint(2 * _SHIFT + 1, (2,), generator=generator).tolist()
             side = images.shape[-1]
-            padded = functional.pad(images.float(), (_SHIFT,) * 4, mode="reflect")
+            padded = functional.pad(images.float() / 255, (_SHIFT,) * 4, mode="reflect")
             images = padded[..., top : top + side, left : left + side]
             yield Batch(self.inputs(images), self.training.labels[chosen])
 
@@ -153,7 +148,7 @@ class Supervised(_Photographs):
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Accuracy on pictures held out of the training."""
-        return {"accuracy": accuracy(model, self.held_out, self.mean, self.std)}
+        return {"accuracy": evaluate(model, self.held_out, self.mean, self.std).accuracy}
 
 
 @torch.inference_mode()
@@ -172,22 +167,6 @@ def restored(
     device = next(model.parameters()).device
     found = []
     for block in torch.split(images, _BLOCK):
-        given = ((block.float() / 255 - shift) / scale).to(device)
-        found.append((model(given).float().cpu() * scale + shift).clamp(0, 1) * 255)
+        made = model(normalise(block.to(device), mean, std)).float().cpu()
+        found.append((made * scale + shift).clamp(0, 1) * 255)
     return torch.cat(found)
-
-
-@torch.inference_mode()
-def accuracy(
-    model: nn.Module, dataset: Dataset, mean: tuple[float, ...], std: tuple[float, ...]
-) -> float:
-    """Share of the pictures that get their own class, in [0, 1]."""
-    shift, scale = (torch.tensor(one).view(1, -1, 1, 1) for one in (mean, std))
-    device = next(model.parameters()).device
-    right = 0
-    for images, labels in zip(
-        torch.split(dataset.images, _BLOCK), torch.split(dataset.labels, _BLOCK), strict=True
-    ):
-        logits = model(((images.float() / 255 - shift) / scale).to(device))
-        right += int((logits.argmax(1).cpu() == labels).sum())
-    return right / len(dataset)

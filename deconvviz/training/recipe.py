@@ -4,7 +4,6 @@ The command line, its help, `config.json` and the checks follow from these decla
 option is a field here, its use and its test.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ from deconvviz.schema import Count, Fraction, NonNegative, Positive, read, to_di
 from deconvviz.training.adversary import Adversary
 from deconvviz.training.losses import Loss
 from deconvviz.training.regulariser import DecoderConfig
+from deconvviz.training.schedule import Schedule, lr_scale
 
 
 @validated
@@ -45,7 +45,7 @@ class Recipe:
     """Peak learning rate of SGD, Adam or AdamW."""
     muon_lr: NonNegative = 0.025
     """Peak learning rate of Muon."""
-    schedule: Literal["one-cycle", "cosine", "step", "constant"] = "one-cycle"
+    schedule: Schedule = "one-cycle"
     """Learning rates after warmup: linear to 0; half a cosine to 0; divided by 10 at half and again
     at three quarters of the way; constant."""
     warmup: Fraction = 0.2
@@ -119,16 +119,7 @@ class Recipe:
 
     def lr_scale(self, progress: float) -> float:
         """The learning rates over their peaks, at a fraction `progress` of all steps."""
-        if progress < self.warmup:
-            return progress / self.warmup
-        rest = (progress - self.warmup) / (1 - self.warmup)
-        if self.schedule == "one-cycle":
-            return 1 - rest
-        if self.schedule == "cosine":
-            return (1 + math.cos(math.pi * rest)) / 2
-        if self.schedule == "step":
-            return 1.0 if rest < 1 / 2 else 0.1 if rest < 3 / 4 else 0.01
-        return 1.0
+        return lr_scale(self.schedule, self.warmup, progress)
 
     @property
     def uses_ema(self) -> bool:
@@ -146,18 +137,22 @@ class Recipe:
         return self.deconv_weight > 0 and self.decoder.inpaint
 
 
-def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
+def completed(stored: Mapping[str, Any], kind: type[Any] = Recipe) -> dict[str, Any]:
     """A stored recipe as plain values under present names, with the defaults of missing options.
+
+    Args:
+        stored: The recipe.
+        kind: Its declaration.
 
     Raises:
         SettingError: It is not a valid recipe.
     """
-    return to_dict(read(Recipe, current_options(stored), "the stored recipe", SettingError))
+    return to_dict(read(kind, current_options(stored), "the stored recipe", SettingError))
 
 
-def differences(stored: Mapping[str, Any], recipe: Recipe) -> list[str]:
-    """The options in which a recipe differs from a stored one."""
-    before = completed(stored)
+def differences(stored: Mapping[str, Any], recipe: Any) -> list[str]:
+    """The options in which a recipe differs from a stored one of its kind."""
+    before = completed(stored, type(recipe))
     return [
         f"{name} was {before[name]}, not {value}"
         for name, value in to_dict(recipe).items()

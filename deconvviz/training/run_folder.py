@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from deconvviz.processes import ProcessGroup
 from deconvviz.schema import Count, NonNegative, parse, read, to_dict, validated
 from deconvviz.training.device import native_precision
 from deconvviz.training.recipe import Recipe, differences
+
+Config = TypeVar("Config")
 
 _RESTART = (
     "restore it, or delete state.pt beside it to train again from the start, or train in another "
@@ -37,20 +39,13 @@ class RunConfig:
     init_sha256: str = ""
     """Checkpoint that the run starts from."""
 
-    def check(self, folder: Path, now: "RunConfig") -> None:
-        """Refuse to continue the run in `folder` as another one (CheckpointError)."""
-        wrong = differences(to_dict(self.recipe), now.recipe)
-        if (self.data, self.unlabelled) != (now.data, now.unlabelled):
-            wrong.append("dataset fingerprint differs")
-        if self.teacher_sha256 != now.teacher_sha256:
-            wrong.append("teacher checkpoints differ")
-        if self.init_sha256 != now.init_sha256:
-            wrong.append("the checkpoint to start from differs")
-        if wrong:
-            raise CheckpointError(
-                f"{folder} holds a run with another recipe or other data ({'; '.join(wrong)}); "
-                "use the same options to continue it, or another folder"
-            )
+
+_DIFFERENT = {
+    "data": "dataset fingerprint differs",
+    "unlabelled": "dataset fingerprint differs",
+    "teacher_sha256": "teacher checkpoints differ",
+    "init_sha256": "the checkpoint to start from differs",
+}
 
 
 @validated
@@ -84,15 +79,48 @@ def start(
         precision = before.recipe.precision if before else native_precision(device)
         config = replace(config, recipe=replace(config.recipe, precision=precision))
     if before:
-        before.check(folder, config)
+        check_same(folder, before, config)
     processes.all_gather(None)  # all have read before one writes
     if processes.is_main:
         write_atomically(path, json.dumps(to_dict(config), indent=1))
     return config
 
 
+def check_same(folder: Path, before: Any, now: Any) -> None:
+    """Refuse to continue the run in a folder as another one.
+
+    Args:
+        folder: The run's folder.
+        before: Its stored `config.json`, a `RunConfig` or that of another kind of training.
+        now: That of the run as it would be continued.
+
+    Raises:
+        CheckpointError: They differ; the sentence says in what.
+    """
+    wrong: list[str] = differences(to_dict(before.recipe), now.recipe)
+    wrong += dict.fromkeys(
+        words
+        for name, words in _DIFFERENT.items()
+        if getattr(before, name, None) != getattr(now, name, None)
+    )
+    if wrong:
+        raise CheckpointError(
+            f"{folder} holds a run with another recipe or other data ({'; '.join(wrong)}); "
+            "use the same options to continue it, or another folder"
+        )
+
+
 def read_config(path: Path) -> RunConfig:
+    """The `config.json` of a classifier's run; see `read_config_of`."""
+    return read_config_of(RunConfig, path)
+
+
+def read_config_of(kind: type[Config], path: Path) -> Config:
     """A run's `config.json`.
+
+    Args:
+        kind: Its declaration.
+        path: The file.
 
     Raises:
         CheckpointError: It is missing or damaged.
@@ -101,7 +129,7 @@ def read_config(path: Path) -> RunConfig:
         raise CheckpointError(f"no config at {path}; `deconvviz train` writes config.json")
     try:
         stored = current_run(parse(path.read_bytes(), path, CheckpointError))
-        return read(RunConfig, stored, path, CheckpointError)
+        return read(kind, stored, path, CheckpointError)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; restore this file, or train in another folder") from None
 

@@ -12,6 +12,7 @@ _PAGES = {
     "filters": ("Filters", ":material/grid_view:"),
     "evolution": ("Evolution", ":material/timeline:"),
     "experiments": ("Experiments", ":material/science:"),
+    "restore": ("Restore", ":material/auto_fix_high:"),
     "accuracy": ("Accuracy", ":material/monitoring:"),
     "overview": ("The network", ":material/hub:"),
 }

@@ -132,6 +132,7 @@ def _input_view(
         image = loaded.preprocessing.view(picture.image)
         return InputView(picture, image, loaded.preprocess(image)[None], size)
     image = limit_side(picture.image, min(size, LARGEST))
+    image = loaded.preprocessing.view(image, size=None)
     return InputView(picture, image, loaded.preprocess(image, size=None)[None], size)
 
 

@@ -87,9 +87,9 @@ class Uploads(Mapping[str, Value]):
                 last._lost = [*last._lost, *last._drop_oldest()][-_REFUSED_NAMES:]
 
     def lost(self) -> list[str]:
-        """Names that were dropped because of other sessions; each is told once."""
-        told, self._lost = self._lost, []
-        return told
+        """Names that were dropped because of other sessions; each is returned once."""
+        lost, self._lost = self._lost, []
+        return lost
 
     def _drop_oldest(self) -> list[str]:
         oldest = next(iter(self._held), None)
@@ -130,7 +130,7 @@ class _Limit:
             self._add(session_id, file)
 
     def refused(self, session_id: str) -> list[str]:
-        """Names of files that were refused; each is told once."""
+        """Names of files that were refused; each is returned once."""
         with self._lock:
             return self._refused.pop(session_id, [])
 

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,21 @@ def chromium():
 @pytest.fixture(scope="session")
 def server(chromium, tmp_path_factory):
     """The address of the app, started from a folder that has nothing to do with it."""
+    with serving(tmp_path_factory.mktemp("elsewhere")) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder, *networks):
+    """The address of the app, started from a folder, with networks of a person's own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("elsewhere")
     log = folder / "server.log"
     options = ["--server.headless", "true", "--server.port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(APP), *options],
+            [sys.executable, "-m", "streamlit", "run", str(APP), *options, "--", *networks],
             cwd=folder,
             env={
                 **os.environ,

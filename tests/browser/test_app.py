@@ -288,7 +288,7 @@ def test_a_run_is_trained_and_stopped_on_the_page(page, server):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
-@pytest.mark.parametrize("path", ["filters", "evolution", "experiments", "accuracy"])
+@pytest.mark.parametrize("path", ["filters", "evolution", "experiments", "restore", "accuracy"])
 def test_no_page_is_wider_than_a_telephone(page, server, path):
     page.set_viewport_size({"width": 420, "height": 900})
     open_page(page, server, path)

@@ -26,6 +26,8 @@ class Config:
     """Kind of it."""
     fp16: bool = False
     """Store float16."""
+    channels: Literal[1, 3] = 1
+    """Channels."""
     steps: tuple[int, ...] = (1, 2)
     """Some steps."""
     note: str | None = None
@@ -45,7 +47,8 @@ def application(lazy):
     if lazy:
         declared_command(app, Config, "changes")(work)
     else:
-        app.command()(takes(Config(), "changes", only=("lr", "kind", "fp16", "steps"))(work))
+        only = ("lr", "kind", "fp16", "channels", "steps")
+        app.command()(takes(Config(), "changes", only=only)(work))
     return app, seen
 
 
@@ -53,9 +56,10 @@ def application(lazy):
 def test_a_command_takes_what_is_declared_beside_its_own(lazy):
     app, seen = application(lazy)
     words = ["work", "x", "--count", "3", "--lr", "2", "--fp16", "--steps", "4,5", "--kind", "b"]
+    words += ["--channels", "3"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert seen == [(Path("x"), 3, Config(lr=2.0, kind="b", fp16=True, steps=(4, 5)))]
+    assert seen == [(Path("x"), 3, Config(lr=2.0, kind="b", fp16=True, channels=3, steps=(4, 5)))]
     assert CliRunner().invoke(app, ["work", "x", "--no-fp16"]).exit_code == 0
     assert seen[1] == (Path("x"), 1, Config())
     text = " ".join(CliRunner().invoke(app, ["work", "--help"], terminal_width=200).output.split())

@@ -138,7 +138,7 @@ def permuted(target: object, arguments: dict[str, object]) -> Tape:
         Operation("first", permute, to_first, ("op",), (), first),
         Operation("end", aten.neg.default, {"self": Ref("first")}, ("first",), (), first),
     )
-    return Tape(operations, "x", first, {}, {}, {}, {}, fixed_size=False, guards=())
+    return Tape(operations, "x", first, {}, {}, {}, {}, fixed_size=False, multiple=1, guards=())
 
 
 @pytest.mark.parametrize(

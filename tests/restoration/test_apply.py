@@ -11,7 +11,8 @@ from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load
 from deconvviz.models import build as build_classifier
 from deconvviz.networks import architecture, build
-from deconvviz.restoration.apply import Network, Restorer
+from deconvviz.restoration import shipped
+from deconvviz.restoration.apply import NAMES, Network, Restorer
 from deconvviz.restoration.degradations import resize
 from deconvviz.restoration.metrics import luma
 
@@ -129,16 +130,15 @@ def saved(path, task, name, channels):
         model=name,
         channels=channels,
         size=32,
-        classes=() if task else ("a", "b"),
+        classes=() if task in SMALL else ("a", "b"),
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
         data={"title": "none", "fingerprint": ""},
         training={},
         task=task,
     )
-    save_checkpoint(
-        path, network(task).model if task else build_classifier(name, classes=2), description
-    )
+    model = build(name, channels=channels, classes=2) if task else build_classifier(name, classes=2)
+    save_checkpoint(path, model, description)
     return path
 
 
@@ -152,6 +152,16 @@ def test_a_checkpoint_of_ones_own_is_taken_where_it_fits(tmp_path):
     other = saved(tmp_path / "classifier.safetensors", "", "seed-cnn", 3)
     with pytest.raises(CheckpointError, match="is a classifier"):
         Restorer.load("denoise", other)
+    segmenter = saved(tmp_path / "s.safetensors", "segment", "segmenter:widths=4,4,4,4", 3)
+    with pytest.raises(CheckpointError, match="for `segment`, which does not restore pictures"):
+        Restorer.load("denoise", segmenter)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_without_a_network_says_how_to_get_one(name, monkeypatch, tmp_path):
+    monkeypatch.setattr(shipped, "demo_folder", lambda: tmp_path)
+    with pytest.raises(CheckpointError, match=f"no network for {name} .* `deconvviz train-resto"):
+        Restorer.load(name)
 
 
 def test_the_engine_takes_a_network_that_fills_in_missing_pixels(tmp_path):
@@ -159,7 +169,21 @@ def test_the_engine_takes_a_network_that_fills_in_missing_pixels(tmp_path):
     given = bundle.preprocess(photograph("cat").image)
     assert given.shape == (4, 32, 32)
     assert (given[3] == 1).all()
+    assert bundle.preprocess(photograph("cat").image, size=None).shape == (4, 300, 450)  # even
     net = Deconvnet(bundle.model, bundle.input_size)
     recording = net.record(given[None])
     layer = net.default_layers[0]
     assert net.project(recording, recording.strongest(layer, 1)).pixels.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["half:width=6:blocks=1", "half:width=6:blocks=3:dilated=true"])
+def test_a_unit_at_half_the_resolution_sees_as_far_as_a_pixel_matters_to_it(name):
+    torch.manual_seed(0)
+    model = build(name, channels=3).eval()
+    net = Deconvnet(model, (3, 96, 96))
+    body, pixels = model.body, torch.zeros(1, 3, 96, 96, requires_grad=True)
+    maps = body.block1.conv1(body.first(body.unshuffle(pixels)))
+    maps[0, :, 24, 24].sum().backward()
+    rows = (pixels.grad.abs().sum((0, 1, 3)) > 0).nonzero().flatten()
+    assert len(rows) == int(rows[-1] - rows[0]) + 1
+    assert net.layers["body.block1.relu"].receptive_field == (len(rows), len(rows))

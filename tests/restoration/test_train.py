@@ -1,5 +1,6 @@
 """Restoration runs: they learn, they can be killed, and they say what they did."""
 
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -91,10 +92,26 @@ def test_another_recipe_is_refused_and_the_same_one_continues(tmp_path, learn):
     assert learn(tmp_path).epochs == 2
 
 
+def test_a_run_of_an_earlier_version_continues(tmp_path, learn):
+    first = learn(tmp_path / "first", replace(RECIPE, fp16=False)).checkpoint
+    recipe = replace(RECIPE, init=str(first))
+    with pytest.raises(RuntimeError, match="killed"):
+        learn(tmp_path / "run", recipe, callback=killed_after(6))
+    path = tmp_path / "run" / "config.json"
+    stored = json.loads(path.read_text("utf-8"))
+    stored["recipe"]["init_from"] = stored["recipe"].pop("init")  # its name of then
+    path.write_text(json.dumps(stored), "utf-8")
+    assert learn(tmp_path / "run", recipe).epochs == 2
+    assert "init_from" not in path.read_text("utf-8")
+    with pytest.raises(CheckpointError, match=r"init was .*; the checkpoint to start from differs"):
+        learn(tmp_path / "run", replace(recipe, init=""))
+    assert "started from the weights of" in (tmp_path / "run" / "model.md").read_text("utf-8")
+
+
 def test_initial_weights_come_from_a_checkpoint_where_they_fit(tmp_path, learn, shapes):
     first = learn(tmp_path / "x2", replace(RECIPE, fp16=False)).checkpoint
     network = "fsrcnn:scale=3:features=8:shrunk=4:layers=1"
-    recipe = replace(RECIPE, network=network, init_from=str(first), lr=0.0, ema=False)
+    recipe = replace(RECIPE, network=network, init=str(first), lr=0.0, ema=False)
     made = partial(RestorationTrainer, device=torch.device("cpu"))
     task = SuperResolution(recipe, *shapes)
     before = load_checkpoint(first).weights
@@ -102,7 +119,7 @@ def test_initial_weights_come_from_a_checkpoint_where_they_fit(tmp_path, learn, 
     assert torch.equal(
         after["features.extract.conv.weight"], before["features.extract.conv.weight"]
     )
-    other = made(replace(recipe, init_from=""), tmp_path / "none", task).model.state_dict()
+    other = made(replace(recipe, init=""), tmp_path / "none", task).model.state_dict()
     assert not torch.equal(
         other["features.extract.conv.weight"], before["features.extract.conv.weight"]
     )

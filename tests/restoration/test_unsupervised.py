@@ -13,7 +13,6 @@ from deconvviz.restoration import RestorationRecipe, train_restoration
 from deconvviz.restoration.unsupervised import (
     AutoEncoding,
     Supervised,
-    accuracy,
     blurred,
     restored,
 )
@@ -89,8 +88,7 @@ def test_a_classifier_learns_from_a_share_of_the_labels(tmp_path, pictures):
     lines = read_metrics(tmp_path)
     assert lines[-1]["train_loss"] < lines[0]["train_loss"]
     network = load_checkpoint(done.checkpoint).network()
-    found = accuracy(network, task.held_out, task.mean, task.std)
     with torch.no_grad():
-        decided = network(task.inputs(task.held_out.images)).argmax(1)
-    assert found == (decided == task.held_out.labels).double().mean()
-    assert done.held_out["accuracy"] == found
+        decided = network((task.held_out.images.float() / 255 - 0.5) / 0.25).argmax(1)
+    right = (decided == task.held_out.labels).double().mean()
+    assert done.held_out["accuracy"] == right

@@ -121,7 +121,7 @@ TABLE: Mapping[object, Row] = {
     _aten.channel_shuffle.default: shape.ChannelShuffle(),
     _aten.sum.dim_IntList: linear.LinearMap(),
     _aten.pixel_shuffle.default: linear.LinearMap(),
-    _aten.pixel_unshuffle.default: linear.LinearMap(),
+    _aten.pixel_unshuffle.default: shape.Unshuffle(),
     _aten.upsample_nearest2d.vec: linear.LinearMap(),
     _aten.upsample_bilinear2d.vec: linear.LinearMap(),
     _aten.upsample_bicubic2d.vec: linear.LinearMap(),

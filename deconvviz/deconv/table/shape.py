@@ -41,6 +41,23 @@ class Reshape(Row):
         return [signal.reshape(len(signal), *shape)]
 
 
+class Unshuffle(Row):
+    """Squares of pixels as channels, as in networks that work at half the resolution."""
+
+    undone: ClassVar[str] = "the pixels' former places"
+
+    @override
+    def field(self, call: Call, rule: Rule) -> Field | None:
+        if not has_positions(call["self"].shape):
+            return None
+        square = Interval(call["downscale_factor"], 0, call["downscale_factor"])
+        return square, square
+
+    @override
+    def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
+        return [functional.pixel_shuffle(signal, call["downscale_factor"])]
+
+
 class Transpose(Row):
     """Axes in another order, the batch's excepted."""
 
