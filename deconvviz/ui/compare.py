@@ -1,6 +1,5 @@
 """Two pictures in one place with a movable border between them; zoom, by pointer and keyboard."""
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from deconvviz.io.images import to_png
+from deconvviz.ui.grid import data_url
 
 _HERE = Path(__file__).parent
 _KEY = "compare"
@@ -39,13 +38,9 @@ def compare(
         "width": pixels.shape[1],
         "height": pixels.shape[0],
         "left": [
-            {"name": one, "source": _url(other), "width": other.shape[1]}
+            {"name": one, "source": data_url(other), "width": other.shape[1]}
             for one, other in left.items()
         ],
-        "right": {"name": name, "source": _url(pixels)},
+        "right": {"name": name, "source": data_url(pixels)},
     }
     _compare(data=data, key=_KEY)
-
-
-def _url(pixels: NDArray[np.uint8]) -> str:
-    return f"data:image/png;base64,{base64.b64encode(to_png(pixels)).decode('ascii')}"

@@ -45,7 +45,7 @@ class Tile:
 
 
 def data_url(pixels: NDArray[np.uint8]) -> str:
-    """An (h, w, 3) picture as the address of a PNG file in itself."""
+    """An (h, w) or (h, w, 3) picture as the address of a PNG file in itself."""
     return f"data:image/png;base64,{base64.b64encode(to_png(pixels)).decode('ascii')}"
 
 
