@@ -171,12 +171,27 @@ def _export_copy(model: nn.Module, images: Tensor, free: Axes, as_far: bool) -> 
     called, returned = set[str](), dict[Any, dict[str, Any]]()
     with constants_noted() as noted:
         for path, module in copied.named_modules():
-            module.register_forward_pre_hook(lambda *_, path=path: called.add(path))
-            module.register_forward_hook(_noting(path, returned))
+            module.register_forward_pre_hook(_Closed(lambda *_, path=path: called.add(path)))
+            module.register_forward_hook(_Closed(_noting(path, returned)))
         copied.forward = _called_plainly(copied, changing, noted, ends if as_far else None)
         program = export(copied, (images,), dynamic_shapes=(free,), strict=False)
     end = ends[0] if ends else None
     return Exported(program, len(free) == 1, noted.constants, called, returned, changing, end)
+
+
+class _Closed:
+    """A hook that a walk over attributes does not look into.
+
+    What all hooks note together grows with every call, and would be walked once for each.
+    """
+
+    __slots__ = ("_hook",)
+
+    def __init__(self, hook: Callable[..., None]) -> None:
+        self._hook = hook
+
+    def __call__(self, *given: Any) -> None:
+        self._hook(*given)
 
 
 def _called_plainly(
@@ -193,7 +208,7 @@ def _called_plainly(
     """
     forward, done = copied.forward, list[Tensor]()
     for module in copied.modules() if ends is not None else ():
-        module.register_forward_hook(lambda _m, _i, output: done.extend(_tensors(output)))
+        module.register_forward_hook(_Closed(lambda _m, _i, out: done.extend(_tensors(out))))
 
     def run(images: Tensor) -> list[Tensor]:
         before, entered = attributes_of(copied), _entered_modules()
