@@ -42,6 +42,8 @@ class Activation(Row, ABC):
 class ReLU(Activation):
     """Zero below zero."""
 
+    any_precision: ClassVar[bool] = True
+
     @override
     def derivative(self, call: Call) -> Tensor:
         return torch.gt(call["self"], 0)
@@ -51,6 +53,7 @@ class ClippedReLU(Activation):
     """Flat beyond two bounds, the identity between them: ReLU6 and hardtanh."""
 
     extension: ClassVar[bool] = True
+    any_precision: ClassVar[bool] = True
 
     @override
     def derivative(self, call: Call) -> Tensor:

@@ -19,7 +19,9 @@ _LARGE = 4  # times the numbers of the maps; measured
 
 
 class Weighted(Row):
-    """A linear operation with weights of the model."""
+    """A linear operation with weights of the model, which are in the signal's dtype."""
+
+    any_precision: ClassVar[bool] = True
 
     @override
     def refusal(self, call: Call) -> str | None:

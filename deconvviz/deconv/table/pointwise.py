@@ -92,6 +92,7 @@ class Sum(Pairwise):
     """A sum: each branch gets the whole signal."""
 
     undone: ClassVar[str] = "the whole signal to every branch"
+    any_precision: ClassVar[bool] = True
     sign: ClassVar[int] = 1
 
     @override
