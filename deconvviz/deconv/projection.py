@@ -316,7 +316,7 @@ class _Backward:
         if device.type != "cpu":
             return [sys.maxsize] * len(self.steps)
         counts = [max(map(self._count, (step.output, *step.inputs))) for step in self.steps]
-        sizes = [_CACHE // (self.itemsize * count) for count in counts]
+        sizes = [_CACHE // (self.own_dtype.itemsize * count) for count in counts]
         return [size if size >= _FEW else 1 for size in sizes]
 
     def bytes_per_signal(self) -> int:
