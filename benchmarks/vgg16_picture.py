@@ -73,7 +73,7 @@ def main() -> None:
     bundle = network(given.weights)
     net = Deconvnet(bundle.model, bundle.input_size)
     print(net.checked)  # noqa: T201
-    print(net.verify(list(LAYERS.values()), units=4, dtype=torch.float64))  # noqa: T201
+    print(net.verify(list(LAYERS.values()), units=4))  # noqa: T201
     windows = {name: net.layers[layer].receptive_field[0] for name, layer in LAYERS.items()}
     heading = [f"{name}, window {size} px" for name, size in windows.items()]
     figure = gallery([gallery_row(bundle, net, name) for name in PICTURES], heading)
