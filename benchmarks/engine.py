@@ -161,8 +161,8 @@ def logit(device: str) -> str:
     ours_s, torch_s = seconds([mine, torchs], device, spend=16)
     ours_s, torch_s = 1e3 * ours_s, 1e3 * torch_s
     return (
-        f"One logit of ResNet50 at 224 x 224, recorded and projected under the gradient rule: "
-        f"{ours_s:.0f} ms; a forward and a backward pass of torch to the picture: {torch_s:.0f} ms; "
+        "One logit of ResNet50 at 224 x 224, recorded and projected under the gradient rule: "
+        f"{ours_s:.0f} ms; torch's forward and backward pass to the picture: {torch_s:.0f} ms; "
         f"**{ours_s / torch_s:.2f}x**."
     )
 
