@@ -8,6 +8,7 @@ any number and size. The first picture is building, recording one picture of 224
 projecting the 9 strongest units of the last default layer. Weights are random.
 """
 
+import logging
 from functools import partial
 
 import torch
@@ -54,6 +55,7 @@ def built(name: str) -> list[str]:
 
 def main() -> None:
     given = options(__doc__).parse_args()
+    logging.disable(logging.WARNING)  # of what export cannot solve
     rows = [built(name) for name in BUILT]
     nets, images = [network(name) for name in PICTURED], torch.randn(1, *SIZE)
     runs = [partial(first_picture, model, images) for model in nets]

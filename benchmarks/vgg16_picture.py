@@ -18,7 +18,7 @@ from torch import nn
 from torchvision.models import vgg16
 
 from deconvviz import Bundle, Deconvnet
-from deconvviz.deconv import Box
+from deconvviz.deconv import Box, Projection, Recording
 from deconvviz.io.images import PHOTOGRAPHS, limit_side, photograph
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import GalleryRow, Pixels, crop, figure_png, framed, gallery
@@ -47,21 +47,28 @@ def network(weights: Path) -> Bundle:
     return Bundle.of(model, (3, 224, 224), MEAN, (1 / 255,) * 3, name="VGG16")
 
 
+def strongest_inside(net: Deconvnet, recording: Recording, layer: str) -> Projection:
+    """The strongest unit whose window lies in the picture, else the strongest of all."""
+    units = recording.strongest(layer, k=recording[layer].shape[1])
+    for row in range(len(units)):
+        shown = net.project(recording, units[torch.tensor([row])], rule="guided")
+        top, left, bottom, right = shown.boxes[0].tolist()
+        if min(top, left) >= 0 and bottom <= shown.size[0] and right <= shown.size[1]:
+            return shown
+    return net.project(recording, units[torch.tensor([0])], rule="guided")
+
+
 def gallery_row(bundle: Bundle, net: Deconvnet, name: str) -> GalleryRow:
     """One photograph with the windows outlined, and a unit of each layer."""
     picture = limit_side(photograph(name).image, SIDE)
     recording = net.record(bundle.preprocess(picture, size=None)[None], list(LAYERS.values()))
     pixels, boxes, units = np.asarray(picture), list[Box](), list[tuple[str, Pixels, Pixels]]()
     for layer in LAYERS.values():
-        shown = net.project(recording, recording.strongest(layer, k=512), rule="guided")
-        inside = (shown.boxes[:, :2] >= 0) & (
-            shown.boxes[:, 2:] <= shown.boxes.new_tensor(shown.size)
-        )
-        row = int(inside.all(dim=1).int().argmax())  # the strongest whose window is in the picture
-        top, left, bottom, right = shown.boxes[row].tolist()
+        shown = strongest_inside(net, recording, layer)
+        top, left, bottom, right = shown.boxes[0].tolist()
         boxes.append((top, left, bottom, right))
-        title = f"unit {shown.selection.channel[row]}"
-        units.append((title, crop(pixels, boxes[-1]), display(shown.pixels[row])))
+        title = f"unit {shown.selection.channel[0]}"
+        units.append((title, crop(pixels, boxes[-1]), display(shown.pixels[0])))
     return framed(pixels, boxes), PHOTOGRAPHS[name].title, units
 
 
