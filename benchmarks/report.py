@@ -39,20 +39,24 @@ def seconds(
 ) -> list[float]:
     """The median of each run, without its first; in turns, so that a busy machine slows all.
 
+    On one thread it is processor time, in which waiting for a core that others use has no part.
+
     Args:
         runs: Functions to time.
         device: Device of the work; the clock waits for it.
         spend: About how many seconds all may take; each runs three times at least.
     """
+    alone = device == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
     times: list[list[float]] = [[] for _ in runs]
     began = time.perf_counter()
     while len(times[0]) < 3 or time.perf_counter() - began < spend:
         for run, taken in zip(runs, times, strict=True):
-            started = time.perf_counter()
+            started = clock()
             run()
             if device == "cuda":
                 torch.cuda.synchronize()
-            taken.append(time.perf_counter() - started)
+            taken.append(clock() - started)
     return [statistics.median(taken[1:]) for taken in times]
 
 

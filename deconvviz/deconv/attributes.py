@@ -79,15 +79,21 @@ class _Reader:
         self.tensors: dict[str, Tensor] = {}
         self._read = read
         self._seen: dict[int, tuple[int, Any]] = {}  # of one attribute: id -> place, value
-        self._registered = {id(module) for module in model.modules()}
-        self._weights = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
-        classes: dict[str, type] = {}
-        for path, module in model.named_modules():
+        modules = dict(model.named_modules())
+        self._registered = set(map(id, modules.values()))
+        self._weights = {
+            id(tensor)
+            for module in modules.values()
+            for tensor in (*module._parameters.values(), *module._buffers.values())
+        }
+        classes: dict[type, None] = {}
+        for path, module in modules.items():
             if used is not None and path not in used:
                 continue
             self._module(path, module)
-            classes |= {_name(cls): cls for cls in type(module).__mro__}
-        for name, cls in classes.items():
+            classes |= dict.fromkeys(type(module).__mro__)
+        for cls in classes:
+            name = _name(cls)
             if cls is not object and cls.__module__.partition(".")[0] != torch.__name__:
                 self.forms |= {(name, key): self._whole(held, name) for key, held in _members(cls)}
         for hooks in ("_global_forward_pre_hooks", "_global_forward_hooks"):
@@ -104,7 +110,7 @@ class _Reader:
             hooks = [*held[name].values()]
             # Apart, because what a hook holds may change with every pass, as the hook does not.
             self.forms[path, name] = [_code_of(hook) for hook in hooks]
-            self.forms[path, f"state of {name}"] = self._whole(hooks, prefix + name)
+            self.forms[path, f"state of {name}"] = hooks and self._whole(hooks, prefix + name)
         # Of other modules the code names its children, which are compared themselves.
         iterated = isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
         for name in ("_parameters", "_buffers"):
@@ -115,7 +121,8 @@ class _Reader:
             self.forms[path, "__class__"] = _name(type(module))
 
     def _whole(self, value: Any, name: str) -> Any:
-        self._seen = {}
+        if self._seen:
+            self._seen = {}
         return self._form(value, name)
 
     def _form(self, value: Any, name: str) -> Any:

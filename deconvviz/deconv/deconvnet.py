@@ -21,6 +21,7 @@ from deconvviz.deconv.layers import (
     value_of,
 )
 from deconvviz.deconv.passes import simplify
+from deconvviz.deconv.precision import Precision
 from deconvviz.deconv.projection import Projection, Start
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import Rule
@@ -202,6 +203,7 @@ class Deconvnet:
         rule: Rule = "deconvnet",
         start: Start = "activation",
         max_bytes: int = 2**30,
+        precision: Precision = "full",
     ) -> Projection:
         """Project chosen activations back to pixel space.
 
@@ -216,6 +218,9 @@ class Deconvnet:
             start: Start from each unit's own "activation", as in the paper, or from "one".
             max_bytes: About how much memory the signals may take at once; more signals are
                 projected in chunks.
+            precision: Signals, and the kernels that filter them, are in the model's own dtype
+                ("full"), in bfloat16 ("bf16", on a CPU or CUDA) or in float16 ("fp16", on CUDA).
+                Activations, switches and masks are those of the recording in any case.
 
         Returns:
             Projection of G windows, signed, in normalised input units, in the model's dtype; one
@@ -227,6 +232,7 @@ class Deconvnet:
             SelectionError: The recording has no such image, channel or position; or a group has
                 units of several images; or the recording is of another model.
             UnsupportedOperationError: An operation below the layer has no adjoint under `rule`.
+            SettingError: There is no such precision, or not on this device.
             ValueError: There is no such rule or start.
         """
         if recording.tape is not self._tape:
@@ -236,7 +242,7 @@ class Deconvnet:
         value = value_of(selection.layer, self._names)
         try:
             return projection.project(
-                self.model, value, recording, selection, rule, start, max_bytes
+                self.model, value, recording, selection, rule, start, max_bytes, precision
             )
         except UnsupportedOperationError as error:
             names, layer = self._names, selection.layer

@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from traceback import format_tb
 from typing import Any
 
@@ -23,6 +23,7 @@ from deconvviz.deconv.attributes import Key, attributes_of
 from deconvviz.deconv.copies import evaluation_copy
 from deconvviz.deconv.graph import Exported, as_tape, line_of
 from deconvviz.deconv.guards import FormulaLimit, Noted, constants_noted
+from deconvviz.deconv.sizes import SizesRead, takes_no_size
 from deconvviz.deconv.tape import Tape, named_weights, weight_of
 from deconvviz.errors import TraceError
 
@@ -165,6 +166,8 @@ def _export(model: nn.Module, images: Tensor, as_far: bool = False) -> Exported:
         as_far: Whether to export the part before the first thing that export cannot follow.
     """
     batch = {0: Dim.AUTO}
+    if not as_far and (plain := _export_without_sizes(model, images)) is not None:
+        return plain
     for multiple in (1, *_MULTIPLES):
         if sides := _free_sides(images, multiple):
             try:
@@ -189,16 +192,34 @@ def _free_sides(images: Tensor, multiple: int) -> Axes:
     }
 
 
+def _export_without_sizes(model: nn.Module, images: Tensor) -> Exported | None:
+    """The model as a graph for images of any size, if none has a part in it; else None."""
+    sizes = SizesRead()
+    try:
+        exported = _export_copy(model, images, {}, as_far=False, watch=sizes)
+    except Exception:  # noqa: BLE001  what fails with free sizes too is raised there
+        return None
+    read = sizes.any or not takes_no_size(exported.program.graph)
+    return None if read else exported
+
+
 def _export_copy(
-    model: nn.Module, images: Tensor, free: Axes, as_far: bool, multiple: int = 1
+    model: nn.Module,
+    images: Tensor,
+    free: Axes,
+    as_far: bool,
+    multiple: int = 1,
+    watch: AbstractContextManager[Any] | None = None,
 ) -> Exported:
     copied, changing, ends = evaluation_copy(model), set[Key](), list[tuple[str, str]]()
     called, returned = set[str](), dict[Any, dict[str, Any]]()
     with constants_noted() as noted:
         for path, module in copied.named_modules():
-            module.register_forward_pre_hook(lambda *_, path=path: called.add(path))
-            module.register_forward_hook(_noting(path, returned))
-        copied.forward = _called_plainly(copied, changing, noted, ends if as_far else None)
+            module.register_forward_pre_hook(_Closed(lambda *_, path=path: called.add(path)))
+            module.register_forward_hook(_Closed(_noting(path, returned)))
+        copied.forward = _called_plainly(
+            copied, changing, noted, ends if as_far else None, watch or nullcontext()
+        )
         program = export(copied, (images,), dynamic_shapes=(free,), strict=False)
     end = ends[0] if ends else None
     return Exported(
@@ -206,8 +227,27 @@ def _export_copy(
     )
 
 
+class _Closed:
+    """A hook that a walk over attributes does not look into.
+
+    What all hooks note together grows with every call, and would be walked once for each.
+    """
+
+    __slots__ = ("_hook",)
+
+    def __init__(self, hook: Callable[..., None]) -> None:
+        self._hook = hook
+
+    def __call__(self, *given: Any) -> None:
+        self._hook(*given)
+
+
 def _called_plainly(
-    copied: nn.Module, changing: set[Key], noted: Noted, ends: list[tuple[str, str]] | None
+    copied: nn.Module,
+    changing: set[Key],
+    noted: Noted,
+    ends: list[tuple[str, str]] | None,
+    watch: AbstractContextManager[Any],
 ) -> Callable[[Tensor], list[Tensor]]:
     """A forward pass of the images alone that gives its tensors alone, however they are held.
 
@@ -217,10 +257,11 @@ def _called_plainly(
         noted: Gets the number of images, which the model's code may not need as a plain number.
         ends: Gets the reason and the line where the pass fails, if it does; it then gives the
             outputs of the modules that were done. None: it fails.
+        watch: The pass runs in it, and nothing else.
     """
     forward, done = copied.forward, list[Tensor]()
     for module in copied.modules() if ends is not None else ():
-        module.register_forward_hook(lambda _m, _i, output: done.extend(_tensors(output)))
+        module.register_forward_hook(_Closed(lambda _m, _i, out: done.extend(_tensors(out))))
 
     def run(images: Tensor) -> list[Tensor]:
         before, entered = attributes_of(copied), _entered_modules()
@@ -228,7 +269,9 @@ def _called_plainly(
         done.clear()
         noted.batch = images.shape[0]
         try:
-            return list(_tensors(forward(images)))
+            with watch:
+                output = forward(images)
+            return list(_tensors(output))
         except OverflowError:
             raise
         except Exception as error:

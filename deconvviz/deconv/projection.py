@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from deconvviz.deconv.geometry import Field, Interval, windows_below
+from deconvviz.deconv.precision import Precision, finite, signal_dtype, with_weights_in
 from deconvviz.deconv.recording import Recording
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.deconv.selection import Selection
@@ -106,6 +107,7 @@ def project(
     rule: Rule,
     start: Start,
     max_bytes: int,
+    precision: Precision = "full",
 ) -> Projection:
     """Project a selection of the layer whose value on the tape is `value`.
 
@@ -113,19 +115,20 @@ def project(
     """
     _check_choice("rule", rule, RULES)
     _check_choice("start", start, get_args(Start))
+    dtype = signal_dtype(precision, recording.dtype, recording.device)
     values = recording.values(selection)
     values = values if start == "activation" else torch.ones_like(values)
     if selection.weight is not None:
         values = values * selection.weight.to(values)
     anchors, group, size = _grouped(selection)
     with torch.no_grad():
-        backward = _Backward(model, value, recording, size, rule)
+        backward = _Backward(model, value, recording, size, rule, dtype)
         chunk = max(1, max_bytes // backward.bytes_per_signal())
         chunks = (
             backward.run(anchors, selection, values, group, slice(first, first + chunk))
             for first in range(0, max(1, len(anchors)), chunk)
         )
-        pixels = _concatenated(chunks, len(anchors))
+        pixels = finite(_concatenated(chunks, len(anchors)), precision)
     windows = Windows(anchors.to(values.device), backward.fields[recording.tape.input])
     image = windows.anchors.image
     return Projection(pixels, windows.boxes(), image, recording.size, selection, rule, start)
@@ -185,17 +188,25 @@ class _Backward:
     """
 
     def __init__(
-        self, model: nn.Module, top: str, recording: Recording, size: tuple[int, int], rule: Rule
+        self,
+        model: nn.Module,
+        top: str,
+        recording: Recording,
+        size: tuple[int, int],
+        rule: Rule,
+        dtype: torch.dtype,
     ) -> None:
         tape, self.shapes = recording.tape, recording.shapes
         operations = tape.ancestors([top])
         self.calls = _passed(tape.calls(operations, model, self.shapes), top, rule)
+        self.calls = [with_weights_in(call, dtype) for call in self.calls]
         self.steps = [step_of(call, rule) for call in self.calls]
         window = (Interval(1, 0, size[0]), Interval(1, 0, size[1]))
         self.fields = windows_below(self.steps, {top: window}, self.shapes)
         self.top, self.input = top, tape.input
         self.saved, self.rule = recording.saved, rule
-        self.itemsize = recording.dtype.itemsize
+        self.dtype, self.own_dtype = dtype, recording.dtype
+        self.itemsize = dtype.itemsize
         self.chunk_sizes = self._chunk_sizes(recording.device)
 
     def run(
@@ -216,8 +227,8 @@ class _Backward:
         rows = ((group >= chunk.start) & (group < chunk.stop)).nonzero()[:, 0]
         here = anchors[chunk].to(values.device)
         units, group = selection[rows], group[rows] - chunk.start
-        signal = self._signal(here, units, values[rows.to(values.device)], group)
-        return self._run_chunk(len(self.calls), {self.top: signal}, here)
+        signal = self._signal(here, units, values[rows.to(values.device)], group).to(self.dtype)
+        return self._run_chunk(len(self.calls), {self.top: signal}, here).to(self.own_dtype)
 
     def _signal(self, anchors: Anchors, units: Selection, values: Tensor, group: Tensor) -> Tensor:
         """The chosen activations in their windows, every other unit zero."""
@@ -275,10 +286,14 @@ class _Backward:
         here = Windows(anchors, fields[step.output])
         # Where whole maps are undone, so is what was saved of them, in whatever shape.
         read = Windows(anchors, None) if step.field is None else here
-        sent = row_of(call.operation).adjoint(
-            call, signals.pop(step.output), partial(self._saved, step.output, read), self.rule
-        )
+        row, arriving = row_of(call.operation), signals.pop(step.output)
+        if not row.any_precision:
+            arriving = arriving.to(self.own_dtype)
+        saved = partial(self._saved, step.output, read)
+        sent = row.adjoint(call, arriving, saved, self.rule)
+        del arriving
         for name, signal in zip(step.inputs, sent, strict=True):
+            signal = signal.to(self.dtype)
             there = Windows(anchors, fields[name])
             arrived = here.below(step.field, there).move(signal, there, self.shapes[name])
             # Calls run in reverse order, so that a value's signal is complete, summed over all its
@@ -301,7 +316,7 @@ class _Backward:
         if device.type != "cpu":
             return [sys.maxsize] * len(self.steps)
         counts = [max(map(self._count, (step.output, *step.inputs))) for step in self.steps]
-        sizes = [_CACHE // (self.itemsize * count) for count in counts]
+        sizes = [_CACHE // (self.own_dtype.itemsize * count) for count in counts]
         return [size if size >= _FEW else 1 for size in sizes]
 
     def bytes_per_signal(self) -> int:

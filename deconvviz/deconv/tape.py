@@ -5,6 +5,7 @@ It keeps the structure only: weights are read from a live model when it runs.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -59,7 +60,7 @@ class Operation:
     refused: str = ""
     returned_by: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[str]:
         """Names of all values among the arguments, weights included."""
         return frozenset(refs(self.arguments.values()))

@@ -28,6 +28,7 @@ _DTYPES = {
 }
 """Types of weights and counters, by their names in safetensors files."""
 _NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
+_BEFORE_ZIP = b"\x80\x02\x8a\nl\xfc\x9cF\xf9"  # torch's magic number, pickled, in its older files
 _MAX_PICKLE = 16 << 20  # bytes; names, shapes and types of all tensors
 
 
@@ -56,6 +57,11 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
         declared = _stored_by_torch(path)
         _check_names(path, {name: tuple(one.shape) for name, one in declared.items()}, wanted)
         return {name: _checked(path, name, one, wanted[name]) for name, one in declared.items()}
+    if start == _BEFORE_ZIP:
+        raise CheckpointError(
+            f"{path} has the form that torch.save wrote before version 1.6, which is not read; "
+            "write it anew with torch.save(torch.load(path, weights_only=True), path)"
+        )
     if start[8:] != b"{":
         raise _unreadable(path)
     with _opened(path) as file:

@@ -131,7 +131,7 @@ def huge_header():
         (lambda: repacked(stored(), data=b"\x80\x02r\xff\xff\xff\x7f."), "no weights that can"),
         (lambda: repacked(stored(), data=pickle.dumps(Fill(), 2)), "no weights that can be read"),
         (lambda: repacked(stored(), zipfile.ZIP_DEFLATED), "is compressed"),
-        (legacy, "no weights that can be read"),
+        (legacy, "before version 1.6, which is not read; write it anew"),
         (huge_header, "damaged"),
         (lambda: save(small())[:-30], "damaged"),
         (lambda: struct.pack("<Q", 2**40) + b"{" + bytes(99), "no plausible safetensors header"),
@@ -140,6 +140,13 @@ def huge_header():
 def test_a_file_that_is_not_whole_or_not_weights_is_refused(tmp_path, content, says):
     (tmp_path / "w.pt").write_bytes(content())
     assert says in refusal(tmp_path / "w.pt")
+
+
+def test_an_older_file_is_read_once_it_is_written_anew_as_its_refusal_says(tmp_path):
+    (path := tmp_path / "w.pt").write_bytes(legacy())
+    torch.save(torch.load(path, weights_only=True), path)
+    read = read_weights(path, small())
+    assert all(torch.equal(read[name], tensor) for name, tensor in small().items())
 
 
 def test_a_compressed_file_is_not_unpacked(tmp_path):

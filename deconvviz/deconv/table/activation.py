@@ -32,12 +32,17 @@ class Activation(Row, ABC):
     def adjoint(self, call: Call, signal: Tensor, saved: Lookup, rule: Rule) -> Sequence[Tensor]:
         if rule == "deconvnet":
             return [signal.relu()]
-        passed = signal * saved()
+        derivative = saved()
+        if derivative.dtype == torch.bool:
+            derivative = derivative.view(torch.int8)  # three times as quick as a product with bool
+        passed = signal * derivative
         return [passed.relu() if rule == "guided" else passed]
 
 
 class ReLU(Activation):
     """Zero below zero."""
+
+    any_precision: ClassVar[bool] = True
 
     @override
     def derivative(self, call: Call) -> Tensor:
@@ -48,6 +53,7 @@ class ClippedReLU(Activation):
     """Flat beyond two bounds, the identity between them: ReLU6 and hardtanh."""
 
     extension: ClassVar[bool] = True
+    any_precision: ClassVar[bool] = True
 
     @override
     def derivative(self, call: Call) -> Tensor:

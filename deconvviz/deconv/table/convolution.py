@@ -1,6 +1,7 @@
 """Rows of the operations that have kernels."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -10,14 +11,17 @@ from typing_extensions import override
 
 from deconvviz.deconv.geometry import HERE, Field, Interval
 from deconvviz.deconv.rules import Rule
-from deconvviz.deconv.table.row import Lookup, Row, WholeMaps, pair
+from deconvviz.deconv.table.row import Lookup, Row, Saved, WholeMaps, pair
 from deconvviz.deconv.tape import Call
 
 _FEW = 4  # channels of a picture
+_LARGE = 4  # times the numbers of the maps; measured
 
 
 class Weighted(Row):
-    """A linear operation with weights of the model."""
+    """A linear operation with weights of the model, which are in the signal's dtype."""
+
+    any_precision: ClassVar[bool] = True
 
     @override
     def refusal(self, call: Call) -> str | None:
@@ -28,6 +32,18 @@ class Convolution(Weighted):
     """Filtered with the transposed kernels; strided, dilated and grouped alike."""
 
     undone: ClassVar[str] = "transposed convolution with the same kernels, no bias"
+
+    @override
+    def value(self, call: Call) -> Tensor:
+        def run(maps: Tensor) -> Tensor:
+            value: Tensor = Call(call.operation, {**call.arguments, "input": maps}).run()
+            return value
+
+        return _as_kernels_lie(run, call["input"], call["weight"])
+
+    @override
+    def run(self, call: Call) -> tuple[Tensor, Saved | None]:
+        return self.value(call), None
 
     @override
     def field(self, call: Call, rule: Rule) -> Field:
@@ -49,7 +65,23 @@ class Convolution(Weighted):
         kernels, groups = call["weight"], call["groups"]
         if stride[0] == stride[1] > 1 and kernels.shape[1] <= _FEW and groups == max(dilation) == 1:
             return [_in_phases(signal, kernels, stride[0])]
-        return [functional.conv_transpose2d(signal, kernels, None, stride, 0, 0, groups, dilation)]
+
+        def send(maps: Tensor) -> Tensor:
+            return functional.conv_transpose2d(maps, kernels, None, stride, 0, 0, groups, dilation)
+
+        return [_as_kernels_lie(send, signal, kernels)]
+
+
+def _as_kernels_lie(filtered: Callable[[Tensor], Tensor], maps: Tensor, kernels: Tensor) -> Tensor:
+    """Filtered maps, channels first in memory meanwhile where that is quicker.
+
+    torch lays kernels out as the maps lie, in every call. For few positions, on a CPU, that takes
+    longer than the convolution.
+    """
+    few = maps.dim() == 4 and kernels.numel() >= _LARGE * maps.numel()
+    if not few or maps.device.type != "cpu" or math.prod(kernels.shape[2:]) == 1:
+        return filtered(maps)
+    return filtered(maps.contiguous()).contiguous(memory_format=torch.channels_last)
 
 
 def _in_phases(signal: Tensor, kernels: Tensor, stride: int) -> Tensor:

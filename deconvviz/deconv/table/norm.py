@@ -18,6 +18,7 @@ class BatchNorm(Row):
     """Multiplication by the scale, which equals folding it into the convolution before."""
 
     undone: ClassVar[str] = "multiplied by its scale, no shift"
+    any_precision: ClassVar[bool] = True
 
     @override
     def refusal(self, call: Call) -> str | None:
@@ -28,7 +29,7 @@ class BatchNorm(Row):
         scale = (call["running_var"] + call["eps"]).rsqrt()
         if call["weight"] is not None:
             scale = scale * call["weight"]
-        return [signal * scale.view(-1, *[1] * (signal.dim() - 2))]
+        return [signal * scale.to(signal.dtype).view(-1, *[1] * (signal.dim() - 2))]
 
 
 class _OwnStatistics(Row, ABC):

@@ -75,7 +75,9 @@ class Pairwise(Row, ABC):
     def _shape(self, call: Call) -> torch.Size:
         """The shape of the value."""
         names = (*self.operands, *self.conditions)
-        shapes = (getattr(call[name], "shape", ()) for name in names)
+        shapes = [getattr(call[name], "shape", ()) for name in names]
+        if isinstance(shapes[0], torch.Size) and shapes.count(shapes[0]) == len(shapes):
+            return shapes[0]  # which is quicker
         whole: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
         return whole
 
@@ -90,6 +92,7 @@ class Sum(Pairwise):
     """A sum: each branch gets the whole signal."""
 
     undone: ClassVar[str] = "the whole signal to every branch"
+    any_precision: ClassVar[bool] = True
     sign: ClassVar[int] = 1
 
     @override

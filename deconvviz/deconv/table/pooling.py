@@ -57,6 +57,7 @@ class MaxPool(_Pool):
     """Unpooled through the recorded switches: which element of its kernel was the maximum."""
 
     undone: ClassVar[str] = "unpooled through the recorded switches, overlaps summed"
+    any_precision: ClassVar[bool] = True
 
     @override
     def run(self, call: Call) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,8 @@ class Row:
         undone: Reversal of the operation, in words, for the coverage report.
         extension: Whether the paper's deconvnet does not have it.
         rectifies: Whether it is an activation, where the rules differ.
+        any_precision: Whether the adjoint computes in the signal's dtype, a lower one too. Others
+            get signals in the model's dtype.
         elementwise: Whether each number of the value depends on that number of the one input alone,
             wherever it stands, so that the operation may run in any order of axes.
     """
@@ -31,6 +33,7 @@ class Row:
     undone: ClassVar[str] = "passed through"
     extension: ClassVar[bool] = False
     rectifies: ClassVar[bool] = False
+    any_precision: ClassVar[bool] = False
     elementwise: ClassVar[bool] = False
 
     def refusal(self, call: Call) -> str | None:

@@ -20,6 +20,7 @@ class Reshape(Row):
     """The same numbers in another shape, image by image: flatten, view, reshape, squeeze."""
 
     undone: ClassVar[str] = "the former shape"
+    any_precision: ClassVar[bool] = True
 
     @override
     def refusal(self, call: Call) -> str | None:
@@ -91,6 +92,7 @@ class Slice(Row):
     """A part of an axis."""
 
     undone: ClassVar[str] = "back to its part, zero elsewhere"
+    any_precision: ClassVar[bool] = True
 
     @override
     def refusal(self, call: Call) -> str | None:
@@ -163,6 +165,7 @@ class Concatenate(Row):
     """Several branches, one after another along an axis: of channels, rows or columns."""
 
     undone: ClassVar[str] = "each branch gets its own part"
+    any_precision: ClassVar[bool] = True
 
     @override
     def refusal(self, call: Call) -> str | None:

@@ -20,12 +20,12 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
 
 
-@pytest.fixture
-def stored(cache):
+@pytest.fixture(params=[True, False], ids=["zip", "before zip"])  # torchvision offers both forms
+def stored(cache, request):
     from torchvision.models import squeezenet1_1
 
     model = squeezenet1_1(weights=None).eval()
-    torch.save(model.state_dict(), cache)
+    torch.save(model.state_dict(), cache, _use_new_zipfile_serialization=request.param)
     return model
 
 
