@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from deconvviz.deconv.rules import RULES
 from deconvviz.errors import DeconvvizError
@@ -46,7 +45,7 @@ from deconvviz.units import Unit
 UNITS = 24
 LAYERS = 10  # with a button
 ANSWERS = 4
-SIDE = 600  # pixels that a whole picture is enlarged to
+SIDE = 300  # pixels that a small picture is enlarged to
 
 
 @dataclass(frozen=True)
@@ -172,39 +171,29 @@ def scene(network: Network, view: InputView) -> Scene:
     )
 
 
-def whole(projector: Projector, one: Reconstruction, share: float) -> None:
-    """Many positions of one feature map, projected together, in their places."""
-    layer, channel, rule = one.unit.layer, one.unit.channel, projector.rule
-    pixels, count = whole_picture(projector, layer, channel, share)
+def whole(projector: Projector, unit: Unit, share: float) -> show.Shown:
+    """Many positions of a unit's feature map, projected together, in their places."""
+    pixels, count = whole_picture(projector, unit.layer, unit.channel, share)
     picture = display(pixels, percentile=show.WHOLE_PERCENTILE)
     name = projector.view.picture.name
-    show.picture(enlarge(picture, SIDE), f"{name} through unit {channel}, {rule}")
     places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
-    st.caption(
-        f"Unit {channel} of {layer}: {places}, projected together. "
-        f"Full contrast at percentile {show.WHOLE_PERCENTILE}."
-    )
-    show.downloads(
-        f"{layer}-unit{channel}-whole-{rule}",
-        lambda: to_png(picture),
-        lambda: to_safetensors(projector, one, pixels),
+    return show.Shown(
+        enlarge(picture, SIDE),
+        f"{name} through unit {unit.channel}, {projector.rule}",
+        f"{projector.rule}, whole picture: {places}, full contrast at percentile "
+        f"{show.WHOLE_PERCENTILE}",
     )
 
 
-def three_rules(
-    projector: Projector,
-    unit: Unit,
-    look: Look,
-    cells: Sequence[DeltaGenerator],
-    note: str = "",
-) -> None:
-    """A unit's reconstruction by each rule, in a cell each."""
-    for cell, rule in zip(cells, RULES, strict=True):
+def three_rules(projector: Projector, unit: Unit, look: Look, note: str = "") -> list[show.Shown]:
+    """A unit's reconstruction by each rule."""
+    found = []
+    for rule in RULES:
         (one,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
-        with cell:
-            picture = enlarge(one.picture, 300, crisp=look.crisp)
-            alt = f"Unit {unit.channel} reconstructed by the {rule} rule{note}"
-            show.picture(picture, alt, f"{rule}{note}")
+        picture = enlarge(one.picture, SIDE, crisp=look.crisp)
+        alt = f"Unit {unit.channel} reconstructed by the {rule} rule{note}"
+        found.append(show.Shown(picture, alt, f"{rule}{note}"))
+    return found
 
 
 def details(
@@ -225,19 +214,14 @@ def details(
             f"Faint: {one.share:.2%} of the layer's largest activation in this picture, so its "
             "reconstructions are not stretched to full contrast."
         )
-    cells = st.columns(2 + len(RULES))
     (patch,) = look.patches([one.patch], [one.pixels])
-    with cells[0]:
-        part = enlarge(patch, 300, crisp=look.crisp)
-        show.picture(part, "The part of the picture in the window", "part of the picture")
-    three_rules(projector, unit, look, cells[1:-1])
-    with cells[-1]:
-        whole(projector, one, share)
+    part = enlarge(patch, SIDE, crisp=look.crisp)
+    window = show.Shown(part, "The part of the picture in the window", "part of the picture")
+    show.row([window, *three_rules(projector, unit, look), whole(projector, unit, share)])
     if twin:
         other = replace(projector, network=random_twin(projector.network))
-        cells = st.columns(2 + len(RULES))
-        cells[0].caption("The same unit at the same place, in the same network with random weights")
-        three_rules(other, unit, look, cells[1:-1], ", random weights")
+        st.caption("The same unit at the same place, in the same network with random weights:")
+        show.row([window, *three_rules(other, unit, look, ", random weights")])
     with st.container(horizontal=True):
         show.downloads(
             f"{unit.layer}-unit{unit.channel}-y{unit.y}-x{unit.x}-{projector.rule}",

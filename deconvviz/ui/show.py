@@ -1,7 +1,9 @@
 """Text, pictures, files and errors on a page."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
 from io import BytesIO
 from mimetypes import guess_type
 
@@ -17,6 +19,7 @@ from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.card import inert
 from deconvviz.plots.figures import NEUTRAL_INK, figure_png
+from deconvviz.ui.grid import data_url
 from deconvviz.ui.runs import summary
 
 WHOLE_PERCENTILE = 97  # fine lines over a whole picture need more contrast than a window
@@ -37,6 +40,28 @@ def picture(pixels: NDArray[np.uint8], alt: str, caption: str | None = None) -> 
     stream = BytesIO()  # our own PNG, because Streamlit's takes three times as long for a few bytes
     Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
     st.image(stream.getvalue(), caption=caption, output_format="PNG", alt=alt)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture in a row: uint8 (h, w, 3), its text alternative, and words below it."""
+
+    pixels: NDArray[np.uint8]
+    alt: str
+    caption: str
+
+
+def row(pictures: Sequence[Shown]) -> None:
+    """Pictures side by side, inside the page itself.
+
+    They are on the screen with the words around them; each of `picture` is one more request.
+    """
+    figures = (
+        f'<figure><img src="{data_url(one.pixels)}" alt="{escape(one.alt)}">'
+        f"<figcaption>{escape(one.caption)}</figcaption></figure>"
+        for one in pictures
+    )
+    st.html(f'<div class="deconvviz-row">{"".join(figures)}</div>')
 
 
 def figure(drawing: Figure, alt: str, name: str = "", caption: str = "") -> None:

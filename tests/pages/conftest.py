@@ -1,6 +1,8 @@
 """The whole app, opened at a page."""
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,9 @@ def open_page():
 
 def alternatives(app):
     """The text alternatives of all pictures on the page."""
-    return [picture.alt for image in app.get("image") for picture in image.proto.imgs]
+    pages = "".join(one.proto.body for one in app.get("html"))
+    inside = [unescape(alt) for alt in re.findall(r'<img [^>]*alt="([^"]*)"', pages)]
+    return inside + [picture.alt for image in app.get("image") for picture in image.proto.imgs]
 
 
 def all_words(app):
