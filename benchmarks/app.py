@@ -89,8 +89,11 @@ def measure(page: Any, address: str, began: float, model: str) -> dict[str, list
     chosen = [one.get_attribute("aria-pressed") == "true" for one in buttons.all()].index(True)
     order = [(chosen + step) % len(names) for step in range(1, len(names))][:LAYERS]
     found["layer"] = []
-    for at in order:
-        found["layer"].append(timed(page, "button.layer", at, DRAWN, names[at]))
+    for name in (names[at] for at in order):
+        now = [one.strip() for one in buttons.all_inner_texts()]
+        if name not in now:  # one that stood there only because it was chosen
+            continue
+        found["layer"].append(timed(page, "button.layer", now.index(name), DRAWN, name))
         quiet(page)
     return found
 
