@@ -100,7 +100,12 @@ def test_every_flag_of_training_that_is_written_there_exists(page):
         lines = text.replace("\\\n", " ").splitlines()
         text = "\n".join(line for line in lines if line.startswith("deconvviz train "))
     written = {flag.removeprefix("--") for flag in re.findall(r"(?<![\w-])--[a-z][\w.-]*", text)}
-    own = {"out", "data", "labels", "hold-out", "config"} | {"install", "robust", "save"}
+    own = {"out", "data", "labels", "hold-out", "config"} | {
+        "install",
+        "mixtures",
+        "robust",
+        "save",
+    }
     declared = {option.name.replace("_", "-") for option in options(Recipe())}
     assert len(written & declared) > 5
     assert written - own - declared == set()
