@@ -18,7 +18,6 @@ from soak import SETTLED, Server, chromium
 from deconvviz.ui.navigation import shipped_folder
 
 SIZES = {"": (1440, 900), "-wide": (1920, 1080), "-phone": (390, 844)}
-COLOURS = 255  # of a committed picture: a fourth of the bytes, and no difference to see
 
 
 def photograph(page: Any, address: str, path: Path) -> None:
@@ -67,7 +66,8 @@ def main() -> None:
             server.stop()
     if given.only:
         path = given.folder / f"{given.only}.png"
-        Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+        Image.open(path).convert("RGB").save(path.with_suffix(".webp"), quality=90)
+        path.unlink()
 
 
 if __name__ == "__main__":

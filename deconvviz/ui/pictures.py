@@ -41,7 +41,7 @@ def pick_pictures() -> list[Picture]:
         with st.container(width="content", key="own-pictures"):
             label = f"Your own pictures, up to {MAX_BYTES >> 20} MB each; they stay in this session"
             refused = upload_files(label, "upload", _keep)
-        with st.popover("Camera", icon=":material/photo_camera:"):
+        with st.popover(":material/photo_camera:", help="Take a picture with the camera"):
             refused += _take_photograph()
     for message in [*refused, *map(_lost, _uploads().lost())]:
         st.warning(message, icon=":material/image_not_supported:")
