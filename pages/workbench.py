@@ -171,13 +171,13 @@ def scene(network: Network, view: InputView) -> Scene:
     )
 
 
-def whole(projector: Projector, unit: Unit, share: float) -> show.Shown:
+def whole(projector: Projector, unit: Unit, share: float) -> show.Captioned:
     """Many positions of a unit's feature map, projected together, in their places."""
     pixels, count = whole_picture(projector, unit.layer, unit.channel, share)
     picture = display(pixels, percentile=show.WHOLE_PERCENTILE)
     name = projector.view.picture.name
     places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
-    return show.Shown(
+    return show.Captioned(
         enlarge(picture, SIDE),
         f"{name} through unit {unit.channel}, {projector.rule}",
         f"{projector.rule}, whole picture: {places}, full contrast at percentile "
@@ -185,14 +185,16 @@ def whole(projector: Projector, unit: Unit, share: float) -> show.Shown:
     )
 
 
-def three_rules(projector: Projector, unit: Unit, look: Look, note: str = "") -> list[show.Shown]:
+def three_rules(
+    projector: Projector, unit: Unit, look: Look, note: str = ""
+) -> list[show.Captioned]:
     """A unit's reconstruction by each rule."""
     found = []
     for rule in RULES:
         (one,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
         picture = enlarge(one.picture, SIDE, crisp=look.crisp)
         alt = f"Unit {unit.channel} reconstructed by the {rule} rule{note}"
-        found.append(show.Shown(picture, alt, f"{rule}{note}"))
+        found.append(show.Captioned(picture, alt, f"{rule}{note}"))
     return found
 
 
@@ -216,7 +218,7 @@ def details(
         )
     (patch,) = look.patches([one.patch], [one.pixels])
     part = enlarge(patch, SIDE, crisp=look.crisp)
-    window = show.Shown(part, "The part of the picture in the window", "part of the picture")
+    window = show.Captioned(part, "The part of the picture in the window", "part of the picture")
     show.row([window, *three_rules(projector, unit, look), whole(projector, unit, share)])
     if twin:
         other = replace(projector, network=random_twin(projector.network))

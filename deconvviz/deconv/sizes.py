@@ -95,8 +95,8 @@ class SizesRead(TorchFunctionMode):
     ) -> Any:
         value = func(*args, **(kwargs or {}))
         parts = value if isinstance(value, tuple | list) else [value]
-        told = not all(isinstance(one, Tensor) for one in parts) and func not in _OTHER_FACTS
-        if told or (
+        says_more = not all(isinstance(one, Tensor) for one in parts) and func not in _OTHER_FACTS
+        if says_more or (
             func is functional.adaptive_avg_pool2d and _keeps_size(*args[1:], **kwargs or {})
         ):
             self.any = True

@@ -150,7 +150,7 @@ def _check(
 
 
 def _check_size(model: nn.Module, name: str, input_size: tuple[int, int, int]) -> None:
-    """Run the network without numbers, so that a wrong size is told before a run begins."""
+    """Run the network without numbers, so that a wrong size is an error before a run begins."""
     try:
         copy.deepcopy(model).to("meta")(torch.empty(2, *input_size, device="meta"))
     except (RuntimeError, ValueError) as error:

@@ -43,7 +43,7 @@ def picture(pixels: NDArray[np.uint8], alt: str, caption: str | None = None) -> 
 
 
 @dataclass(frozen=True)
-class Shown:
+class Captioned:
     """A picture in a row: uint8 (h, w, 3), its text alternative, and words below it."""
 
     pixels: NDArray[np.uint8]
@@ -51,7 +51,7 @@ class Shown:
     caption: str
 
 
-def row(pictures: Sequence[Shown]) -> None:
+def row(pictures: Sequence[Captioned]) -> None:
     """Pictures side by side, inside the page itself.
 
     They are on the screen with the words around them; each of `picture` is one more request.

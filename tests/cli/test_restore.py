@@ -69,8 +69,8 @@ def test_wrong_options_are_told(tmp_path, network):
 
 
 def test_training_is_listed_with_the_options_of_its_recipe():
-    told = run("train-restoration", "--help").output
-    assert "--steps-per-epoch" in told
+    words = run("train-restoration", "--help").output
+    assert "--steps-per-epoch" in words
     assert "train-restoration" in run("--help").output
 
 

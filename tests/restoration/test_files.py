@@ -1,4 +1,4 @@
-"""Picture files: what cannot be read is told, what need not change stays."""
+"""Picture files: what cannot be read is refused, what need not change stays."""
 
 import numpy as np
 import pytest
