@@ -1,22 +1,15 @@
 """Two pictures in one place with a movable border between them; zoom, by pointer and keyboard."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
+from deconvviz.ui.components import component
 from deconvviz.ui.grid import data_url
 
-_HERE = Path(__file__).parent
 _KEY = "compare"
-_compare = st.components.v2.component(
-    "deconvviz_compare",
-    html='<div class="compare" role="group"></div>',
-    css=(_HERE / "compare.css").read_text(encoding="utf-8"),
-    js=(_HERE / "compare.js").read_text(encoding="utf-8"),
-)
+_compare = component("compare", '<div class="compare" role="group"></div>')
 
 
 def compare(

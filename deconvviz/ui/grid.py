@@ -3,22 +3,16 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from deconvviz.io.images import to_png
+from deconvviz.ui.components import component
 
-_HERE = Path(__file__).parent
 _KEY = "unit_grid"
-_grid = st.components.v2.component(
-    "deconvviz_unit_grid",
-    html='<div class="grid" role="group"></div>',
-    css=(_HERE / "grid.css").read_text(encoding="utf-8"),
-    js=(_HERE / "grid.js").read_text(encoding="utf-8"),
-)
+_grid = component("grid", '<div class="grid" role="group"></div>')
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,12 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from deconvviz.ui.components import component
 from deconvviz.ui.grid import data_url
 
-_HERE = Path(__file__).parent
 _KEY = "workbench"
 _MAX_SIDE = 256  # pixels of a projection in a tile; over the picture it is enlarged again
-_component = st.components.v2.component(
-    "deconvviz_workbench",
-    html='<div class="bench"></div>',
-    css=(_HERE / "workbench.css").read_text(encoding="utf-8"),
-    js=(_HERE / "workbench.js").read_text(encoding="utf-8"),
-)
+_component = component("workbench", '<div class="bench"></div>')
 
 
 @dataclass(frozen=True)

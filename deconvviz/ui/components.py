@@ -1,0 +1,23 @@
+"""The app's own components: markup, style and script that stand beside this file."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+
+
+def component(name: str, html: str) -> Any:
+    """A component of `NAME.css` and `NAME.js`, to be called with its data.
+
+    Args:
+        name: Name of the two files.
+        html: What the script finds at first.
+    """
+    return st.components.v2.component(
+        f"deconvviz_{name}",
+        html=html,
+        css=(_HERE / f"{name}.css").read_text(encoding="utf-8"),
+        js=(_HERE / f"{name}.js").read_text(encoding="utf-8"),
+    )
