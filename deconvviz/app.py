@@ -1,20 +1,19 @@
 """The app: `deconvviz app`, or `streamlit run deconvviz/app.py` from any folder."""
 
-import sys
 from pathlib import Path
 
-# Streamlit puts the script's folder first on the path, where our `models.py` would shadow a
-# person's own.
+import deconvviz.ui.own_folder  # noqa: F401  before all other imports
+
+# isort: split
+import streamlit as st
+
+from deconvviz.ui import show
+from deconvviz.ui.navigation import moved, pages
+from deconvviz.ui.networks import pick_network
+from deconvviz.ui.pickers import translate_old_link
+from deconvviz.ui.uploads import limit_uploads
+
 _HERE = Path(__file__).resolve().parent
-sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != _HERE]
-
-import streamlit as st  # noqa: E402
-
-from deconvviz.ui import show  # noqa: E402
-from deconvviz.ui.navigation import moved, pages  # noqa: E402
-from deconvviz.ui.networks import pick_network  # noqa: E402
-from deconvviz.ui.pickers import translate_old_link  # noqa: E402
-from deconvviz.ui.uploads import limit_uploads  # noqa: E402
 
 # A picture of our own: Streamlit would fetch a named icon from a server.
 st.set_page_config("deconvviz", _HERE / "ui" / "icon.svg", layout="wide")

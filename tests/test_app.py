@@ -26,15 +26,15 @@ def test_both_copies_of_the_settings_are_the_same():
 
 
 def test_our_modules_shadow_nobody_elses():
-    """`streamlit run` puts the script's folder first on the path; the app takes it away."""
+    """`streamlit run` puts the script's folder first on the path; the app hides what is there."""
     program = (
-        "import sys, runpy, importlib.util\n"
+        "import sys, importlib.util\n"
         f"sys.path.insert(0, {str(PACKAGE)!r})\n"
         "assert importlib.util.find_spec('models') is not None\n"
-        f"source = open({str(PACKAGE / 'app.py')!r}).read().split('import streamlit')[0]\n"
-        f"exec(compile(source, {str(PACKAGE / 'app.py')!r}, 'exec'), "
-        f"{{'__file__': {str(PACKAGE / 'app.py')!r}}})\n"
+        f"source = open({str(PACKAGE / 'app.py')!r}).read().split('# isort: split')[0]\n"
+        "exec(source)\n"
         "importlib.invalidate_caches()\n"
         "assert importlib.util.find_spec('models') is None\n"
+        f"assert sys.path[0] == {str(PACKAGE)!r}  # else Streamlit changes the path under imports\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

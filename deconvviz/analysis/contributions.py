@@ -1,45 +1,152 @@
-"""What the units of a layer contribute to a class score: activation times its gradient."""
+"""What the units of a layer contribute to a class score, and what the scores are without them."""
+
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from deconvviz.deconv import Deconvnet, Selection
-from deconvviz.deconv.unit_activation import UnitActivation
+from deconvviz.deconv import Deconvnet
+from deconvviz.deconv.unit_activation import LayerMaps
 from deconvviz.errors import SelectionError
 
+_AT_ONCE = 64  # pictures in one pass, of a network without one unit each
 
-def contributions(net: Deconvnet, image: Tensor, layer: str, scores: str, label: int) -> Tensor:
-    """The activation of each unit of a layer times the gradient of a class score there.
 
-    Where everything between the layer and the score is linear but for an added constant, the sum
-    over all units is the score less that constant, and one unit's contribution is what the score
-    loses when the unit is set to zero. Elsewhere it is so to first order.
+class ClassScores:
+    """A network's class scores, with the units of its layers open.
+
+    Attributes:
+        net: The network.
+        layer: The layer that gives the scores.
 
     Args:
         net: The network.
-        image: (1, C, H, W) normalised.
-        layer: The layer.
-        scores: The layer of the class scores, above it.
-        label: Number of the class.
-
-    Returns:
-        (channels, H, W), float32.
+        images: (N, C, H, W) normalised; others may be of their size.
 
     Raises:
-        UnknownLayerError: There is no such layer.
-        SelectionError: The score does not depend on the layer.
+        SelectionError: No layer gives what the model returns for the images.
     """
-    recording = net.record(image, [layer, scores])
-    top = Selection(scores, 0, label, 0, 0)
-    score = UnitActivation(net.model, recording.tape, top, through=layer)
-    maps: list[Tensor] = []
-    handle = score.maps.register_forward_hook(lambda *args: maps.append(args[-1]))
-    try:
+
+    def __init__(self, net: Deconvnet, images: Tensor) -> None:
+        self.net = net
+        self.layer = tuple(net.layers)[-1]
+        recording = net.record(images[:1], [self.layer])
+        with torch.inference_mode():
+            wanted = net.model(images[:1])
+        got = recording[self.layer].flatten(1)
+        if (
+            not isinstance(wanted, Tensor)
+            or got.shape != wanted.flatten(1).shape
+            or not torch.allclose(got, wanted.flatten(1).to(got), rtol=1e-3, atol=1e-4)
+        ):
+            raise SelectionError(
+                "no layer of this network gives its class scores, so that what raises a class "
+                "cannot be said"
+            )
+        self._scores = LayerMaps(net.model, recording.tape, self.layer)
+
+    def contributions(
+        self, images: Tensor, layer: str, label: int | Tensor, against: int | Tensor | None = None
+    ) -> Tensor:
+        """The activation of each unit times the gradient of a class score, or of a difference.
+
+        Where everything between the layer and the score is linear but for an added constant, the
+        sum over all units is the score less that constant, and one unit's contribution is what the
+        score loses when the unit is set to zero. Elsewhere it is so to first order.
+
+        Args:
+            images: (N, C, H, W) normalised.
+            layer: A layer below the scores.
+            label: Number of the class; (N,) one for each image.
+            against: Number of the class whose score is subtracted, likewise.
+
+        Returns:
+            (N, channels, H, W), float32; H and W are 1 for a layer without maps.
+
+        Raises:
+            UnknownLayerError: There is no such layer.
+            SelectionError: The scores do not depend on the layer.
+        """
+        kept: list[Tensor] = []
+
+        def keep(maps: Tensor) -> Tensor:
+            kept.append(maps.detach().requires_grad_())
+            return kept[-1]
+
         with torch.enable_grad():
-            value = score(image.detach().clone().requires_grad_()).sum()
-    finally:
-        handle.remove()
-    if not maps:
-        raise SelectionError(f"`{scores}` does not depend on `{layer}`")
-    (gradient,) = torch.autograd.grad(value, maps[0])
-    return (maps[0] * gradient).detach().float().reshape(recording[layer].shape[1:])
+            scores = self._scores(images, {layer: keep}).flatten(1)
+            if not kept or not scores.requires_grad:
+                raise SelectionError(f"the class scores do not depend on `{layer}`")
+            value = _of_class(scores, label).sum()
+            if against is not None:
+                value = value - _of_class(scores, against).sum()
+        (gradient,) = torch.autograd.grad(value, kept[0])
+        products = (kept[0] * gradient).detach().float()
+        return products if products.dim() == 4 else products[:, :, None, None]
+
+    def without(self, images: Tensor, off: Mapping[str, Tensor | Sequence[int]]) -> Tensor:
+        """The scores when units of some layers are zero at all places.
+
+        Args:
+            images: (N, C, H, W) normalised.
+            off: Layer -> numbers of the units; or bool (N, channels), for each image its own.
+
+        Returns:
+            (N, classes), float32.
+
+        Raises:
+            UnknownLayerError: There is no such layer.
+            SelectionError: The layer has no such unit, or the scores do not depend on it.
+        """
+        reached: set[str] = set()
+
+        def edit(layer: str) -> Callable[[Tensor], Tensor]:
+            def switched(maps: Tensor) -> Tensor:
+                reached.add(layer)
+                mask = _mask(off[layer], maps, layer)
+                return maps.masked_fill(mask.reshape(*mask.shape, *[1] * (maps.dim() - 2)), 0)
+
+            return switched
+
+        with torch.no_grad():
+            scores = self._scores(images, {layer: edit(layer) for layer in off})
+        for layer in off:
+            if layer not in reached:
+                raise SelectionError(f"the class scores do not depend on `{layer}`")
+        return scores.flatten(1).float()
+
+    def effects(self, image: Tensor, layer: str, label: int, against: int | None = None) -> Tensor:
+        """What a score, or a difference, loses when each unit of a layer alone is zero.
+
+        The slow counterpart of `contributions`, one pass for each unit; same arguments, but one
+        image (1, C, H, W).
+
+        Returns:
+            (channels,), float32.
+        """
+        each = torch.eye(self.net.layers[layer].channels).bool()
+        whole = self.without(image, {})
+        found = [
+            self.without(image.expand(len(off), -1, -1, -1), {layer: off})
+            for off in each.split(_AT_ONCE)  # type: ignore[no-untyped-call]
+        ]
+        lost = whole - torch.cat(found)
+        return lost[:, label] if against is None else lost[:, label] - lost[:, against]
+
+
+def _of_class(scores: Tensor, label: int | Tensor) -> Tensor:
+    """(N, classes) -> (N,) the score of a class, or of each image's own."""
+    numbers = torch.as_tensor(label, device=scores.device).expand(len(scores))
+    return scores.gather(1, numbers[:, None])[:, 0]
+
+
+def _mask(off: Tensor | Sequence[int], maps: Tensor, layer: str) -> Tensor:
+    """(N or 1, channels) where units are switched off."""
+    count = maps.shape[1]
+    if isinstance(off, Tensor):
+        return off.to(maps.device)
+    if wrong := [unit for unit in off if not 0 <= unit < count]:
+        raise SelectionError(f"`{layer}` has no unit {wrong[0]}; it has 0 to {count - 1}")
+    mask = torch.zeros(1, count, dtype=torch.bool, device=maps.device)
+    mask[0, list(off)] = True
+    return mask

@@ -1,6 +1,6 @@
-"""The activation of units as a module, a function of images: for gradients, attributions, edits."""
+"""Activations as functions of images: for gradients, attributions, and units switched off."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,12 +10,55 @@ from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.table import row_of
 from deconvviz.deconv.tape import Tape
 
+Edit = Callable[[Tensor], Tensor]
+"""A change of a layer's maps."""
+
+
+class LayerMaps:
+    """The maps of one layer as a function of images, with the layers below it open to change.
+
+    Gradients flow to the images through every operation, written as a module or not; weights are
+    read from the model at each call, and no hook is set on it.
+
+    Args:
+        model: The model that is read.
+        tape: The model's tape, from a recording.
+        layer: The layer.
+
+    Raises:
+        UnknownLayerError: The tape has no such layer.
+        TraceError: An attribute of the model is not what it was when traced.
+    """
+
+    def __init__(self, model: nn.Module, tape: Tape, layer: str) -> None:
+        self._model = model
+        self._tape = tape
+        self._names = name_values(tape)
+        self._top = value_of(layer, self._names)
+        self._operations = tape.runnable([self._top], model)
+
+    def __call__(self, images: Tensor, edits: Mapping[str, Edit] | None = None) -> Tensor:
+        """Images (N, C, H, W) -> (N, channels, h, w), or (N, channels).
+
+        Args:
+            images: Normalised images.
+            edits: Layer -> function of its maps, whose result goes on in their place. It is not
+                called if this layer does not depend on that one.
+        """
+        changes = {value_of(name, self._names): edit for name, edit in (edits or {}).items()}
+        values: dict[str, Any] = {**self._tape.state(self._model), self._tape.input: images}
+        for op in self._operations:
+            row, call = row_of(op), op.call(values)
+            value = row.value(call)
+            values[op.name] = changes[op.name](value) if op.name in changes else value
+        maps: Tensor = values[self._top]
+        return maps
+
 
 class UnitActivation(nn.Module):
     """The weighted sum of some units' activations, as a function of images (N, C, H, W).
 
-    Gradients flow to the images through every operation, written as a module or not; weights are
-    read from the model at each call, and no hook is set on it.
+    It is as `LayerMaps`.
 
     Attributes:
         maps: Identity that the feature maps of `through` pass, for hooks.
@@ -36,22 +79,13 @@ class UnitActivation(nn.Module):
     ) -> None:
         super().__init__()
         self.maps = nn.Identity()
-        self._model = (model,)  # in a tuple, so that torch does not register it as a submodule
-        self._tape = tape
+        self._layer = LayerMaps(model, tape, selection.layer)
         self._selection = selection
-        names = name_values(tape)
-        self._top = value_of(selection.layer, names)
-        self._through = None if through is None else value_of(through, names)
-        self._operations = tape.runnable([self._top], model)
+        self._edits: dict[str, Edit] = {} if through is None else {through: self.maps}
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> (N,)."""
-        values: dict[str, Any] = {**self._tape.state(self._model[0]), self._tape.input: images}
-        for op in self._operations:
-            row, call = row_of(op), op.call(values)
-            value = row.value(call)
-            values[op.name] = self.maps(value) if op.name == self._through else value
-        maps: Tensor = values[self._top]
+        maps = self._layer(images, self._edits)
         chosen = self._selection
         columns = (chosen.channel, chosen.y, chosen.x)[: maps.dim() - 1]
         place = tuple(column.to(maps.device) for column in columns)

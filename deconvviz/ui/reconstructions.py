@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from deconvviz.analysis.contributions import contributions
+from deconvviz.analysis.contributions import ClassScores
 from deconvviz.deconv import Box, Projection, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
-from deconvviz.errors import SelectionError, UnsupportedOperationError
+from deconvviz.errors import UnsupportedOperationError
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
@@ -81,21 +81,6 @@ def _is_small(network: Network, view: InputView) -> bool:
 def _sides(maps: Tensor) -> tuple[int, int]:
     """Height and width of feature maps (channels, H, W)."""
     return maps.shape[1], maps.shape[2]
-
-
-@kept()
-def _scores(network: Network, view: InputView) -> str:
-    """The layer that gives what the model itself returns for a picture."""
-    name = tuple(network.net.layers)[-1]
-    with torch.inference_mode():
-        wanted = network.bundle.model(view.pixels)[0].flatten()
-    got = network.net.record(view.pixels, [name])[name][0].flatten()
-    if got.shape != wanted.shape or not torch.allclose(got, wanted, rtol=1e-3, atol=1e-4):
-        raise SelectionError(
-            "no layer of this network gives its class scores, so that what speaks for a class "
-            "cannot be said"
-        )
-    return name
 
 
 @kept("Running the network …")
@@ -177,13 +162,13 @@ def units_for(
 ) -> tuple[tuple[Unit, float], ...]:
     """The units that raise a class score most, each where it does so most, and by how much.
 
-    Activation times its gradient, summed over a channel's positions; see `contributions`.
+    Activation times its gradient, summed over a channel's positions; see `ClassScores`.
 
     Raises:
         SelectionError: The score does not depend on the layer, or no layer gives the scores.
     """
-    scores = _scores(network, view)
-    maps = contributions(network.net, view.pixels, layer, scores, label)
+    scores = ClassScores(network.net, view.pixels)
+    maps = scores.contributions(view.pixels, layer, label)[0]
     totals, channels = maps.sum((1, 2)).topk(min(count, len(maps)))
     places = maps[channels].flatten(1).argmax(1)
     width = maps.shape[2]
