@@ -35,6 +35,7 @@ def test_our_modules_shadow_nobody_elses():
         "exec(source)\n"
         "importlib.invalidate_caches()\n"
         "assert importlib.util.find_spec('models') is None\n"
+        "import deconvviz.models, deconvviz.io.zoo\n"
         f"assert sys.path[0] == {str(PACKAGE)!r}  # else Streamlit changes the path under imports\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

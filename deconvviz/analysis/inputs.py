@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from deconvviz.atlas.accumulator import Accumulator
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.layers import unknown_layer
 from deconvviz.deconv.randomization import untrained
-from deconvviz.errors import SettingError
+from deconvviz.errors import SelectionError, SettingError
 from deconvviz.io.bundle import Bundle, check_dataset
 from deconvviz.io.data import Dataset
 from deconvviz.io.zoo import load
@@ -83,6 +84,39 @@ def chosen_layers(
     if not chosen and not default:
         raise SettingError("no default layer; name a layer that `deconvviz layers` lists")
     return tuple(dict.fromkeys(chosen or default))
+
+
+def class_names(bundle: Bundle, output: Tensor) -> tuple[str, ...]:
+    """Names of the classes of a network's output (N, classes, 1, 1); numbers if they have none.
+
+    Raises:
+        SettingError: The output is not one logit for each class.
+    """
+    count = output.shape[1]
+    known = bundle.classes or tuple(map(str, range(count)))
+    if any(side != 1 for side in output.shape[2:]) or len(known) != count or count < 2:
+        raise SettingError(
+            f"`{bundle.name}` is not a classifier at this size of picture: its output has shape "
+            f"{tuple(output.shape[1:])}, expected a logit for each class"
+        )
+    return known
+
+
+def class_number(classes: Sequence[str], label: str | int) -> int:
+    """The number of a class, given by name or number.
+
+    Raises:
+        SettingError: There is no class of this name.
+        SelectionError: The number is too large.
+    """
+    if label in classes:
+        return classes.index(str(label))
+    if not str(label).isdecimal():
+        near = get_close_matches(str(label), classes, n=3, cutoff=0.4) or classes[:10]
+        raise SettingError(f"no class `{label}`; the network has {', '.join(near)}")
+    if int(label) >= len(classes):
+        raise SelectionError(f"no class {label}; the network has {len(classes)}, counted from 0")
+    return int(label)
 
 
 def compared(

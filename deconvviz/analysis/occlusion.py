@@ -2,18 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from deconvviz.analysis.inputs import batches, chosen_layers
+from deconvviz.analysis.inputs import batches, chosen_layers, class_names, class_number
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.deconv import Deconvnet, Recording, Selection
-from deconvviz.errors import PictureError, SelectionError, SettingError
+from deconvviz.errors import PictureError, SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.io.preprocess import Pixels
@@ -238,9 +237,9 @@ def occlusion(
     output = list(net.layers)[-1]
 
     whole = net.record(image[None], [layer, output])
-    classes = _classes(bundle, whole[output])
+    classes = class_names(bundle, whole[output])
     decided = int(whole[output].argmax())
-    truth = decided if chosen.label is None else _class_number(classes, chosen.label)
+    truth = decided if chosen.label is None else class_number(classes, chosen.label)
     channel = int(whole.peaks(layer).value[0].argmax())
 
     sums, logits = [], []
@@ -299,29 +298,6 @@ def _check_form(bundle: Bundle, image: Tensor, dataset: Dataset | None) -> None:
             f"pictures of the data set must have the image's shape {tuple(image.shape)}, got "
             f"{tuple(dataset.images.shape[1:])}; load the data in that size"
         )
-
-
-def _classes(bundle: Bundle, output: Tensor) -> tuple[str, ...]:
-    """Names of the classes; numbers where they are not known."""
-    count = output.shape[1]
-    known = bundle.classes or tuple(map(str, range(count)))
-    if output.shape[2:] != (1, 1) or len(known) != count or count < 2:
-        raise SettingError(
-            f"`{bundle.name}` is not a classifier at this size of picture: its output has shape "
-            f"{tuple(output.shape[1:])}, expected a logit for each class"
-        )
-    return known
-
-
-def _class_number(classes: tuple[str, ...], label: str | int) -> int:
-    if label in classes:
-        return classes.index(str(label))
-    if not str(label).isdecimal():
-        near = get_close_matches(str(label), classes, n=3, cutoff=0.4) or classes[:10]
-        raise SettingError(f"no class `{label}`; the network has {', '.join(near)}")
-    if int(label) >= len(classes):
-        raise SelectionError(f"no class {label}; the network has {len(classes)}, counted from 0")
-    return int(label)
 
 
 def _whole_map(net: Deconvnet, recording: Recording, layer: str, channel: int) -> Tensor:
