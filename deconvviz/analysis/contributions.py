@@ -115,16 +115,24 @@ class ClassScores:
                 raise SelectionError(f"the class scores do not depend on `{layer}`")
         return scores.flatten(1).float()
 
-    def effects(self, image: Tensor, layer: str, label: int, against: int | None = None) -> Tensor:
-        """What a score, or a difference, loses when each unit of a layer alone is zero.
+    def effects(
+        self,
+        image: Tensor,
+        layer: str,
+        label: int,
+        against: int | None = None,
+        units: Sequence[int] | None = None,
+    ) -> Tensor:
+        """What a score, or a difference, loses when each unit alone is zero at all places.
 
         The slow counterpart of `contributions`, one pass for each unit; same arguments, but one
-        image (1, C, H, W).
+        image (1, C, H, W), and the numbers of the units, by default all.
 
         Returns:
-            (channels,), float32.
+            (units,), float32.
         """
         each = torch.eye(self.net.layers[layer].channels).bool()
+        each = each if units is None else each[list(units)]
         whole = self.without(image, {})
         found = [
             self.without(image.expand(len(off), -1, -1, -1), {layer: off})

@@ -23,7 +23,7 @@ from deconvviz.cli.base import (
 from deconvviz.cli.engine import Layer, Picture, read_pixels
 from deconvviz.cli.options import deferred, made_command, takes
 from deconvviz.progress import TerminalBars
-from deconvviz.schema import Count, changed, validated
+from deconvviz.schema import Count, changed, options, validated
 
 if TYPE_CHECKING:
     from deconvviz.analysis import Result
@@ -122,10 +122,13 @@ def show(result: "Result", out: Path) -> None:
         typer.echo(path)
 
 
-def command_of(analysis: "Analysis", other: str = "") -> Any:
+def command_of(analysis: "Analysis", other: str = "", argument: str = "") -> Any:
     """The command that runs an analysis on the inputs that its options name.
 
-    `other` names another analysis of the same needs and options, which `--others` runs as well.
+    Args:
+        analysis: The analysis.
+        other: Another analysis of the same needs and options, which `--others` runs as well.
+        argument: One of its options that the command must be given, after the network.
     """
     from deconvviz.analysis.inputs import Inputs
     from deconvviz.analysis.registry import analyses
@@ -133,12 +136,19 @@ def command_of(analysis: "Analysis", other: str = "") -> Any:
 
     needs = analysis.needs
     parameters = dict(_ARGUMENTS[need] for need in needs if need in _ARGUMENTS)
+    declared = {option.name: option for option in options(analysis.options)}
+    if argument:
+        asked = typer.Argument(help=declared.pop(argument).help)
+        (name, kind), *rest = parameters.items()
+        parameters = {name: kind, argument: Annotated[str, asked], **dict(rest)}
     taken = ["seed", *(name for need in needs for name in _OPTIONS.get(need, ()))]
     usual = {"data": "cifar10", "count": 5000} if "training data" in needs else {}
     defaults = changed(_Inputs(), {**usual, **analysis.defaults})
 
     def run(out: Path, chosen: _Inputs, settings: Any, others: bool = False, **given: Any) -> None:
         found = dict(_read(needs, chosen, given))
+        if argument:
+            settings = changed(settings, {argument: given[argument]})
         with only_writer(out):
             with TerminalBars() as bars:
                 inputs = Inputs(**found, folder=out, progress=bars)
@@ -156,7 +166,7 @@ def command_of(analysis: "Analysis", other: str = "") -> Any:
         named.append(inspect.Parameter("others", only, annotation=Others, default=False))
     run.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     run.__doc__ = f"{analysis.question} ({analysis.source})"
-    command = takes(defaults, "chosen", taken)(takes(analysis.options, "settings")(run))
+    command = takes(defaults, "chosen", taken)(takes(analysis.options, "settings", declared)(run))
     return made_command(analysis.name, command)
 
 
@@ -184,10 +194,10 @@ def experiment() -> None:
     """Analyse what a network has learnt, as Zeiler & Fergus (2014) did."""
 
 
-def _registered(name: str, others: str = "") -> Any:
+def _registered(name: str, others: str = "", argument: str = "") -> Any:
     from deconvviz.analysis.registry import analyses
 
-    return command_of(analyses()[name], others)
+    return command_of(analyses()[name], others, argument)
 
 
 deferred(
@@ -201,4 +211,16 @@ deferred(
     "diagnose",
     "Write a page of what is wrong with a network.",
     lambda: _registered("diagnosis"),
+)
+deferred(
+    app,
+    "why",
+    "Name the units behind an answer, and what it is without them.",
+    lambda: _registered("why"),
+)
+deferred(
+    app,
+    "compare",
+    "Show what two networks see in a picture, unit beside the most similar unit.",
+    lambda: _registered("compare", argument="other"),
 )

@@ -148,7 +148,7 @@ def _silence_libtiff() -> None:
 _silence_libtiff()
 
 
-def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Picture:
+def open_picture(source: bytes | str | Path | BinaryIO, name: str | None = None) -> Picture:
     """Read an untrusted file as an RGB picture.
 
     Args:
@@ -164,6 +164,7 @@ def open_picture(source: bytes | Path | BinaryIO, name: str | None = None) -> Pi
         PictureError: The file is missing, larger than `MAX_BYTES`, damaged, of another format or
             size, has values that are not finite, or more parts than pictures have.
     """
+    source = Path(source) if isinstance(source, str) else source
     shown = safe_name(name if name is not None else getattr(source, "name", None))
     image, notices, _ = _opened(source, shown, _on_white)
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())

@@ -8,7 +8,7 @@ from deconvviz.plots.figures import COLOURS, NEUTRAL_INK, captioned, legend, qui
 _TITLES = dict(
     zip(
         CHOICES,
-        ("that contribute most to the mistake", "with the highest activation", "at random"),
+        ("that contribute most to the mistake", "that are most active", "at random"),
         strict=True,
     )
 )
@@ -47,5 +47,5 @@ def figure(found: Mending, ink: str = NEUTRAL_INK) -> Figure:
         axes.set_title(one.layer, loc="left", fontsize=9, color=ink, parse_math=False)
         axes.set_xlabel("units switched off, at most", color=ink, fontsize=8)
     panels[0].set_ylabel("share of wrong answers that mend", color=ink, fontsize=8)
-    legend(panels[0], ink, fontsize=7, title="units", loc="upper left")
+    legend(panels[0], ink, fontsize=7, loc="upper left")
     return captioned(drawn, f"{found.network}: {len(found.pictures)} wrong answers.", ink)

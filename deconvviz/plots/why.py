@@ -41,8 +41,9 @@ def figure(found: Why, ink: str = NEUTRAL_INK) -> Figure:
     drawn = Figure(figsize=(9.2, 5.2), facecolor="none", layout="constrained")
     rows = drawn.add_gridspec(2, 1, height_ratios=(1.1, 1))
     cells = rows[0].subgridspec(1, 1 + _SHOWN)
-    title = f"{found.classes[found.label]} rather than {found.classes[found.against]}?"
-    picture_on(drawn.add_subplot(cells[0]), found.picture, title, ink, smooth=True)
+    question = f"Why {found.classes[found.label]} rather than {found.classes[found.against]}?"
+    drawn.suptitle(question, x=0.01, ha="left", fontsize=10, color=ink, parse_math=False)
+    picture_on(drawn.add_subplot(cells[0]), found.picture, "the picture", ink, smooth=True)
     for place, unit in enumerate(found.named[:_SHOWN]):
         (pixels,) = display(found.projections[place : place + 1])
         title = f"unit {unit}: {found.contribution[unit]:+.2f}"

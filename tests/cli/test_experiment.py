@@ -55,6 +55,28 @@ def test_correspondence_of_drawn_faces_and_of_a_file_of_marks(tmp_path):
     assert (list(numbers["boxes"]), numbers["layers"]) == (["middle"], ["stage1.relu1"])
 
 
+def test_why_names_units_and_switches_off_those_that_are_asked_for(tmp_path):
+    photograph("cat").image.save(tmp_path / "cat.png")
+    words = ["why", "demo", str(tmp_path / "cat.png"), "--out", str(tmp_path / "out")]
+    done = runner.invoke(app, [*words, "--against", "dog", "--off", "3,5"])
+    assert done.exit_code == 0, done.output
+    numbers = written(tmp_path / "out", "why")
+    assert numbers["off"] == [3, 5]
+    assert numbers["classes"][numbers["against"]] == "dog"
+    assert numbers["summary"] in done.output
+
+
+def test_compare_takes_both_networks_as_arguments(tmp_path):
+    photograph("cat").image.save(tmp_path / "cat.png")
+    words = ["demo", "random", str(tmp_path / "cat.png"), "--out", str(tmp_path / "out")]
+    done = runner.invoke(app, ["compare", *words, "--count", "8", "--units", "2"])
+    assert done.exit_code == 0, done.output
+    numbers = written(tmp_path / "out", "compare")
+    assert numbers["second"]["network"] == "demo, random weights"
+    assert len(numbers["first"]["channels"]) == 2
+    assert runner.invoke(app, ["compare", *words, "--other", "demo"]).exit_code == 2
+
+
 def test_ablation_of_chosen_variants_and_seeds(tmp_path):
     words = ["--data", "shapes", "--count", 60, "--batch-size", 30, "--epochs", 1]
     words += ["--seed", 0, "--seed", 1, "--device", "cpu", "--out", tmp_path]

@@ -247,6 +247,7 @@ def test_a_path_names_its_picture(tmp_path):
     path.write_bytes(encode(NOISE))
     assert open_picture(path).name == "my cat.png"
     assert open_picture(path, "other.png").name == "other.png"
+    assert open_picture(str(path)).key == open_picture(path).key
 
 
 def test_a_stream_is_read_from_its_start():
