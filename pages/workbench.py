@@ -1,7 +1,7 @@
 """Workbench: a picture, and what the units of a network respond to in it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import streamlit as st
@@ -13,6 +13,7 @@ from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import pickers, show
+from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import (
     InputView,
@@ -39,12 +40,11 @@ from deconvviz.ui.reconstructions import (
 )
 from deconvviz.ui.show import as_sentence, describe_layer
 from deconvviz.ui.trust import known_trust_report, trust_report
-from deconvviz.ui.workbench import Answer, Answers, LayerButton, Scene, workbench
+from deconvviz.ui.workbench import Choice, Heading, LayerButton, Scene, workbench
 from deconvviz.units import Unit
 
 UNITS = 24
 LAYERS = 10  # with a button
-ANSWERS = 4
 SIDE = 300  # pixels that a small picture is enlarged to
 
 
@@ -52,61 +52,62 @@ SIDE = 300  # pixels that a small picture is enlarged to
 class Shown:
     """Which units the tiles show: the strongest, or those named, with values of their own."""
 
-    heading: str
+    heading: Heading
     units: tuple[Unit, ...] | None = None
     values: tuple[float, ...] = ()
     place: tuple[float, float] | None = None
-    label: str = ""
-    back: str = ""
-
-
-def answers(network: Network, picture: Picture, chosen: str) -> Answers:
-    """The network's most probable classes for the picture as it was trained to see pictures."""
-    classes = network.bundle.classes
-    if not classes:
-        return Answers("This network comes without names of classes, so it can give no answer.")
-    found = classify(network, input_view(network, picture, "trained"))
-    names = list(found)[:ANSWERS]
-    if chosen in found and chosen not in names:
-        names.append(chosen)
-    rows = [
-        Answer(
-            name,
-            spoken(name),
-            found[name],
-            f"{found[name]:.0%}",
-            f"Show the units that raise the score of {spoken(name)} most",
-            name == chosen,
-        )
-        for name in names
-    ]
-    return Answers("The network says:", tuple(rows), f"of {len(classes)} classes that it knows")
-
-
-def spoken(name: str) -> str:
-    """A class name for people."""
-    return name.replace("_", " ")
+    about: Mapping[int, str] = field(default_factory=dict)
 
 
 def shown_units(network: Network, view: InputView, layer: str) -> Shown:
     """The units of a layer that a link or a click asks for."""
-    label = pickers.linked("class")
-    if label in network.bundle.classes and view.size == "trained":
-        number, back = network.bundle.classes.index(label), "back to the strongest units"
-        try:
-            found = units_for(network, view, layer, number, UNITS)
-        except DeconvvizError as error:
-            return Shown(as_sentence(error), (), label=label, back=back)
-        heading = f"Units that raise the score of {spoken(label)} most, by activation × gradient"
-        units = tuple(unit for unit, _ in found)
-        return Shown(heading, units, tuple(value for _, value in found), label=label, back=back)
+    label, against = asked_classes(network)
+    if label and view.size == "trained":
+        return raising_units(network, view, layer, label, against)
     if place := parsed_place(pickers.linked("place")):
         units, back = units_at(network, view, layer, place, UNITS), "back to the whole picture"
-        heading = "Units with the highest activation at the cross"
-        return Shown(
-            heading if units else "No unit is active at the cross", units, place=place, back=back
+        text = "Units with the highest activation at the cross"
+        heading = Heading(text if units else "No unit is active at the cross", back)
+        return Shown(heading, units, place=place)
+    return Shown(Heading("Units with the highest activation"))
+
+
+def asked_classes(network: Network) -> tuple[str, str]:
+    """The class that is asked about, and the one against it; empty without."""
+    classes = network.bundle.classes
+    label, against = pickers.linked("class"), pickers.linked("against")
+    label = label if label in classes else ""
+    return label, against if label and against in classes and against != label else ""
+
+
+def raising_units(network: Network, view: InputView, layer: str, label: str, against: str) -> Shown:
+    """The units that raise the score of a class most, or its lead over another."""
+    classes, back = network.bundle.classes, "back to the strongest units"
+    others = [one for one in classify(network, view) if one != label]
+    options = [{"name": "", "label": "any other class"}]
+    options += [{"name": one, "label": spoken(one)} for one in others]
+    choice = Choice("rather than", tuple(options), against)
+    rival = classes.index(against) if against else None
+    try:
+        found = units_for(network, view, layer, classes.index(label), rival, UNITS)
+    except DeconvvizError as error:
+        return Shown(Heading(as_sentence(error), back), ())
+    what = f"the lead of {spoken(label)} over {spoken(against)}" if against else "its score"
+    about = {
+        unit.channel: f"Activation × gradient gives it {value:+.3g} of {what}; switched off alone, "
+        f"it takes {effect:+.3g} away."
+        for unit, value, effect in zip(found.units, found.contributions, found.effects, strict=True)
+    }
+    note = "The number below a unit is its activation × gradient."
+    if found.agreement is not None:
+        note += (
+            " Switching each of these units off alone ranks them alike to "
+            f"{found.agreement:.2f} (rank correlation; 1 is the same order)."
         )
-    return Shown("Units with the highest activation")
+    text = f"Units that raise the score of {spoken(label)} most"
+    mend = f"switch the first {MEND} off" if len(found.units) >= MEND else ""
+    heading = Heading(text, back, choice, mend, note)
+    return Shown(heading, found.units, found.contributions, None, about)
 
 
 def parsed_place(text: str) -> tuple[float, float] | None:
@@ -134,16 +135,34 @@ def take_place(place: str) -> None:
     """Show the units at a place, as `parsed_place` reads it; an empty one is the whole picture."""
     pickers.set_linked("place", place)
     pickers.set_linked("class", "")
+    pickers.set_linked("against", "")
     pickers.forget_unit()
 
 
 def take_class(name: str) -> None:
-    """Show the units that speak for a class, or no longer; it takes the picture as trained."""
+    """Show the units that raise a class, or no longer; it takes the picture as trained."""
     chosen = pickers.linked("class") == name
     take_place("")
     if not chosen:
         pickers.set_linked("class", name)
         st.session_state["input-size"] = "as trained"
+
+
+def take_against(name: str) -> None:
+    """Compare the class with another; an empty name is none."""
+    pickers.set_linked("against", name)
+    pickers.forget_unit()
+
+
+def take_off(network: Network, layer: str, unit: str) -> None:
+    """Switch a unit off, or on again."""
+    switch(network, layer, tuple({*switched_off(network).get(layer, ())} ^ {int(unit)}))
+
+
+def take_first(network: Network, layer: str, units: tuple[Unit, ...]) -> None:
+    """Switch the first units off, with those that are off already."""
+    off = {*switched_off(network).get(layer, ()), *(unit.channel for unit in units[:MEND])}
+    switch(network, layer, tuple(off))
 
 
 def layer_buttons(projector: Projector, layer: str) -> list[LayerButton]:
@@ -199,7 +218,13 @@ def three_rules(
 
 
 def details(
-    projector: Projector, one: Reconstruction, look: Look, share: float, *, twin: bool
+    projector: Projector,
+    one: Reconstruction,
+    look: Look,
+    share: float,
+    about: str,
+    *,
+    twin: bool,
 ) -> None:
     """One unit: its window, the three rules side by side, and the whole picture through it."""
     unit, (top, left, bottom, right) = one.unit, one.box
@@ -209,7 +234,7 @@ def details(
         f"**Unit {unit.channel} of {unit.layer}.** Activation {one.value:.3g}, in row {unit.y}, "
         f"column {unit.x} of the feature map. Its receptive field has {height} × {width} pixels; "
         f"in the picture those are rows {max(top, 0)} to {min(bottom, high) - 1} and columns "
-        f"{max(left, 0)} to {min(right, wide) - 1}."
+        f"{max(left, 0)} to {min(right, wide) - 1}. {about}"
     )
     if one.share < FAINT:
         st.caption(
@@ -307,13 +332,13 @@ def bench(network: Network) -> None:
         one = next(iter(found or reconstruct(projector, layer)), None)
         workbench(
             scene(network, view),
-            answers(network, pictures[0], shown.label),
+            answers(network, pictures[0], asked_classes(network)),
             layer_buttons(projector, layer),
             shown.heading,
             strongest,
             one.unit.channel if one else None,
             one.box if one else None,
-            back=shown.back,
+            off=switched_off(network).get(layer, ()) if network.bundle.classes else None,
             place=shown.place,
             crisp=look.crisp,
             on_pick={
@@ -321,7 +346,11 @@ def bench(network: Network) -> None:
                 "layer": take_layer,
                 "place": take_place,
                 "class": take_class,
+                "against": take_against,
                 "whole": lambda _: take_place(""),
+                "off": partial(take_off, network, layer),
+                "mend": lambda _: take_first(network, layer, shown.units or ()),
+                "on": lambda _: pickers.set_linked("off", ""),
             },
         )
         if one is None:
@@ -332,7 +361,8 @@ def bench(network: Network) -> None:
                 "The chosen unit is not active in this picture. The strongest one is shown.",
                 icon=":material/info:",
             )
-        details(projector, one, look, share, twin=beside == "random weights")
+        about = shown.about.get(one.unit.channel, "")
+        details(projector, one, look, share, about, twin=beside == "random weights")
         trust(projector, one)
         other_pictures(projector, layer, one.unit.channel, pictures[1:])
         st.caption(display_caption())

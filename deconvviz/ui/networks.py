@@ -140,8 +140,12 @@ def _input_view(
 def classify(network: Network, view: InputView) -> dict[str, float]:
     """Class -> probability, falling; for a picture of the training size."""
     with torch.inference_mode():
-        probabilities = network.bundle.model(view.pixels)[0].softmax(0).tolist()
-    pairs = zip(network.bundle.classes, probabilities, strict=True)
+        return by_probability(network, network.bundle.model(view.pixels)[0])
+
+
+def by_probability(network: Network, scores: Tensor) -> dict[str, float]:
+    """Class -> probability, falling; from its (classes,) scores."""
+    pairs = zip(network.bundle.classes, scores.softmax(0).tolist(), strict=True)
     return dict(sorted(pairs, key=lambda pair: -pair[1]))
 
 

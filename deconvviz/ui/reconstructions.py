@@ -1,5 +1,6 @@
 """Units projected back to pixels, cached for all sessions."""
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from deconvviz.analysis.contributions import ClassScores
+from deconvviz.analysis.trust.similarity import rank_correlation
 from deconvviz.deconv import Box, Projection, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
@@ -18,7 +20,7 @@ from deconvviz.plots.display import display
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
 from deconvviz.ui.memory import kept
-from deconvviz.ui.networks import InputView, Network
+from deconvviz.ui.networks import InputView, Network, by_probability
 from deconvviz.ui.workbench import UnitTile, address
 from deconvviz.units import Unit
 
@@ -156,29 +158,66 @@ def units_at(
     return tuple(Unit(layer, channel, y, x) for channel in channels[values > 0].tolist())
 
 
+@dataclass(frozen=True)
+class Raising:
+    """Units that raise a class score most, or a difference of two.
+
+    Attributes:
+        units: Each where it does so most.
+        contributions: Activation times gradient, over all positions of the unit's feature map.
+        effects: What the score loses when the unit alone is switched off.
+        agreement: Rank correlation of the two; None for fewer than three units.
+    """
+
+    units: tuple[Unit, ...]
+    contributions: tuple[float, ...]
+    effects: tuple[float, ...]
+    agreement: float | None
+
+
 @kept("Following the answer back …")
 def units_for(
-    network: Network, view: InputView, layer: str, label: int, count: int
-) -> tuple[tuple[Unit, float], ...]:
-    """The units that raise a class score most, each where it does so most, and by how much.
+    network: Network, view: InputView, layer: str, label: int, against: int | None, count: int
+) -> Raising:
+    """The `count` units of a layer that raise a class score most; see `ClassScores`.
 
-    Activation times its gradient, summed over a channel's positions; see `ClassScores`.
+    `against` is the number of the class whose score is subtracted.
 
     Raises:
         SelectionError: The score does not depend on the layer, or no layer gives the scores.
     """
     scores = ClassScores(network.net, view.pixels)
-    maps = scores.contributions(view.pixels, layer, label)[0]
+    maps = scores.contributions(view.pixels, layer, label, against)[0]
     totals, channels = maps.sum((1, 2)).topk(min(count, len(maps)))
+    totals, channels = totals[totals > 0], channels[totals > 0]
     places = maps[channels].flatten(1).argmax(1)
     width = maps.shape[2]
-    return tuple(
-        (Unit(layer, channel, place // width, place % width), total)
-        for channel, place, total in zip(
-            channels.tolist(), places.tolist(), totals.tolist(), strict=True
-        )
-        if total > 0
+    effects = torch.zeros(0)
+    if len(channels):
+        effects = scores.effects(view.pixels, layer, label, against, channels.tolist())
+    agreement = float(rank_correlation(totals[None], effects)) if len(channels) > 2 else math.nan
+    return Raising(
+        tuple(
+            Unit(layer, channel, place // width, place % width)
+            for channel, place in zip(channels.tolist(), places.tolist(), strict=True)
+        ),
+        tuple(totals.tolist()),
+        tuple(effects.tolist()),
+        None if math.isnan(agreement) else agreement,
     )
+
+
+@kept()
+def classify_without(
+    network: Network, view: InputView, off: tuple[tuple[str, tuple[int, ...]], ...]
+) -> dict[str, float]:
+    """Class -> probability, falling, with some units of some layers at zero; see `classify`.
+
+    Raises:
+        SelectionError: The scores do not depend on a layer, or no layer gives the scores.
+    """
+    scores = ClassScores(network.net, view.pixels).without(view.pixels, dict(off))[0]
+    return by_probability(network, scores)
 
 
 def _project(projector: Projector, recording: Recording, selection: Selection) -> Projection:

@@ -141,6 +141,7 @@ class Bench {
     this.root.classList.toggle("crisp", data.crisp);
     if (picture || changed("tiles")) this.drawTiles();
     this.mark(data.chosen);
+    this.markOff();
     this.at = data.place;
     this.cross.hidden = !data.place;
     if (data.place) this.showCross(...data.place);
@@ -150,14 +151,24 @@ class Bench {
   drawAnswer() {
     const { answer } = this.data;
     this.answer.replaceChildren(make("span", "lead", answer.lead));
+    this.answer.classList.toggle("cut", Boolean(answer.back));
     for (const one of answer.classes) {
       const node = button("class", one.chosen, () => this.send("class", one.name));
       node.append(make("span", "", one.label), make("b", "", one.probability));
+      if (one.before) node.append(make("span", "before", one.before));
       node.style.setProperty("--share", one.share);
       node.title = one.chosen ? "Back to the units with the highest activation" : one.title;
       this.answer.append(node);
     }
     if (answer.rest) this.answer.append(make("span", "rest", answer.rest));
+    if (answer.back) this.answer.append(this.link(answer.back, () => this.send("on", true)));
+  }
+
+  link(text, onclick) {
+    const node = make("button", "back", text);
+    node.type = "button";
+    node.onclick = onclick;
+    return node;
   }
 
   drawLayers() {
@@ -178,13 +189,21 @@ class Bench {
   }
 
   drawHeading() {
-    const { text, back } = this.data.heading;
+    const { text, back, against, mend, note } = this.data.heading;
     this.heading.replaceChildren(make("span", "", text));
-    if (!back) return;
-    const node = make("button", "back", back);
-    node.type = "button";
-    node.onclick = () => this.send("whole", true);
-    this.heading.append(node);
+    if (against) this.heading.append(this.choice(against));
+    if (mend) this.heading.append(this.link(mend, () => this.send("mend", true)));
+    if (back) this.heading.append(this.link(back, () => this.send("whole", true)));
+    if (note) this.heading.append(make("span", "note", note));
+  }
+
+  choice({ label, options, chosen }) {
+    const node = make("label", "choice");
+    const list = make("select");
+    list.append(...options.map((one) => new Option(one.label, one.name, false, one.name === chosen)));
+    list.onchange = () => this.send("against", list.value);
+    node.append(make("span", "", label), list);
+    return node;
   }
 
   async drawTiles() {
@@ -210,6 +229,7 @@ class Bench {
 
   tile(tile, place) {
     const chosen = tile.channel === this.data.chosen;
+    const cell = make("div", "cell");
     const node = button("tile", chosen, () => this.pick(tile.channel));
     node.dataset.channel = tile.channel;
     node.tabIndex = -1;
@@ -227,9 +247,31 @@ class Bench {
     const caption = make("div", "caption");
     caption.append(make("span", "", `unit ${tile.channel}`), make("span", "", tile.caption));
     node.append(pictures, caption);
-    node.onmouseenter = node.onfocus = () => this.show(place);
-    node.onmouseleave = node.onblur = () => this.show(null);
-    return node;
+    cell.onmouseenter = node.onmouseenter = node.onfocus = () => this.show(place);
+    cell.onmouseleave = node.onblur = () => this.show(null);
+    const power = button("power", false, () => this.send("off", String(tile.channel)));
+    power.tabIndex = -1; // by keyboard: the key O
+    cell.append(node, power);
+    return cell;
+  }
+
+  nodes() {
+    return [...this.tiles.querySelectorAll(".tile")];
+  }
+
+  // Which units are switched off; without a way to do it where there is no answer to change.
+  markOff() {
+    const { tiles, off } = this.data;
+    [...this.tiles.children].forEach((cell, at) => {
+      const { channel } = tiles[at];
+      const isOff = Boolean(off) && off.includes(channel);
+      const power = cell.querySelector(".power");
+      power.hidden = !off;
+      power.textContent = isOff ? "off" : "switch off";
+      power.title = `Switch unit ${channel} ${isOff ? "on again" : "off"} and see the answer (key O)`;
+      power.setAttribute("aria-pressed", String(isOff));
+      cell.classList.toggle("off", isOff);
+    });
   }
 
   dot(tile, place) {
@@ -293,8 +335,8 @@ class Bench {
     this.frame.hidden = !framed;
     if (framed) this.put(this.frame, framed);
     this.frame.classList.toggle("hovered", place !== null);
-    [this.tiles, this.marks].forEach((group) =>
-      [...group.children].forEach((node, at) => {
+    [this.nodes(), [...this.marks.children]].forEach((group) =>
+      group.forEach((node, at) => {
         node.classList.toggle("shown", at === place);
         node.classList.toggle("chosen", at === this.chosenPlace());
       }),
@@ -314,7 +356,7 @@ class Bench {
 
   mark(channel) {
     this.data.chosen = channel;
-    const nodes = [...this.tiles.children];
+    const nodes = this.nodes();
     const chosen = this.chosenPlace();
     nodes.forEach((node, at) => {
       node.setAttribute("aria-pressed", String(at === chosen));
@@ -363,7 +405,7 @@ class Bench {
   }
 
   walk(event) {
-    const nodes = [...this.tiles.children];
+    const nodes = this.nodes();
     const from = nodes.indexOf(event.target.closest(".tile"));
     if (event.key === "PageUp" || event.key === "PageDown") {
       const { layers } = this.data;
@@ -371,6 +413,8 @@ class Bench {
       if (layers[next]) this.send("layer", layers[next].name);
     } else if (event.key === "Escape" && this.data.heading.back) {
       this.send("whole", true);
+    } else if (event.key.toLowerCase() === "o" && this.data.off && from >= 0) {
+      this.send("off", nodes[from].dataset.channel);
     } else {
       const columns = getComputedStyle(this.tiles).gridTemplateColumns.split(" ").length;
       const step = { ArrowUp: -columns, ArrowDown: columns, ...KEYS }[event.key];

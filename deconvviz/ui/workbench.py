@@ -14,6 +14,9 @@ from deconvviz.ui.grid import data_url
 
 _KEY = "workbench"
 _MAX_SIDE = 256  # pixels of a projection in a tile; over the picture it is enlarged again
+PICKS = ("unit", "layer", "place", "class", "against", "whole", "off", "mend", "on")
+"""What a person can choose: a unit, a layer, a place, a class and one against it, the whole picture
+again, a unit to switch off or on, the first units to switch off, all units on."""
 _component = component("workbench", '<div class="bench"></div>')
 
 
@@ -30,23 +33,59 @@ class Scene:
 
 @dataclass(frozen=True)
 class Answer:
-    """A class in the network's answer; `share` is its probability from 0 to 1."""
+    """A class in the network's answer.
+
+    Attributes:
+        share: Its probability from 0 to 1.
+        probability: The same for people.
+        before: That of the whole network; empty where no unit is switched off.
+        title: What a click does.
+    """
 
     name: str
     label: str
     share: float
     probability: str
+    before: str
     title: str
     chosen: bool
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the network says of the picture: words, classes, words."""
+    """What the network says of the picture: words, classes, words, and a way back."""
 
     lead: str
     classes: tuple[Answer, ...] = ()
     rest: str = ""
+    back: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A list of names, each with a label, one of them chosen."""
+
+    label: str
+    options: tuple[Mapping[str, str], ...]
+    chosen: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What the tiles are.
+
+    Attributes:
+        back: Label of the button that returns to the whole picture; empty without one.
+        against: The class that the chosen one is compared with.
+        mend: Label of the button that switches the first units off; empty without one.
+        note: A line below.
+    """
+
+    text: str
+    back: str = ""
+    against: Choice | None = None
+    mend: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,12 +133,12 @@ def workbench(
     scene: Scene,
     answers: Answers,
     layers: Sequence[LayerButton],
-    heading: str,
+    heading: Heading,
     tiles: Sequence[UnitTile],
     chosen: int | None,
     box: tuple[int, int, int, int] | None,
     *,
-    back: str = "",
+    off: Sequence[int] | None = None,
     place: tuple[float, float] | None = None,
     crisp: bool = False,
     on_pick: Mapping[str, Callable[[str], None]],
@@ -114,20 +153,20 @@ def workbench(
         tiles: The units, the first with the highest value.
         chosen: Channel of the unit that is chosen.
         box: Its window in the picture.
-        back: Text of the button that returns to the whole picture; empty without one.
+        off: Units of the layer that are switched off; None where none can be.
         place: The chosen place, in shares of the picture's width and height.
         crisp: Whether each pixel is shown as a square.
-        on_pick: What to call with a person's choice of a "unit", "layer", "place", "class", or of
-            the "whole" picture.
+        on_pick: What to call with a person's choice: see `PICKS`.
     """
     data: dict[str, Any] = {
         "picture": asdict(scene),
         "answer": asdict(answers),
         "layers": [asdict(one) for one in layers],
-        "heading": {"text": heading, "back": back},
+        "heading": asdict(heading),
         "tiles": [asdict(one) for one in tiles],
         "chosen": chosen,
         "box": box,
+        "off": off,
         "place": place,
         "crisp": crisp,
     }
@@ -135,12 +174,4 @@ def workbench(
     def picked(name: str) -> Callable[[], None]:
         return lambda: on_pick[name](str(st.session_state[_KEY][name]))
 
-    _component(
-        data=data,
-        key=_KEY,
-        on_unit_change=picked("unit"),
-        on_layer_change=picked("layer"),
-        on_place_change=picked("place"),
-        on_class_change=picked("class"),
-        on_whole_change=picked("whole"),
-    )
+    _component(data=data, key=_KEY, **{f"on_{name}_change": picked(name) for name in PICKS})

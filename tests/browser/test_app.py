@@ -206,6 +206,36 @@ def test_a_place_and_a_class_choose_units_and_the_choice_survives_other_pages(pa
     page.locator("button.layer[aria-pressed=true]").get_by_text(layer).wait_for()
 
 
+def test_an_answer_is_explained_and_units_are_switched_off(page, server):
+    open_page(page, server)
+    answer = page.locator(".answer")
+    page.locator("button.class").nth(1).click()
+    page.get_by_text(re.compile("^Units that raise the score of ")).wait_for()
+    settled(page)
+    rival = page.locator("button.class").first.locator("span").first.inner_text()
+    page.get_by_label("rather than").select_option(label=rival)
+    page.wait_for_url(re.compile("against="))
+    settled(page)
+    page.locator(".cell").nth(2).hover()
+    page.locator(".cell").nth(2).get_by_role("button", name="switch off").click()
+    answer.get_by_text("Without 1 unit the network says:").wait_for()
+    assert page.locator(".cell.off").count() == 1
+    settled(page)
+    page.locator("button.tile").first.focus()
+    page.keyboard.press("o")
+    answer.get_by_text("Without 2 units the network says:").wait_for()
+    settled(page)
+    page.get_by_role("button", name="switch the first 3 off").click()
+    answer.get_by_text("Without 3 units the network says:").wait_for()
+    settled(page)
+    page.reload()
+    answer.get_by_text("Without 3 units the network says:").wait_for()
+    settled(page)
+    answer.get_by_role("button", name="switch all units on").click()
+    answer.get_by_text("The network says:", exact=True).wait_for()
+    assert page.locator(".cell.off").count() == 0
+
+
 def test_a_unit_is_clicked_and_taken_away_and_an_upload_is_reconstructed(page, server, tmp_path):
     open_page(page, server, "reconstruct?view=large&size=256")  # of an older version
     page.wait_for_url(re.compile("input-size=256"))

@@ -1,0 +1,89 @@
+"""The network's answer on a page: its classes, and what it is without some units."""
+
+from collections.abc import Mapping
+
+from deconvviz.errors import DeconvvizError
+from deconvviz.io.images import Picture
+from deconvviz.ui import pickers
+from deconvviz.ui.networks import Network, classify, input_view
+from deconvviz.ui.reconstructions import classify_without
+from deconvviz.ui.workbench import Answer, Answers
+
+MEND = 3
+"""Units that one click switches off."""
+_SHOWN = 4  # classes
+_MOST_OFF = 64  # units in a link
+
+
+def answers(network: Network, picture: Picture, wanted: tuple[str, ...]) -> Answers:
+    """The most probable classes for a picture as the network was trained to see pictures.
+
+    Without the units that are switched off, if there are any.
+
+    Args:
+        network: The network.
+        picture: The picture.
+        wanted: Classes that are shown in any case, the chosen one first; empty names are none.
+    """
+    classes = network.bundle.classes
+    if not classes:
+        return Answers("This network comes without names of classes, so it can give no answer.")
+    view = input_view(network, picture, "trained")
+    before = classify(network, view)
+    off, trouble = dict(switched_off(network)), ""
+    after = before
+    if off:
+        try:
+            after = classify_without(network, view, tuple(off.items()))
+        except DeconvvizError as error:
+            off, trouble = {}, f"With all units on, since {error}:"
+    names = list(dict.fromkeys([*list(after)[:_SHOWN], *([next(iter(before))] if off else [])]))
+    names += [name for name in wanted if name in after and name not in names]
+    rows = tuple(
+        Answer(
+            name,
+            spoken(name),
+            after[name],
+            f"{after[name]:.0%}",
+            f"{before[name]:.0%}" if off else "",
+            f"Show the units that raise the score of {spoken(name)} most",
+            name == wanted[0],
+        )
+        for name in names
+    )
+    if not off:
+        rest = f"of {len(classes)} classes that it knows"
+        return Answers(trouble or "The network says:", rows, rest)
+    count = sum(map(len, off.values()))
+    units = "1 unit" if count == 1 else f"{count} units"
+    return Answers(f"Without {units} the network says:", rows, "", "switch all units on")
+
+
+def spoken(name: str) -> str:
+    """A class name for people."""
+    return name.replace("_", " ")
+
+
+def switched_off(network: Network) -> Mapping[str, tuple[int, ...]]:
+    """Layer -> units that the link switches off, LAYER:UNIT.UNIT and more after semicolons.
+
+    What the network does not have, and what is written otherwise, is left out.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for part in pickers.linked("off").split(";"):
+        layer, _, numbers = part.rpartition(":")
+        known = network.net.layers.get(layer)
+        if known is None:
+            continue
+        units = [int(one) for one in numbers.split(".") if one.isascii() and one.isdecimal()]
+        kept = tuple(sorted({unit for unit in units if unit < known.channels}))[:_MOST_OFF]
+        if kept:
+            found[layer] = kept
+    return found
+
+
+def switch(network: Network, layer: str, units: tuple[int, ...]) -> None:
+    """Switch exactly these units of a layer off."""
+    off = {**switched_off(network), layer: tuple(sorted(units))}
+    parts = [f"{name}:{'.'.join(map(str, some))}" for name, some in off.items() if some]
+    pickers.set_linked("off", ";".join(parts))
