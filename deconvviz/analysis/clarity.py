@@ -9,15 +9,13 @@ from torch import Tensor
 from deconvviz.analysis.inputs import chosen_layers, compared, peaks, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
-from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.analysis.traits import at_peaks, colour_share, high_frequency_share
+from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.progress import Progress
 from deconvviz.schema import Positive, validated
-
-_CUTOFF = 0.25  # cycles per pixel: half of what a row of pixels can show
-_AT_ONCE = 16  # projections of full size in memory
 
 
 @validated
@@ -142,12 +140,9 @@ def _measure(
         units = torch.linspace(0, channels - 1, min(options.units, channels)).round().long()
         active = units[top.picture[units, 0].cpu() >= 0]
         rows = []
-        for some in torch.split(active, _AT_ONCE):
-            picture, y, x = (column[some, 0].cpu() for column in (top.picture, top.y, top.x))
-            images = bundle.preprocessing.normalised(dataset.images[picture])
-            recording = net.record(images, [layer])
-            selection = Selection(layer, torch.arange(len(some)), some, y, x)
-            projection = net.project(recording, selection, options.rule)
+        for _, images, projection in at_peaks(
+            net, bundle, dataset, layer, top, active, options.rule
+        ):
             full = projection.full().double().cpu()
             both = zip(full, images.double().cpu(), projection.boxes.tolist(), strict=True)
             correlations = [correlation_inside(one, image, box) for one, image, box in both]
@@ -159,26 +154,6 @@ def _measure(
         silent = len(units) - int(shown.sum())
         found.append(LayerClarity(layer, active[shown], high, colour, correlation, silent))
     return tuple(found)
-
-
-def high_frequency_share(projections: Tensor) -> Tensor:
-    """(G,) fraction of the power of (G, C, H, W) pictures above 0.25 cycles per pixel.
-
-    In any direction, each channel's mean removed; NaN for a constant.
-    """
-    centred = projections - projections.mean((2, 3), keepdim=True)
-    power = torch.fft.fft2(centred).abs().square().sum(1)
-    height, width = projections.shape[2:]
-    y, x = (torch.fft.fftfreq(n, dtype=power.dtype) for n in (height, width))
-    fine = (y[:, None].square() + x.square()).sqrt() > _CUTOFF
-    share: Tensor = (power * fine).sum((1, 2)) / power.sum((1, 2))
-    return share
-
-
-def colour_share(projections: Tensor) -> Tensor:
-    """(G,) fraction of the power of (G, C, H, W) projections that is not common to the channels."""
-    own = projections - projections.mean(1, keepdim=True)
-    return own.square().sum((1, 2, 3)) / projections.square().sum((1, 2, 3))
 
 
 def correlation_inside(projection: Tensor, image: Tensor, box: Sequence[int]) -> float:

@@ -41,13 +41,54 @@ class CompareOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """One of the two networks on the picture.
+class Side:
+    """One of the two networks, and a layer of it."""
+
+    bundle: Bundle
+    net: Deconvnet
+    layer: str
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The best match in another layer of each of K units, over a data set.
 
     Attributes:
-        answer: Its most probable class; empty without names.
+        unit: (K,) int64 the unit whose activations correlate with its own most; -1 for a unit that
+            never changes.
+        correlation: (K,) Pearson's, from -1 to 1; NaN for such a unit.
+        chance: (K,) the highest correlation of each unit where every picture of the other network
+            is replaced by the next one of the data.
+        positions: Rows and columns of the grid on which activations are compared.
+        data: Number of pictures and title of the data.
+    """
+
+    unit: Tensor
+    correlation: Tensor
+    chance: Tensor
+    positions: tuple[int, int]
+    data: str
+    derived = ("mean", "mean_chance")
+
+    @property
+    def mean(self) -> float:
+        """Mean of the best correlations over all units that change."""
+        return float(self.correlation.nanmean())
+
+    @property
+    def mean_chance(self) -> float:
+        """The same by chance."""
+        return float(self.chance.nanmean())
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What some units of a network see in a picture.
+
+    Attributes:
+        answer: The network's most probable class; empty without names.
         probability: Of this class.
-        channels: (K,) int64 units that are shown.
+        channels: (K,) int64 the units.
         activation: (K,) their largest activation in the picture.
         projections: (K, C, H, W) there.
     """
@@ -66,40 +107,19 @@ class Compare(Result):
     """A picture in two networks, and the best match of every unit of a layer.
 
     Attributes:
-        first: The K strongest units of the first network.
-        second: Their best matches in the other network, one below the other.
-        match: (units,) int64 for each unit of the first layer the unit of the other whose
-            activations correlate with its own most; -1 for a unit that never changes.
-        correlation: (units,) Pearson's, from -1 to 1; NaN for such a unit.
-        chance: (units,) the highest correlation of each unit where every picture of the other
-            network is replaced by the next one of the data.
-        positions: Rows and columns of the grid on which activations are compared.
-        data: Number of pictures and title of the data.
+        first: The strongest units of the first network.
+        second: Their best matches in the other network, in the same order.
+        matches: Of all units.
         picture: uint8 (H, W, 3).
     """
 
-    first: Compared
-    second: Compared
-    match: Tensor
-    correlation: Tensor
-    chance: Tensor
-    positions: tuple[int, int]
+    first: Seen
+    second: Seen
+    matches: Matches
     rule: Rule
-    data: str
     picture: Pixels
     name = "compare"
     omitted = ("picture", "projections")
-    derived = ("mean", "mean_chance")
-
-    @property
-    def mean(self) -> float:
-        """Mean of the best correlations over all units that change."""
-        return float(self.correlation.nanmean())
-
-    @property
-    def mean_chance(self) -> float:
-        """The same by chance."""
-        return float(self.chance.nanmean())
 
 
 def compare(
@@ -114,12 +134,8 @@ def compare(
 ) -> Compare:
     """Show the strongest units of a picture beside those of another network that are most alike.
 
-    Two units are alike if their activations over a data set are: Pearson correlation over all
-    pictures and places, the feature maps of both averaged to a grid of the smaller one's size. The
-    best of many units correlates by chance, too: the control pairs each picture in the one network
-    with the next picture in the other.
-
-    The image is (C, H, W), normalised by the first network's preprocessing.
+    The image is (C, H, W), normalised by the first network's preprocessing. For what is alike see
+    `match_units`.
 
     Raises:
         DataError: There are fewer than two pictures, or they have other channels.
@@ -128,40 +144,60 @@ def compare(
         UnknownLayerError: A network has no such layer.
     """
     chosen = options or CompareOptions()
-    check_dataset(bundle, dataset, 2)
-    (_, net), (second, second_net) = _both(bundle, net, chosen, seed)
+    (_, net), (other, other_net) = _both(bundle, net, chosen, seed)
     (layer,) = chosen_layers(net, (chosen.layer,) if chosen.layer else (), net.default_layers[-1:])
-    same = (layer,) if layer in second_net.layers else second_net.default_layers[-1:]
+    same = (layer,) if layer in other_net.layers else other_net.default_layers[-1:]
     asked = (chosen.other_layer,) if chosen.other_layer else ()
-    (other_layer,) = chosen_layers(second_net, asked, same, second.name)
+    (other_layer,) = chosen_layers(other_net, asked, same, other.name)
+    first, second = Side(bundle, net, layer), Side(other, other_net, other_layer)
+    matches = match_units(first, second, dataset, progress=progress)
+    return side_by_side(first, second, matches, image, chosen.units, chosen.rule)
 
-    pair = ((bundle, net, layer), (second, second_net, other_layer))
-    true, positions = _correlations(pair, dataset, 0, progress)
-    chance, _ = _correlations(pair, dataset, 1, progress)
-    best, match = true.nan_to_num(-2).max(1)
-    known = best >= -1
-    inputs = (image, _renormalised(image, bundle, second))
-    recording = net.record(image[None], [layer])
-    channels = recording.strongest(layer, chosen.units).channel
-    shown = (channels, match[channels].clamp(min=0))
-    first, other = (
-        _compared(one, one_net, one_layer, pixels, units, chosen.rule)
-        for (one, one_net, one_layer), pixels, units in zip(pair, inputs, shown, strict=True)
-    )
+
+def side_by_side(
+    first: Side, second: Side, matches: Matches, image: Tensor, units: int, rule: Rule
+) -> Compare:
+    """The strongest `units` of the first network in a picture, and their matches; see `compare`."""
+    recording = first.net.record(image[None], [first.layer])
+    channels = recording.strongest(first.layer, units).channel
+    matched = matches.unit[channels].clamp(min=0)
+    other = _renormalised(image, first.bundle, second.bundle)
     return Compare(
-        first=first,
-        second=other,
-        match=match.masked_fill(~known, -1),
-        correlation=best.masked_fill(~known, float("nan")),
-        chance=chance.nan_to_num(-2).amax(1).masked_fill(~known, float("nan")),
-        positions=positions,
-        rule=chosen.rule,
-        data=title_of(dataset),
-        picture=bundle.preprocessing.pixels(image[None])[0],
+        first=_seen(first, image, channels, rule),
+        second=_seen(second, other, matched, rule),
+        matches=matches,
+        rule=rule,
+        picture=first.bundle.preprocessing.pixels(image[None])[0],
     )
 
 
-_Side = tuple[Bundle, Deconvnet, str]
+def match_units(
+    first: Side, second: Side, dataset: Dataset, *, progress: Progress | None = None
+) -> Matches:
+    """For each unit of a layer, the unit of another one that responds most as it does.
+
+    Two units are alike if their activations over a data set are: Pearson correlation over all
+    pictures and places, the feature maps of both averaged to a grid of the smaller one's size. The
+    best of many units correlates by chance, too: the control pairs each picture in the one network
+    with the next picture in the other.
+
+    Raises:
+        DataError: There are fewer than two pictures, or they have other channels.
+    """
+    check_dataset(first.bundle, dataset, 2)
+    check_dataset(second.bundle, dataset, 2)
+    true, positions = correlations(first, second, dataset, progress=progress)
+    chance, _ = correlations(first, second, dataset, 1, progress=progress)
+    best, match = true.nan_to_num(-2).max(1)
+    unknown = best < -1
+    nothing = float("nan")
+    return Matches(
+        unit=match.masked_fill(unknown, -1),
+        correlation=best.masked_fill(unknown, nothing),
+        chance=chance.nan_to_num(-2).amax(1).masked_fill(unknown, nothing),
+        positions=positions,
+        data=title_of(dataset),
+    )
 
 
 def _both(
@@ -191,8 +227,13 @@ def _renormalised(image: Tensor, first: Bundle, second: Bundle) -> Tensor:
     return second.preprocessing.normalised(pixels)[0]
 
 
-def _correlations(
-    pair: tuple[_Side, _Side], dataset: Dataset, shift: int, progress: Progress | None
+def correlations(
+    first: Side,
+    second: Side,
+    dataset: Dataset,
+    shift: int = 0,
+    *,
+    progress: Progress | None = None,
 ) -> tuple[Tensor, tuple[int, int]]:
     """(first's units, other's units) correlations, float64, and the grid; NaN for a constant unit.
 
@@ -205,10 +246,11 @@ def _correlations(
     for rows in batches(len(dataset), size, title, progress=progress):
         numbers = torch.arange(rows.start, rows.stop)
         maps = []
-        for (bundle, net, layer), step in zip(pair, (0, shift), strict=True):
+        for side, step in ((first, 0), (second, shift)):
             some = dataset.images[(numbers + step) % len(dataset)]
-            recording = net.record(bundle.preprocessing.normalised(some), [layer])
-            maps.append(recording[layer].double())
+            images = side.bundle.preprocessing.normalised(some)
+            ((_, values),) = side.net.stream(images, [side.layer])
+            maps.append(values.double())
         heights, widths = zip(*(one.shape[2:] for one in maps), strict=True)
         grid = min(heights), min(widths)
         a, b = (adaptive_avg_pool2d(one, grid).movedim(1, 0).flatten(1) for one in maps)
@@ -229,10 +271,9 @@ def _correlations(
     return covariance / torch.outer(*deviations), grid
 
 
-def _compared(
-    bundle: Bundle, net: Deconvnet, layer: str, image: Tensor, channels: Tensor, rule: Rule
-) -> Compared:
+def _seen(side: Side, image: Tensor, channels: Tensor, rule: Rule) -> Seen:
     """Some units of a network at their peaks in a picture."""
+    bundle, net, layer = side.bundle, side.net, side.layer
     output = tuple(net.layers)[-1]
     recording = net.record(image[None], [layer, output])
     peaks = recording.peaks(layer)
@@ -246,7 +287,7 @@ def _compared(
     if len(channels):
         units = Selection(layer, 0, channels, y, x)
         projections = net.project(recording, units, rule).full()
-    return Compared(bundle.name, layer, answer, probability, channels, value, projections)
+    return Seen(bundle.name, layer, answer, probability, channels, value, projections)
 
 
 ANALYSIS = Analysis(

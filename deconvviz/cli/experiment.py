@@ -224,3 +224,9 @@ deferred(
     "Show what two networks see in a picture, unit beside the most similar unit.",
     lambda: _registered("compare", argument="other"),
 )
+deferred(
+    app,
+    "find",
+    "Find units: selective, clear, of a colour or direction, or like an example.",
+    lambda: _registered("find"),
+)

@@ -4,24 +4,24 @@ import textwrap
 
 from matplotlib.figure import Figure
 
-from deconvviz.analysis.compare import Compare, Compared
+from deconvviz.analysis.compare import Compare, Seen
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import NEUTRAL_INK, captioned, picture_on
 
 
 def summary(found: Compare) -> str:
     """Both answers, and how much alike the units are, beside chance."""
-    first, second = found.first, found.second
-    units = int((found.match >= 0).sum())
+    first, second, matches = found.first, found.second, found.matches
+    units = int((matches.unit >= 0).sum())
     return (
-        f"{_answer(first)}; {_answer(second)}. Of {len(found.match)} units of {first.layer}, "
-        f"{units} change over {found.data}; the best match of each in {second.layer} of "
-        f"{second.network} correlates with it by {found.mean:.2f} on average, by "
-        f"{found.mean_chance:.2f} where pictures are paired wrongly."
+        f"{_answer(first)}; {_answer(second)}. Of {len(matches.unit)} units of {first.layer}, "
+        f"{units} change over {matches.data}; the best match of each in {second.layer} of "
+        f"{second.network} correlates with it by {matches.mean:.2f} on average, by "
+        f"{matches.mean_chance:.2f} where pictures are paired wrongly."
     )
 
 
-def _answer(one: Compared) -> str:
+def _answer(one: Seen) -> str:
     if not one.answer:
         return f"{one.network} has no names of classes"
     return f"{one.network} says {one.answer} ({one.probability:.0%})"
@@ -43,13 +43,13 @@ def figure(found: Compare, ink: str = NEUTRAL_INK) -> Figure:
             text = f"unit {channel}"
             if one is found.second:
                 source = int(found.first.channels[place])
-                alike = found.match[source] >= 0
-                text += f", r {found.correlation[source]:.2f}" if alike else ", no match"
+                alike = found.matches.unit[source] >= 0
+                text += f", r {found.matches.correlation[source]:.2f}" if alike else ", no match"
             picture_on(row[1 + place], pixels, text, ink, smooth=True)
+    first, second, matches = found.first, found.second, found.matches
     text = (
-        f"Above: the strongest units of {found.first.layer}. Below: the units of "
-        f"{found.second.network}, {found.second.layer}, whose activations over {found.data} "
-        f"correlate with theirs most (r; by chance {found.mean_chance:.2f}). Rule: {found.rule}. "
-        f"{display_caption()}"
+        f"Above: the strongest units of {first.layer}. Below: the units of {second.network}, "
+        f"{second.layer}, whose activations over {matches.data} correlate with theirs most (r; by "
+        f"chance {matches.mean_chance:.2f}). Rule: {found.rule}. {display_caption()}"
     )
     return captioned(drawn, textwrap.fill(text, 20 * columns), ink)

@@ -8,13 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.clarity import (
-    ClarityOptions,
-    clarity,
-    colour_share,
-    correlation_inside,
-    high_frequency_share,
-)
+from deconvviz.analysis.clarity import ClarityOptions, clarity, correlation_inside
+from deconvviz.analysis.traits import colour_share, high_frequency_share
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import SettingError, UnknownLayerError
 from deconvviz.io.bundle import Bundle

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.compare import CompareOptions, _correlations, compare
+from deconvviz.analysis.compare import CompareOptions, Side, compare, correlations
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError, SettingError, UnknownLayerError, UnknownModelError
 from deconvviz.io.bundle import Bundle
@@ -46,13 +46,13 @@ def maps_of(bundle, dataset):
 
 
 def side(bundle):
-    return bundle, Deconvnet(bundle.model, bundle.input_size), "1"
+    return Side(bundle, Deconvnet(bundle.model, bundle.input_size), "1")
 
 
 @pytest.mark.parametrize("shift", [0, 1])
-def test_correlations_are_numpys(dataset, shift):
+def testcorrelations_are_numpys(dataset, shift):
     first, second = bundle_of(0), bundle_of(1)
-    found, grid = _correlations((side(first), side(second)), dataset, shift, None)
+    found, grid = correlations(side(first), side(second), dataset, shift)
     a, b = maps_of(first, dataset), maps_of(second, dataset).roll(-shift, 0)
     rows = [maps.movedim(1, 0).flatten(1).numpy() for maps in (a, b)]
     wanted = np.corrcoef(*rows)[:7, 7:]
@@ -62,7 +62,7 @@ def test_correlations_are_numpys(dataset, shift):
 
 def test_maps_of_different_sizes_are_averaged_to_the_smaller_grid(dataset):
     first, second = bundle_of(0), bundle_of(1, stride=2)
-    found, grid = _correlations((side(first), side(second)), dataset, 0, None)
+    found, grid = correlations(side(first), side(second), dataset)
     a, b = maps_of(first, dataset), maps_of(second, dataset)
     assert grid == (4, 4)
     averaged = a.view(40, 7, 4, 2, 4, 2).mean((3, 5))
@@ -85,9 +85,9 @@ def test_the_units_of_a_shuffled_copy_are_found_again(dataset, monkeypatch, tmp_
     monkeypatch.setattr("deconvviz.analysis.inputs.load", lambda _: shuffled(first, order))
     image = first.preprocessing.normalised(dataset.images[:1])[0]
     found = compare(first, image, dataset, CompareOptions(other="shuffled", units=3))
-    assert found.match.tolist() == order.argsort().tolist()
-    assert torch.allclose(found.correlation, torch.ones(7, dtype=torch.float64), atol=1e-6)
-    assert found.mean_chance < 0.3
+    assert found.matches.unit.tolist() == order.argsort().tolist()
+    assert torch.allclose(found.matches.correlation, torch.ones(7, dtype=torch.float64), atol=1e-6)
+    assert found.matches.mean_chance < 0.3
     assert torch.allclose(found.first.activation, found.second.activation, atol=1e-5)
     assert torch.allclose(found.first.projections, found.second.projections, atol=1e-4)
     assert found.second.channels.tolist() == order.argsort()[found.first.channels].tolist()
@@ -101,8 +101,8 @@ def test_a_unit_that_never_changes_has_no_match(dataset):
         first.model[0].bias[2] = -1e3
     image = first.preprocessing.normalised(dataset.images[:1])[0]
     found = compare(first, image, dataset)
-    assert found.match[2] == -1
-    assert found.correlation[2].isnan()
+    assert found.matches.unit[2] == -1
+    assert found.matches.correlation[2].isnan()
     assert found.second.network == "net 3, random weights"
 
 
