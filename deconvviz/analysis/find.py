@@ -107,8 +107,9 @@ class Found(Result):
         units: At most as many as asked for.
         fitting: How many fit in all.
         total: Units of the layer.
-        patches: uint8 (units, H, W, 3) the picture of each one's strongest activation.
-        projections: (units, C, H, W) there.
+        pictures: uint8 (units, H, W, 3) the picture of each one's strongest activation.
+        boxes: Its window there.
+        projections: (units, C, h, w) in the window.
     """
 
     network: str
@@ -119,10 +120,11 @@ class Found(Result):
     fitting: int
     total: int
     data: str
-    patches: Pixels
+    pictures: Pixels
+    boxes: tuple[Box, ...]
     projections: Tensor
     name = "find"
-    omitted = ("patches", "projections")
+    omitted = ("pictures", "projections")
 
 
 def find(
@@ -171,7 +173,11 @@ def find(
     fits &= order.isfinite()
     ranked = order.masked_fill(~fits, -torch.inf).argsort(descending=True, stable=True)
     shown = ranked[: min(chosen.units, int(fits.sum()))]
-    patches, projections = _pictures(side, dataset, units, shown)
+    images = bundle.preprocessing.normalised(dataset.images[units.picture[shown, 0]])
+    boxes, windows = [], [images[:0]]
+    for _, _, projection in at_peaks(net, bundle, dataset, layer, units, shown):
+        boxes += [(top, left, low, right) for top, left, low, right in projection.boxes.tolist()]
+        windows.append(projection.pixels)
     return Found(
         network=bundle.name,
         layer=layer,
@@ -184,8 +190,9 @@ def find(
         fitting=int(fits.sum()),
         total=len(units),
         data=title_of(dataset),
-        patches=patches,
-        projections=projections,
+        pictures=bundle.preprocessing.pixels(images),
+        boxes=tuple(boxes),
+        projections=torch.cat(windows[1:] or windows),
     )
 
 
@@ -346,16 +353,6 @@ def _row(
         orientation=float(measured.orientation[unit]) if coherence >= DIRECTED else None,
         coherence=coherence,
     )
-
-
-def _pictures(side: Side, dataset: Dataset, units: Units, shown: Tensor) -> tuple[Pixels, Tensor]:
-    """The picture and the projection of each unit's strongest activation."""
-    images = side.bundle.preprocessing.normalised(dataset.images[units.picture[shown, 0]])
-    found = [
-        projection.full()
-        for _, _, projection in at_peaks(side.net, side.bundle, dataset, side.layer, units, shown)
-    ]
-    return side.bundle.preprocessing.pixels(images), torch.cat(found) if found else images[:0]
 
 
 ANALYSIS = Analysis(

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from deconvviz.analysis.find import Found, FoundUnit
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import NEUTRAL_INK, contact_sheet
+from deconvviz.plots.figures import NEUTRAL_INK, contact_sheet, crop
 
 _COLUMNS = 5
 _ROWS = 20  # of the table in words
@@ -33,13 +33,14 @@ def _line(one: FoundUnit) -> str:
 
 
 def figure(found: Found, ink: str = NEUTRAL_INK) -> Figure:
-    """For each unit the picture of its strongest activation, and its projection."""
-    shown = display(found.projections) if len(found.units) else found.patches
-    cells = [[patch, pixels] for patch, pixels in zip(found.patches, shown, strict=True)]
+    """For each unit the window of its strongest activation, and its projection there."""
+    shown = display(found.projections) if len(found.units) else found.pictures
+    windows = map(crop, found.pictures, found.boxes)
+    cells = [list(pair) for pair in zip(windows, shown, strict=True)]
     titles = [f"unit {one.unit}, {found.sort} {one.value:.3g}" for one in found.units]
     text = (
         f"{found.network}, {found.layer}: {found.fitting} of {found.total} units fit"
-        f"{', ' if found.wanted else ''}{', '.join(found.wanted)}. Each with the picture of its "
+        f"{', ' if found.wanted else ''}{', '.join(found.wanted)}. Each with the window of its "
         f"strongest activation over {found.data}. {display_caption()}"
     )
     return contact_sheet(cells, titles, text, _COLUMNS, ink)
