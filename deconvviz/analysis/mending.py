@@ -88,12 +88,12 @@ def mending(
 ) -> Mending:
     """Switch units off in pictures that a network gets wrong, and count the answers that mend.
 
-    The first wrong answers of the data, in its order, are taken. For each, up to `most` units of a
-    layer are set to zero: those with the highest contribution to the wrong class's score less the
-    right one's (see `why`), those with the highest activation, and as many at random among the
-    active ones. Contributions are those of the whole network; they are not computed anew after each
-    unit. The right class is used to choose the units, so this is no way to a better network: it
-    says whether the units that are named do cause the mistake.
+    Pictures are tried in a random order until enough answers are wrong. For each, up to `most`
+    units of a layer are set to zero: those with the highest contribution to the wrong class's score
+    less the right one's (see `why`), those with the highest activation, and as many at random among
+    the active ones. Contributions are those of the whole network; they are not computed anew after
+    each unit. The right class is used to choose the units, so this is no way to a better network:
+    it says whether the units that are named do cause the mistake.
 
     Arguments are as in `Inputs`.
 
@@ -112,9 +112,10 @@ def mending(
             "is right or wrong; name the data that it was trained on"
         )
     model = ClassScores(net, bundle.preprocessing.normalised(dataset.images[:1]))
-    pictures, answers, tried = _mistakes(bundle, model, dataset, chosen.wrong, progress)
-    truth = dataset.labels[pictures]
     generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(dataset), generator=generator)
+    pictures, answers, tried = _mistakes(bundle, model, dataset, order, chosen.wrong, progress)
+    truth = dataset.labels[pictures]
     found: dict[str, dict[str, list[Tensor]]] = {
         layer: {choice: [] for choice in CHOICES} for layer in layers
     }
@@ -148,15 +149,20 @@ def mending(
 
 
 def _mistakes(
-    bundle: Bundle, model: ClassScores, dataset: Dataset, most: int, progress: Progress | None
+    bundle: Bundle,
+    model: ClassScores,
+    dataset: Dataset,
+    order: Tensor,
+    most: int,
+    progress: Progress | None,
 ) -> tuple[Tensor, Tensor, int]:
     """Numbers of the first pictures with a wrong answer, the answers, and how many were tried."""
     pictures, answers, tried, count = [], [], 0, 0
-    for rows in batches(len(dataset), dataset.images.shape[2:], "answers", progress=progress):
-        images = bundle.preprocessing.normalised(dataset.images[rows])
-        answer = model.without(images, {}).argmax(1)
-        wrong = torch.nonzero(answer != dataset.labels[rows]).flatten()[: most - count]
-        pictures.append(wrong + rows.start)
+    for rows in batches(len(order), dataset.images.shape[2:], "answers", progress=progress):
+        some = order[rows]
+        answer = model.without(bundle.preprocessing.normalised(dataset.images[some]), {}).argmax(1)
+        wrong = torch.nonzero(answer != dataset.labels[some]).flatten()[: most - count]
+        pictures.append(some[wrong])
         answers.append(answer[wrong])
         count += len(wrong)
         tried = rows.start + int(wrong[-1]) + 1 if count == most else rows.stop
