@@ -13,6 +13,7 @@ import streamlit as st  # noqa: E402
 from deconvviz.ui import show  # noqa: E402
 from deconvviz.ui.navigation import moved, pages  # noqa: E402
 from deconvviz.ui.networks import pick_network  # noqa: E402
+from deconvviz.ui.own_networks import use_another  # noqa: E402
 from deconvviz.ui.pickers import translate_old_link  # noqa: E402
 from deconvviz.ui.uploads import limit_uploads  # noqa: E402
 
@@ -24,5 +25,6 @@ page = st.navigation([*pages().values(), *moved()])
 translate_old_link()
 with st.sidebar:
     pick_network()
+    use_another()
 with show.errors():
     page.run()

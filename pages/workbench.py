@@ -13,6 +13,7 @@ from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import pickers, show
+from deconvviz.ui.class_names import class_names, name_classes
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import (
     InputView,
@@ -21,6 +22,7 @@ from deconvviz.ui.networks import (
     classify,
     evenly_spaced,
     input_view,
+    outputs,
     pick_layer,
     random_twin,
 )
@@ -62,10 +64,10 @@ class Shown:
 
 def answers(network: Network, picture: Picture, chosen: str) -> Answers:
     """The network's most probable classes for the picture as it was trained to see pictures."""
-    classes = network.bundle.classes
+    classes = class_names(network)
     if not classes:
-        return Answers("This network comes without names of classes, so it can give no answer.")
-    found = classify(network, input_view(network, picture, "trained"))
+        return Answers(why_no_answer(network))
+    found = classify(network, input_view(network, picture, "trained"), classes)
     names = list(found)[:ANSWERS]
     if chosen in found and chosen not in names:
         names.append(chosen)
@@ -83,6 +85,18 @@ def answers(network: Network, picture: Picture, chosen: str) -> Answers:
     return Answers("The network says:", tuple(rows), f"of {len(classes)} classes that it knows")
 
 
+def why_no_answer(network: Network) -> str:
+    """Why a network without names of classes says nothing."""
+    if network.bundle.is_untrained:
+        return "Never trained and without names of classes, this network has no answer."
+    if count := outputs(network):
+        return (
+            f"This network comes without names of classes for its {count} outputs, so its answer "
+            "has no words. Give them with “Name its classes”."
+        )
+    return "This network does not choose among classes, so it has no answer."
+
+
 def spoken(name: str) -> str:
     """A class name for people."""
     return name.replace("_", " ")
@@ -91,8 +105,8 @@ def spoken(name: str) -> str:
 def shown_units(network: Network, view: InputView, layer: str) -> Shown:
     """The units of a layer that a link or a click asks for."""
     label = pickers.linked("class")
-    if label in network.bundle.classes and view.size == "trained":
-        number, back = network.bundle.classes.index(label), "back to the strongest units"
+    if label in (classes := class_names(network)) and view.size == "trained":
+        number, back = classes.index(label), "back to the strongest units"
         try:
             found = units_for(network, view, layer, number, UNITS)
         except DeconvvizError as error:
@@ -230,7 +244,7 @@ def details(
             lambda: to_png(one.picture),
             lambda: to_safetensors(projector, one, one.pixels),
         )
-        label = f"Strongest activations of unit {unit.channel} over many pictures"
+        label = f"Where unit {unit.channel} is most active in other pictures"
         link("atlas", label, unit.layer, unit.channel)
 
 
@@ -289,6 +303,7 @@ def bench(network: Network) -> None:
                 chosen = pickers.pick_unit(layer, network.net.layers[layer].channels)
                 share, start, look = pickers.share(), pickers.start(), pickers.look()
                 beside = pickers.beside()
+            name_classes(network)
         if not pictures:
             return
         view = input_view(network, pictures[0], size)

@@ -22,7 +22,7 @@ from deconvviz.restoration.segmenter import Segmenter
 from deconvviz.restoration.shipped import FILES, purpose_of, ships
 from deconvviz.restoration.trial import Trial, tried
 from deconvviz.ui.memory import NETWORKS, kept, working
-from deconvviz.ui.networks import named_checkpoints
+from deconvviz.ui.choices import named_checkpoints
 from deconvviz.ui.show import as_sentence
 from deconvviz.ui.uploads import Uploads
 
