@@ -3,6 +3,7 @@
 import streamlit as st
 
 from deconvviz.atlas import Units
+from deconvviz.atlas.cache import PHOTOS
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitTiles, grid_of, histogram_figure
@@ -153,9 +154,9 @@ if view.numbers is not view.atlas:
         f"Order, activations and classes are those over all {real.pictures} pictures of "
         f"{real.data}, which are not on this machine; the patches are of {head.data}."
     )
-if chosen == atlas.PHOTOS or len(view.dataset) < ENOUGH:
+if chosen == PHOTOS or len(view.dataset) < ENOUGH:
     few = f"{len(view.dataset)} pictures"
-    if chosen == atlas.PHOTOS:
+    if chosen == PHOTOS:
         few = f"{len(view.dataset)} tiles of {len(view.dataset.classes)} photographs"
     st.caption(
         f"The patches were chosen from {few} alone. They show what a unit does in these, and say "

@@ -1,7 +1,7 @@
-"""Which networks a session may choose, by label: a label is what the picker shows and a link says.
+"""Which networks a session may choose, by label: what the picker shows and a link says.
 
-The demos and what the command line names are offered to everyone. A session adds a library's network
-by its name, "torchvision/NAME" or "torchvision/NAME, untrained", and checkpoints that only it has.
+The demos and what the command line names are offered to all. A session adds a library's network by
+its name, "torchvision/NAME" or "torchvision/NAME, untrained", and checkpoints that only it has.
 """
 
 import hashlib

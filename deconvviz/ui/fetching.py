@@ -38,9 +38,7 @@ def offer_download(choice: Choice) -> None:
     sentence = f"The trained weights of {name} ({size}) are not on this server's disk."
     icon = ":material/download:"
     if not downloads_allowed():
-        st.info(
-            f"{sentence} {NO_DOWNLOADS} “Use another network” opens it untrained.", icon=icon
-        )
+        st.info(f"{sentence} {NO_DOWNLOADS} “Use another network” opens it untrained.", icon=icon)
         st.stop()
     st.info(f"{sentence} A link alone does not download them.", icon=icon)
     if not st.button(f"Download {size} and open it", type="primary"):

@@ -5,8 +5,8 @@
 - Networks, each with a twin of random weights, their data sets and atlases: `NETWORKS`; the least
   recently used go first.
 - Uploaded pictures, and training records: `UPLOADS` of each in a session; checkpoints, and lists of
-  class names: `NETWORKS` of each; the oldest go first. `SESSION_BYTES` in all sessions, those of the
-  session that was seen last the longest ago go first.
+  class names: `NETWORKS` of each; the oldest go first. `SESSION_BYTES` in all sessions; of those,
+  what the session has that was seen last the longest ago goes first.
 - Uploaded bytes that no page has read yet: `PENDING_FILES` and `PENDING_SESSION_BYTES` in a
   session, `PENDING_BYTES` in all; those of sessions that are gone go first, then new ones are
   refused.

@@ -48,9 +48,7 @@ def download(url: str, path: Path, what: str, progress: Progress) -> None:
         raise _failed(what, f"they cannot be stored ({error.strerror or error})") from error
 
 
-def _copy(
-    answer: HTTPResponse, file: BinaryIO, path: Path, what: str, progress: Progress
-) -> None:
+def _copy(answer: HTTPResponse, file: BinaryIO, path: Path, what: str, progress: Progress) -> None:
     total = int(answer.headers.get("Content-Length") or 0)
     free = shutil.disk_usage(path.parent).free
     if total > free:
