@@ -1,7 +1,5 @@
 """Before a library's network is opened: its size, what can be projected, and its weights."""
 
-from functools import lru_cache
-
 import streamlit as st
 
 from deconvviz.deconv import Deconvnet
@@ -19,14 +17,13 @@ def prepare(choice: Choice) -> None:
 
     Raises:
         SettingError: It is too large, or this server downloads nothing.
-        UnsupportedOperationError: None of its layers can be projected.
+        UnsupportedOperationError: See `check_layers`.
         CheckpointError: Its weights cannot be downloaded.
     """
     check_size(choice.name)
-    with st.spinner("Looking at its layers …"):
-        if refused := _refusal(choice.name):
-            raise UnsupportedOperationError(refused)
     if choice.needs_download:
+        with st.spinner("Looking at its layers, before anything is downloaded …"):
+            _check_before(choice.name)
         _download(choice.name)
 
 
@@ -54,16 +51,24 @@ def download_size(name: str) -> str:
     return f"about {4 * parameters(name) / 1e6:.0f} MB"  # float32
 
 
-@lru_cache(maxsize=512)
-def _refusal(name: str) -> str:
-    """Why no layer of a library's network can be projected; empty if any can."""
-    bundle = without_values(name)
-    net = Deconvnet(bundle.model, bundle.input_size)
-    if net.projectable:
-        return ""
-    first = next(iter(net.coverage.unsupported), None)
-    why = f": {first.operation} is not supported, {first.undone}" if first else ""
-    return f"no layer of `{name}` can be projected{why}; choose another network"
+def check_layers(name: str, net: Deconvnet) -> None:
+    """Raise an `UnsupportedOperationError` if no rectified convolution can be projected."""
+    if net.projectable.isdisjoint(net.default_layers):
+        first = next(iter(net.coverage.unsupported), None)
+        why = f" ({first.operation} is not supported: {first.undone})" if first else ""
+        raise UnsupportedOperationError(
+            f"`{name}` has no rectified convolution that can be projected{why}; choose a "
+            "convolutional network"
+        )
+
+
+def _check_before(name: str) -> None:
+    """`check_layers` without the weights, where the network can be made without."""
+    try:
+        bundle = without_values(name)
+    except SettingError:
+        return
+    check_layers(name, Deconvnet(bundle.model, bundle.input_size))
 
 
 def _download(name: str) -> None:

@@ -240,11 +240,13 @@ def _lost(label: str) -> str:
 
 def _say_what_is_right(network: Network) -> None:
     """How many layers can be projected, and whether the values were found to be the model's."""
-    count = sum(name in network.net.projectable for name in network.layers)
+    net = network.net
+    layers = net.default_layers or tuple(net.layers)
+    count = sum(name in net.projectable for name in layers)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(
-            f"{count} of its {len(network.layers)} layers can be projected. Checked when it was "
-            f"opened: {network.net.checked}.",
+            f"{count} of its {len(layers)} layers can be projected. Checked when it was opened: "
+            f"{net.checked}.",
             width="content",
         )
         link("overview", "The network")

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from deconvviz.errors import DeconvvizError, SettingError, UnknownModelError
+from deconvviz.errors import DeconvvizError, UnknownModelError
 from deconvviz.io.card import inert
-from deconvviz.io.zoo.library import is_library, library_names, parameters, stored_weights
+from deconvviz.io.zoo.library import library_names, parameters, stored_weights
 from deconvviz.ui import choices
 from deconvviz.ui.choices import Choice, downloads_allowed
-from deconvviz.ui.fetching import NO_DOWNLOADS, download_size, prepare
+from deconvviz.ui.fetching import NO_DOWNLOADS, check_layers, download_size, prepare
 from deconvviz.ui.networks import opened
 from deconvviz.ui.pictures import upload_files
 from deconvviz.ui.show import as_sentence
@@ -135,10 +135,9 @@ def _terminal() -> None:
 def _open(label: str, choice: Choice) -> None:
     """Open a network and choose it; one that is refused leaves the choice as it was."""
     try:
-        if is_library(choice.name):
+        if not choice.content:
             prepare(choice)
-        if not opened(choice).layers:
-            raise SettingError(f"`{label}` has no feature maps, so nothing to project")
+        check_layers(label, opened(choice).net)
     except DeconvvizError as error:
         if choice.content:
             choices.remove_checkpoint(label)

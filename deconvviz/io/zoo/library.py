@@ -78,8 +78,20 @@ def without_values(name: str) -> Bundle:
 
 @lru_cache(maxsize=2048)
 def parameters(name: str) -> int:
-    """Number of parameters of a library's network; errors as for `without_values`."""
-    return sum(one.numel() for one in without_values(name).model.parameters())
+    """Number of parameters of a library's network; errors as for `without_values`.
+
+    Where it cannot be made without values, the number that torchvision states is taken.
+    """
+    try:
+        return sum(one.numel() for one in without_values(name).model.parameters())
+    except SettingError:
+        library, _, rest = name.partition("/")
+        if library == "torchvision":
+            from deconvviz.io.zoo.torchvision_models import weights_file
+
+            if count := weights_file(rest).parameters:
+                return count
+        raise
 
 
 def stored_weights(name: str) -> StoredWeights:

@@ -66,11 +66,12 @@ def load_torchvision(name: str, weights: str | None, *, download: bool) -> Bundl
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of weights: its address, its place on the disk, and its size."""
+    """A file of weights: its address, its place on the disk, and what torchvision says of it."""
 
     url: str
     path: Path
     megabytes: float
+    parameters: int
 
 
 def network_names() -> list[str]:
@@ -92,7 +93,8 @@ def weights_file(name: str) -> WeightsFile:
 
 def _file(entry: Any) -> WeightsFile:
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(entry.url).path).name
-    return WeightsFile(entry.url, path, float(entry.meta.get("_file_size", 0)))
+    size, count = (entry.meta.get(key, 0) for key in ("_file_size", "num_params"))
+    return WeightsFile(entry.url, path, float(size), int(count))
 
 
 def _builder(name: str) -> Any:
