@@ -70,7 +70,7 @@ def _by_name() -> None:
     )
     st.caption(f"{parameters(name) / 1e6:.1f} million parameters.")
     possible = has_weights or kind == _UNTRAINED
-    if st.button("Open", type="primary", disabled=not possible, key="network-open"):
+    if st.button("Open this network", type="primary", disabled=not possible, key="network-open"):
         label = choices.library_label(name, trained=kind == _TRAINED)
         _open(label, choices.library_choice(label))
 
@@ -89,10 +89,9 @@ def _weights(name: str) -> tuple[str, bool]:
 
 
 def _own_file() -> None:
-    limit = st.get_option("server.maxUploadSize")
     st.markdown(
-        f"The `model.safetensors` of a run of `deconvviz train`, up to {limit} MB. It is checked, "
-        "stays in this session, and nobody else sees it."
+        "The `model.safetensors` of a run of `deconvviz train`. It is checked, stays in this "
+        "session, and nobody else sees it."
     )
     refused = upload_files("A checkpoint", "network-upload", choices.keep_checkpoint)
     for message in refused:
@@ -115,16 +114,18 @@ def _own_file() -> None:
 
 def _terminal() -> None:
     st.markdown(
-        f"A network that Python code makes is not taken from the page, because its code would run "
-        f"on the server; nor are files above the upload limit, or networks above "
-        f"{choices.MAX_PARAMETERS // 10**6} million parameters, because its memory is shared. On a "
-        "computer of your own, name them when you start the app; they are then in the list:"
+        "A network that Python code makes is not taken from the page, because its code would run "
+        "on the server. Files above the upload limit, and networks above "
+        f"{choices.MAX_PARAMETERS // 10**6} million parameters, are not either, because the "
+        "server's memory is shared. On a computer of your own, name them when you start the app; "
+        "they are then in the list:"
     )
     st.code(
         "deconvviz app my_package.nets:make\n"
         "deconvviz app runs/large/model.safetensors\n"
         "deconvviz app torchvision/convnext_large --download",
         language="sh",
+        wrap_lines=True,
     )
     st.caption(
         "`make` is a function without arguments that returns a `torch.nn.Module`, or a "

@@ -64,7 +64,7 @@ def test_random_weights_are_opened_by_name_and_warn_on_every_page(page, hosted):
     page.get_by_role("option", name="torchvision/resnet18", exact=True).click()
     dialog.get_by_text("This server downloads nothing").wait_for()
     dialog.get_by_text("untrained", exact=True).click()
-    dialog.get_by_role("button", name="Open").click()
+    dialog.get_by_role("button", name="Open this network").click()
     page.wait_for_url(re.compile("model=torchvision%2Fresnet18%2C(%20|\\+)untrained"))
     dialog.wait_for(state="hidden")
     warning = page.get_by_text("it was never trained")

@@ -134,6 +134,23 @@ def test_a_download_that_fails_is_one_sentence_and_leaves_the_choice(monkeypatch
     assert "no connection to their server (Temporary failure" in app.error[0].value
 
 
+def test_two_sessions_that_want_the_same_weights_wait_for_one_download(hub, monkeypatch):
+    calls = []
+
+    def fetch(name, progress):
+        calls.append(name)
+        progress("Downloading", 1, 2)
+        store_weights(hub)
+
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    threads = [threading.Thread(target=fetching._download, args=(SMALL,)) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert calls == [SMALL]
+
+
 def test_without_downloads_the_dialog_says_so_and_random_weights_open(no_downloads):
     app = dialog()
     app.selectbox(key="network-name").set_value(SMALL).run()
@@ -240,8 +257,9 @@ def test_checkpoints_of_a_session_are_bounded():
         start = (header + 8 * number).to_bytes(8, "little") + content[8 : 8 + header]
         padded = start + b" " * 8 * number + content[8 + header :]
         app = upload(app, f"{number}.safetensors", padded)
-    kept = list(fine(app).session_state["networks-uploaded"])
-    assert kept == [f"{number}.safetensors" for number in range(2, 6)]
+    kept = fine(app).session_state["networks-uploaded"]
+    assert list(kept) == [f"{number}.safetensors" for number in range(2, 6)]
+    assert kept.bytes > 2 * (len(demo_file()) + len(demo_file("demo-accurate")))
 
 
 def test_two_sessions_open_a_network_once(monkeypatch):
