@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
+from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.checkpoint import read_checkpoint
 from deconvviz.io.images import safe_name
 from deconvviz.io.zoo import DEMOS
@@ -155,20 +155,36 @@ def settle() -> None:
     if is_next():
         st.session_state["model"] = st.session_state.pop("network-next")
         st.session_state["unit"] = "strongest"
+    dropped = _uploads().lost()
+    for label in dropped:
+        _tell(
+            f"`{label}` is here no more: the server keeps the latest uploads of all; add it again"
+        )
     label = str(st.session_state.get("model") or st.query_params.get("model", ""))
-    if not label or label in offered():
+    if not label or label in dropped or label in offered():
+        return
+    if label.endswith(".safetensors"):
+        _tell(
+            f"`{safe_name(label)}` is not in this session: a checkpoint that somebody adds is in "
+            "their own session alone, until it ends; add it again"
+        )
         return
     try:
-        if label.endswith(".safetensors"):
-            raise CheckpointError(
-                f"`{safe_name(label)}` is not in this session: a checkpoint that somebody adds is "
-                "in their own session alone, until it ends; add it again"
-            )
         library_choice(label)
-    except (UnknownModelError, CheckpointError, SettingError) as error:
-        st.session_state["network-lost"] = str(error)
-        return
-    st.session_state["networks-opened"] = [*_opened(), label][-_OPENED:]
+    except (UnknownModelError, SettingError) as error:
+        _tell(str(error))
+    else:
+        st.session_state["networks-opened"] = [*_opened(), label][-_OPENED:]
+
+
+def messages() -> list[str]:
+    """What became of networks that were chosen and are not here; each is told once."""
+    told: list[str] = st.session_state.pop("network-messages", [])
+    return told
+
+
+def _tell(message: str) -> None:
+    st.session_state.setdefault("network-messages", []).append(message)
 
 
 def uploaded() -> dict[str, Choice]:
@@ -196,11 +212,6 @@ def remove_checkpoint(label: str) -> None:
     _uploads().remove(label)
     if st.session_state.get("model") == label:
         open_next(DEMOS[0])
-
-
-def lost_checkpoints() -> list[str]:
-    """Labels of those that the server dropped for other sessions' uploads; each is told once."""
-    return _uploads().lost()
 
 
 def _uploads() -> Uploads[Choice]:

@@ -78,13 +78,14 @@ def name_classes(network: Network) -> None:
             f"It has **{count}** outputs. Give their names in their order, one a line or as a list "
             "in JSON. They stay in this session."
         )
+        above = st.container()  # for errors, which would be below a phone's screen
         st.text_area("Names", key=f"{_KEY}-text", placeholder="cat\ndog\n…", height=160)
         refused = upload_files(
             "Or a text file", f"{_KEY}-file", lambda content, _: _keep(network, content)
         )
         st.button("Use these names", key=f"{_KEY}-use", on_click=_take, args=(network,))
         for message in [*refused, *st.session_state.pop(f"{_KEY}-refused", ())]:
-            st.error(inert(message, code=True), icon=":material/info:")
+            above.error(inert(message, code=True), icon=":material/info:")
         if class_names(network):
             st.button(
                 "Forget them",

@@ -24,7 +24,7 @@ from deconvviz.io.card import inert
 from deconvviz.io.checkpoint import read_checkpoint
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.io.zoo import DEMOS, load
-from deconvviz.ui.choices import Choice, check_size, lost_checkpoints, offered, settle
+from deconvviz.ui.choices import Choice, check_size, messages, offered, settle
 from deconvviz.ui.fetching import offer_download
 from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.navigation import link
@@ -215,8 +215,7 @@ def chosen_network() -> Network:
     Raises:
         DeconvvizError: As for `load`; or a library's network is too large.
     """
-    missing = [st.session_state.pop("network-lost", ""), *map(_lost, lost_checkpoints())]
-    for message in filter(None, missing):
+    for message in messages():
         st.warning(inert(as_sentence(message), code=True), icon=":material/info:")
     choice = offered().get(st.session_state.get("model", ""), Choice(DEMOS[0]))
     if choice.is_bounded:
@@ -232,10 +231,6 @@ def chosen_network() -> Network:
     if choice.name not in DEMOS:
         _say_what_is_right(chosen)
     return chosen
-
-
-def _lost(label: str) -> str:
-    return f"`{label}` is here no more: the server keeps the latest uploads of all; add it again"
 
 
 def _say_what_is_right(network: Network) -> None:

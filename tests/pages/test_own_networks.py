@@ -14,7 +14,7 @@ import deconvviz
 from deconvviz.io.zoo import DEMOS
 from deconvviz.io.zoo import download as downloading
 from deconvviz.io.zoo.names import demo_folder
-from deconvviz.ui import choices, fetching, networks
+from deconvviz.ui import choices, fetching, networks, uploads
 from tests.pages.conftest import all_words, fine, grid
 
 SMALL = "torchvision/squeezenet1_1"
@@ -246,6 +246,15 @@ def test_another_session_never_sees_a_checkpoint():
     same = fine(upload(other, "b.safetensors", demo_file()))
     network = networks.opened(dict(same.session_state["networks-uploaded"])["b.safetensors"])
     assert "secret" not in repr(network.bundle.name) + network.bundle.card
+
+
+def test_a_checkpoint_that_others_displace_is_told_once(monkeypatch):
+    app = fine(upload(dialog(), "old.safetensors", demo_file()))
+    monkeypatch.setattr(uploads, "SESSION_BYTES", len(demo_file()) + 10**5)
+    fine(upload(dialog(), "new.safetensors", demo_file("demo-accurate")))
+    assert chosen(app.run()) == DEMOS[0]
+    (message,) = app.session_state["network-messages"]
+    assert "`old.safetensors` is here no more" in message
 
 
 def test_checkpoints_of_a_session_are_bounded():
