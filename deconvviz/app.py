@@ -10,6 +10,7 @@ import streamlit as st
 from deconvviz.ui import show
 from deconvviz.ui.navigation import moved, pages
 from deconvviz.ui.networks import pick_network
+from deconvviz.ui.own_networks import use_another
 from deconvviz.ui.pickers import translate_old_link
 from deconvviz.ui.uploads import limit_uploads
 
@@ -23,5 +24,6 @@ page = st.navigation([*pages().values(), *moved()])
 translate_old_link()
 with st.sidebar:
     pick_network()
+    use_another()
 with show.errors():
     page.run()

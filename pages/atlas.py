@@ -1,8 +1,9 @@
-"""Atlas: the strongest activations of each unit of a layer, over a whole data set."""
+"""Atlas: the strongest activations of each unit of a layer, over the pictures of a data set."""
 
 import streamlit as st
 
 from deconvviz.atlas import Units
+from deconvviz.atlas.cache import PHOTOS
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitTiles, grid_of, histogram_figure
@@ -18,6 +19,7 @@ AT_ONCE = 96  # units in the grid
 HEIGHT = 900  # pixels of the grid, which scrolls in itself
 SIDE = 120  # pixels that a tile of nine is enlarged to
 CLASSES = 5
+ENOUGH = 500  # pictures; nine of fewer are hardly a choice
 
 
 def strongest(view: AtlasView, sheet: UnitTiles, rule: Rule, look: Look) -> None:
@@ -134,11 +136,12 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
 
 show.title(
     "Atlas",
-    "The strongest activations of each unit over a whole data set. If all nine patches have a "
-    "structure in common, it may be what the unit detects.",
+    "The strongest activations of each unit over the pictures that are here. What all nine patches "
+    "have in common may be what the unit detects, if they were chosen from many pictures.",
 )
 network = chosen_network()
-view = atlas.atlas_view(network, pickers.dataset(list(atlas.datasets(network))))
+chosen = pickers.dataset(list(atlas.datasets(network)))
+view = atlas.atlas_view(network, chosen)
 layers, head = list(view.atlas.units), view.atlas.header
 layer = pickers.layer(layers, default=layers[len(layers) // 2])
 st.caption(
@@ -150,5 +153,13 @@ if view.numbers is not view.atlas:
     st.caption(
         f"Order, activations and classes are those over all {real.pictures} pictures of "
         f"{real.data}, which are not on this machine; the patches are of {head.data}."
+    )
+if chosen == PHOTOS or len(view.dataset) < ENOUGH:
+    few = f"{len(view.dataset)} pictures"
+    if chosen == PHOTOS:
+        few = f"{len(view.dataset)} tiles of {len(view.dataset.classes)} photographs"
+    st.caption(
+        f"The patches were chosen from {few} alone. They show what a unit does in these, and say "
+        "little of what it detects."
     )
 layer_units(network, view, layer)

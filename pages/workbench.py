@@ -14,6 +14,7 @@ from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
+from deconvviz.ui.class_names import class_names, name_classes
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import (
     InputView,
@@ -74,7 +75,7 @@ def shown_units(network: Network, view: InputView, layer: str) -> Shown:
 
 def asked_classes(network: Network) -> tuple[str, str]:
     """The class that is asked about, and the one against it; empty without."""
-    classes = network.bundle.classes
+    classes = class_names(network)
     label, against = pickers.linked("class"), pickers.linked("against")
     label = label if label in classes else ""
     return label, against if label and against in classes and against != label else ""
@@ -82,8 +83,8 @@ def asked_classes(network: Network) -> tuple[str, str]:
 
 def raising_units(network: Network, view: InputView, layer: str, label: str, against: str) -> Shown:
     """The units that raise the score of a class most, or its lead over another."""
-    classes, back = network.bundle.classes, "back to the strongest units"
-    others = [one for one in classify(network, view) if one != label]
+    classes, back = class_names(network), "back to the strongest units"
+    others = [one for one in classify(network, view, classes) if one != label]
     options = [{"name": "", "label": "any other class"}]
     options += [{"name": one, "label": spoken(one)} for one in others]
     choice = Choice("rather than", tuple(options), against)
@@ -255,7 +256,7 @@ def details(
             lambda: to_png(one.picture),
             lambda: to_safetensors(projector, one, one.pixels),
         )
-        label = f"Strongest activations of unit {unit.channel} over many pictures"
+        label = f"Where unit {unit.channel} is most active in other pictures"
         link("atlas", label, unit.layer, unit.channel)
 
 
@@ -314,6 +315,7 @@ def bench(network: Network) -> None:
                 chosen = pickers.pick_unit(layer, network.net.layers[layer].channels)
                 share, start, look = pickers.share(), pickers.start(), pickers.look()
                 beside = pickers.beside()
+            name_classes(network)
         if not pictures:
             return
         view = input_view(network, pictures[0], size)
@@ -338,7 +340,7 @@ def bench(network: Network) -> None:
             strongest,
             one.unit.channel if one else None,
             one.box if one else None,
-            off=switched_off(network).get(layer, ()) if network.bundle.classes else None,
+            off=switched_off(network).get(layer, ()) if class_names(network) else None,
             place=shown.place,
             crisp=look.crisp,
             on_pick={

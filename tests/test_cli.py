@@ -22,7 +22,7 @@ from deconvviz.io.checkpoint import load_checkpoint
 from deconvviz.io.data import load_dataset
 from deconvviz.io.images import limit_side, open_picture, photograph
 from deconvviz.io.zoo import load
-from deconvviz.ui import networks
+from deconvviz.ui import choices, networks
 
 LAYER = "stage2.relu2"
 
@@ -273,10 +273,24 @@ def test_app_shows_random_networks_by_an_option_that_is_there(monkeypatch):
     assert runner.invoke(app, words).exit_code == 0
     assert calls[0][5:] == ["--", "torchvision/squeezenet1_1", "demo", "--weights=none"]
     monkeypatch.setattr(sys, "argv", ["app.py", "torchvision/squeezenet1_1", "--weights=none"])
-    assert "random weights" in networks.bundle.__wrapped__("torchvision/squeezenet1_1").summary[0]
-    assert networks.bundle.__wrapped__("demo").name == "demo"
+    choice = choices.offered()["torchvision/squeezenet1_1"]
+    assert "random weights" in networks.opened(choice).bundle.summary[0]
+    assert choices.offered()["demo"] == choices.Choice("demo")
     refused = runner.invoke(app, ["app", "demo", "--weights", "none"])
     assert "--weights none is for torchvision/NAME" in str(refused.exception)
+
+
+def test_app_that_downloads_nothing_says_so_to_the_script(monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "execv", lambda _, command: calls.append(command))
+    for words in (["--no-downloads"], ["demo", "--no-downloads", "--server.port", "8600"]):
+        assert runner.invoke(app, ["app", *words]).exit_code == 0
+    assert calls[0][5:] == ["--", "--no-downloads"]
+    assert calls[1][5:] == ["--server.port", "8600", "--", "demo", "--no-downloads"]
+    monkeypatch.setattr(sys, "argv", ["app.py", "--no-downloads"])
+    assert not choices.downloads_allowed()
+    refused = runner.invoke(app, ["app", "--download", "--no-downloads"])
+    assert "exclude each other" in str(refused.exception)
 
 
 def test_help_names_every_command_without_importing_torch():

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -16,11 +17,20 @@ from deconvviz.errors import SettingError
 
 @app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @takes(InputOptions(), "inputs", only=("weights", "download"))
-def start_app(context: typer.Context, inputs: InputOptions) -> None:
+def start_app(
+    context: typer.Context,
+    inputs: InputOptions,
+    no_downloads: Annotated[
+        bool,
+        typer.Option("--no-downloads", help="Fetch nothing from the network; for hosting."),
+    ] = False,
+) -> None:
     """Start the app in a browser.
 
     Arguments that name networks add them to the app; other options go to `streamlit run`.
     """
+    if no_downloads and inputs.download:
+        raise SettingError("--download and --no-downloads exclude each other; leave one out")
     weights, (networks, options) = inputs.weights, _divided(context.args)
     libraries = [name for name in networks if name.startswith(("torchvision/", "timm/"))]
     if weights != "default" and not libraries:
@@ -30,8 +40,9 @@ def start_app(context: typer.Context, inputs: InputOptions) -> None:
         load_network(replace(inputs, model=name, weights=own))
     script = Path(__file__).parents[1] / "app.py"
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
-    if networks:
-        command += ["--", *networks, *([f"--weights={weights}"] * (weights != "default"))]
+    ours = [*networks, *([f"--weights={weights}"] * (weights != "default"))]
+    ours += ["--no-downloads"] * no_downloads
+    command += ["--", *ours] if ours else []
     if os.name == "nt":  # where a process cannot become another
         raise typer.Exit(subprocess.call(command))  # noqa: S603  our own interpreter and script
     sys.stdout.flush()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.table import refusal, row_of
 from deconvviz.deconv.tape import Call, Operation
 
@@ -118,6 +119,21 @@ def cover(calls: Sequence[Call], tops: Collection[str]) -> Coverage:
             for kind, ops in uses.items()
         )
     )
+
+
+def projectable(calls: Sequence[Call], rule: Rule = "deconvnet") -> set[str]:
+    """Names of the values that a signal passes down from to the images, by adjoints alone.
+
+    Args:
+        calls: A network's calls in the order of execution.
+        rule: The rule at activations.
+    """
+    blocked, passed = set[str](), set[str]()
+    for call in calls:
+        name = call.operation.name
+        below = row_of(call.operation).targets(call.operation, rule)
+        (passed if not refusal(call) and blocked.isdisjoint(below) else blocked).add(name)
+    return passed
 
 
 def _reached(calls: Sequence[Call], tops: Collection[str]) -> set[str]:

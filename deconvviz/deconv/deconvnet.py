@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from deconvviz.deconv import projection, recording, verification
 from deconvviz.deconv.attributes import changed
-from deconvviz.deconv.coverage import Coverage, cover
+from deconvviz.deconv.coverage import Coverage, cover, projectable
 from deconvviz.deconv.export import trace, unwrapped
 from deconvviz.deconv.geometry import receptive_fields
 from deconvviz.deconv.layers import (
@@ -45,6 +45,7 @@ class Deconvnet:
             operation that cannot be run on a tape.
         default_layers: The names of the rectified maps after each convolution.
         convolutions: Default layer -> the convolution that it rectifies.
+        projectable: The names of the layers that can be projected; others can only be recorded.
         coverage: Every operation of the model, and how it is undone.
         checked: The comparison of the tape's values with the model's own at `input_size`; None if
             it was skipped, and in a deconvnet by `with_model`.
@@ -89,6 +90,8 @@ class Deconvnet:
             [step_of(call, "deconvnet") for call in calls], self._tape.input, shapes
         )
         self.coverage: Coverage = cover(calls, frozenset(usable.values()))
+        passed = projectable(calls)
+        self.projectable = frozenset(name for name, value in usable.items() if value in passed)
         self.convolutions: Mapping[str, Convolved] = MappingProxyType(
             default_layers(self._tape, usable)
         )

@@ -180,8 +180,10 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of tensors with their names, in the order given."""
     digest = hashlib.sha256()
     for name, tensor in tensors.items():
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(f"{name}:{tuple(tensor.shape)}:{tensor.dtype};".encode())
+        if tensor.is_meta:  # it has no values
+            continue
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 

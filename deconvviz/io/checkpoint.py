@@ -10,6 +10,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NotRequired
 
 import torch
@@ -20,7 +21,7 @@ from typing_extensions import TypedDict
 
 from deconvviz.errors import CheckpointError, SettingError, UnknownModelError
 from deconvviz.io.files import write_atomically
-from deconvviz.io.images import MAX_SIDE, MIN_SIDE
+from deconvviz.io.images import MAX_SIDE, MIN_SIDE, safe_name
 from deconvviz.io.legacy import current_run
 from deconvviz.io.weights import read_metadata, read_weights
 from deconvviz.models import StagedCNN, build
@@ -250,6 +251,26 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     weights = read_weights(path, wanted)
     with path.open("rb") as file:
         return Checkpoint(description, weights, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def read_checkpoint(content: bytes, name: str) -> Checkpoint:
+    """Read a checkpoint from its bytes, as `load_checkpoint` reads a file.
+
+    Args:
+        content: The file's bytes.
+        name: The file's name on any machine, for messages.
+
+    Raises:
+        CheckpointError: See `load_checkpoint`; the message has this name, not a temporary path.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        path.write_bytes(content)
+        try:
+            return load_checkpoint(path)
+        except CheckpointError as error:
+            shown = f"`{safe_name(name, 'a file')}`"
+            raise CheckpointError(str(error).replace(str(path), shown)) from None
 
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> Description:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture
 from deconvviz.ui import pickers
-from deconvviz.ui.networks import Network, classify, input_view
-from deconvviz.ui.reconstructions import classify_without
+from deconvviz.ui.class_names import class_names
+from deconvviz.ui.networks import Network, by_probability, classify, input_view, outputs
+from deconvviz.ui.reconstructions import probabilities_without
 from deconvviz.ui.workbench import Answer, Answers
 
 MEND = 3
@@ -25,16 +26,17 @@ def answers(network: Network, picture: Picture, wanted: tuple[str, ...]) -> Answ
         picture: The picture.
         wanted: Classes that are shown in any case, the chosen one first; empty names are none.
     """
-    classes = network.bundle.classes
+    classes = class_names(network)
     if not classes:
-        return Answers("This network comes without names of classes, so it can give no answer.")
+        return Answers(why_no_answer(network))
     view = input_view(network, picture, "trained")
-    before = classify(network, view)
+    before = classify(network, view, classes)
     off, trouble = dict(switched_off(network)), ""
     after = before
     if off:
         try:
-            after = classify_without(network, view, tuple(off.items()))
+            found = probabilities_without(network, view, tuple(off.items()))
+            after = by_probability(classes, found)
         except DeconvvizError as error:
             off, trouble = {}, f"With all units on, since {error}:"
     names = list(dict.fromkeys([*list(after)[:_SHOWN], *([next(iter(before))] if off else [])]))
@@ -57,6 +59,18 @@ def answers(network: Network, picture: Picture, wanted: tuple[str, ...]) -> Answ
     count = sum(map(len, off.values()))
     units = "1 unit" if count == 1 else f"{count} units"
     return Answers(f"Without {units} the network says:", rows, "", "switch all units on")
+
+
+def why_no_answer(network: Network) -> str:
+    """Why a network without names of classes says nothing."""
+    if network.bundle.is_untrained:
+        return "Never trained and without names of classes, this network has no answer."
+    if count := outputs(network):
+        return (
+            f"This network comes without names of classes for its {count} outputs, so its answer "
+            "has no words. Give them with “Name its classes”."
+        )
+    return "This network does not choose among classes, so it has no answer."
 
 
 def spoken(name: str) -> str:

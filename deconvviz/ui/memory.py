@@ -4,8 +4,9 @@
   together; the least recently used go first.
 - Networks, each with a twin of random weights, their data sets and atlases: `NETWORKS`; the least
   recently used go first.
-- Uploaded pictures, and training records: `UPLOADS` of each in a session, the oldest go first;
-  `SESSION_BYTES` in all sessions, those of the session that was seen last the longest ago go first.
+- Uploaded pictures, and training records: `UPLOADS` of each in a session; checkpoints, and lists of
+  class names: `NETWORKS` of each; the oldest go first. `SESSION_BYTES` in all sessions; of those,
+  what the session has that was seen last the longest ago goes first.
 - Uploaded bytes that no page has read yet: `PENDING_FILES` and `PENDING_SESSION_BYTES` in a
   session, `PENDING_BYTES` in all; those of sessions that are gone go first, then new ones are
   refused.
@@ -47,7 +48,7 @@ NETWORKS = 4
 UPLOADS = 8
 """Pictures in a session, 4 MB each at most; and as many training records."""
 SESSION_BYTES = 384 * MB
-"""Uploaded pictures and training records of all sessions together."""
+"""Uploads and class names of all sessions together."""
 PENDING_FILES = 16
 """Uploaded files of a session that no page has read yet."""
 PENDING_SESSION_BYTES = 64 * MB
@@ -143,7 +144,7 @@ def kept(spinner: str = "") -> Callable[[Callable[P, Value]], Callable[P, Value]
             key = (function.__module__, function.__qualname__, key_of(tuple(named.values())))
             if (known := RESULTS.get(key)) is not None:
                 return known[0]  # type: ignore[no-any-return]  # what `put` was given below
-            with st.spinner(spinner) if spinner else nullcontext(), working(), _alone(key):
+            with st.spinner(spinner) if spinner else nullcontext(), working(), alone(key):
                 if (known := RESULTS.get(key)) is not None:
                     return known[0]  # type: ignore[no-any-return]
                 return RESULTS.put(key, (function(*args, **kwargs),))[0]
@@ -196,7 +197,7 @@ def _at_work() -> Iterator[None]:
 
 
 @contextmanager
-def _alone(key: Any) -> Iterator[None]:
+def alone(key: Any) -> Iterator[None]:
     """Keep other threads from making the same value."""
     with _registry:
         lock = _making[key]

@@ -3,11 +3,9 @@
 Cached values are never modified. Networks and pictures are told apart by their SHA-256.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,11 +20,16 @@ from deconvviz.deconv import Deconvnet, Verification
 from deconvviz.deconv.randomization import untrained
 from deconvviz.errors import SelectionError
 from deconvviz.io.bundle import Bundle
+from deconvviz.io.card import inert
+from deconvviz.io.checkpoint import read_checkpoint
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.io.zoo import DEMOS, load
+from deconvviz.ui.choices import Choice, check_size, messages, offered, settle
+from deconvviz.ui.fetching import offer_download
 from deconvviz.ui.memory import NETWORKS, kept
+from deconvviz.ui.navigation import link
 from deconvviz.ui.pickers import LARGEST, InputSize, Picker, forget_unit, layer
-from deconvviz.ui.show import describe_layer
+from deconvviz.ui.show import as_sentence, describe_layer
 
 
 @dataclass(frozen=True)
@@ -77,24 +80,34 @@ class InputView:
 BY_KEY: dict[str | type, Any] = {Network: attrgetter("key")}
 """How Streamlit's caches tell networks apart."""
 
-_WEIGHTS = "--weights="  # the option of `deconvviz app`
+UPLOADED = "uploaded checkpoint"
+"""Name of every network that a session uploaded: results are kept for all, and names are not."""
 
 
-@st.cache_resource(max_entries=NETWORKS, show_spinner="Reading the network …")
-def bundle(name: str) -> Bundle:
-    """A network as it was stored, by name or path; errors as for `load`."""
-    if not name.startswith(("torchvision/", "timm/")):
-        return load(name)
-    chosen = [argument.removeprefix(_WEIGHTS) for argument in sys.argv if _WEIGHTS in argument]
-    weights = chosen[-1] if chosen else "default"
-    return load(name, weights=None if weights == "none" else weights)
-
-
-@st.cache_resource(max_entries=NETWORKS, show_spinner="Tracing the network …")
-def network(name: str) -> Network:
-    """A traced network, by name or path; errors as for `load`."""
-    loaded = bundle(name)
+@st.cache_resource(max_entries=NETWORKS, show_spinner="Opening the network …")
+def _network(name: str, weights: str | None, digest: str, _content: bytes) -> Network:
+    """One network for all sessions; an uploaded one by its digest, so that no name is shared."""
+    if digest:
+        loaded = Bundle.from_checkpoint(UPLOADED, read_checkpoint(_content, UPLOADED))
+    elif weights is None:
+        with torch.random.fork_rng(devices=[]):  # so that a link shows the same random weights
+            torch.manual_seed(0)
+            loaded = load(name, weights=None)
+    else:
+        loaded = load(name, weights=weights)
     return Network(loaded, Deconvnet(loaded.model, loaded.input_size, check=True))
+
+
+def network(name: str, weights: str | None = "default") -> Network:
+    """A traced network, by name or path; errors as for `load`."""
+    return _network(name, weights, "", b"")
+
+
+def opened(choice: Choice) -> Network:
+    """The network of a choice; errors as for `load`."""
+    if choice.digest:
+        return _network("", "default", choice.digest, choice.content)
+    return network(choice.name, choice.weights)
 
 
 @kept("Comparing with autograd …")
@@ -136,17 +149,32 @@ def _input_view(
     return InputView(picture, image, loaded.preprocess(image, size=None)[None], size)
 
 
-@kept()
-def classify(network: Network, view: InputView) -> dict[str, float]:
-    """Class -> probability, falling; for a picture of the training size."""
-    with torch.inference_mode():
-        return by_probability(network, network.bundle.model(view.pixels)[0])
+def classify(network: Network, view: InputView, classes: Sequence[str] = ()) -> dict[str, float]:
+    """Class -> probability, falling; for a picture of the training size.
+
+    `classes` are names where the network has none.
+    """
+    return by_probability(classes or network.bundle.classes, _probabilities(network, view))
 
 
-def by_probability(network: Network, scores: Tensor) -> dict[str, float]:
-    """Class -> probability, falling; from its (classes,) scores."""
-    pairs = zip(network.bundle.classes, scores.softmax(0).tolist(), strict=True)
+def by_probability(classes: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:
+    """Class -> probability, falling."""
+    pairs = zip(classes, probabilities, strict=True)
     return dict(sorted(pairs, key=lambda pair: -pair[1]))
+
+
+@kept()
+def _probabilities(network: Network, view: InputView) -> tuple[float, ...]:
+    with torch.inference_mode():
+        return tuple(network.bundle.model(view.pixels)[0].softmax(0).tolist())
+
+
+@kept()
+def outputs(network: Network) -> int:
+    """How many scores of classes a network gives; 0 if it gives something else."""
+    with torch.inference_mode():
+        given: Any = network.bundle.model(torch.zeros(1, *network.bundle.input_size))
+    return given.shape[1] if isinstance(given, Tensor) and given.ndim == 2 else 0
 
 
 @kept()
@@ -175,41 +203,50 @@ def evenly_spaced(layers: Sequence[str], count: int) -> list[str]:
     return [layers[round(place)] for place in places]
 
 
-def _offered() -> dict[str, str]:
-    """Label -> argument of `load`: the demos, then the command line's arguments."""
-    named = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
-    return {name: name for name in DEMOS} | {_label(name): name for name in named}
-
-
-def _label(name: str) -> str:
-    """The last two parts of a path, because the checkpoints of all runs have one file name."""
-    return str(Path(*Path(name).parts[-2:])) if name.endswith(".safetensors") else name
-
-
-def named_checkpoints() -> dict[str, str]:
-    """Label -> path of the checkpoints named on the command line."""
-    return {label: name for label, name in _offered().items() if name.endswith(".safetensors")}
-
-
-_network = Picker[str]("model", "Network", widget="list", on_change=forget_unit)
+_network_picker = Picker[Choice]("model", "Network", widget="list", on_change=forget_unit)
 
 
 def pick_network() -> None:
     """Show the picker of the network that all pages use."""
-    _network(_offered())
+    settle()
+    _network_picker(offered())
 
 
 def chosen_network() -> Network:
     """The network of `pick_network`, with a warning if it was never trained.
 
+    Of one that is not a demo, a line says how much of it can be projected, and what was checked.
+
     Raises:
-        DeconvvizError: As for `load`.
+        DeconvvizError: As for `load`; or a library's network is too large.
     """
-    chosen = network(_offered().get(st.session_state.get("model", ""), DEMOS[0]))
+    for message in messages():
+        st.warning(inert(as_sentence(message), code=True), icon=":material/info:")
+    choice = offered().get(st.session_state.get("model", ""), Choice(DEMOS[0]))
+    if choice.is_bounded:
+        check_size(choice.name)
+        offer_download(choice)
+    chosen = opened(choice)
     if chosen.bundle.is_untrained:
         st.warning(
             "This network has random weights; it was never trained. What its units respond to "
             "comes from its architecture and from the picture, not from learning.",
             icon=":material/casino:",
         )
+    if choice.name not in DEMOS:
+        _say_what_is_right(chosen)
     return chosen
+
+
+def _say_what_is_right(network: Network) -> None:
+    """How many layers can be projected, and whether the values were found to be the model's."""
+    net = network.net
+    layers = net.default_layers or tuple(net.layers)
+    count = sum(name in net.projectable for name in layers)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(
+            f"{count} of its {len(layers)} layers can be projected. Checked when it was opened: "
+            f"{net.checked}.",
+            width="content",
+        )
+        link("overview", "The network")

@@ -12,8 +12,8 @@ from deconvviz.io.zoo.names import demo_folder
 from deconvviz.plots.figures import learning_curves
 from deconvviz.training import read_metrics
 from deconvviz.ui import show
+from deconvviz.ui.choices import named_checkpoints
 from deconvviz.ui.memory import kept
-from deconvviz.ui.networks import named_checkpoints
 from deconvviz.ui.pickers import Picker
 from deconvviz.ui.pictures import upload_files
 from deconvviz.ui.runner import KEPT, LABELS, NETWORKS, STEPS, Job, Runner, kept_runs, sources

@@ -20,7 +20,7 @@ from deconvviz.plots.display import display
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
 from deconvviz.ui.memory import kept
-from deconvviz.ui.networks import InputView, Network, by_probability
+from deconvviz.ui.networks import InputView, Network
 from deconvviz.ui.workbench import UnitTile, address
 from deconvviz.units import Unit
 
@@ -208,16 +208,16 @@ def units_for(
 
 
 @kept()
-def classify_without(
+def probabilities_without(
     network: Network, view: InputView, off: tuple[tuple[str, tuple[int, ...]], ...]
-) -> dict[str, float]:
-    """Class -> probability, falling, with some units of some layers at zero; see `classify`.
+) -> tuple[float, ...]:
+    """The classes' probabilities with some units of some layers at zero.
 
     Raises:
         SelectionError: The scores do not depend on a layer, or no layer gives the scores.
     """
     scores = ClassScores(network.net, view.pixels).without(view.pixels, dict(off))[0]
-    return by_probability(network, scores)
+    return tuple(scores.softmax(0).tolist())
 
 
 def _project(projector: Projector, recording: Recording, selection: Selection) -> Projection:

@@ -21,8 +21,8 @@ from deconvviz.restoration.generation import load_generator
 from deconvviz.restoration.segmenter import Segmenter
 from deconvviz.restoration.shipped import FILES, purpose_of, ships
 from deconvviz.restoration.trial import Trial, tried
+from deconvviz.ui.choices import named_checkpoints
 from deconvviz.ui.memory import NETWORKS, kept, working
-from deconvviz.ui.networks import named_checkpoints
 from deconvviz.ui.show import as_sentence
 from deconvviz.ui.uploads import Uploads
 

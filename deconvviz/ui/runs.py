@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ import torch
 from deconvviz.errors import CheckpointError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.card import inert
-from deconvviz.io.checkpoint import load_checkpoint
+from deconvviz.io.checkpoint import Description, load_checkpoint, read_checkpoint
 from deconvviz.io.images import safe_name
 from deconvviz.study.plan import dotted
 from deconvviz.training import Evaluation
@@ -114,25 +113,22 @@ def read_run(path: Path, name: str, origin: str) -> OwnRun:
     Raises:
         CheckpointError: It cannot be used, or was never tested.
     """
-    described = load_checkpoint(path).description
-    data = str(described.data["title"])
-    return OwnRun(name, origin, described.model, data, described.classes, described.training)
+    return _run(load_checkpoint(path).description, name, origin)
 
 
 def read_upload(content: bytes, name: str) -> OwnRun:
     """The run that made an uploaded checkpoint, given its bytes and its name on any machine.
 
     Raises:
-        CheckpointError: See `read_run`; the message has the file's own name, not a temporary path.
+        CheckpointError: See `read_run` and `read_checkpoint`.
     """
     shown = safe_name(name, "a file")
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        path.write_bytes(content)
-        try:
-            return read_run(path, shown, "uploaded")
-        except CheckpointError as error:
-            raise CheckpointError(str(error).replace(str(path), f"`{shown}`")) from None
+    return _run(read_checkpoint(content, shown).description, shown, "uploaded")
+
+
+def _run(described: Description, name: str, origin: str) -> OwnRun:
+    data = str(described.data["title"])
+    return OwnRun(name, origin, described.model, data, described.classes, described.training)
 
 
 def different(first: OwnRun, second: OwnRun) -> list[dict[str, str]]:

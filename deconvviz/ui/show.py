@@ -160,7 +160,7 @@ def errors() -> Iterator[None]:
         st.error(inert(as_sentence(error), code=True), icon=":material/info:")
 
 
-def as_sentence(error: DeconvvizError) -> str:
+def as_sentence(error: DeconvvizError | str) -> str:
     """An error's message with a capital first and a full stop last."""
     text = str(error).strip()
     first = text.partition(" ")[0]

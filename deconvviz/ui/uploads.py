@@ -49,10 +49,10 @@ class Uploads(Mapping[str, Value]):
     __eq__ = object.__eq__
 
     @classmethod
-    def of_session(cls, name: str) -> "Uploads[Any]":
+    def of_session(cls, name: str, most: int = UPLOADS) -> "Uploads[Any]":
         """Those of the current session under a name in its state."""
         if name not in st.session_state:
-            st.session_state[name] = cls()
+            st.session_state[name] = cls(most)
         uploads: Uploads[Any] = st.session_state[name]
         uploads._seen = time.monotonic()
         return uploads
@@ -85,6 +85,11 @@ class Uploads(Mapping[str, Value]):
             while sum(one.bytes for one in everyone) > SESSION_BYTES:
                 last = min((one for one in everyone if one._held), key=lambda one: one._seen)
                 last._lost = [*last._lost, *last._drop_oldest()][-_REFUSED_NAMES:]
+
+    def remove(self, name: str) -> None:
+        """Drop a value, if it is there."""
+        with _changing:
+            self._held = {other: held for other, held in self._held.items() if other != name}
 
     def lost(self) -> list[str]:
         """Names that were dropped because of other sessions; each is returned once."""

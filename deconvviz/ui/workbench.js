@@ -70,8 +70,8 @@ function takeFiles() {
   const holdsFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
   document.addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
-    const uploader = document.querySelector(".st-key-own-pictures");
-    if (!holdsFiles(event) || event.composedPath().includes(uploader)) return; // it takes its own
+    const uploader = event.composedPath().some((node) => node.dataset?.testid === "stFileUploader");
+    if (!holdsFiles(event) || uploader) return; // each takes its own
     event.preventDefault(); // else the browser goes to the file
     offer(event.dataTransfer.files);
   });

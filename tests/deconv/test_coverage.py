@@ -95,3 +95,28 @@ def test_what_cannot_be_undone_is_refused_with_its_line() -> None:
     reason = re.escape(f"softmax in `stem.3` ({ODD_LINE})")
     with pytest.raises(UnsupportedOperationError, match=reason):
         net.project(recording, recording.strongest("stem.3", 1))
+
+
+def test_projectable_are_the_layers_that_can_be_projected():
+    class Spectral(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3)
+            self.relu, self.end = nn.ReLU(), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.relu(self.first(x))
+            return self.end(self.second(torch.fft.fft2(x).real))
+
+    torch.manual_seed(0)
+    net = Deconvnet(Spectral().eval(), (3, 12, 12))
+    recording, found = net.record(torch.rand(1, 3, 12, 12), list(net.layers)), set()
+    for name in net.layers:
+        try:
+            net.project(recording, recording.strongest(name, k=1))
+            found.add(name)
+        except UnsupportedOperationError:
+            pass
+    assert found
+    assert net.projectable == found
+    assert found < set(net.layers)

@@ -16,6 +16,7 @@ from torch import nn
 
 from deconvviz.io.data import draw_shapes
 from deconvviz.ui import memory
+from deconvviz.ui.choices import MAX_PARAMETERS
 from deconvviz.ui.memory import MB, RESULTS, Memory, kept, key_of, long_work, size_of, working
 
 
@@ -264,5 +265,9 @@ def test_the_documentation_has_the_same_bounds():
     pictures = rows["uploaded pictures, 1024 pixels at most"]
     assert f"| {memory.UPLOADS} | {memory.SESSION_BYTES // MB} MB" in pictures
     assert f"| {memory.NETWORKS} |" in rows["networks, with their data sets and atlases"]
+    for row in ("uploaded checkpoints, 20 MB each", "networks whose classes a person named"):
+        assert f"| {memory.NETWORKS} |" in rows[row]
+    (largest,) = (row for name, row in rows.items() if name.startswith("parameters of a library"))
+    assert f"| {MAX_PARAMETERS // 10**6} million, {4 * MAX_PARAMETERS / 1e9:g} GB |" in largest
     if "DECONVVIZ_CACHE_MB" not in os.environ:
         assert f"| {memory.RESULT_BYTES // MB} MB," in rows["results of pages"]

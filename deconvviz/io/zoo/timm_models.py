@@ -32,10 +32,9 @@ def load_timm(name: str, weights: str | None, *, download: bool) -> Bundle:
         raise unknown_network("timm", full, timm.list_models())
     if tag and full not in timm.list_pretrained():
         raise unknown_network("timm", full, timm.list_pretrained())
-    if weights is not None:
-        _check_weights(timm, full, download)
+    source = {} if weights is None else _source(timm, full, download)
     try:
-        model = timm.create_model(full, pretrained=weights is not None)
+        model = timm.create_model(full, pretrained=weights is not None, **source)
     except (OSError, RuntimeError, ValueError) as error:
         if weights is None:
             raise
@@ -55,25 +54,53 @@ def _import_timm() -> Any:
     return timm
 
 
-def _check_weights(timm: Any, name: str, download: bool) -> None:
+def network_names() -> list[str]:
+    """All networks."""
+    names: list[str] = _import_timm().list_models()
+    return names
+
+
+def weight_names() -> list[str]:
+    """All networks with the names of their weights, as NAME.TAG."""
+    names: list[str] = _import_timm().list_pretrained()
+    return names
+
+
+def cached_file(name: str) -> Path | None:
+    """The file of a network's weights on the disk; None if they were not downloaded.
+
+    Raises:
+        UnknownModelError: timm has no weights for this name.
+    """
+    config = _config(_import_timm(), name)
+    if config.hf_hub_id:
+        from huggingface_hub import try_to_load_from_cache
+
+        names = (config.hf_hub_filename, "model.safetensors", "pytorch_model.bin")
+        found = [try_to_load_from_cache(config.hf_hub_id, n) for n in names if n]
+        return next((Path(path) for path in found if isinstance(path, str)), None)
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(config.url or "none").name
+    return file if file.is_file() else None
+
+
+def _config(timm: Any, name: str) -> Any:
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         raise UnknownModelError(
             f"timm has no weights for `{name}`; take random ones (--weights none, or weights=None)"
         )
-    if not download and not _is_cached(config):
-        raise missing_weights(f"timm/{name}")
+    return config
 
 
-def _is_cached(config: Any) -> bool:
-    if config.hf_hub_id:
-        from huggingface_hub import try_to_load_from_cache
-
-        names = ("model.safetensors", "pytorch_model.bin", config.hf_hub_filename or "")
-        found = [try_to_load_from_cache(config.hf_hub_id, n) for n in names if n]
-        return any(isinstance(path, str) for path in found)
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(config.url or "none").name
-    return file.is_file()
+def _source(timm: Any, name: str, download: bool) -> dict[str, Any]:
+    """Arguments with which the file on the disk is read; else its server is asked about it."""
+    file = cached_file(name)
+    if file is None:
+        if not download:
+            raise missing_weights(f"timm/{name}")
+        return {}
+    overlay = {"file": str(file), "custom_load": _config(timm, name).custom_load}
+    return {"pretrained_cfg_overlay": overlay}
 
 
 def _preprocess(config: dict[str, Any]) -> Preprocess:

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,43 @@ def load_torchvision(name: str, weights: str | None, *, download: bool) -> Bundl
     )
 
 
-def _builder(name: str) -> Any:
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights: its address, its place on the disk, and what torchvision says of it."""
+
+    url: str
+    path: Path
+    megabytes: float
+    parameters: int
+
+
+def network_names() -> list[str]:
+    """All networks for pictures."""
     from torchvision.models import get_model_builder, list_models
 
-    known = [n for n in list_models() if _kind(get_model_builder(n)) not in _NOT_PICTURES]
+    return [n for n in list_models() if _kind(get_model_builder(n)) not in _NOT_PICTURES]
+
+
+def weights_file(name: str) -> WeightsFile:
+    """The file of a network's default weights, whether or not it is there.
+
+    Raises:
+        UnknownModelError: There is no such network.
+    """
+    _builder(name)
+    return _file(_weights(name, "default"))
+
+
+def _file(entry: Any) -> WeightsFile:
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(entry.url).path).name
+    size, count = (entry.meta.get(key, 0) for key in ("_file_size", "num_params"))
+    return WeightsFile(entry.url, path, float(size), int(count))
+
+
+def _builder(name: str) -> Any:
+    from torchvision.models import get_model_builder
+
+    known = network_names()
     if name not in known:
         raise unknown_network("torchvision", name, known)
     return get_model_builder(name)
@@ -93,23 +127,22 @@ def _weights(name: str, wanted: str) -> Any:
 
 def _build(builder: Any, name: str, entry: Any, download: bool) -> nn.Module:
     options: dict[str, Any] = {"weights": entry}
-    file = entry and Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(entry.url).path).name
+    file = _file(entry) if entry else None
     if entry is None:
         # Detectors and segmenters would download their backbone's weights by default; two networks
         # warn that they take a minute for an initialisation that nothing here needs.
         options |= {"weights_backbone": None} if _kind(builder) else {}
         options |= {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    elif not download and not file.is_file():
-        size = entry.meta.get("_file_size", 0)
-        raise missing_weights(f"torchvision/{name}", f"{size:.0f} MB, at {file}")
+    elif file and not download and not file.path.is_file():
+        raise missing_weights(f"torchvision/{name}", f"{file.megabytes:.0f} MB, at {file.path}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on torchvision's internals
             model: nn.Module = builder(**options)
     except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        if entry is None:
+        if file is None:
             raise
-        raise unreadable_weights(f"torchvision/{name}", error, file) from error
+        raise unreadable_weights(f"torchvision/{name}", error, file.path) from error
     return model
 
 
