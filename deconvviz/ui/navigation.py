@@ -10,6 +10,7 @@ _PAGES = {
     "reading": ("How to read this", ":material/menu_book:"),
     "atlas": ("Atlas", ":material/map:"),
     "filters": ("Filters", ":material/grid_view:"),
+    "compare": ("Compare", ":material/compare:"),
     "evolution": ("Evolution", ":material/timeline:"),
     "experiments": ("Experiments", ":material/science:"),
     "restore": ("Restore", ":material/auto_fix_high:"),

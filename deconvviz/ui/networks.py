@@ -120,7 +120,8 @@ def verification(network: Network, layers: Sequence[str]) -> Verification:
 def random_twin(network: Network) -> Network:
     """The same network with random weights, always the same ones."""
     model = untrained(network.bundle.model, torch.Generator().manual_seed(0))
-    twin = replace(network.bundle, model=model, sha256=f"{network.key}, random weights")
+    name, key = (f"{text}, random weights" for text in (network.bundle.name, network.key))
+    twin = replace(network.bundle, name=name, model=model, sha256=key)
     return Network(twin, network.net.with_model(model))
 
 

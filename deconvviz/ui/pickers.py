@@ -154,6 +154,7 @@ beside = Picker[str](
     help="The same unit at the same place in the same network before training. What looks alike in "
     "both does not come from what the network has learned.",
 )
+compared_with = Picker[Any]("with", "Compare with", widget="list", width=280)
 dataset = Picker[str]("dataset", "Dataset", needs_choice=True)
 experiment = Picker[str]("experiment", "Experiment", widget="pills")
 epoch = Picker[int]("epoch", "Epoch", widget="slider")
