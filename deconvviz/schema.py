@@ -186,3 +186,14 @@ def _sentence(error: ValidationError) -> str:
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) and value else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def dotted(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested changes, as a TOML file has them, under names as `decoder.kernel`."""
+    flat: dict[str, Any] = {}
+    for name, value in changes.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{part}": one for part, one in dotted(value).items()}
+        else:
+            flat[name] = tuple(value) if isinstance(value, list) else value
+    return flat

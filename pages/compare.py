@@ -37,7 +37,7 @@ def row(found: Compare, seen: Seen, rule: str) -> None:
             alike = float(found.matches.correlation[source])
             text = f"unit {channel}, r {alike:.2f}" if alike == alike else "no unit is like it"
         alt = f"Unit {channel} of {seen.network}, by the {rule} rule"
-        shown.append(show.Captioned(enlarge(pictures[place], SIDE), alt, text))
+        shown.append(show.Captioned(pictures[place], alt, text))
     show.row(shown)
 
 

@@ -10,7 +10,7 @@ from deconvviz.deconv.rules import RULES
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture, to_png
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import enlarge, mosaic
+from deconvviz.plots.figures import mosaic
 from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
@@ -46,7 +46,6 @@ from deconvviz.units import Unit
 
 UNITS = 24
 LAYERS = 10  # with a button
-SIDE = 300  # pixels that a small picture is enlarged to
 
 
 @dataclass(frozen=True)
@@ -198,23 +197,20 @@ def whole(projector: Projector, unit: Unit, share: float) -> show.Captioned:
     name = projector.view.picture.name
     places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
     return show.Captioned(
-        enlarge(picture, SIDE),
+        picture,
         f"{name} through unit {unit.channel}, {projector.rule}",
         f"{projector.rule}, whole picture: {places}, full contrast at percentile "
         f"{show.WHOLE_PERCENTILE}",
     )
 
 
-def three_rules(
-    projector: Projector, unit: Unit, look: Look, note: str = ""
-) -> list[show.Captioned]:
+def three_rules(projector: Projector, unit: Unit, note: str = "") -> list[show.Captioned]:
     """A unit's reconstruction by each rule."""
     found = []
     for rule in RULES:
         (one,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
-        picture = enlarge(one.picture, SIDE, crisp=look.crisp)
         alt = f"Unit {unit.channel} reconstructed by the {rule} rule{note}"
-        found.append(show.Captioned(picture, alt, f"{rule}{note}"))
+        found.append(show.Captioned(one.picture, alt, f"{rule}{note}"))
     return found
 
 
@@ -243,13 +239,14 @@ def details(
             "reconstructions are not stretched to full contrast."
         )
     (patch,) = look.patches([one.patch], [one.pixels])
-    part = enlarge(patch, SIDE, crisp=look.crisp)
-    window = show.Captioned(part, "The part of the picture in the window", "part of the picture")
-    show.row([window, *three_rules(projector, unit, look), whole(projector, unit, share)])
+    window = show.Captioned(patch, "The part of the picture in the window", "part of the picture")
+    show.row(
+        [window, *three_rules(projector, unit), whole(projector, unit, share)], crisp=look.crisp
+    )
     if twin:
         other = replace(projector, network=random_twin(projector.network))
         st.caption("The same unit at the same place, in the same network with random weights:")
-        show.row([window, *three_rules(other, unit, look, ", random weights")])
+        show.row([window, *three_rules(other, unit, ", random weights")], crisp=look.crisp)
     with st.container(horizontal=True):
         show.downloads(
             f"{unit.layer}-unit{unit.channel}-y{unit.y}-x{unit.x}-{projector.rule}",

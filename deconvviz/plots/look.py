@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from deconvviz.io.preprocess import Pixels
@@ -60,6 +59,8 @@ def contrast(shares: Sequence[float]) -> list[float]:
 
 def extent(pixels: Tensor) -> NDArray[np.float64]:
     """Where a projection (C, h, w) lies: (h, w) from 0 to 1, its magnitude smoothed."""
+    from scipy.ndimage import gaussian_filter  # here, because it takes a third of a second
+
     magnitude = pixels.detach().double().abs().sum(0).cpu().numpy()
     smooth = gaussian_filter(magnitude, max(0.5, _BLUR * max(magnitude.shape)), mode="constant")
     full = np.percentile(smooth, PERCENTILE)

@@ -11,20 +11,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field
 
 from deconvviz.errors import SettingError, StudyError
-from deconvviz.schema import Count, Fraction, Positive, changed, validated
+from deconvviz.schema import Count, Fraction, Positive, changed, dotted, validated
 from deconvviz.training import Recipe
-
-
-def dotted(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested changes, as a TOML file has them, under names as `decoder.kernel`."""
-    flat: dict[str, Any] = {}
-    for name, value in changes.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{part}": one for part, one in dotted(value).items()}
-        else:
-            flat[name] = tuple(value) if isinstance(value, list) else value
-    return flat
-
 
 Changes = Annotated[Mapping[str, Any], AfterValidator(dotted)]
 

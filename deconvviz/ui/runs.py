@@ -16,7 +16,7 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.card import inert
 from deconvviz.io.checkpoint import Description, load_checkpoint, read_checkpoint
 from deconvviz.io.images import safe_name
-from deconvviz.study.plan import dotted
+from deconvviz.schema import dotted
 from deconvviz.training import Evaluation
 from deconvviz.training.recipe import completed
 

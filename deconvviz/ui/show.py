@@ -51,17 +51,19 @@ class Captioned:
     caption: str
 
 
-def row(pictures: Sequence[Captioned]) -> None:
-    """Pictures side by side, inside the page itself.
+def row(pictures: Sequence[Captioned], *, crisp: bool = False) -> None:
+    """Pictures side by side, inside the page itself, enlarged by the browser.
 
     They are on the screen with the words around them; each of `picture` is one more request.
+    `crisp` shows each pixel as a square.
     """
     figures = (
         f'<figure><img src="{data_url(one.pixels)}" alt="{escape(one.alt)}">'
         f"<figcaption>{escape(one.caption)}</figcaption></figure>"
         for one in pictures
     )
-    st.html(f'<div class="deconvviz-row">{"".join(figures)}</div>')
+    kind = "deconvviz-row deconvviz-crisp" if crisp else "deconvviz-row"
+    st.html(f'<div class="{kind}">{"".join(figures)}</div>')
 
 
 def figure(drawing: Figure, alt: str, name: str = "", caption: str = "") -> None:

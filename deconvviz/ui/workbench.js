@@ -1,6 +1,20 @@
 // The picture with projections lit over it, the layers, and the units as tiles. Whatever a hover
 // shows was sent with the tiles; only a choice goes to the server.
 const benches = new WeakMap();
+const TOUR = [
+  ["stage", "This is your picture as the network gets it. The bright lines over it are what single \
+units of the network respond to. Move the slider below to see one or the other."],
+  ["layers", "The network works in layers. Units of the lowest see edges and colours in a few \
+pixels, those of the highest parts of things. Each button shows the strongest unit of a layer; \
+click one."],
+  ["tiles", "Each tile is a unit: the part of your picture that it looks at, and what it responds \
+to there. Point at a tile to see it alone over the picture; click it for more below."],
+  ["stage", "Click anywhere in your picture: the tiles become the units that are most active at \
+that place."],
+  ["answer", "This is the network's answer. Click a class to see the units that raise it, and \
+switch some off: does the answer change? At the bottom of the page you can ask how far a picture \
+can be trusted."],
+];
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 function make(tag, className, text) {
@@ -110,7 +124,13 @@ class Bench {
     this.tiles.setAttribute("role", "group");
     side.append(this.layers, this.heading, this.tiles);
     panes.append(viewer, side);
-    root.append(this.answer, panes);
+    this.tour = make("div", "tour");
+    this.tour.hidden = true;
+    this.tour.setAttribute("role", "status");
+    this.tour.onkeydown = (event) => {
+      if (event.key === "Escape") this.guide(null);
+    };
+    root.append(this.answer, this.tour, panes);
     this.stage.onclick = (event) => this.pickPlace(event);
     this.stage.onkeydown = (event) => this.moveCross(event);
     this.stage.tabIndex = 0;
@@ -162,6 +182,26 @@ class Bench {
     }
     if (answer.rest) this.answer.append(make("span", "rest", answer.rest));
     if (answer.back) this.answer.append(this.link(answer.back, () => this.send("on", true)));
+    const around = this.link("Show me around", () => this.guide(0));
+    around.classList.add("around");
+    this.answer.append(around);
+  }
+
+  // One step of the tour, or its end.
+  guide(step) {
+    TOUR.forEach(([name]) => this[name].classList.remove("toured"));
+    this.tour.hidden = step === null;
+    if (step === null) return;
+    const [name, words] = TOUR[step];
+    const last = step === TOUR.length - 1;
+    this[name].classList.add("toured");
+    const next = this.link(last ? "Done" : "Next", () => this.guide(last ? null : step + 1));
+    const parts = [make("b", "", `${step + 1} of ${TOUR.length}`), make("span", "", words)];
+    if (step) parts.push(this.link("Back", () => this.guide(step - 1)));
+    if (!last) parts.push(this.link("Close", () => this.guide(null)));
+    this.tour.replaceChildren(...parts, next);
+    next.focus({ preventScroll: true });
+    if (window.innerWidth <= 640) this[name].scrollIntoView({ block: "center" });
   }
 
   link(text, onclick) {

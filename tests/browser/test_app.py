@@ -206,6 +206,22 @@ def test_a_place_and_a_class_choose_units_and_the_choice_survives_other_pages(pa
     page.locator("button.layer[aria-pressed=true]").get_by_text(layer).wait_for()
 
 
+def test_the_tour_goes_through_five_steps_with_the_picture_that_is_shown(page, server):
+    open_page(page, server)
+    tour = page.locator(".tour")
+    assert not tour.is_visible()
+    page.get_by_role("button", name="Show me around").click()
+    for step in range(1, 6):
+        assert f"{step} of 5" in tour.inner_text()
+        assert page.locator(".toured").count() == 1
+        page.keyboard.press("Enter")  # the button that goes on has the focus
+    assert not tour.is_visible()
+    assert page.locator(".toured").count() == 0
+    page.get_by_role("button", name="Show me around").click()
+    page.keyboard.press("Escape")
+    assert not tour.is_visible()
+
+
 def test_an_answer_is_explained_and_units_are_switched_off(page, server):
     open_page(page, server)
     answer = page.locator(".answer")

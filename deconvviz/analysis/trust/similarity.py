@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from scipy import ndimage, stats
+from scipy import ndimage
 from skimage import metrics
 from torch import Tensor
 
@@ -26,6 +26,8 @@ def rank_correlation(maps: Tensor, other: Tensor) -> Tensor:
         (K,) float64 from -1 to 1; NaN where a map is constant, which has no ranks.
     """
     rows = torch.cat([maps.flatten(1), other.flatten()[None]]).double().cpu().numpy()
+    from scipy import stats  # here, because it takes half a second
+
     # Not `spearmanr`: it warns of constant maps, and the warning's filter is shared by threads.
     ranks = stats.rankdata(rows, axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)
