@@ -37,7 +37,7 @@ def all_epochs(found: Evolution, units: History, pictures: Dataset, channel: int
     shown = display(units.projections[place])
     with st.container(horizontal=True, gap="small"):
         for column, epoch in enumerate(found.epochs):
-            with st.container(width=210):
+            with st.container(width=185):
                 pair = [patch(units, pictures, place, column), shown[column]]
                 alt = f"Unit {channel} after epoch {epoch}: patch and projection"
                 show.picture(mosaic(pair, columns=2, gap=6, side=100), alt)

@@ -8,6 +8,7 @@ from deconvviz.ui.atlas import datasets
 from deconvviz.ui.experiments import (
     AnalysisInputs,
     SavedResult,
+    has_story,
     is_quick,
     legend,
     run_analysis,
@@ -21,29 +22,38 @@ from deconvviz.ui.pictures import pick_pictures
 from deconvviz.units import Unit
 
 PICTURES = 300  # at most
+NARROW, BESIDE = 545, 420  # pixels of a picture, and of what stands beside it
 
 
-def result(inputs: AnalysisInputs, name: str) -> None:
+def result(inputs: AnalysisInputs, name: str) -> SavedResult | None:
     """The kept result of an analysis; a quick one is run at once, another when asked."""
     saved = saved_result(inputs, name, show.theme())
     if saved is None:
         if not is_quick(inputs.network):
             st.caption("Not run yet on these inputs. With this network it may take minutes.")
             if not st.button("Run it", key=f"run-{name}", icon=":material/play_arrow:"):
-                return
+                return None
         run_analysis(inputs, name)
         saved = saved_result(inputs, name, show.theme())
-    assert saved is not None
-    tell(saved, name)
+    return saved
 
 
-def tell(saved: SavedResult, name: str) -> None:
-    """The picture, what is seen in it, how to read it; and folded, all the rest."""
-    with st.container(horizontal=True, gap="large"):
+def tell(network: Network, analysis: Analysis) -> None:
+    """The picture; beside or below it what is seen, how to read it, the choices; then numbers."""
+    name, narrow = analysis.name, has_story(analysis.name)
+    with st.container(horizontal=narrow, gap="large"):
+        picture = st.container(width=NARROW if narrow else "stretch")
+        with st.container(width=BESIDE if narrow else "stretch"):
+            words = st.container()
+            inputs = choose(network, analysis)
+    with picture:
+        saved = None if inputs is None else result(inputs, name)
+        if saved is None:
+            return
         show.fitted(saved.story, f"The result of {name}", f"story-{name}")
-        with st.container(width=420):
-            st.markdown(f"#### {saved.headline}")
-            st.caption(legend(name))
+    with words:
+        st.markdown(f"#### {saved.headline}")
+        st.caption(legend(name))
     with st.expander("All numbers, and the whole figure"):
         st.markdown(saved.summary)
         st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")
@@ -87,9 +97,7 @@ analysis = runnable[name]
 st.header(analysis.title, anchor=False)
 st.markdown(analysis.question)
 with show.errors():
-    inputs = choose(network, analysis)
-    if inputs is not None:
-        result(inputs, name)
+    tell(network, analysis)
 quick = ", ".join(f"{option} = {value}" for option, value in analysis.quick.items())
 paper = "Zeiler & Fergus (2014), " * analysis.source.startswith(("Fig.", "Table", "Section"))
 st.caption(

@@ -384,7 +384,8 @@ def _others(
 ANALYSIS = Analysis(
     title="Occlusion",
     question="A square covers one part of a picture after the other, each pixel equally often. "
-    "Where does the strongest map of the last layer fall, and where does the decision change?",
+    "Where does the network change its mind, and where does the strongest map of the last layer "
+    "fall?",
     source="Fig. 7",
     needs=("network", "picture", "dataset"),
     function=occlusion,

@@ -25,7 +25,7 @@ def headline(found: Attributions) -> str:
     if curve.area <= curve.chance + SPREADS * curve.spread:
         return "No method finds pixels that matter more to this unit than random ones do."
     return (
-        f"The pixels that matter most to this unit are those that **{best.method}** marks: put "
+        f"The pixels that matter most to this unit are those that {best.method} marks: put "
         f"back first, they bring its activation back soonest (area {curve.area:.2f}; random pixels "
         f"{curve.chance:.2f})."
     )
@@ -65,7 +65,7 @@ def figure(found: Attributions, ink: str = NEUTRAL_INK) -> Figure:
     _areas(panel, found, ink)
     title = unit_title(found.units, found.map_size)
     panel.text(0.01, 0.99, title, va="top", color=ink, fontsize=9, parse_math=False)
-    text = textwrap.fill(" ".join([_CAPTION, *_missing(found)]), 150)
+    text = textwrap.fill(" ".join([_CAPTION, *_missing(found)]), 128)
     panel.text(0.01, 0.01, text, va="bottom", color=ink, fontsize=LETTERS, parse_math=False)
     return panel
 

@@ -23,7 +23,7 @@ from deconvviz.plots.figures import (
 )
 
 _SHOWN = 3  # other pictures
-_LETTERS = 10  # points in the story
+_LETTERS = 11  # points in the story
 # of the true class, then of others by falling frequency, then of all that remain
 _COLOURS = (COLOURS[1], COLOURS[0], *COLOURS[2:])
 _REST = "#9a9a9a"
@@ -71,12 +71,12 @@ def headline(found: Occlusion) -> str:
     fall = f"{found.whole_probability:.0%} to {found.probability.min():.0%}"
     if after != before:
         return (
-            f"The network says **{before}**, but **{after}** when the square covers the place "
+            f"The network says “{before}”, but “{after}” when the square covers the place "
             f"shown: the probability of {true} falls from {fall}."
         )
     some = f" at {found.changed.double().mean():.0%} of the places" if found.changed.any() else ""
     return (
-        f"The network says **{before}**"
+        f"The network says “{before}”"
         + (f", and another class only{some}" if some else ", wherever the square lies")
         + f": at the worst place the probability of {true} falls from {fall}."
     )
@@ -166,7 +166,7 @@ def _heat(
     _frame(axes, found, ink)
     beside = axes.inset_axes((1.03, 0, 0.05, 1))
     axes.figure.colorbar(image, cax=beside).outline.set_visible(False)
-    beside.tick_params(colors=ink, labelsize=7, length=2)
+    beside.tick_params(colors=ink, labelsize=letters - 1, length=2)
 
 
 def _classes(axes: Axes, found: Occlusion, ink: str) -> None:

@@ -13,7 +13,7 @@ from deconvviz.analysis.trust.checks import SMALLEST, Similarity
 from deconvviz.analysis.trust.examination import MUCH, SOME, Trust, kept_share
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, plot, quiet, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
 from deconvviz.units import Unit
 
 LETTERS = 8  # points
@@ -150,36 +150,48 @@ def headline(trust: Trust) -> str:
 
 
 def story(trust: Trust, ink: str = NEUTRAL_INK) -> Figure:
-    """A bar for each control: how much of the picture it keeps, beyond chance."""
+    """The picture beside what the controls make of it; a bar for how much each of them keeps."""
     bars = list(_bars(trust))
-    drawn, axes = plot(5.2, 0.9 + 0.36 * len(bars), ink)
+    high = 1.75 + 0.36 * len(bars)
+    drawn = Figure(figsize=(5.2, high + 0.35), facecolor="none", layout="constrained")
+    rows = drawn.add_gridspec(2, 1, height_ratios=(1.45, high - 1.1))
+    above, below = (drawn.add_subfigure(rows[row], facecolor="none") for row in (0, 1))
+    for axes, (title, pixels) in zip(above.subplots(1, 4), _first_cells(trust), strict=True):
+        axes.set_axis_off()
+        if pixels is not None:
+            axes.imshow(pixels, interpolation="nearest")
+        axes.set_title(title, fontsize=9, color=ink)
+    axes = below.add_subplot()
+    quiet(axes, ink)
+    axes.spines["left"].set_visible(False)
     for row, (_, kept) in enumerate(bars):
         known = math.isfinite(kept)
         axes.barh(row, kept if known else 0, height=0.6, color=ACCENTS[row > 1])
         text = f"{kept:.0%}" if known else "there is none"
-        axes.text(
-            max(kept if known else 0, 0) + 0.02, row, text, va="center", color=ink, fontsize=9
-        )
+        place = max(kept if known else 0, 0) + 0.02
+        axes.text(place, row, text, va="center", color=ink, fontsize=9)
     axes.set_yticks(range(len(bars)), [name for name, _ in bars])
     axes.set_ylim(len(bars) - 0.4, -0.6)
     axes.set_xlim(min(-0.02, *(kept for _, kept in bars if math.isfinite(kept))), 1.12)
     axes.axvline(0, color=ink, linewidth=1)
     for level, name in ((SOME, "some"), (MUCH, "much")):
         axes.axvline(level, color=ink, linewidth=0.8, linestyle=":", zorder=0)
-        axes.annotate(
-            name,
-            (level, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 1),
-            textcoords="offset points",
-            ha="center",
-            color=ink,
-            fontsize=8,
-        )
+        at = axes.get_xaxis_transform()
+        axes.text(level, 1.01, name, transform=at, ha="center", color=ink, fontsize=8)
     axes.set_xticks([0, 1], ["as by chance", "the same picture"])
     axes.tick_params(labelsize=9)
     axes.tick_params(axis="y", length=0)
     return drawn
+
+
+def _first_cells(trust: Trust) -> Iterator[tuple[str, Pixels | None]]:
+    """What the unit sees, its projection, and the two controls that are easiest to grasp."""
+    yield "what it sees", stretched(trust.patch[None].float().numpy())[0]
+    yield "its picture", display(trust.pixels)
+    shuffled = trust.cascade[0].control if trust.cascade else None
+    for title, control in (("shuffled", shuffled), ("another unit", trust.other_units)):
+        example = control.example if control else None
+        yield title, None if example is None else display(example)
 
 
 def _bars(trust: Trust) -> Iterator[tuple[str, float]]:

@@ -48,6 +48,11 @@ def runnable_analyses() -> Mapping[str, Analysis]:
     return dict(sorted(found.items(), key=lambda named: named[0] != "occlusion"))
 
 
+def has_story(name: str) -> bool:
+    """Whether the first picture of an analysis is made for a narrow place."""
+    return view(f"{name}.story", None) is not None
+
+
 def legend(name: str) -> str:
     """How to read the picture of an analysis, its words explained, in Markdown."""
     return str(view(f"{name}.LEGEND", ""))

@@ -30,7 +30,7 @@ def test_the_first_experiment_begins_with_a_picture_in_which_the_decision_change
     assert app.header[0].value == "Occlusion"
     (chosen,) = app.button_group(key="pictures").value
     assert chosen in PHOTOGRAPHS
-    assert ", but **" in all_words(app)  # says one thing, but another where it is covered
+    assert ", but “" in all_words(app)  # says one thing, but another where it is covered
     assert "The result of occlusion" in alternatives(app)
 
 

@@ -49,7 +49,7 @@ def made(found, before, after, lowest):
 def test_a_changed_decision_is_told_and_its_map_has_a_legend(covered):
     found = made(covered, 3, 5, 0.1)
     cat, dog = found.classes[3], found.classes[5]
-    assert f"says **{cat}**, but **{dog}**" in found.headline()
+    assert f"says “{cat}”, but “{dog}”" in found.headline()
     assert "90% to 10%" in found.headline()
     sheet = found.story("#123456")
     titles = [axes.get_title(loc="left") for axes in sheet.axes]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
@@ -11,6 +12,7 @@ from deconvviz.analysis.trust.checks import CascadeStep, Control, Similarity
 from deconvviz.deconv import Deconvnet
 from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load
+from deconvviz.plots.display import display
 from deconvviz.plots.trust import (
     _numbers,
     figure,
@@ -182,7 +184,10 @@ def test_the_headline_is_the_verdict_in_plain_words(found, own, last, says):
 
 def test_a_bar_is_what_a_control_keeps_beyond_its_chance_level(found):
     trust = made(found, 0.6, 0.1, edges=0.3, others=0.2)
-    (axes,) = story(trust, "#123456").axes
+    *pictures, axes = story(trust, "#123456").axes
+    titles = [one.get_title() for one in pictures]
+    assert titles == ["what it sees", "its picture", "shuffled", "another unit"]
+    assert np.array_equal(pictures[1].images[0].get_array(), display(trust.pixels))
     names = [label.get_text() for label in axes.get_yticklabels()]
     widths = [bar.get_width() for bar in axes.patches]
     assert dict(zip(names, widths, strict=True)) == pytest.approx(
