@@ -29,10 +29,13 @@ def result(inputs: AnalysisInputs, name: str) -> SavedResult | None:
     """The kept result of an analysis; a quick one is run at once, another when asked."""
     saved = saved_result(inputs, name, show.theme())
     if saved is None:
-        if not is_quick(inputs.network):
-            st.caption("Not run yet on these inputs. With this network it may take minutes.")
-            if not st.button("Run it", key=f"run-{name}", icon=":material/play_arrow:"):
-                return None
+        question = st.empty()
+        with question.container():
+            if not is_quick(inputs.network):
+                st.caption("Not run yet on these inputs. With this network it may take minutes.")
+                if not st.button("Run it", key=f"run-{name}", icon=":material/play_arrow:"):
+                    return None
+        question.empty()
         run_analysis(inputs, name)
         saved = saved_result(inputs, name, show.theme())
     return saved

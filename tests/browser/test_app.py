@@ -275,7 +275,15 @@ def test_a_click_in_the_atlas_shows_the_units_nine(page, server):
 def test_the_accuracy_page_gives_the_answer(page, server):
     open_page(page, server, "accuracy")
     page.get_by_role("heading", name="What may not be concluded").wait_for()
+    page.get_by_role("heading", name="of the pictures right with it").wait_for()
+    page.get_by_alt_text("Differences of test accuracy that decide, every pair").first.wait_for()
+    page.get_by_text("In numbers").click()
     page.get_by_text(re.compile("^At 1000 labels")).first.wait_for()
+    page.get_by_text("Every comparison, every pair").click()
+    page.get_by_alt_text(re.compile("^Differences of test accuracy between arms")).first.wait_for()
+    page.wait_for_url(re.compile("open-pairs=true"))
+    page.set_viewport_size({"width": 420, "height": 900})
+    settled(page)  # the table is drawn anew
     assert fits_a_telephone(page)
 
 
