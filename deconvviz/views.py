@@ -8,7 +8,10 @@ from importlib import import_module
 from typing import Any
 
 
-def view(name: str) -> Any:
-    """The function `deconvviz.plots.MODULE.FUNCTION`, given as "MODULE.FUNCTION"."""
+def view(name: str, *default: Any) -> Any:
+    """The function `deconvviz.plots.MODULE.FUNCTION`, given as "MODULE.FUNCTION".
+
+    A `default` is returned where the module has no such function.
+    """
     module, _, function = name.rpartition(".")
-    return getattr(import_module(f"deconvviz.plots.{module}"), function)
+    return getattr(import_module(f"deconvviz.plots.{module}"), function, *default)

@@ -1,11 +1,14 @@
 """Accuracy: whether a deconvolution decoder raises it, and a person's own runs beside ours."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 
 import streamlit as st
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
+from deconvviz.errors import DeconvvizError
 from deconvviz.io.zoo import TWINS
 from deconvviz.plots import gradients as heatmaps
 from deconvviz.plots import study as plots
@@ -30,6 +33,11 @@ def show(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> 
     """A figure below its heading."""
     st.subheader(shown.heading, anchor=False)
     st.markdown(shown.text)
+    draw(view, shown, key)
+
+
+def draw(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> None:
+    """A figure, and its file."""
     reports.show_study_figure(
         view,
         f"{shown.name}{key}",
@@ -40,38 +48,47 @@ def show(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> 
 
 
 def has_runs(view: reports.StudyView[Report]) -> bool:
-    """Whether there is anything to show; if not, how the study is run."""
+    """Whether there is anything to show, with what is missing; if not, how the study is run."""
     if not view.result.records:
         st.info(reports.command(view.study), icon=":material/info:")
+    elif missing := plots.missing(view.result):
+        st.caption(missing)
     return bool(view.result.records)
 
 
-def as_table(table: DataFrame, caption: str) -> None:
-    """Numbers of the figure above."""
-    with st.expander("As a table"):
-        columns = {name: st.column_config.NumberColumn(format=f) for name, f in FORMATS.items()}
-        st.dataframe(table, hide_index=True, column_config=columns)
-        st.caption(caption)
+def numbers(table: DataFrame, caption: str) -> None:
+    """Numbers of the figure above, without what was not run."""
+    columns = {name: st.column_config.NumberColumn(format=f) for name, f in FORMATS.items()}
+    st.dataframe(plots.run_only(table), hide_index=True, column_config=columns)
+    st.caption(caption)
 
 
 def the_answer() -> None:
-    """The answer, every pair behind it, and its limits."""
+    """The answer with one chart; every pair behind it and its limits below."""
     view = reports.study("helps")
-    short, rest = plots.answer(view.result)
-    st.header(short, anchor=False)
-    st.markdown(rest)
+    st.header(plots.headline(view.result), anchor=False)
+    st.markdown(plots.plain(view.result))
+    if view.result.deciding:
+        draw(view, registry.ANSWER)
+        st.caption(registry.ANSWER.text)
     if has_runs(view):
-        show(view, registry.DIFFERENCES)
-        as_table(
-            plots.effect_table(view.result),
-            "Means and 95 % t intervals in percentage points. p: exact, over all choices of signs "
-            "of the pairs; adjusted: Holm, over the budgets of a contrast.",
-        )
-        showing.download(lambda: reports.numbers(view), "helps.json", "All numbers")
+        with st.expander("In numbers"):
+            st.markdown(plots.answer(view.result)[1])
+            st.markdown(plots.arms(view.result))
+            showing.download(lambda: reports.numbers(view), "helps.json", "All numbers")
+        showing.folded("Every comparison, every pair", "pairs", partial(every_pair, view))
     st.header("What may not be concluded", anchor=False)
     st.markdown("\n".join(f"- {caution}" for caution in plots.cautions(view.result)))
-    with st.expander("What the arms are"):
-        st.markdown(plots.arms(view.result))
+
+
+def every_pair(view: reports.StudyView[Report]) -> None:
+    """All contrasts, with their table."""
+    show(view, registry.DIFFERENCES)
+    numbers(
+        plots.effect_table(view.result),
+        "Means and 95 % t intervals in percentage points. p: exact, over all choices of signs "
+        "of the pairs; adjusted: Holm, over the budgets of a contrast.",
+    )
 
 
 def curves() -> None:
@@ -83,11 +100,11 @@ def curves() -> None:
     for shown, metric in ((registry.BY_LABELS, ACCURACY), (registry.OVERFITTING, GAP)):
         show(view, shown)
         caption = f"{metric.title}: mean ± standard deviation, and in brackets how many runs."
-        as_table(plots.metric_table(report, metric), caption)
+        with st.expander("As a table"):
+            numbers(plots.metric_table(report, metric), caption)
     st.header("With one number of labels", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        run = sorted({record.labels for record in report.records})
-        labels = pickers.budget(run, str(report.plan.primary or run[0]))
+        labels = pickers.budget(report.run_budgets, str(report.plan.primary))
         key = pickers.metric(
             {key.replace("_", " "): key for key in reports.metrics(report, labels)}
         )
@@ -96,23 +113,41 @@ def curves() -> None:
 
 
 def hyperparameters_and_recipe() -> None:
-    """Accuracy by hyperparameters and recipe."""
-    for name in ("hyperparameters", "recipe"):
-        with showing.errors():
+    """What hyperparameters, recipe and architecture do; details are drawn when unfolded."""
+    names = ("hyperparameters", "recipe")
+    for column, name in zip(st.columns(2, gap="large"), names, strict=True):
+        with column, showing.errors():
+            sweep(reports.study(name))
+    for name in names:
+        with suppress(DeconvvizError):  # said above
             view = reports.study(name)
-            st.header(view.result.plan.question, anchor=False)
-            if not has_runs(view):
-                continue
-            for shown in registry.of_sweep(view.result):
-                show(view, shown)
-            as_table(
-                plots.sweep_table(view.result),
-                f"Differences from “{view.result.base}” are paired by seed; they are many, and not "
-                "corrected for it.",
-            )
+            if view.result.records:
+                label = f"Every run and the numbers: {name}"
+                showing.folded(label, name, partial(every_run, view))
     with showing.errors():
         for number, gradients in enumerate(reports.gradients(), 1):
             show_gradients(gradients, number)
+
+
+def sweep(view: reports.StudyView[Report]) -> None:
+    """A sweep: its answer, and its changes by size."""
+    st.header(view.result.plan.question, anchor=False)
+    if has_runs(view):
+        st.markdown(plots.sweep_headline(view.result))
+        draw(view, registry.RANKED)
+
+
+def every_run(view: reports.StudyView[Report]) -> None:
+    """A sweep's runs as charts and as a table."""
+    st.markdown(plots.arms(view.result))
+    for shown in registry.of_sweep(view.result):
+        if shown is not registry.RANKED:
+            show(view, shown)
+    numbers(
+        plots.sweep_table(view.result),
+        f"Differences from “{view.result.base}” are paired by seed; they are many, and not "
+        "corrected for it.",
+    )
 
 
 def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
@@ -126,11 +161,18 @@ def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
 
     st.header("Gradients", anchor=False)
     st.markdown(heatmaps.verdict(view.result))
-    heat_map("norms", heatmaps.norm_maps, "Gradient norms")
+    showing.folded(
+        "Gradient norms, layer by layer",
+        f"norms-{number}",
+        lambda: heat_map("norms", heatmaps.norm_maps, "Gradient norms"),
+    )
+    showing.folded(
+        "Do the gradients of both losses point the same way?",
+        f"cosines-{number}",
+        lambda: heat_map("cosines", heatmaps.cosine_maps, "Cosines"),
+    )
     with st.expander("All ratios, and how they were measured"):
         st.markdown(heatmaps.details(view.result))
-    with st.expander("Do the gradients of both losses point the same way?"):
-        heat_map("cosines", heatmaps.cosine_maps, "Cosines")
 
 
 def two_networks() -> None:
@@ -185,9 +227,8 @@ SECTIONS: Mapping[str, Callable[[], None]] = {
 
 showing.title(
     "Accuracy",
-    "Does a deconvolution decoder beside a classifier raise its accuracy? What the records of all "
-    "runs say, and what they do not.",
+    "Does a network recognise more pictures if, while it learns, it must also rebuild them from "
+    "its own features? A *deconvolution decoder* beside the classifier does the rebuilding.",
 )
-reports.fit_figures()
 with showing.errors():
     SECTIONS[pickers.section(list(SECTIONS))]()

@@ -7,7 +7,7 @@ from deconvviz.atlas.cache import PHOTOS
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitTiles, grid_of, histogram_figure
-from deconvviz.plots.display import display_caption
+from deconvviz.plots.display import display_caption, number
 from deconvviz.plots.look import Look
 from deconvviz.ui import atlas, pickers, show
 from deconvviz.ui.atlas import AtlasView
@@ -16,9 +16,10 @@ from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import Network, chosen_network
 
 AT_ONCE = 96  # units in the grid
-HEIGHT = 900  # pixels of the grid, which scrolls in itself
+HEIGHT = 820  # pixels of the grid, which scrolls in itself
 SIDE = 120  # pixels that a tile of nine is enlarged to
-CLASSES = 5
+PREFERRED = 5  # classes or photographs
+CLASSES = "Classes"
 ENOUGH = 500  # pictures; nine of fewer are hardly a choice
 
 
@@ -42,9 +43,10 @@ def strongest(view: AtlasView, sheet: UnitTiles, rule: Rule, look: Look) -> None
         values[sheet.unit, : len(sheet)].tolist()
         for values in (units.value, units.picture, units.y, units.x)
     )
-    st.markdown(f"Activations, row by row: {', '.join(f'{value:.3g}' for value in values)}.")
+    st.markdown(f"Activations, row by row: {', '.join(map(number, values))}.")
     classes = [dataset.classes[int(dataset.labels[picture])] for picture in pictures]
-    table = {"activation": values, "picture": pictures, "class": classes}
+    of = "photograph" if view.name == PHOTOS else "class"
+    table = {"activation": values, "picture": pictures, of: classes}
     with st.expander("Pictures and positions"):
         st.dataframe(table | {"row": rows, "column": columns}, hide_index=True)
 
@@ -53,9 +55,10 @@ def statistics(units: Units, channel: int, pictures: int) -> None:
     """A unit's activations over all pictures, where the atlas has statistics."""
     if units.mean is None or units.activation_frequency is None or units.active is None:
         return
+    mean = number(float(units.mean[channel]))
     st.markdown(
-        f"Over all {pictures} pictures, its mean activation is **{units.mean[channel]:.3g}**. It "
-        f"is active in **{units.activation_frequency[channel]:.1%}** of the pictures and at "
+        f"Over all {pictures} pictures, its mean activation is **{mean}**. It is active in "
+        f"**{units.activation_frequency[channel]:.1%}** of the pictures and at "
         f"**{units.active[channel]:.1%}** of all positions."
     )
     if units.histogram is not None:
@@ -68,18 +71,20 @@ def statistics(units: Units, channel: int, pictures: int) -> None:
         )
 
 
-def preferences(units: Units, channel: int, classes: tuple[str, ...]) -> None:
-    """The classes with the highest mean activation of a unit."""
+def preferences(units: Units, channel: int, classes: tuple[str, ...], noun: str) -> None:
+    """The classes, or photographs, with the highest mean activation of a unit."""
     if units.class_mean is None or units.selectivity is None:
         return
     means = units.class_mean[channel].nan_to_num(0)
     highest = float(means.max())
     if highest <= 0:
         return
-    st.subheader("Classes with the highest mean activation", anchor=False)
-    values, labels = means.topk(min(CLASSES, len(means)))
+    st.subheader(f"{noun} with the highest mean activation", anchor=False)
+    values, labels = means.topk(min(PREFERRED, len(means)))
     for value, label in zip(values.tolist(), labels.tolist(), strict=True):
-        st.progress(max(0.0, value / highest), f"{classes[label]}, mean activation {value:.3g}")
+        st.progress(max(0.0, value / highest), f"{classes[label]}, mean activation {number(value)}")
+    if noun != CLASSES:
+        return
     st.caption(
         f"Class selectivity: {units.selectivity[channel]:.2f}. 0: equally active for all classes; "
         "1: active for one class only (Morcos et al. 2018)."
@@ -101,7 +106,8 @@ def details(network: Network, view: AtlasView, layer: str, channel: int, look: L
     sheet = atlas.unit_tiles(network, view, layer, channel, rule)
     strongest(view, sheet, rule, look)
     statistics(units, channel, head.pictures)
-    preferences(units, channel, head.classes)
+    noun = "Photographs" if view.of_photographs else CLASSES
+    preferences(units, channel, head.classes, noun)
     if layer in network.layers:
         label = f"Reconstruct unit {channel} of {layer} in pictures of your choice"
         link("workbench", label, layer, channel)
@@ -114,11 +120,11 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
         units = view.numbers[layer]
         with st.container(horizontal=True, gap="medium"):
             channel = pickers.pick_channel(units.value[:, 0])
-            channels = atlas.ordered(units, pickers.sort_by(atlas.ORDERS))
+            channels = atlas.ordered(units, pickers.sort_by(view.orders))
             part = pickers.part(pickers.parts(len(units), AT_ONCE))
             with st.popover("Display", icon=":material/tune:"):
                 look = pickers.look()
-        one, all_ = st.columns(2, gap="medium")
+        one, all_ = st.columns([2, 3], gap="medium")
         with all_:
             dead = int(units.dead.sum())
             st.subheader(f"{len(units)} units of {layer}, {dead or 'none'} dead", anchor=False)

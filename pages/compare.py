@@ -3,7 +3,7 @@
 import streamlit as st
 
 from deconvviz.analysis.compare import Compare, Seen, Side
-from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.display import display, display_caption, number
 from deconvviz.plots.figures import enlarge
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import spoken
@@ -31,7 +31,7 @@ def row(found: Compare, seen: Seen, rule: str) -> None:
     pictures = display(seen.projections)
     shown = []
     for place, channel in enumerate(seen.channels.tolist()):
-        text = f"unit {channel}, {float(seen.activation[place]):.3g}"
+        text = f"unit {channel}, {number(float(seen.activation[place]))}"
         if seen is found.second:
             source = int(found.first.channels[place])
             alike = float(found.matches.correlation[source])

@@ -3,11 +3,12 @@
 import streamlit as st
 
 from deconvviz.analysis.evolution import Evolution, History
-from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import enlarge
+from deconvviz.io.data import Dataset
+from deconvviz.plots.display import display, display_caption, number
+from deconvviz.plots.figures import mosaic
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
-from deconvviz.ui.experiments import history, some_pictures
+from deconvviz.ui.experiments import history, patch, some_pictures
 from deconvviz.ui.grid import Tile, unit_grid
 from deconvviz.ui.networks import chosen_network, pick_layer
 
@@ -15,34 +16,40 @@ UNITS = 60  # in the grid
 PICTURES = 300  # of the dataset, at most
 
 
-def grid(found: Evolution, units: History, column: int, chosen: int) -> None:
-    """Every unit's projection at one epoch."""
-    pictures = display(units.projections[:, column])
+def grid(found: Evolution, units: History, pictures: Dataset, column: int, chosen: int) -> None:
+    """Every unit's patch and projection at one epoch."""
+    shown = display(units.projections[:, column])
     tiles = []
     for place, channel in enumerate(units.units.tolist()):
         value = float(units.activation[channel, column])
         changed = column > 0 and bool(units.changed[channel, column - 1])
         mark = " ↷" if changed else ""
-        alt = f"Unit {channel} after epoch {found.epochs[column]}"
-        tiles.append(Tile.of(channel, [pictures[place]], f"{value:.2g}{mark}", alt))
+        alt = f"Unit {channel} after epoch {found.epochs[column]}: patch and projection"
+        pair = [patch(units, pictures, place, column), shown[place]]
+        tiles.append(Tile.of(channel, pair, f"{number(value, '.2g')}{mark}", alt))
     unit_grid(tiles, f"Units of {units.layer} after one epoch", chosen)
 
 
-def all_epochs(found: Evolution, units: History, channel: int) -> None:
+def all_epochs(found: Evolution, units: History, pictures: Dataset, channel: int) -> None:
     """One unit at all epochs, side by side."""
     st.subheader(f"Unit {channel} of {units.layer} at all epochs", anchor=False)
-    pictures = display(units.projections[units.units.tolist().index(channel)])
+    place = units.units.tolist().index(channel)
+    shown = display(units.projections[place])
     with st.container(horizontal=True, gap="small"):
         for column, epoch in enumerate(found.epochs):
-            with st.container(width=150):
-                show.picture(enlarge(pictures[column], 150), f"Unit {channel} after epoch {epoch}")
+            with st.container(width=185):
+                pair = [patch(units, pictures, place, column), shown[column]]
+                alt = f"Unit {channel} after epoch {epoch}: patch and projection"
+                show.picture(mosaic(pair, columns=2, gap=6, side=100), alt)
                 picture = int(units.picture[channel, column])
-                value = f"{float(units.activation[channel, column]):.2g}, picture {picture}"
+                value = (
+                    f"{number(float(units.activation[channel, column]), '.2g')}, picture {picture}"
+                )
                 st.caption(f"Epoch {epoch}: {'not active' if picture < 0 else value}")
 
 
 @st.fragment
-def epochs(found: Evolution, units: History) -> None:
+def epochs(found: Evolution, units: History, pictures: Dataset) -> None:
     """The slider, the grid and one unit; a click or a move reruns this part alone."""
     with show.errors():
         epoch = pickers.epoch(found.epochs, default=str(found.epochs[-1]))
@@ -56,9 +63,9 @@ def epochs(found: Evolution, units: History) -> None:
             )
         else:
             st.markdown("This is the first stored epoch.")
-        all_epochs(found, units, channel)
+        all_epochs(found, units, pictures, channel)
         st.subheader(f"Units of {units.layer} after epoch {epoch}", anchor=False)
-        grid(found, units, column, channel)
+        grid(found, units, pictures, column, channel)
         st.caption(
             f"{display_caption()} Each projection starts from the unit's strongest activation over "
             f"{found.data}. The number is that activation; ↷ marks another picture than before."
@@ -81,4 +88,4 @@ if not network.bundle.snapshots:
 layer = pick_layer(network, "middle")
 pictures = some_pictures(network, pickers.dataset(list(datasets(network))), PICTURES)
 found = history(network, pictures, layer, UNITS)
-epochs(found, found.histories[0])
+epochs(found, found.histories[0], pictures)

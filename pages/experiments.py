@@ -7,33 +7,62 @@ from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.experiments import (
     AnalysisInputs,
+    SavedResult,
+    has_story,
+    is_quick,
+    legend,
     run_analysis,
     runnable_analyses,
     saved_result,
     some_pictures,
+    telling_photograph,
 )
 from deconvviz.ui.networks import Network, chosen_network, input_view, pick_layer
 from deconvviz.ui.pictures import pick_pictures
 from deconvviz.units import Unit
 
 PICTURES = 300  # at most
+NARROW, BESIDE = 545, 420  # pixels of a picture, and of what stands beside it
 
 
-def result(inputs: AnalysisInputs, name: str) -> None:
-    """The kept result of an analysis, and the button that runs it."""
-    saved = saved_result(inputs, name)
-    label = "Run it" if saved is None else "Run it again"
-    if st.button(label, key=f"run-{name}", icon=":material/play_arrow:"):
-        run_analysis(inputs, name)
-        st.rerun()
+def result(inputs: AnalysisInputs, name: str) -> SavedResult | None:
+    """The kept result of an analysis; a quick one is run at once, another when asked."""
+    saved = saved_result(inputs, name, show.theme())
     if saved is None:
-        st.caption("Not run yet on these inputs.")
-        return
-    st.markdown(saved.summary)
-    st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")
-    with st.container(horizontal=True):
-        show.download(saved.figure, f"{name}.png", "Figure")
-        show.download(saved.numbers, f"{name}.json", "Numbers")
+        question = st.empty()
+        with question.container():
+            if not is_quick(inputs.network):
+                st.caption("Not run yet on these inputs. With this network it may take minutes.")
+                if not st.button("Run it", key=f"run-{name}", icon=":material/play_arrow:"):
+                    return None
+        question.empty()
+        run_analysis(inputs, name)
+        saved = saved_result(inputs, name, show.theme())
+    return saved
+
+
+def tell(network: Network, analysis: Analysis) -> None:
+    """The picture; beside or below it what is seen, how to read it, the choices; then numbers."""
+    name, narrow = analysis.name, has_story(analysis.name)
+    with st.container(horizontal=narrow, gap="large"):
+        picture = st.container(width=NARROW if narrow else "stretch")
+        with st.container(width=BESIDE if narrow else "stretch"):
+            words = st.container()
+            inputs = choose(network, analysis)
+    with picture:
+        saved = None if inputs is None else result(inputs, name)
+        if saved is None:
+            return
+        show.fitted(saved.story, f"The result of {name}", f"story-{name}")
+    with words:
+        st.markdown(f"#### {saved.headline}")
+        st.caption(legend(name))
+    with st.expander("All numbers, and the whole figure"):
+        st.markdown(saved.summary)
+        st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")
+        with st.container(horizontal=True):
+            show.download(saved.figure, f"{name}.png", "Figure")
+            show.download(saved.numbers, f"{name}.json", "Numbers")
 
 
 def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
@@ -46,7 +75,7 @@ def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
         )
         return None
     if "picture" in needs:
-        pictures = pick_pictures()
+        pictures = pick_pictures(telling_photograph(network) if name == "occlusion" else "cat")
         if not pictures:
             return None
         picture = input_view(network, pictures[0], "trained")
@@ -55,26 +84,28 @@ def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
         unit = Unit.at_peak(network.net.record(picture.pixels, [layer]), layer)
         st.caption(f"The strongest unit of {layer} in this picture: {unit.channel}.")
     if "dataset" in needs:
-        dataset = some_pictures(network, pickers.dataset(list(datasets(network))), PICTURES)
+        most = min(PICTURES, analysis.defaults.get("count") or PICTURES)
+        dataset = some_pictures(network, pickers.dataset(list(datasets(network))), most)
     return AnalysisInputs(network, dataset, picture, unit)
 
 
 show.title(
     "Experiments",
-    "Zeiler and Fergus did not stop at pictures: they tested what the pictures claim. So can you.",
+    "Pictures of what a network sees make claims. Each experiment tests one on the chosen network.",
 )
 network = chosen_network()
 runnable = runnable_analyses()
 name = pickers.experiment({one.title: name for name, one in runnable.items()})
 analysis = runnable[name]
 st.header(analysis.title, anchor=False)
-st.markdown(f"{analysis.question} ({analysis.source})")
+st.markdown(analysis.question)
 with show.errors():
-    inputs = choose(network, analysis)
-    if inputs is not None:
-        result(inputs, name)
-st.header("In a terminal", anchor=False)
-st.markdown(
-    "`deconvviz experiment NAME` runs these and more, with all options: marked parts of your own, "
-    "class labels (`depth`), and training runs (`ablation`)."
+    tell(network, analysis)
+quick = ", ".join(f"{option} = {value}" for option, value in analysis.quick.items())
+paper = "Zeiler & Fergus (2014), " * analysis.source.startswith(("Fig.", "Table", "Section"))
+st.caption(
+    f"After {paper}{analysis.source}. "
+    + (f"A quick look, with {quick}. " if quick else "")
+    + f"`deconvviz experiment {name}` runs it in a terminal, with all options; others there take "
+    "marked parts of your own, class labels (`depth`) and training runs (`ablation`)."
 )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from deconvviz.analysis.kernels import Kernels
-from deconvviz.plots.display import display
+from deconvviz.plots.display import display, number
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import AtlasView, atlas_view
 from deconvviz.ui.grid import Tile, unit_grid
@@ -54,7 +54,7 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
         f"**{dead}** of {total} units {'is' if dead == 1 else 'are'} dead. Unit {channel} is "
         f"active at {units.active[channel]:.1%} of all positions, and on "
         f"{units.activation_frequency[channel]:.0%} of the tiles. Its mean activation is "
-        f"{units.mean[channel]:.3g}."
+        f"{number(float(units.mean[channel]))}."
     )
     table = {
         "unit": range(total),
@@ -69,14 +69,14 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
         table,
         x="active positions",
         y="mean",
-        color="state",
+        color="state" if dead else None,  # a legend of one entry says nothing
         height=380,
         x_label="active positions, %",
         y_label="mean activation",
     )
     percent = st.column_config.NumberColumn(format="%.1f %%")
-    number = st.column_config.NumberColumn(format="%.3f")
-    formats = {"mean": number, "maximum": number}
+    plain = st.column_config.NumberColumn(format="%.3f")
+    formats = {"mean": plain, "maximum": plain}
     formats |= {"active positions": percent, "active tiles": percent}
     sortable.dataframe(table, hide_index=True, height=380, column_config=formats)
     link("atlas", f"Strongest activations of unit {channel} of {layer}", layer, channel)

@@ -9,12 +9,13 @@ import streamlit as st
 from deconvviz.deconv.rules import RULES
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture, to_png
-from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.display import display, display_caption, number
 from deconvviz.plots.figures import mosaic
 from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
 from deconvviz.ui.class_names import class_names, name_classes
+from deconvviz.ui.experiments import legend
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import (
     InputView,
@@ -30,9 +31,11 @@ from deconvviz.ui.pictures import pick_pictures
 from deconvviz.ui.reconstructions import (
     Projector,
     Reconstruction,
+    file_name,
     layer_pictures,
     picture_address,
     reconstruct,
+    settings,
     tiles,
     to_safetensors,
     units_at,
@@ -40,7 +43,7 @@ from deconvviz.ui.reconstructions import (
     whole_picture,
 )
 from deconvviz.ui.show import as_sentence, describe_layer
-from deconvviz.ui.trust import known_trust_report, trust_report
+from deconvviz.ui.trust import drawn, known_trust_report, trust_report
 from deconvviz.ui.workbench import Choice, Heading, LayerButton, Scene, workbench
 from deconvviz.units import Unit
 
@@ -228,10 +231,10 @@ def details(
     height, width = projector.network.net.layers[unit.layer].receptive_field
     wide, high = projector.view.image.size
     st.markdown(
-        f"**Unit {unit.channel} of {unit.layer}.** Activation {one.value:.3g}, in row {unit.y}, "
-        f"column {unit.x} of the feature map. Its receptive field has {height} × {width} pixels; "
-        f"in the picture those are rows {max(top, 0)} to {min(bottom, high) - 1} and columns "
-        f"{max(left, 0)} to {min(right, wide) - 1}. {about}"
+        f"**Unit {unit.channel} of {unit.layer}.** Activation {number(one.value)}, in row "
+        f"{unit.y}, column {unit.x} of the feature map. Its receptive field has {height} × {width} "
+        f"pixels; in the picture those are rows {max(top, 0)} to {min(bottom, high) - 1} and "
+        f"columns {max(left, 0)} to {min(right, wide) - 1}. {about}"
     )
     if one.share < FAINT:
         st.caption(
@@ -249,8 +252,8 @@ def details(
         show.row([window, *three_rules(other, unit, ", random weights")], crisp=look.crisp)
     with st.container(horizontal=True):
         show.downloads(
-            f"{unit.layer}-unit{unit.channel}-y{unit.y}-x{unit.x}-{projector.rule}",
-            lambda: to_png(one.picture),
+            file_name(projector, one),
+            lambda: to_png(one.picture, settings(projector, one)),
             lambda: to_safetensors(projector, one, one.pixels),
         )
         label = f"Where unit {unit.channel} is most active in other pictures"
@@ -261,23 +264,34 @@ def trust(projector: Projector, one: Reconstruction) -> None:
     """Whether the reconstruction is specific to this unit."""
     st.subheader("How far to trust it", anchor=False)
     asked = (projector.network, projector.view, one.unit, projector.rule)
-    report, channel = known_trust_report(*asked), one.unit.channel
+    report, channel, question = known_trust_report(*asked), one.unit.channel, st.empty()
     if report is None:
-        st.markdown(
-            f"Is this picture specific to unit {channel}, or would any unit give it? Controls "
-            "shuffle the unit's kernels, replace the unit, the start value and the switches, and "
-            "remove the pixels that the projection marks. Each is compared with its chance level."
-        )
-        if not st.button("Run the controls", icon=":material/fact_check:"):
-            return
+        with question.container():
+            st.markdown(
+                f"Is this picture specific to unit {channel}, or would any unit give it? The test "
+                "shuffles what the unit has learned, puts another unit in its place, and removes "
+                "the pixels that the projection marks. Each is compared with chance."
+            )
+            if not st.button("Run the controls", icon=":material/fact_check:"):
+                return
+        question.empty()
         report = trust_report(*asked)
-    st.markdown(report.summary)
-    alt = f"Similarity of the reconstruction of unit {channel} to its controls"
-    st.image(report.figure, width="stretch", output_format="PNG", alt=alt)
+    ink = show.ink()
+    with st.container(horizontal=True, gap="large"):
+        alt = f"Similarity of the reconstruction of unit {channel} to its controls"
+        show.fitted(drawn(report, "story", ink), alt, "trust")
+        with st.container(width=420):
+            st.markdown(f"#### {report.trust.headline()}")
+            st.caption(legend("trust"))
+    with st.expander("The controls' pictures, and all numbers"):
+        st.markdown(report.trust.summary())
+        alt = f"The controls of unit {channel} side by side"
+        st.image(drawn(report, "figure", ink), width="stretch", output_format="PNG", alt=alt)
     with st.expander("Other attributions of the same unit"):
-        st.markdown(report.others_summary)
+        st.markdown(report.others.summary())
+        st.caption(legend("attributions"))
         alt = f"Attributions of unit {channel} side by side"
-        st.image(report.others_figure, width="stretch", output_format="PNG", alt=alt)
+        st.image(drawn(report, "others", ink), width="stretch", output_format="PNG", alt=alt)
 
 
 def other_pictures(
@@ -295,7 +309,7 @@ def other_pictures(
                 for one in found:
                     pair = mosaic([one.patch, one.picture], columns=2, gap=6, side=140)
                     show.picture(pair, f"Unit {channel} in {picture.name}: patch, reconstruction")
-                value = f"{found[0].value:.3g}" if found else "not active"
+                value = number(found[0].value) if found else "not active"
                 st.caption(f"{picture.name}: {value}")
 
 

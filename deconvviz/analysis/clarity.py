@@ -176,4 +176,5 @@ ANALYSIS = Analysis(
     needs=("network", "dataset"),
     function=clarity,
     defaults={"count": 250},
+    quick={"units": 16},
 )

@@ -260,4 +260,5 @@ ANALYSIS = Analysis(
     source="Table 1",
     needs=("network",),
     function=correspondence,
+    quick={"random_masks": 30},
 )

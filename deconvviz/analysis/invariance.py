@@ -284,8 +284,8 @@ def _examples(
 
 ANALYSIS = Analysis(
     title="Invariance",
-    question="How much do features and the decision change as pictures are translated, scaled and "
-    "rotated? Distances are relative to the distance between two pictures at the same layer.",
+    question="How much do features and the decision change as pictures are moved, enlarged and "
+    "turned? Distances are relative to the distance between two pictures at the same layer.",
     source="Fig. 5",
     needs=("network", "dataset"),
     function=invariance,

@@ -1,6 +1,7 @@
 """Occlusion: a feature map and the decision as a square covers parts of a picture (Fig. 7)."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -165,6 +166,11 @@ class Occlusion(Result):
     derived = ("decisions", "agreement", "chance_agreement")
 
     @property
+    def changed(self) -> Tensor:
+        """(R, C) bool: where another class is the most probable than without an occluder."""
+        return self.decision != self.whole_decision
+
+    @property
     def decisions(self) -> dict[str, float]:
         """Class -> the share of places at which it is the most probable; most frequent first."""
         counted = Counter(self.decision.flatten().tolist()).most_common()
@@ -278,6 +284,18 @@ def occlusion(
     )
 
 
+def telling(found: Mapping[str, Occlusion]) -> str:
+    """The name of the result that shows most, of pictures by name.
+
+    Among those in which the square changes the decision somewhere it is the one of whose class the
+    network is surest without the square; where it changes none, the surest of all.
+
+    Raises:
+        ValueError: There is none.
+    """
+    return max(found, key=lambda n: (bool(found[n].changed.any()), found[n].whole_probability))
+
+
 def _shade(bundle: Bundle, fill: float | None) -> Tensor:
     """The occluder's colour, (C, 1, 1), in normalised units."""
     channels = bundle.preprocessing.channels
@@ -342,7 +360,8 @@ def _others(
 ANALYSIS = Analysis(
     title="Occlusion",
     question="A square covers one part of a picture after the other, each pixel equally often. "
-    "Where does the strongest map of the last layer fall, and where does the decision change?",
+    "Where does the network change its mind, and where does the strongest map of the last layer "
+    "fall?",
     source="Fig. 7",
     needs=("network", "picture", "dataset"),
     function=occlusion,

@@ -31,6 +31,7 @@ class Analysis:
         function: The analysis; its parameters are `options`, a `schema.validated` dataclass, and
             fields of `Inputs`.
         defaults: Other defaults for the command's parameters of its needs, by name.
+        quick: Other values of options, by name, for a look that takes seconds.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Analysis:
     needs: tuple[Need, ...]
     function: Callable[..., Result]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def name(self) -> str:

@@ -17,7 +17,7 @@ class Result:
     """Base of all results; each is a frozen dataclass of numbers.
 
     Figures and sentences are made by the functions `figure` and `summary` of
-    `deconvviz.plots.NAME`.
+    `deconvviz.plots.NAME`, and where it has them by `story` and `headline`.
 
     Attributes:
         name: Name of the analysis, of its files, and of its module in `deconvviz.plots`.
@@ -40,6 +40,18 @@ class Result:
     def figure(self, ink: str = "") -> Any:
         """A matplotlib figure without background, with lines and letters in the colour `ink`."""
         draw = view(f"{self.name}.figure")
+        return draw(self, ink) if ink else draw(self)
+
+    def headline(self) -> str:
+        """What is seen, in one plain sentence; by default the first one of the summary."""
+        say = view(f"{self.name}.headline", None)
+        return str(say(self)) if say else self.summary().partition(". ")[0].rstrip(".") + "."
+
+    def story(self, ink: str = "") -> Any:
+        """The picture that comes first, small enough for a telephone; by default the figure."""
+        draw = view(f"{self.name}.story", None)
+        if draw is None:
+            return self.figure(ink)
         return draw(self, ink) if ink else draw(self)
 
     def save(self, folder: Path) -> tuple[Path, ...]:

@@ -5,9 +5,30 @@ import textwrap
 from matplotlib.figure import Figure
 
 from deconvviz.analysis.trust.attributions import Attribution, Attributions
+from deconvviz.analysis.trust.examination import SPREADS
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
 from deconvviz.plots.trust import LETTERS, picture_row, unit_title
+
+LEGEND = (
+    "The *projection* shows what the unit saw. The other methods ask from which pixels its "
+    "activation comes: *integrated gradients* and *guided Grad-CAM* by derivatives, *occlusion* by "
+    "covering. *Insertion* puts pixels back, the most important first: the larger the area, the "
+    "sooner the activation is back. *Deletion* takes them away: the smaller, the sooner it is gone."
+)
+
+
+def headline(found: Attributions) -> str:
+    """The method whose pixels restore the activation soonest, if sooner than random ones."""
+    best = max(found.methods, key=lambda one: one.curves.insertion.area)
+    curve = best.curves.insertion
+    if curve.area <= curve.chance + SPREADS * curve.spread:
+        return "No method finds pixels that matter more to this unit than random ones do."
+    return (
+        f"The pixels that matter most to this unit are those that {best.method} marks: put "
+        f"back first, they bring its activation back soonest (area {curve.area:.2f}; random pixels "
+        f"{curve.chance:.2f})."
+    )
 
 
 def summary(found: Attributions) -> str:
@@ -44,7 +65,7 @@ def figure(found: Attributions, ink: str = NEUTRAL_INK) -> Figure:
     _areas(panel, found, ink)
     title = unit_title(found.units, found.map_size)
     panel.text(0.01, 0.99, title, va="top", color=ink, fontsize=9, parse_math=False)
-    text = textwrap.fill(" ".join([_CAPTION, *_missing(found)]), 150)
+    text = textwrap.fill(" ".join([_CAPTION, *_missing(found)]), 128)
     panel.text(0.01, 0.01, text, va="bottom", color=ink, fontsize=LETTERS, parse_math=False)
     return panel
 

@@ -13,6 +13,20 @@ _TITLES = {
 }
 
 
+LEGEND = (
+    "A dot is the mean over a layer's units, lowest layer left. *Power above 1/4 cycle per pixel* "
+    "is detail as fine as noise, *power of colour* is colour noise: of both, less is clearer. "
+    "*Correlation with the picture*: 0 is nothing in common, 1 the same."
+)
+
+
+def headline(found: Clarity) -> str:
+    """Fine noise in the highest layer, beside the last other network."""
+    ours, *others = ((one.network, one.layers[-1].mean["high_frequency"]) for one in found.networks)
+    text = f"In the highest layer {ours[1]:.0%} of what its pictures show is as fine as noise"
+    return f"{text}; with {others[-1][0]} it is {others[-1][1]:.0%}." if others else f"{text}."
+
+
 def summary(found: Clarity) -> str:
     """Each network's means in its highest layer, and what they do not say."""
     parts = []

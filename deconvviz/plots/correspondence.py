@@ -14,6 +14,25 @@ from deconvviz.plots.figures import COLOURS, NEUTRAL_INK, picture_on, quiet
 _SHOWN = 6  # pictures
 
 
+LEGEND = (
+    "Coloured frames mark the parts. Each part is hidden in all pictures: if the features change "
+    "alike in all of them, the *distance* is small (diamonds) and the network treats the part as "
+    "one thing. *Dots*: random places hidden instead; *crosses*: the part's frames moved together. "
+    "A diamond left of both shows that the network relates the part."
+)
+
+
+def headline(found: Correspondence) -> str:
+    """The parts that the highest layer relates, beyond both controls."""
+    both = (found.chance[:, -1] <= 0.05) & (found.moved_chance[:, -1] <= 0.05)
+    parts = [part for part, related in zip(found.boxes, both.tolist(), strict=True) if related]
+    where = f"as the same thing in all {len(found.pictures)} pictures"
+    if not parts:
+        return f"In {found.layers[-1]} the network treats no part {where}."
+    named = ", ".join(parts)
+    return f"In {found.layers[-1]} the network treats {named} {where}, more than random places."
+
+
 def summary(found: Correspondence) -> str:
     """The parts that the network relates, by layer."""
     layers = []

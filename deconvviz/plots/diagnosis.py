@@ -121,15 +121,28 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def summary(found: Diagnosis) -> str:
+LEGEND = (
+    "Lowest layer left. *Dead* units are never active. *Near Nyquist* is the share of a kernel's "
+    "energy in patterns as fine as the pixels can show. *Explained by edges*: how much of a unit's "
+    "activity could be had from an edge detector; low is good in high layers."
+)
+
+
+def headline(found: Diagnosis) -> str:
     """The number of findings and the layers that have them."""
-    text = f"{found.network}, {len(found.layers)} layers, on {found.data}: "
     if not found.findings:
-        return text + "nothing is beyond its threshold."
+        return "Nothing is beyond its threshold."
     count = len(found.findings)
     named = [f"{KINDS[one.kind].title.lower()} in {one.layer}" for one in found.findings[:5]]
     more = f" and {count - 5} more" if count > 5 else ""
-    return f"{text}{count} finding{'s' * (count > 1)}: {'; '.join(named)}{more}."
+    return f"{count} finding{'s' * (count > 1)}: {'; '.join(named)}{more}."
+
+
+def summary(found: Diagnosis) -> str:
+    """The pictures, the number of findings and the layers that have them."""
+    said = headline(found)
+    said = said[:1].lower() + said[1:]
+    return f"{found.network}, {len(found.layers)} layers, on {found.data}: {said}"
 
 
 def figure(found: Diagnosis, ink: str = NEUTRAL_INK) -> Figure:

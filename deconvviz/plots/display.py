@@ -12,6 +12,8 @@ from torch import Tensor
 from deconvviz.errors import PictureError
 
 PERCENTILE = 99.5  # of the magnitudes, shown at full contrast
+_LONGEST = 6  # digits of a whole number
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Scale = Literal["each", "shared"] | float
 
@@ -85,3 +87,15 @@ def _full_contrast(batch: Tensor, scale: Scale, percentile: float) -> Tensor:
     most = int(rows.shape[1] * share)
     above = rows.count_nonzero(dim=1).mul(share).long().clamp(max=most)
     return rows.topk(most + 1).values.gather(1, above[:, None])[:, :, None, None]
+
+
+def number(value: float, form: str = ".3g") -> str:
+    """A number for people: 0.012, 3450, or 2.03 · 10⁻⁸ instead of 2.03e-08."""
+    text = f"{value:{form}}"
+    digits, exponential, exponent = text.partition("e")
+    if not exponential:
+        return text
+    power = int(exponent)
+    if 0 <= power < _LONGEST:
+        return f"{float(text):{'+' * form.startswith('+')}.0f}"
+    return f"{digits} · 10{str(power).translate(_RAISED)}"

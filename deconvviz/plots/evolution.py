@@ -15,6 +15,24 @@ _LARGEST, _NARROWEST = 0.9, 7.4  # inches of a projection, and of the figure, fo
 _TILE, _GAP = 64, 6  # pixels of a projection on the sheet, and between two
 
 
+LEGEND = (
+    "A row is a unit, a column a stored *epoch* (one pass through all training pictures). A "
+    "picture is the *projection* of the unit's strongest activation: what it then saw. An orange "
+    "bar: another picture than before excites it most, so the unit is still changing."
+)
+
+
+def headline(found: Evolution) -> str:
+    """Whether the lowest layer settled before the highest one."""
+    first, last = found.histories[0], found.histories[-1]
+    low, high = (float(layer.changed[:, -1].double().mean()) for layer in (first, last))
+    return (
+        f"At the end of training {low:.0%} of the units of {first.layer} still changed the picture "
+        f"that they respond to most, and {high:.0%} of {last.layer}: the lower layer "
+        f"{'settled first' if low < high else 'did not settle first'}."
+    )
+
+
 def summary(found: Evolution) -> str:
     """Number and time of changes, and the difference between the lowest and the highest layer."""
     changed = torch.cat([history.changed for history in found.histories])

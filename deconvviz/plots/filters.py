@@ -18,6 +18,23 @@ _FULL = 100  # percentile of the magnitudes at full contrast: nothing is clipped
 _TILE, _GAP = 60, 4  # pixels of a kernel on a sheet, and between two
 
 
+LEGEND = (
+    "A *kernel* is the small pattern of weights that a unit of the first layer looks for. "
+    "*Dominant*: much larger weights than the others. *Dead*: its unit is never active. "
+    "*Near Nyquist*: patterns as fine as the pixels can show, mostly noise. "
+    "*Cosine*: 1 for two equal kernels."
+)
+
+
+def headline(found: Filters) -> str:
+    """How many kernels of the first layer are dominant, dead or double."""
+    dead = [] if found.dead is None else [f"{int(found.dead.sum())} dead"]
+    pairs = len(found.duplicates)
+    alike = f"{pairs} pair{'s' * (pairs != 1)} nearly equal"
+    counts = ", ".join([f"{int(found.dominant.sum())} dominant", *dead, alike])
+    return f"Of the {len(found.kernels)} kernels of the first layer: {counts}."
+
+
 def summary(found: Filters) -> str:
     """Dominance, dead units, aliasing and duplicates, in this order."""
     return " ".join([_dominance(found), *_dead(found), _aliasing(found), _duplicates(found)])

@@ -5,7 +5,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from deconvviz.analysis.invariance import Invariance, Transformation
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
+from deconvviz.plots.figures import (
+    ACCENTS,
+    COLOURS,
+    NEUTRAL_INK,
+    captioned,
+    mosaic,
+    picture_on,
+    quiet,
+)
 
 _DRAWN = 40  # curves of single pictures in a plot, at most
 _BORDERS = {
@@ -45,6 +53,78 @@ def _of(found: Invariance, one: Transformation) -> str:
         f"{text}, and p({_class(found)}) falls from {found.untouched.mean():.2f} to "
         f"{p[worst]:.2f} at {float(one.strengths[worst]):g}"
     )
+
+
+LEGEND = (
+    "Each row is one change of the pictures: moved down, enlarged, turned. *Distance* is how far a "
+    "layer's activations have gone from those of the untouched picture; 1 is as far as another "
+    "picture. *Invariant* is what stays at zero. *Probability* is that of the right class; it "
+    "begins high, and stays high if the network does not mind."
+)
+_DOING = {"translation": "Moving", "scale": "Enlarging", "rotation": "Turning"}
+_AT = {"translation": "by {:g} pixels", "scale": "{:g} times", "rotation": "by {:g} degrees"}
+
+
+def headline(found: Invariance) -> str:
+    """The transformations that change most and least: the class's probability, or the features."""
+    p, last = found.untouched, found.layers[-1]
+    before = float(p.mean()) if p is not None else 0.0
+    ranked = sorted(
+        found.transformations, key=lambda one: _worst(one)[0] * (1 if p is None else -1)
+    )
+    least, most = ranked[0], ranked[-1]
+    ends = [(_DOING[one.kind], *_worst(one), _AT[one.kind]) for one in (most, least)]
+    (a, at, x, how), (b, other, y, also) = ends
+    if p is None:
+        return (
+            f"{a} the pictures changes {last} most ({at:.2f} of the distance between two pictures, "
+            f"{how.format(x)}), {b.lower()} them least ({other:.2f}, {also.format(y)})."
+        )
+    return (
+        f"{a} the pictures costs most: {how.format(x)}, the probability of the class "
+        f"falls from {before:.0%} to {at:.0%}. {b} them costs least ({other:.0%} {also.format(y)})."
+    )
+
+
+def _worst(one: Transformation) -> tuple[float, float]:
+    """The lowest mean probability, or the largest mean distance of the last layer; its strength."""
+    p = one.mean_probability
+    values = one.mean_distance[-1] if p is None else p
+    place = int(values.argmax() if p is None else values.argmin())
+    return float(values[place]), float(one.strengths[place])
+
+
+def story(found: Invariance, ink: str = NEUTRAL_INK) -> Figure:
+    """For each transformation the first picture, and means over the pictures as curves."""
+    count = len(found.transformations)
+    sheet = Figure(figsize=(5.2, 0.4 + 2.1 * count), facecolor="none", layout="constrained")
+    rows = sheet.subplots(2 * count, 1, height_ratios=[0.55, 1] * count)
+    layers = {found.layers[0]: 0}
+    maps = [name for name in found.layers if not found.classes or name != found.layers[-1]]
+    layers[maps[-1]] = found.layers.index(maps[-1])
+    for one, strip, axes in zip(found.transformations, rows[::2], rows[1::2], strict=True):
+        picture_on(strip, mosaic(one.examples, len(one.examples), gap=6, side=96), "", ink)
+        quiet(axes, ink)
+        x = one.strengths.tolist()
+        for colour, (name, place) in zip(COLOURS, layers.items(), strict=False):
+            values = one.mean_distance[place].tolist()
+            axes.plot(x, values, color=colour, linewidth=2, label=f"distance, {name}")
+        if one.mean_probability is not None:
+            p = one.mean_probability.tolist()
+            axes.plot(x, p, "--", color=ink, linewidth=2, label="probability of the class")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(_STRENGTHS[one.kind])
+    handles, labels = rows[1].get_legend_handles_labels()
+    sheet.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        frameon=False,
+        labelcolor=ink,
+        fontsize=9,
+        ncols=1,
+    )
+    return sheet
 
 
 def figure(found: Invariance, ink: str = NEUTRAL_INK) -> Figure:

@@ -10,14 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from deconvviz.analysis.trust.checks import SMALLEST, Similarity
-from deconvviz.analysis.trust.examination import Trust
+from deconvviz.analysis.trust.examination import MUCH, SOME, Trust, kept_share
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
 from deconvviz.units import Unit
 
-LETTERS = 7  # points
-_LINE = 195  # letters of that size in a line
+LETTERS = 8  # points
+_STORY = 11  # points in the story, which a telephone shows at two thirds
+_LINE = 165  # letters of that size in a line
 
 
 def summary(trust: Trust) -> str:
@@ -114,6 +115,101 @@ def _deletion(trust: Trust) -> str:
     )
 
 
+LEGEND = (
+    "Each bar changes one thing and asks how much of the picture is left: 0 % is no more than two "
+    "unrelated pictures share by chance, 100 % is the same picture. A *kernel* is a unit's set of "
+    "learned weights; *shuffled*, it has the same weights in random order, and has learned "
+    "nothing. The first two bars decide the verdict: the shorter they are, the more the picture is "
+    "this unit's own. Long bars of *another unit* or of *random start values*: any unit would give "
+    "it. *Switches* are the places that max pooling remembers of the photograph: what is lost with "
+    "random ones came from there."
+)
+
+
+def headline(trust: Trust) -> str:
+    """The verdict in one plain sentence."""
+    steps = (trust.cascade[0], trust.cascade[-1]) if trust.cascade else ()
+    kept = [max(0.0, trust.kept(step.control.similarity)) for step in steps]
+    own, last = (f"{share:.0%}" for share in kept or (0.0, 0.0))
+    shuffled = "when the unit's own kernels, its learned weights, are shuffled"
+    match trust.outcome:
+        case "image" if trust.cascade:
+            return (
+                f"This picture says little about the network: {last} of it is left even when all "
+                "learned weights are shuffled."
+            )
+        case "layers_below":
+            return (
+                f"This picture says little about this unit: {own} of it is left {shuffled}. It "
+                "comes from the layers below."
+            )
+        case "partly_unit":
+            return f"This picture is partly this unit's own: {own} of it is left {shuffled}."
+        case "unit":
+            return f"This picture is this unit's own: only {own} of it is left {shuffled}."
+    return verdict(trust)
+
+
+def story(trust: Trust, ink: str = NEUTRAL_INK) -> Figure:
+    """The picture beside what the controls make of it; a bar for how much each of them keeps."""
+    bars = list(_bars(trust))
+    high = 1.75 + 0.36 * len(bars)
+    drawn = Figure(figsize=(5.2, high + 0.35), facecolor="none", layout="constrained")
+    rows = drawn.add_gridspec(2, 1, height_ratios=(1.45, high - 1.1))
+    above, below = (drawn.add_subfigure(rows[row], facecolor="none") for row in (0, 1))
+    for axes, (title, pixels) in zip(above.subplots(1, 4), _first_cells(trust), strict=True):
+        axes.set_axis_off()
+        if pixels is not None:
+            axes.imshow(pixels, interpolation="nearest")
+        axes.set_title(title, fontsize=_STORY, color=ink)
+    axes = below.add_subplot()
+    quiet(axes, ink)
+    axes.spines["left"].set_visible(False)
+    for row, (_, kept) in enumerate(bars):
+        known = math.isfinite(kept)
+        axes.barh(row, kept if known else 0, height=0.6, color=ACCENTS[row > 1])
+        text = f"{kept:.0%}" if known else "there is none"
+        place = max(kept if known else 0, 0) + 0.02
+        axes.text(place, row, text, va="center", color=ink, fontsize=_STORY)
+    axes.set_yticks(range(len(bars)), [name for name, _ in bars])
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    axes.set_xlim(min(-0.02, *(kept for _, kept in bars if math.isfinite(kept))), 1.15)
+    axes.axvline(0, color=ink, linewidth=1)
+    for level, name in ((SOME, "some"), (MUCH, "much")):
+        axes.axvline(level, color=ink, linewidth=0.8, linestyle=":", zorder=0)
+        at = axes.get_xaxis_transform()
+        axes.text(level, 1.01, name, transform=at, ha="center", color=ink, fontsize=_STORY - 1)
+    axes.set_xticks([0, 1], ["as by chance", "the same"])
+    axes.tick_params(labelsize=_STORY)
+    axes.tick_params(axis="y", length=0)
+    return drawn
+
+
+def _first_cells(trust: Trust) -> Iterator[tuple[str, Pixels | None]]:
+    """What the unit sees, its projection, and the two controls that are easiest to grasp."""
+    yield "what it sees", stretched(trust.patch[None].float().numpy())[0]
+    yield "its picture", display(trust.pixels)
+    shuffled = trust.cascade[0].control if trust.cascade else None
+    for title, control in (("shuffled", shuffled), ("another unit", trust.other_units)):
+        example = control.example if control else None
+        yield title, None if example is None else display(example)
+
+
+def _bars(trust: Trust) -> Iterator[tuple[str, float]]:
+    """Control -> the share of the picture that it keeps; NaN where it has no pictures."""
+    cascade = [step.control for step in trust.cascade]
+    controls = {
+        "own kernels shuffled": cascade[0] if cascade else None,
+        "all kernels shuffled": cascade[-1] if cascade else None,
+        "another unit": trust.other_units,
+        "random start values": trust.random_starts,
+        "random switches": trust.random_switches,
+    }
+    for name, control in controls.items():
+        yield name, trust.kept(control.similarity) if control else math.nan
+    yield "the photograph's edges", kept_share(trust.edges.similarity, trust.edges_chance)
+
+
 def figure(trust: Trust, ink: str = NEUTRAL_INK) -> Figure:
     """The controls' pictures beside the examined one; the cascade; insertion and deletion."""
     panel = Figure(figsize=(11.0, 5.7), facecolor="none")
@@ -126,7 +222,7 @@ def figure(trust: Trust, ink: str = NEUTRAL_INK) -> Figure:
     _cascade(panel.add_subplot(plots[0]), trust, ink)
     _curves(panel.add_subplot(plots[1]), trust, ink)
     title = unit_title(trust.units, trust.map_size)
-    heading = textwrap.fill(f"{title}, {trust.rule}. {summary(trust)}", 145)
+    heading = textwrap.fill(f"{title}, {trust.rule}. {verdict(trust)}", 130)
     panel.text(0.01, 0.99, heading, va="top", color=ink, fontsize=9, parse_math=False)
     text = textwrap.fill(f"{_CAPTION} {display_caption()}", _LINE)
     panel.text(0.01, 0.01, text, va="bottom", color=ink, fontsize=LETTERS, parse_math=False)

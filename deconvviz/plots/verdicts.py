@@ -20,6 +20,26 @@ _OUTCOMES = {
 }
 
 
+LEGEND = (
+    "A dot is the mean over a layer's units. *Kept*: how much of a unit's picture is left when its "
+    "own, or all, learned weights are shuffled; 0 is chance, 1 the same picture, and low is good. "
+    "*Insertion* and *deletion*: how much sooner the activation comes back, or goes, by the pixels "
+    "that the picture marks than by random ones."
+)
+
+
+def headline(found: Verdicts) -> str:
+    """How often a picture of the highest layer is the unit's own, network by network."""
+    parts = [
+        f"{one.layers[-1].rates.get('unit', 0.0):.0%} of {one.network}"
+        for one in found.networks
+        if len(one.layers[-1].channels)
+    ]
+    if not parts:
+        return "No unit of the highest layer is active."
+    return f"In the highest layer the picture is the unit's own for {', '.join(parts)}."
+
+
 def summary(found: Verdicts) -> str:
     """Means and outcomes of each network's highest layer."""
     parts = []

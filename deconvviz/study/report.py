@@ -144,6 +144,23 @@ class Report:
         """All budgets, rising."""
         return tuple(sorted({point.labels for point in self.points}))
 
+    @property
+    def deciding(self) -> tuple[Effect, ...]:
+        """The effects of the contrasts that decide, of which a pair was run; the primary first."""
+        found = (e for e in self.effects if e.contrast.aim is not None and e.difference is not None)
+        return tuple(sorted(found, key=lambda e: e.labels != self.plan.primary))
+
+    @property
+    def run_arms(self) -> tuple[str, ...]:
+        """The arms of which there is a record."""
+        run = {record.arm for record in self.records}
+        return tuple(arm for arm in self.arms if arm in run)
+
+    @property
+    def run_budgets(self) -> tuple[int, ...]:
+        """The budgets at which there is a record, rising."""
+        return tuple(sorted({record.labels for record in self.records}))
+
     def runs(self, arm: str, labels: int) -> tuple[Record, ...]:
         """The runs of one arm at one budget, by rising seed."""
         return tuple(r for r in self.records if (r.arm, r.labels) == (arm, labels))

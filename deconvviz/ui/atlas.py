@@ -23,6 +23,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
 from deconvviz.plots.atlas import UnitTiles, render_units
+from deconvviz.plots.display import number
 from deconvviz.plots.figures import GREY
 from deconvviz.plots.look import Look
 from deconvviz.ui.grid import Tile
@@ -38,13 +39,26 @@ class AtlasView:
     """An atlas and the data set that it was built from.
 
     Attributes:
+        name: Name of the data set among `datasets`.
         numbers: The atlas that units are sorted and described by: the same, or one of data that
             are not on this machine, which has no pictures to show.
     """
 
+    name: str
     atlas: Atlas
     dataset: Dataset
     numbers: Atlas
+
+    @property
+    def of_photographs(self) -> bool:
+        """Whether what the numbers call classes are photographs that tiles were cut from."""
+        return self.name == PHOTOS and self.numbers is self.atlas
+
+    @property
+    def orders(self) -> "Mapping[str, Order]":
+        """The orders of a layer's units that mean something here."""
+        hidden = "class selectivity" if self.of_photographs else ""
+        return {name: order for name, order in ORDERS.items() if name != hidden}
 
     @property
     def key(self) -> str:
@@ -75,7 +89,9 @@ def atlas_view(network: Network, name: str = PHOTOS) -> AtlasView:
         with bar("Building the atlas …") as progress, lock:
             if dataset.fingerprint not in views:
                 atlas = open_atlas(network.bundle, dataset, net=network.net, progress=progress)
-                views[dataset.fingerprint] = AtlasView(atlas, dataset, _numbers(network, atlas))
+                views[dataset.fingerprint] = AtlasView(
+                    name, atlas, dataset, _numbers(network, atlas)
+                )
     return views[dataset.fingerprint]
 
 
@@ -119,7 +135,7 @@ def _tile(
         return Tile.of(unit, (grey, grey), "dead", f"Unit {unit} is dead")
     pair = [np.asarray(limit_side(Image.fromarray(pixels), _TILE)) for pixels in pictures]
     alt = f"Unit {unit}: the patch with the highest activation, and its projection"
-    return Tile.of(unit, pair, f"{activation:.3g}", alt)
+    return Tile.of(unit, pair, number(activation), alt)
 
 
 @kept("Projecting …")

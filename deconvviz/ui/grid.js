@@ -40,7 +40,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     drawn.set(grid, signature);
     const pick = clickable ? (channel) => setTriggerValue("picked", channel) : null;
     const widest = Math.max(1, ...data.tiles.map((tile) => tile.pictures.length));
-    grid.style.setProperty("--tile", widest > 1 ? "9rem" : "5.4rem");
+    grid.style.setProperty("--tile", widest > 1 ? "7.4rem" : "5.4rem");
     grid.replaceChildren(...data.tiles.map((tile) => tileElement(tile, data.noun, pick)));
   }
   for (const node of grid.children) {

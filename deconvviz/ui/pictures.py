@@ -11,6 +11,7 @@ import streamlit as st
 
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import (
+    FORMATS,
     MAX_BYTES,
     PHOTOGRAPHS,
     Picture,
@@ -26,20 +27,23 @@ from deconvviz.ui.uploads import Uploads, free, refused_uploads
 _photograph = kept()(photograph)
 
 
-def pick_pictures() -> list[Picture]:
-    """The chosen pictures, the main one first; none with a hint to choose one."""
+def pick_pictures(first: str = "cat") -> list[Picture]:
+    """The chosen pictures, the main one first; none with a hint to choose one.
+
+    `first` is the photograph that is chosen before anybody does.
+    """
     uploads: dict[str, Picture] = dict(_uploads())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = st.pills(
             "Pictures",
             [*PHOTOGRAPHS, *uploads],
             selection_mode="multi",
-            default=["cat"],
+            default=[first],
             key="pictures",
             bind="query-params",
         )
         with st.container(width="content", key="own-pictures"):
-            label = f"Your own pictures, up to {MAX_BYTES >> 20} MB each; they stay in this session"
+            label = f"{FORMATS}, up to {MAX_BYTES >> 20} MB; it stays in this session"
             refused = upload_files(label, "upload", _keep)
         with st.popover(":material/photo_camera:", help="Take a picture with the camera"):
             refused += _take_photograph()

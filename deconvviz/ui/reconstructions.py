@@ -16,7 +16,9 @@ from deconvviz.deconv import Box, Projection, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import UnsupportedOperationError
-from deconvviz.plots.display import display
+from deconvviz.io.checkpoint import versions
+from deconvviz.io.images import safe_name
+from deconvviz.plots.display import display, number
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
 from deconvviz.ui.memory import kept
@@ -241,7 +243,9 @@ def tiles(
     pixels = [one.pixels for one in found]
     shown = look.projections(pixels, [one.share for one in found])
     patches = look.patches([one.patch for one in found], pixels)
-    captions = [f"{value:+.3g}" for value in values] or [f"{one.value:.3g}" for one in found]
+    captions = [f"{number(value, '+.3g')}" for value in values] or [
+        f"{number(one.value)}" for one in found
+    ]
     return [
         UnitTile(
             one.unit.channel,
@@ -250,7 +254,7 @@ def tiles(
             address(picture),
             "" if look.patch == "whole" else address(patch),
             caption + ", faint" * (one.share < FAINT),
-            f"Unit {one.unit.channel}: activation {one.value:.3g}",
+            f"Unit {one.unit.channel}: activation {number(one.value)}",
             f"Unit {one.unit.channel}: its reconstruction",
         )
         for one, patch, picture, caption in zip(found, patches, shown, captions, strict=True)
@@ -309,10 +313,10 @@ def whole_picture(
     return _project(projector, recording, selection).full()[0], len(selection)
 
 
-def to_safetensors(projector: Projector, one: Reconstruction, pixels: Tensor) -> bytes:
-    """A projection as a safetensors file, with all settings needed to compute it again."""
+def settings(projector: Projector, one: Reconstruction) -> dict[str, str]:
+    """All that is needed to compute a projection again, and the versions that computed it."""
     network, view, unit = projector.network, projector.view, one.unit
-    metadata = {
+    return {
         "network": network.bundle.name,
         "checkpoint_sha256": network.key,
         "picture": view.picture.name,
@@ -325,6 +329,17 @@ def to_safetensors(projector: Projector, one: Reconstruction, pixels: Tensor) ->
         "box": "top {}, left {}, bottom {}, right {}".format(*one.box),
         "rule": projector.rule,
         "start": projector.start,
-        "units": "signed, normalised input",
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
     }
+
+
+def file_name(projector: Projector, one: Reconstruction) -> str:
+    """A name for the files of a projection, without a suffix: picture, layer, unit, place, rule."""
+    unit, picture = one.unit, safe_name(projector.view.picture.name).partition(".")[0]
+    return f"{picture}-{unit.layer}-unit{unit.channel}-y{unit.y}-x{unit.x}-{projector.rule}"
+
+
+def to_safetensors(projector: Projector, one: Reconstruction, pixels: Tensor) -> bytes:
+    """A projection as a safetensors file with its `settings`."""
+    metadata = settings(projector, one) | {"units": "signed, normalised input"}
     return save({"pixels": pixels.contiguous()}, metadata=metadata)

@@ -16,18 +16,7 @@ from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
 from deconvviz.ui.memory import kept
 from deconvviz.ui.navigation import shipped_folder
-from deconvviz.ui.show import below_figure, ink
-
-_DPI = 200  # twice as fine as a page shows it, for screens that are
-_ON_SCREEN = 104  # pixels of a page for an inch of a figure
-_FIT = """
-@media (min-width: 641px) { [class*="st-key-narrow-"] { display: none; } }
-@media (max-width: 640px) {
-  [class*="st-key-wide-"] { display: none; }
-  [class*="st-key-slide-"] { overflow-x: auto; }
-  [class*="st-key-slide-"] [data-testid="stImage"] img { min-width: 600px; }
-}
-"""
+from deconvviz.ui.show import DPI, ON_SCREEN, below_figure, ink
 
 Result = TypeVar("Result", Report, Gradients)
 
@@ -111,7 +100,7 @@ def _png(
     _draw: Callable[[int, str], Figure],
     columns: int,
 ) -> bytes:
-    return figure_png(_draw(columns, ink), _DPI)
+    return figure_png(_draw(columns, ink), DPI)
 
 
 def show_study_figure(
@@ -134,15 +123,10 @@ def show_study_figure(
             with st.container(key=f"{form}-{view.study}-{name}"):
                 picture = _png(key, ink(), draw, count)
                 # so wide that letters are as large as in other figures; a PNG begins with its size
-                width = round(int.from_bytes(picture[16:20], "big") / _DPI * _ON_SCREEN)
+                width = round(int.from_bytes(picture[16:20], "big") / DPI * ON_SCREEN)
                 st.image(picture, width=width, output_format="PNG", alt=alt)
     below_figure(
         f"Made by `deconvviz study report {view.study} --figures FOLDER`",
         lambda: _png(key, NEUTRAL_INK, draw, columns),  # an ink for white and for black paper
         f"{view.study}-{name}.png",
     )
-
-
-def fit_figures() -> None:
-    """Let a page show one form of a study's figure, and scroll it on a narrow telephone."""
-    st.html(f"<style>{_FIT}</style>")

@@ -1,11 +1,12 @@
 """Text, pictures, files and errors on a page."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from mimetypes import guess_type
+from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -18,12 +19,17 @@ from deconvviz.deconv.verification import checked_line
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.card import inert
-from deconvviz.plots.figures import NEUTRAL_INK, figure_png
+from deconvviz.plots.figures import figure_png
 from deconvviz.ui.grid import data_url
 from deconvviz.ui.runs import summary
 
 WHOLE_PERCENTILE = 97  # fine lines over a whole picture need more contrast than a window
-_INKS = {"light": "#3f4246", "dark": "#d3d0ca"}
+DPI = 200  # of figures: twice as fine as a page shows them, for screens that are
+ON_SCREEN = 104  # pixels of a page for an inch of a figure
+_TELEPHONE = 560  # pixels: a figure that is wider cannot be shrunk to a telephone and read
+Theme = Literal["light", "dark"]
+INKS: Mapping[Theme, str] = {"light": "#3f4246", "dark": "#d3d0ca"}
+"""Colours of lines and letters in figures, by theme."""
 
 Content = bytes | Callable[[], bytes]
 """A file's bytes, or a function that makes them on download."""
@@ -74,11 +80,34 @@ def figure(drawing: Figure, alt: str, name: str = "", caption: str = "") -> None
         below_figure(caption, png, f"{name}.png")
 
 
+def fitted(png: bytes, alt: str, key: str) -> None:
+    """A figure so large that its letters are as large as in others, up to the page's width.
+
+    A wide one is scrolled on a telephone, where it could not be read otherwise.
+    """
+    width = round(int.from_bytes(png[16:20], "big") / DPI * ON_SCREEN)  # a PNG begins with its size
+    wide = width > _TELEPHONE
+    with st.container(key=f"{'slide' if wide else 'fit'}-{key}", width=width):
+        st.image(png, width=width, output_format="PNG", alt=alt)
+
+
 def below_figure(caption: str, content: Content, file: str) -> None:
     """A figure's caption and download."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(caption, width="content")
         download(content, file, "PNG")
+
+
+@st.fragment
+def folded(label: str, key: str, content: Callable[[], None]) -> None:
+    """Details below a line that unfolds; they are made only then, and the rest is not run again.
+
+    The URL remembers what is unfolded.
+    """
+    with st.expander(label, key=f"open-{key}", on_change="rerun", bind="query-params") as part:
+        if part.open:
+            with errors():
+                content()
 
 
 def download(content: Content, file: str, label: str) -> None:
@@ -102,9 +131,14 @@ def downloads(name: str, png: Content, tensor: Content) -> None:
         download(tensor, f"{name}.safetensors", "Raw tensor")
 
 
+def theme() -> Theme:
+    """The theme that the person sees."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
 def ink() -> str:
     """The colour of lines and letters in figures, for the theme that the person sees."""
-    return _INKS.get(str(st.context.theme.type), NEUTRAL_INK)
+    return INKS[theme()]
 
 
 def describe_layer(layer: Layer) -> str:

@@ -321,7 +321,15 @@ def test_a_click_in_the_atlas_shows_the_units_nine(page, server):
 def test_the_accuracy_page_gives_the_answer(page, server):
     open_page(page, server, "accuracy")
     page.get_by_role("heading", name="What may not be concluded").wait_for()
+    page.get_by_role("heading", name="of the pictures right with it").wait_for()
+    page.get_by_alt_text("Differences of test accuracy that decide, every pair").first.wait_for()
+    page.get_by_text("In numbers").click()
     page.get_by_text(re.compile("^At 1000 labels")).first.wait_for()
+    page.get_by_text("Every comparison, every pair").click()
+    page.get_by_alt_text(re.compile("^Differences of test accuracy between arms")).first.wait_for()
+    page.wait_for_url(re.compile("open-pairs=true"))
+    page.set_viewport_size({"width": 420, "height": 900})
+    settled(page)  # the table is drawn anew
     assert fits_a_telephone(page)
 
 
@@ -341,3 +349,47 @@ def test_no_page_is_wider_than_a_telephone(page, server, path):
     page.set_viewport_size({"width": 420, "height": 900})
     open_page(page, server, path)
     assert fits_a_telephone(page)
+
+
+CONTRAST = """
+() => {
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const paint = (colours) => {  // one over the other, as the screen shows them
+        canvas.clearRect(0, 0, 1, 1);
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const light = (pixel) => {
+        const [r, g, b] = pixel.map((value) => value / 255).map(
+            (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const found = [];
+    const words = '[data-testid=stCaptionContainer] p, [data-testid=stImageCaption], figcaption, '
+        + '[data-testid=stMain] p';
+    for (const node of document.querySelectorAll(words)) {
+        const shown = node.innerText && node.offsetParent;
+        if (!shown || node.closest('button, a, [role=alert]')) continue;
+        const grounds = [];
+        let opacity = 1;
+        for (let above = node; above; above = above.parentElement) {
+            grounds.unshift(getComputedStyle(above).backgroundColor);
+            opacity *= Number(getComputedStyle(above).opacity);
+        }
+        const ground = paint(grounds);
+        const ink = paint([`rgb(${ground})`, getComputedStyle(node).color]);
+        const seen = ink.map((value, at) => opacity * value + (1 - opacity) * ground[at]);
+        const [low, high] = [light(seen), light(ground)].sort((a, b) => a - b);
+        found.push([(high + 0.05) / (low + 0.05), node.innerText.slice(0, 60)]);
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("path", ["accuracy", "atlas", "experiments"])
+def test_small_letters_can_be_read(page, server, path):
+    open_page(page, server, path)
+    measured = page.evaluate(CONTRAST)
+    assert len(measured) > 4
+    assert [one for one in measured if one[0] < 4.5] == []

@@ -53,17 +53,24 @@ def test_an_empty_folder_is_not_run_and_tells_the_command(open_page):
 def test_the_answer_stands_before_its_pairs_and_its_cautions(open_page, full):
     app = open_page("accuracy")
     assert not app.exception
-    headers = [header.value for header in app.header]
-    assert headers == ["No gain was shown", "What may not be concluded"]
+    headers = [header.value.replace("\N{NO-BREAK SPACE}", " ") for header in app.header]
+    assert headers == [
+        "No gain was shown: 53.0 % of the pictures right with it, 51.0 % without",
+        "What may not be concluded",
+    ]
     assert "changes accuracy by +2.00 points" in all_words(app)
     assert "rests on 3 pairs" in all_words(app)
     assert len(set(alternatives(app))) == 1
+    assert "Not run, and left out: 500, 4000" in all_words(app)
+    labels = [button.label for button in app.get("download_button")]
+    assert sorted(labels) == ["All numbers", "PNG"]
+    app = open_page("accuracy", **{"open-pairs": "true"})
+    assert not app.exception
     rows = app.dataframe[0].value
+    assert set(rows["labels"]) == {1000}
     assert rows.set_index(["contrast", "labels"])["difference, points"][
         "R-all − A", 1000
     ] == pytest.approx(2)
-    labels = [button.label for button in app.get("download_button")]
-    assert sorted(labels) == ["All numbers", "PNG"]
 
 
 def test_the_curves_follow_the_link(open_page, full):
@@ -79,14 +86,20 @@ def test_hyperparameters_and_recipe_are_drawn_and_gradients_wait(open_page, full
     app = open_page("accuracy", section="Hyperparameters and recipe")
     assert not app.exception
     assert not app.info
-    assert len(set(alternatives(app))) == 2  # curves of kernels; differences in both studies
+    assert len(set(alternatives(app))) == 1  # the ranking of both studies
+    assert not app.dataframe
+    opened = {"open-hyperparameters": "true", "open-recipe": "true"}
+    app = open_page("accuracy", section="Hyperparameters and recipe", **opened)
+    assert len(set(alternatives(app))) == 3  # curves of kernels; differences in both studies
+    assert len(app.dataframe) == 2
     assert len(app.header) == 2
 
 
 def test_gradients_are_shown_once_somebody_has_looked(open_page, results):
     for architecture in ("plain", "ddnet"):
         trace_file(results / "gradients.jsonl").append(trace(0, architecture=architecture))
-    app = open_page("accuracy", section="Hyperparameters and recipe")
+    opened = {"open-norms-1": "true", "open-cosines-1": "true"}
+    app = open_page("accuracy", section="Hyperparameters and recipe", **opened)
     assert not app.exception
     assert app.header[-1].value == "Gradients"
     assert "The deep deconvolution network" in all_words(app)
@@ -100,7 +113,7 @@ def test_a_damaged_record_is_one_sentence_and_the_rest_goes_on(open_page, full):
     assert not app.exception
     assert len(app.error) == 1
     assert "hyperparameters.jsonl, line 10 is not valid JSON" in app.error[0].value
-    assert "Differences of test accuracy from the first arm, every pair" in alternatives(app)
+    assert "Mean differences of test accuracy from the first arm, by size" in alternatives(app)
 
 
 def test_the_table_has_the_accuracies_of_the_checkpoints(open_page):

@@ -94,3 +94,14 @@ def test_a_dead_unit_is_said_to_be_dead(open_page, tmp_path, monkeypatch):
     assert "Unit 1 is dead" in app.info[0].value
     assert "4 units of 1, 1 dead" in all_words(app)
     assert [caption == "dead" for caption in captions(app).values()] == [False, True, False, False]
+
+
+def test_photographs_are_not_called_classes(open_page, tmp_path, monkeypatch):
+    (tmp_path / "alive_nets.py").write_text(CODE.replace("half_dead", "alive").replace("-1e6", "9"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.argv", ["app.py", "alive_nets:alive"])
+    app = fine(open_page("atlas", model="alive_nets:alive"))
+    assert "Photographs with the highest mean activation" in all_words(app)
+    assert "lass selectivity" not in all_words(app)
+    assert "class selectivity" not in app.selectbox(key="sort").options
+    assert "photograph" in app.dataframe[0].value.columns

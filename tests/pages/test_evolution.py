@@ -14,8 +14,10 @@ def test_the_last_epoch_comes_first_and_a_link_or_a_move_shows_another(open_page
     assert slider.value == str(last)
     assert f"Between epochs {epochs[-2]} and {last}" in all_words(app)
     unit = grid(app)["chosen"]
-    assert {f"Unit {unit} after epoch {epoch}" for epoch in epochs} <= set(alternatives(app))
+    shown = {f"Unit {unit} after epoch {epoch}: patch and projection" for epoch in epochs}
+    assert shown <= set(alternatives(app))
     before = [tile["pictures"] for tile in grid(app)["tiles"]]
+    assert all(len(pair) == 2 for pair in before)  # the patch beside the projection
     slider.set_value(str(epochs[0])).run()
     assert "the first stored epoch" in all_words(fine(app))
     assert [tile["pictures"] for tile in grid(app)["tiles"]] != before

@@ -1,26 +1,49 @@
-"""The experiments, as a person runs them and finds them again."""
+"""The experiments, as a person finds them: something to see at once, and kept."""
 
 import pytest
 
+from deconvviz.io.images import PHOTOGRAPHS
+from deconvviz.ui import experiments
 from deconvviz.ui.experiments import runnable_analyses
 from tests.pages.conftest import all_words, alternatives
 
 
-@pytest.mark.parametrize("name", ["filters", "occlusion", "trust"])
-def test_what_was_run_once_is_there_again(open_page, name):
+@pytest.mark.parametrize("name", ["filters", "invariance", "trust"])
+def test_a_result_is_there_without_a_click_and_kept(open_page, name, monkeypatch):
     title = runnable_analyses()[name].title
     app = open_page("experiments", experiment=title)
     assert not app.exception
     assert title in [header.value for header in app.header]
-    assert "Not run yet" in all_words(app)
-    app.button(key=f"run-{name}").click().run()
-    assert not app.exception
-    assert f"The figure of {name}" in alternatives(app)
-    again = open_page("experiments", experiment=title)
-    assert "Not run yet" not in all_words(again)
-    assert again.button(key=f"run-{name}").label == "Run it again"
-    numbers = [one for one in again.get("download_button") if one.proto.label == "Numbers"]
+    assert alternatives(app)[:2] == [f"The result of {name}", f"The figure of {name}"]
+    (headline,) = [one.value for one in app.markdown if one.value.startswith("#### ")]
+    numbers = [one for one in app.get("download_button") if one.proto.label == "Numbers"]
     assert len(numbers) == 1
+    monkeypatch.setattr(experiments, "run_analysis", None)  # it is not run again
+    again = open_page("experiments", experiment=title)
+    assert not again.exception
+    assert headline in [one.value for one in again.markdown]
+
+
+def test_the_first_experiment_begins_with_a_picture_in_which_the_decision_changes(open_page):
+    app = open_page("experiments")
+    assert not app.exception
+    assert app.header[0].value == "Occlusion"
+    (chosen,) = app.button_group(key="pictures").value
+    assert chosen in PHOTOGRAPHS
+    assert ", but “" in all_words(app)  # says one thing, but another where it is covered
+    assert "The result of occlusion" in alternatives(app)
+
+
+def test_a_large_network_is_asked_for(open_page, monkeypatch):
+    monkeypatch.setattr(experiments, "_QUICK", 0)
+    title = runnable_analyses()["evolution"].title
+    app = open_page("experiments", experiment=title, model="demo-photos")
+    assert not app.exception
+    assert "Not run yet" in all_words(app)
+    app.button(key="run-evolution").click().run()
+    assert not app.exception
+    assert "The result of evolution" in alternatives(app)
+    assert "run-evolution" not in [one.key for one in app.button]
 
 
 def test_a_wrong_link_is_the_first_experiment(open_page):

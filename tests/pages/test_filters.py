@@ -18,6 +18,9 @@ def test_every_kernel_and_the_activity_of_every_unit_is_shown(open_page):
     assert ((table["active positions"] >= 0) & (table["active positions"] <= 100)).all()
     assert ((table["maximum"] > 0) == (table["state"] == "active")).all()
     assert "natural tiles" in all_words(app)
+    (chart,) = app.get("vega_lite_chart")
+    has_dead = "dead" in set(table["state"])
+    assert ('"color"' in chart.proto.spec) == has_dead  # else its legend would have one entry
     app.button_group(key="layer").set_value(app.button_group(key="layer").options[-1]).run()
     app.selectbox(key="unit").set_value("3").run()
     assert grid(fine(app))["chosen"] is None

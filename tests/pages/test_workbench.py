@@ -214,3 +214,5 @@ def test_the_controls_of_a_reconstruction_are_run_when_asked(open_page):
     (button,) = [one for one in app.button if one.label == "Run the controls"]
     button.click().run()
     assert any("to its controls" in text for text in alternatives(fine(app)))
+    assert not [one for one in app.button if one.label == "Run the controls"]
+    assert "unit's own" in all_words(app) or "says little about" in all_words(app)

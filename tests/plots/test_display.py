@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from deconvviz.errors import PictureError
-from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.display import display, display_caption, number
 
 
 def slow_display(pixels: np.ndarray, percentile: float) -> np.ndarray:
@@ -115,3 +115,20 @@ def test_captions_say_how_signed_pixels_are_shown():
     assert "percentile 90 of all pictures'" in display_caption(scale="shared", percentile=90)
     assert "full contrast at 0.25." in display_caption(scale=0.25, denormalised=True)
     assert ", denormalised," in display_caption(denormalised=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (0.01234, ".3g", "0.0123"),
+        (2.03e-8, ".3g", "2.03 · 10⁻⁸"),
+        (-2.03e-8, ".2g", "-2 · 10⁻⁸"),
+        (3456.7, ".3g", "3460"),
+        (3456.7, "+.3g", "+3460"),
+        (2.5e12, ".3g", "2.5 · 10¹²"),
+        (0.0, ".3g", "0"),
+        (float("nan"), ".3g", "nan"),
+    ],
+)
+def test_numbers_are_written_for_people(value, form, text):
+    assert number(value, form) == text

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
@@ -11,10 +12,13 @@ from deconvviz.analysis.trust.checks import CascadeStep, Control, Similarity
 from deconvviz.deconv import Deconvnet
 from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load
+from deconvviz.plots.display import display
 from deconvviz.plots.trust import (
     _numbers,
     figure,
+    headline,
     similar_controls,
+    story,
     summary,
     unit_title,
     verdict,
@@ -161,3 +165,40 @@ def test_a_control_that_is_not_there_leaves_its_place_empty(found):
     assert sum(bool(axes.images) for axes in panel.axes) == 6
     said = [text.get_text() for text in letters(panel)]
     assert said.count("there is none") == 3
+
+
+@pytest.mark.parametrize(
+    ("own", "last", "says"),
+    [
+        (0.9, 0.8, "says little about the network: 80% of it is left"),
+        (0.6, 0.1, "says little about this unit: 60% of it is left"),
+        (0.3, 0.1, "partly this unit's own: 30% of it is left"),
+        (0.1, 0.1, "this unit's own: only 10% of it is left"),
+        (-0.1, 0.1, "only 0% of it"),
+        (float("nan"), 0.1, "shows nothing here"),
+    ],
+)
+def test_the_headline_is_the_verdict_in_plain_words(found, own, last, says):
+    assert says in headline(made(found, own, last))
+
+
+def test_a_bar_is_what_a_control_keeps_beyond_its_chance_level(found):
+    trust = made(found, 0.6, 0.1, edges=0.3, others=0.2)
+    *pictures, axes = story(trust, "#123456").axes
+    titles = [one.get_title() for one in pictures]
+    assert titles == ["what it sees", "its picture", "shuffled", "another unit"]
+    assert np.array_equal(pictures[1].images[0].get_array(), display(trust.pixels))
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    widths = [bar.get_width() for bar in axes.patches]
+    assert dict(zip(names, widths, strict=True)) == pytest.approx(
+        {
+            "own kernels shuffled": 0.6,
+            "all kernels shuffled": 0.1,
+            "another unit": 0.2,
+            "random start values": 0.2,
+            "random switches": 0,
+            "the photograph's edges": 0.3,
+        }
+    )
+    said = [text.get_text() for text in axes.texts]
+    assert said == ["60%", "10%", "20%", "20%", "there is none", "30%", "some", "much"]

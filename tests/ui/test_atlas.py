@@ -31,7 +31,7 @@ def small():
 def view(small):
     pictures = draw_shapes(30, 64)
     built = build_atlas(small.bundle, pictures, net=small.net)
-    return atlas.AtlasView(built, pictures, built)
+    return atlas.AtlasView("shapes", built, pictures, built)
 
 
 def test_units_are_in_order(view):

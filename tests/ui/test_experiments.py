@@ -9,15 +9,20 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from deconvviz.analysis.evolution import Evolution
+from deconvviz.analysis.occlusion import occlusion, telling
 from deconvviz.io.data import draw_shapes
+from deconvviz.io.images import PHOTOGRAPHS, photograph
+from deconvviz.io.zoo import DEMOS
 from deconvviz.ui import experiments, networks
 from deconvviz.ui.experiments import (
     AnalysisInputs,
     history,
+    patch,
     run_analysis,
     runnable_analyses,
     saved_result,
     some_pictures,
+    telling_photograph,
 )
 from deconvviz.units import Unit
 
@@ -54,7 +59,10 @@ def test_an_analysis_is_run_and_kept(inputs, name, monkeypatch):
     assert steps
     saved = saved_result(inputs, name)
     assert saved.summary
+    assert saved.headline
     assert saved.figure.startswith(b"\x89PNG")
+    assert saved.story.startswith(b"\x89PNG")
+    assert saved_result(inputs, name, "dark").story != saved.story
 
 
 def test_all_inputs_have_a_folder_of_their_own(inputs, make_network):
@@ -127,3 +135,40 @@ def test_the_oldest_results_go_first(tmp_path, monkeypatch):
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
     experiments._tidy(tmp_path)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_patch_is_the_window_of_the_projection():
+    pictures = draw_shapes(12)
+    net = networks.network("demo-photos")
+    units = history(net, pictures, net.layers[0], 3).histories[0]
+    for row, unit in enumerate(units.units.tolist()):
+        top, left, bottom, right = units.boxes[row, -1].tolist()
+        seen = patch(units, pictures, row, -1)
+        assert seen.shape == (bottom - top, right - left, 3)
+        image = pictures.images[int(units.picture[unit, -1])].permute(1, 2, 0).numpy()
+        for y, x in ((0, 0), (bottom - top - 1, right - left - 1)):
+            at = top + y, left + x
+            inside = all(0 <= place < side for place, side in zip(at, image.shape, strict=False))
+            assert seen[y, x].tolist() == (image[at].tolist() if inside else [128] * 3)
+    none = replace(units, picture=torch.full_like(units.picture, -1))
+    assert set(patch(none, pictures, 0, 0).flatten().tolist()) == {128}
+
+
+@pytest.mark.parametrize(
+    "name", [DEMOS[0], *(pytest.param(n, marks=pytest.mark.slow) for n in DEMOS[1:])]
+)
+def test_the_photograph_to_begin_with_is_the_telling_one(name):
+    chosen = networks.network(name)
+    bundle, net = chosen.bundle, chosen.net
+    found = {
+        photo: occlusion(bundle, bundle.preprocess(photograph(photo).image), net=net)
+        for photo in PHOTOGRAPHS
+    }
+    assert telling_photograph(chosen) == telling(found)
+    assert found[telling(found)].changed.any()
+
+
+@pytest.mark.parametrize("name", runnable_analyses())
+def test_a_quick_look_has_options_of_the_analysis(name):
+    analysis = runnable_analyses()[name]
+    assert replace(analysis.options, **analysis.quick)

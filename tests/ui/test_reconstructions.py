@@ -1,6 +1,7 @@
 """Reconstructions of a page, against slower ways to the same numbers."""
 
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -13,7 +14,14 @@ from deconvviz.deconv import Selection
 from deconvviz.io.images import open_picture, to_png
 from deconvviz.ui import reconstructions
 from deconvviz.ui.networks import input_view
-from deconvviz.ui.reconstructions import Projector, reconstruct, to_safetensors, whole_picture
+from deconvviz.ui.reconstructions import (
+    Projector,
+    file_name,
+    reconstruct,
+    settings,
+    to_safetensors,
+    whole_picture,
+)
 from deconvviz.units import Unit
 
 LAYER = "stage2.relu1"
@@ -135,3 +143,18 @@ def test_a_raw_file_holds_the_tensor_and_how_to_compute_it_again(projector, tmp_
     assert metadata["picture_sha256"] == projector.view.picture.key
     assert (metadata["layer"], metadata["unit"]) == (LAYER, str(one.unit.channel))
     assert (metadata["rule"], metadata["start"]) == ("guided", "activation")
+
+
+def test_a_picture_file_says_what_it_is_of_and_how_it_was_made(projector):
+    (one,) = reconstruct(projector, LAYER)
+    with Image.open(BytesIO(to_png(one.picture, settings(projector, one)))) as stored:
+        about = stored.text
+        assert np.array_equal(np.asarray(stored), one.picture)
+    assert (about["layer"], about["unit"]) == (LAYER, str(one.unit.channel))
+    assert about["rule"] == "guided"
+    assert about["network"] == projector.network.bundle.name
+    assert about["picture"] == projector.view.picture.name
+    assert "torch " in about["versions"]
+    name = file_name(projector, one)
+    assert name.endswith(f"-{LAYER}-unit{one.unit.channel}-y{one.unit.y}-x{one.unit.x}-guided")
+    assert name.startswith(projector.view.picture.name.partition(".")[0])

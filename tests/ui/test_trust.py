@@ -13,7 +13,7 @@ def page():
     from deconvviz.io.images import photograph
     from deconvviz.ui import networks
     from deconvviz.ui.reconstructions import Projector, reconstruct
-    from deconvviz.ui.trust import known_trust_report, trust_report
+    from deconvviz.ui.trust import drawn, known_trust_report, trust_report
 
     network = networks.network("demo")
     view = networks.input_view(network, photograph("cat"), "trained")
@@ -21,14 +21,17 @@ def page():
     one, other = (reconstruction.unit for reconstruction in found)
     before = known_trust_report(network, view, one, "deconvnet")
     found = trust_report(network, view, one, "deconvnet")
+    parts = ("story", "figure", "others")
     st.json(
         {
             "before": before is not None,
             "same": known_trust_report(network, view, one, "deconvnet") is found,
             "other": known_trust_report(network, view, other, "deconvnet") is not None,
             "rule": known_trust_report(network, view, one, "guided") is not None,
-            "summary": found.summary,
-            "pictures": [p[:4] == b"\x89PNG" for p in (found.figure, found.others_figure)],
+            "summary": found.trust.summary(),
+            "pictures": [drawn(found, part, "black")[:4] == b"\x89PNG" for part in parts],
+            "kept": drawn(found, "story", "black") is drawn(found, "story", "black"),
+            "inks": drawn(found, "story", "black") != drawn(found, "story", "white"),
         }
     )
 
@@ -44,6 +47,8 @@ def test_it_is_kept_for_this_unit_and_rule_alone():
         "same": True,
         "other": False,
         "rule": False,
-        "pictures": [True, True],
+        "pictures": [True, True, True],
+        "kept": True,
+        "inks": True,
     }
     assert not app.get("progress")

@@ -203,8 +203,8 @@ def _grad_cam(unit: nn.Module, maps: nn.Module, image: Tensor) -> Tensor:
 
 ANALYSIS = Analysis(
     title="Attributions",
-    question="Where does a unit's activation come from? Integrated gradients, occlusion and guided "
-    "Grad-CAM beside the unit's projection, compared by insertion and deletion.",
+    question="From which pixels does a unit's activation come? Integrated gradients, occlusion and "
+    "guided Grad-CAM beside the unit's projection, compared by insertion and deletion.",
     source="captum; RISE, arXiv:1806.07421",
     needs=("network", "picture", "unit"),
     function=compare_attributions,

@@ -231,9 +231,8 @@ def examine(
 
 ANALYSIS = Analysis(
     title="Trust",
-    question="Does a unit's projection show the unit, or would any unit give this picture? Kernels "
-    "are shuffled, other units, starts and switches take its place, and the pixels that it marks "
-    "are deleted; each against its chance level.",
+    question="Does a unit's projection show the unit, or would any unit give this picture? One "
+    "thing at a time is replaced by chance, its kernels first, and the pictures are compared.",
     source="Adebayo et al. 2018, arXiv:1810.03292",
     needs=("network", "picture", "unit"),
     function=examine,

@@ -288,4 +288,5 @@ ANALYSIS = Analysis(
     needs=("network", "dataset"),
     function=verdicts,
     defaults={"count": 250},
+    quick={"units": 12, "networks": 3},
 )

@@ -11,33 +11,71 @@ from matplotlib.ticker import MaxNLocator
 from deconvviz.plots.figures import NEUTRAL_INK, plot
 from deconvviz.plots.study import drawing
 from deconvviz.study.metrics import ECE, GAP, NLL, Metric, corruption_metrics
-from deconvviz.study.report import NO_EFFECT, NOT_RUN, Report
+from deconvviz.study.report import HARMS, HELPS, INCONCLUSIVE, NO_EFFECT, NOT_RUN, Report
 
 _UNMEASURED = "not measured"
+_TALL = 0.62  # inches of an effect with its words above it
+_VERDICTS = {HELPS: "better", HARMS: "worse", NO_EFFECT: "no difference", INCONCLUSIVE: "undecided"}
 _LEAST = 0.1  # of its greatest value is what an axis of runs spans at least
+
+
+def deciding_differences(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Figure:
+    """The effects that decide, one below the other: every pair a dot, their mean, its interval.
+
+    With one column it is as narrow as a telephone.
+    """
+    shown = report.deciding
+    figure, axes = plot(3.5 if columns == 1 else 6.4, 0.7 + _TALL * max(len(shown), 1), ink)
+    if not shown:
+        drawing.draw_nothing(axes, ink)
+        return figure
+    limits = drawing.limits_of([effect.difference for effect in shown])
+    drawing.zero_line(axes, [""] * len(shown), limits, ink)
+    for row, effect in enumerate(shown):
+        colour = drawing.styles_of([effect.contrast.arm])[effect.contrast.arm].colour
+        drawing.draw_pairs(axes, row + 0.15, effect.difference, colour, ink)
+        subject = (effect.contrast.description or effect.contrast.name).partition(" (")[0]
+        for place, text in (
+            (0, f"{effect.labels} labels: {subject}"),
+            (1, _VERDICTS[effect.verdict]),
+        ):
+            axes.annotate(
+                text,
+                (place, row - 0.46),
+                xycoords=("axes fraction", "data"),
+                ha=("left", "right")[place],
+                va="top",
+                color=ink,
+                fontsize=drawing.LETTERS,
+                weight=("normal", "bold")[place],
+            )
+    axes.set_xlabel("less accurate  ←  percentage points  →  more accurate")
+    return figure
 
 
 def paired_differences(report: Report, columns: int = 3, ink: str = NEUTRAL_INK) -> Figure:
     """Every pair of every contrast as a dot, and below the dots their mean and 95 % interval.
 
-    Contrasts are panels and budgets rows; shaded is what counts as no difference, dashed what was
-    aimed at.
+    Contrasts are panels and budgets rows, those of which a pair was run; shaded is what counts as
+    no difference, dashed what was aimed at.
     """
-    contrasts = report.plan.contrasts
-    height = 0.65 + drawing.ROW * len(report.budgets)
-    figure, panels = drawing.make_panels(len(contrasts), columns, height, ink)
-    effects = report.effects
+    effects = [effect for effect in report.effects if effect.difference is not None]
+    contrasts = [one for one in report.plan.contrasts if one in {e.contrast for e in effects}]
+    budgets = sorted({effect.labels for effect in effects})
+    height = 0.65 + drawing.ROW * max(len(budgets), 2)
+    figure, panels = drawing.make_panels(max(len(contrasts), 1), columns, height, ink)
     limits = drawing.limits_of([e.difference for e in effects], [e.aim for e in effects])
-    for axes, contrast in zip(panels, contrasts, strict=True):
+    for axes, contrast in zip(panels, contrasts, strict=False):
         own = [effect for effect in effects if effect.contrast == contrast]
         drawing.write_title(axes, contrast.name, ink)
-        drawing.zero_line(axes, [str(effect.labels) for effect in own], limits, ink)
+        drawing.zero_line(axes, [str(labels) for labels in budgets], limits, ink)
         axes.set_ylabel("labels")
         colour = drawing.styles_of([contrast.arm])[contrast.arm].colour
-        for row, effect in enumerate(own):
+        for effect in own:
+            row = budgets.index(effect.labels)
             drawing.draw_pairs(axes, row, effect.difference, colour, ink)
             verdict = effect.verdict.replace(NO_EFFECT, "no effect")
-            drawing.write_in_row(axes, row, verdict, ink, missing=effect.difference is None)
+            drawing.write_in_row(axes, row, verdict, ink, missing=False)
             if effect.aim is not None:
                 aim = 100 * effect.aim
                 axes.plot([aim] * 2, [row - 0.48, row + 0.48], "--", color=ink, linewidth=1.2)
@@ -49,6 +87,8 @@ def paired_differences(report: Report, columns: int = 3, ink: str = NEUTRAL_INK)
                     color=ink,
                     fontsize=drawing.SMALL,
                 )
+    if not contrasts:
+        drawing.draw_nothing(panels[0], ink)
     for axes in panels[-columns:]:
         axes.set_xlabel("difference of test accuracy, points")
     return figure
@@ -61,15 +101,14 @@ def accuracy_by_labels(report: Report, ink: str = NEUTRAL_INK) -> Figure:
     """
     figure, axes = plot(7.2, 4.0, ink)
     styles = drawing.styles_of(report.arms)
-    step = 0.8 / len(report.arms)
-    for place, arm in enumerate(report.arms):
-        aside = step * (place - (len(report.arms) - 1) / 2)
-        for budget, labels in enumerate(report.budgets):
+    step = 0.8 / max(1, len(report.run_arms))
+    for place, arm in enumerate(report.run_arms):
+        aside = step * (place - (len(report.run_arms) - 1) / 2)
+        for budget, labels in enumerate(report.run_budgets):
             drawing.draw_curve(axes, [budget + aside], [report.runs(arm, labels)], styles[arm])
-    run = {record.labels for record in report.records}
-    names = [str(n) if n in run else f"{n}\n{NOT_RUN}" for n in report.budgets]
+    names = list(map(str, report.run_budgets))
     axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_xlim(-0.5, max(len(names), 1) - 0.5)
     for budget in range(1, len(names)):
         axes.axvline(budget - 0.5, color=ink, alpha=0.25, linewidth=0.6)
     axes.set_xlabel("labelled training pictures")
@@ -107,14 +146,8 @@ def accuracy_by_epoch(
 
 def overfitting(report: Report, columns: int = 3, ink: str = NEUTRAL_INK) -> Figure:
     """Training accuracy minus test accuracy, a panel for each budget that was run."""
-    run = sorted({record.labels for record in report.records})
-    missing = [str(n) for n in report.budgets if n not in run]
-    panels = [(f"{n} labels", n, GAP) for n in run or report.budgets[:1]]
-    figure = _dot_panels(report, panels, columns, ink)
-    if missing:
-        note = f"{NOT_RUN}: {', '.join(missing)} labels"
-        figure.supxlabel(note, fontsize=drawing.LETTERS, color=ink, style="italic")
-    return figure
+    panels = [(f"{n} labels", n, GAP) for n in report.run_budgets or report.budgets[:1]]
+    return _dot_panels(report, panels, columns, ink)
 
 
 def calibration(report: Report, labels: int, columns: int = 2, ink: str = NEUTRAL_INK) -> Figure:
@@ -170,9 +203,10 @@ def _dot_panels(
     report: Report, panels: Sequence[tuple[str, int, Metric]], columns: int, ink: str
 ) -> Figure:
     """Panels of a title, a budget and a metric: a row per arm, each run a dot, the mean a bar."""
-    height = 0.8 + 0.26 * len(report.arms)
+    arms = report.run_arms or report.arms
+    height = 0.8 + 0.26 * len(arms)
     figure, places = drawing.make_panels(len(panels), columns, height, ink)
-    styles = drawing.styles_of(report.arms)
+    styles = drawing.styles_of(arms)
     for axes, (title, labels, metric) in zip(places, panels, strict=True):
         drawing.write_title(axes, title, ink)
         drawing.name_rows(axes, list(styles))

@@ -85,7 +85,9 @@ def limits_of(
     return 100 * (min(ends) - more), 100 * (max(ends) + more)
 
 
-def draw_pairs(axes: Axes, row: int, found: PairedDifference | None, colour: str, ink: str) -> None:
+def draw_pairs(
+    axes: Axes, row: float, found: PairedDifference | None, colour: str, ink: str
+) -> None:
     """One row of differences: pairs as dots by seed, below them the mean and its interval."""
     if found is None:
         return

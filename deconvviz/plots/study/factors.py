@@ -12,18 +12,19 @@ from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, plot
 from deconvviz.plots.study import drawing
 from deconvviz.plots.study.tables import interval, points
 from deconvviz.study.metrics import ACCURACY, RECONSTRUCTION, Metric
+from deconvviz.study.paired import MARGIN
 from deconvviz.study.record import Record
-from deconvviz.study.report import NOT_RUN, Point, Report
+from deconvviz.study.report import NOT_RUN, Effect, Point, Report
 
 _NEAR = 0.12  # of an axis: values nearer than this cannot both be written
 _NEAR_COSTS = 0.2  # the same with costs below them
+_THIN = 0.19  # inches of a line of a ranking
 
 
 def sweep_differences(report: Report, ink: str = NEUTRAL_INK) -> Figure:
     """Each arm's difference from a sweep's first: every pair, below them mean and interval."""
     shown = report.effects
-    several = len({effect.labels for effect in shown}) > 1
-    names = [f"{e.contrast.arm}{f', {e.labels} labels' * several}" for e in shown]
+    names = _names(report, shown)
     figure, axes = plot(6.4, 0.8 + drawing.ROW * max(len(shown), 2), ink)
     if not shown:
         drawing.draw_nothing(axes, ink)
@@ -41,6 +42,38 @@ def sweep_differences(report: Report, ink: str = NEUTRAL_INK) -> Figure:
             text = "no seed in common" if run else NOT_RUN
         drawing.write_in_row(axes, row, text, ink, missing=found is None)
     return figure
+
+
+def ranked_differences(report: Report, ink: str = NEUTRAL_INK) -> Figure:
+    """Each change of a sweep on a thin line, from the largest gain to the largest loss.
+
+    A dot is the mean difference from the first arm, a bar its 95 % interval. Left out are arms that
+    are the first one by another name, and hence differ in no pair.
+    """
+    shown = [e for e in report.effects if e.difference and any(e.difference.pairs)]
+    shown.sort(key=lambda effect: effect.difference.mean if effect.difference else 0, reverse=True)
+    figure, axes = plot(5.2, 0.7 + _THIN * max(len(shown), 3), ink)
+    if not shown:
+        drawing.draw_nothing(axes, ink)
+        return figure
+    drawing.name_rows(axes, _names(report, shown))
+    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color=ink, alpha=0.16, linewidth=0)
+    axes.axvline(0, color=ink, linewidth=1)
+    axes.grid(axis="x", color=ink, alpha=0.15, linewidth=0.6)
+    axes.set_xlabel("less accurate  ←  percentage points  →  more accurate")
+    for row, effect in enumerate(shown):
+        if (found := effect.difference) is None:
+            continue
+        if found.low is not None and found.high is not None:
+            axes.plot([100 * found.low, 100 * found.high], [row] * 2, color=ink, linewidth=1.2)
+        axes.plot(100 * found.mean, row, "o", color=ACCENTS[0], markersize=4.5)
+    return figure
+
+
+def _names(report: Report, effects: Sequence[Effect]) -> list[str]:
+    """The changes, with their labels where these are not the first number of them."""
+    usual = next(iter(report.plan.budgets))
+    return [e.contrast.arm + f", {e.labels} labels" * (e.labels != usual) for e in effects]
 
 
 def factor_curves(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Figure:

@@ -31,6 +31,17 @@ class StudyFigure(NamedTuple):
     columns: int = 1
 
 
+ANSWER = StudyFigure(
+    "answer",
+    "The answer",
+    "A dot is one pair of networks; below the dots their mean and its 95 % interval. Right of the "
+    "line the one with the decoder was more accurate. Shaded: too small to matter. "
+    "*Cross-entropy*: learning from the labels alone; *consistency*: learning, too, that changed "
+    "copies of a picture are the same thing.",
+    "Differences of test accuracy that decide, every pair",
+    comparison.deciding_differences,
+    2,
+)
 DIFFERENCES = StudyFigure(
     "differences",
     "Every pair of runs",
@@ -72,6 +83,13 @@ RECONSTRUCTION = StudyFigure(
     "Reconstruction error by each factor",
     factors.reconstruction_curves,
     3,
+)
+RANKED = StudyFigure(
+    "ranking",
+    "Every change, ranked",
+    "One thing changed at a time: mean difference of accuracy and its 95 % interval.",
+    "Mean differences of test accuracy from the first arm, by size",
+    lambda report, _, ink: factors.ranked_differences(report, ink),
 )
 SWEEP = StudyFigure(
     "differences",
@@ -116,7 +134,7 @@ def of_sweep(report: Report) -> tuple[StudyFigure, ...]:
     """Figures that the report of a sweep has something for."""
     curves = (CURVES,) if report.factors else ()
     errors = (RECONSTRUCTION,) if report.factors_with(ERROR) else ()
-    return (*curves, *errors, SWEEP)
+    return (RANKED, *curves, *errors, SWEEP)
 
 
 def figures(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping[str, Figure]:
@@ -124,5 +142,5 @@ def figures(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping
     shown = of_sweep(report)
     if report.plan.contrasts:
         primary = report.plan.primary or report.budgets[0]
-        shown = (DIFFERENCES, BY_LABELS, OVERFITTING, *at_one_budget(primary))
+        shown = (ANSWER, DIFFERENCES, BY_LABELS, OVERFITTING, *at_one_budget(primary))
     return {one.name: one.draw(report, columns, ink) for one in shown}

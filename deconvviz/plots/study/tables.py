@@ -113,3 +113,12 @@ def markdown(frame: pd.DataFrame) -> str:
     ]
     lines = [list(frame.columns), ["---"] * len(frame.columns), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def run_only(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of results without the rows and columns in which nothing was run."""
+    names = table.columns.intersection(["arm", "contrast"])
+    missing = table.drop(columns=names).select_dtypes(exclude="number").eq(NOT_RUN)
+    if missing.empty:
+        return table
+    return table.loc[~missing.all(axis=1)].drop(columns=missing.columns[missing.all()])

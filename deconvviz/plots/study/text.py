@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
 from deconvviz.plots.study.tables import (
     cell,
@@ -76,6 +77,79 @@ def answer(report: Report) -> tuple[str, str]:
     )
     found = "; ".join(_sentence(effect) for effect in primary)
     return _short_answer([effect.verdict for effect in primary]), f"{where}: {found}.{others}"
+
+
+_PLAIN = {
+    HELPS: "a gain",
+    HARMS: "a loss",
+    NO_EFFECT: "too small to matter",
+    INCONCLUSIVE: "too uncertain to be called a gain or a loss",
+}
+
+
+def headline(report: Report) -> str:
+    """The answer for a reader who knows no word of the study: it names no arm and no test."""
+    short, _ = answer(report)
+    first = next(iter(report.deciding), None)
+    if first is None or first.labels != report.plan.primary:
+        return short
+    arms = first.contrast.arm, first.contrast.base
+    with_it, without = (100 * fmean(ACCURACY.of(report.runs(arm, first.labels))) for arm in arms)
+    text = f"{short}: {with_it:.1f} % of the pictures right with it, {without:.1f} % without"
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def plain(report: Report) -> str:
+    """What was compared and what came out, in plain words; empty where no pair decides."""
+    parts = []
+    for effect in report.deciding:
+        if effect.contrast != report.deciding[0].contrast:
+            continue  # the chart shows these, too
+        found = effect.difference
+        assert found is not None
+        spread = f" (95 % interval {interval(found)})" if len(found.pairs) > 1 else ""
+        parts.append(
+            f"with {effect.labels} labelled pictures the difference is {points(found.mean)} "
+            f"percentage points{spread}, {_PLAIN[effect.verdict]}"
+        )
+    if not parts:
+        return ""
+    counts = sorted({len(e.difference.pairs) for e in report.deciding if e.difference})
+    count = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
+    said = "; ".join(parts)
+    return (
+        f"Each comparison is of {count} pairs of networks that were trained alike, from the same "
+        f"start, on the same pictures, one of each pair with it. {said[:1].upper()}{said[1:]}."
+    )
+
+
+def sweep_headline(report: Report) -> str:
+    """The largest gain and the largest loss of a sweep, in a sentence or two."""
+    found = [
+        (e.difference.mean, e.contrast.arm)
+        for e in report.effects
+        if e.difference and any(e.difference.pairs)  # else it is the first arm by another name
+    ]
+    base, first = report.runs(report.base, next(iter(report.plan.budgets))), report.plan.arms[0]
+    if not found or not base:
+        return f"“{report.base}” was not run, or nothing beside it."
+    (worst, loser), (best, winner) = min(found), max(found)
+    ends = [f"“{winner}” gains most, {points(best)} points"] if best > 0 else []
+    ends += [f"“{loser}” loses most, {points(worst)}"] if worst < 0 else []
+    right = f"{100 * fmean(ACCURACY.of(base)):.1f} %"
+    return (
+        f"“{report.base}” ({first.description}) names {right} of the test pictures rightly. Of "
+        f"{len(found)} changes of one thing, {' and '.join(ends) or 'none counts'}. With so many "
+        "changes and so few runs some intervals miss zero by chance."
+    )
+
+
+def missing(report: Report) -> str:
+    """What the plan declares and nobody has run, in one line; empty if all was."""
+    arms = [arm for arm in report.arms if arm not in report.run_arms]
+    budgets = [str(n) for n in report.budgets if n not in report.run_budgets]
+    named = [f"{', '.join(budgets)} labels"] * bool(budgets) + [", ".join(arms)] * bool(arms)
+    return f"{NOT_RUN.capitalize()}, and left out: {'; '.join(named)}." if named else ""
 
 
 def _short_answer(verdicts: Sequence[str]) -> str:

@@ -5,26 +5,23 @@ import pytest
 
 from deconvviz.plots.figures import figure_png
 from deconvviz.plots.study import comparison as figures
-from deconvviz.study import find_plan
 from tests.plots.study.drawn import arm, dots, words
 from tests.study.samples import helps, record
-
-CONTRASTS = find_plan("helps").contrasts
-BUDGETS = list(find_plan("helps").budgets)
 
 
 def test_every_pair_is_a_dot_in_its_row_and_nothing_else_is(compared):
     figure = figures.paired_differences(compared)
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
-    assert list(panels) == [contrast.name for contrast in CONTRASTS]
+    assert list(panels) == ["R-all − A", "C − A"]  # those of which a pair was run
     shown = dots(panels["R-all − A"])
     assert shown[:, 0] == pytest.approx(
         [100 * d for d in compared.effect("R-all", "A").difference.pairs]
     )
-    assert set(np.round(shown[:, 1])) == {BUDGETS.index(1000)}
+    assert set(np.round(shown[:, 1])) == {0}
+    rows = [label.get_text() for label in panels["R-all − A"].get_yticklabels()]
+    assert rows == ["1000"]
     assert len(dots(panels["C − A"])) == 1
-    assert len(dots(panels["A2 − A"])) == 0
-    assert words(figure).count("not run") == len(CONTRASTS) * len(BUDGETS) - 2
+    assert not any("not run" in text for text in words(figure))
 
 
 def test_the_interval_and_the_aim_are_where_they_are_told(compared):
@@ -38,8 +35,19 @@ def test_the_interval_and_the_aim_are_where_they_are_told(compared):
     assert high > 100 * max(found.high, 0.015)
 
 
+def test_the_effects_that_decide_stand_below_each_other_with_their_verdicts(compared):
+    for columns in (1, 2):
+        (axes,) = figures.deciding_differences(compared, columns).axes
+        found = compared.effect("R-all", "A").difference
+        assert dots(axes)[:, 0] == pytest.approx([100 * d for d in found.pairs])
+        ends = [sorted(line.get_xdata()) for line in axes.lines]
+        assert any(end == pytest.approx([100 * found.low, 100 * found.high]) for end in ends)
+        said = [text.get_text() for text in axes.texts]
+        assert said == ["1000 labels: reconstruction beside cross-entropy", "undecided"]
+
+
 def test_one_pair_has_a_dot_but_no_interval(compared):
-    axes = figures.paired_differences(compared).axes[3]  # C - A
+    axes = figures.paired_differences(compared).axes[1]  # C - A
     lines = [line for line in axes.lines if len(set(line.get_xdata())) > 1]
     assert all(line.get_xdata() == [0, 1] for line in lines)  # what parts the rows
 
@@ -49,13 +57,10 @@ def test_accuracy_by_labels_shows_every_run_and_names_what_is_missing(compared):
     (axes,) = figure.axes
     shown = dots(axes)
     assert sorted(shown[:, 1]) == pytest.approx(sorted(r.test_accuracy for r in compared.records))
-    assert sorted(np.round(shown[:, 0])) == [1] * 9 + [2] * 4  # the budget of each
-    assert [t for t in words(figure) if "not run" in t] == [
-        "500\nnot run",
-        "10000\nnot run",
-        "50000\nnot run",
-        "not run: A2, N, R-lab, C+R",
-    ]
+    assert sorted(np.round(shown[:, 0])) == [0] * 9 + [1] * 4  # the budget of each
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    assert names == ["1000", "4000"]
+    assert [t for t in words(figure) if "not run" in t] == ["not run: A2, N, R-lab, C+R"]
 
 
 def test_curves_by_epoch_are_means(compared):
@@ -84,7 +89,8 @@ def test_gap_and_calibration_show_every_run(compared):
     assert [len(dots(axes)) for axes in gap.axes] == [9, 4]
     first = dots(gap.axes[0])[:4, 0]
     assert first == pytest.approx([100 * r.gap for r in compared.runs("A", 1000)])
-    assert gap.get_supxlabel() == "not run: 500, 10000, 50000 labels"
+    rows = [label.get_text() for label in gap.axes[0].get_yticklabels()]
+    assert rows == ["A", "R-all", "C"]
     nll, ece = figures.calibration(compared, 1000).axes
     assert set(dots(nll)[:, 0]) == {1.2}
     assert set(dots(ece)[:, 0]) == {10}
@@ -110,6 +116,7 @@ def test_all_are_drawn_without_runs_too(columns):
     nothing = helps([])
     for figure in (
         figures.paired_differences(nothing, columns),
+        figures.deciding_differences(nothing, columns),
         figures.accuracy_by_labels(nothing),
         figures.accuracy_by_epoch(nothing, 500),
         figures.overfitting(nothing, columns),

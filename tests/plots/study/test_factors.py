@@ -113,3 +113,17 @@ def test_panels_stand_in_the_columns_that_were_asked_for(swept):
         panels = figures.factor_curves(swept, columns).axes
         assert panels[0].get_subplotspec().get_gridspec().ncols == columns
     assert figure_png(figures.factor_curves(swept, 1), dpi=30)
+
+
+def test_changes_are_ranked_and_the_first_arm_by_another_name_is_left_out():
+    made = [*arm("best"), *arm("worse", shift=-0.1), *arm("better", shift=0.03), *arm("same")]
+    declared = [("best", 1000), ("worse", 1000), ("better", 1000), ("same", 1000)]
+    report = sweep(made, declared)
+    (axes,) = figures.ranked_differences(report).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["better", "worse"]
+    marks = [line.get_xdata() for line in axes.lines if line.get_marker() == "o"]
+    means = [
+        100 * report.effect(name, "best", 1000).difference.mean for name in ("better", "worse")
+    ]
+    assert [float(mark[0]) for mark in marks] == pytest.approx(means)
+    assert "not run" in words(figures.ranked_differences(sweep([])))
