@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from deconvviz.analysis.find import FindOptions
 from deconvviz.atlas import Units
 from deconvviz.atlas.cache import PHOTOS
 from deconvviz.deconv.rules import Rule
@@ -113,6 +114,16 @@ def details(network: Network, view: AtlasView, layer: str, channel: int, look: L
         link("workbench", label, layer, channel)
 
 
+def asked_for(view: AtlasView) -> FindOptions:
+    """Pickers of the class, the colour and the direction of the units that are shown."""
+    label = ""
+    if not view.of_photographs:
+        label = pickers.only_class({"any class": "", **{c: c for c in view.numbers.header.classes}})
+    colour, direction = pickers.only_colour(), pickers.only_direction()
+    st.caption("Colour and lines are those of the projection of a unit's strongest activation.")
+    return FindOptions(label=label or None, colour=colour, orientation=direction)
+
+
 @st.fragment
 def layer_units(network: Network, view: AtlasView, layer: str) -> None:
     """The units of a layer, and details of one; a click reruns this part alone."""
@@ -120,14 +131,19 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
         units = view.numbers[layer]
         with st.container(horizontal=True, gap="medium"):
             channel = pickers.pick_channel(units.value[:, 0])
-            channels = atlas.ordered(units, pickers.sort_by(view.orders))
-            part = pickers.part(pickers.parts(len(units), AT_ONCE))
+            order = pickers.sort_by(atlas.orders(view))
+            with st.popover("Filter", icon=":material/filter_alt:"):
+                wanted = asked_for(view)
+            fits = atlas.fits(network, view, layer, wanted)
+            channels = atlas.ordered(order(network, view, layer, channel), fits)
+            part = pickers.part(pickers.parts(max(1, len(channels)), AT_ONCE))
             with st.popover("Display", icon=":material/tune:"):
                 look = pickers.look()
         one, all_ = st.columns([2, 3], gap="medium")
         with all_:
             dead = int(units.dead.sum())
-            st.subheader(f"{len(units)} units of {layer}, {dead or 'none'} dead", anchor=False)
+            few = "" if len(channels) == len(units) else f"{len(channels)} of "
+            st.subheader(f"{few}{len(units)} units of {layer}, {dead or 'none'} dead", anchor=False)
             st.markdown(
                 "For each unit: the image patch with its highest activation, the projection, and "
                 "the activation."

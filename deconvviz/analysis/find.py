@@ -30,7 +30,7 @@ Sort = Literal[
 ]
 Colour = Literal["", "red", "yellow", "green", "cyan", "blue", "magenta"]
 
-COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta")
+COLOURS: tuple[Colour, ...] = ("red", "yellow", "green", "cyan", "blue", "magenta")
 """Names of hues, 60 degrees each, from red around 0."""
 TINTED = 0.15
 """A projection with less `tint` has no one colour."""

@@ -1,5 +1,6 @@
 """Atlases of the loaded network, found or built once for all sessions, and drawn."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -7,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from deconvviz.atlas import Atlas, Units, load_atlas
+from deconvviz.analysis.compare import Side
+from deconvviz.analysis.find import FindOptions, fitting, likeness, trust
+from deconvviz.analysis.traits import Traits, traits
+from deconvviz.atlas import Atlas, load_atlas
 from deconvviz.atlas.cache import (
     PHOTOS,
     available_datasets,
@@ -29,7 +34,7 @@ from deconvviz.plots.look import Look
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.networks import BY_KEY, Network
-from deconvviz.ui.work import bar
+from deconvviz.ui.work import bar, long_result
 
 _TILE = 96  # pixels: larger tiles would only make the page slow
 
@@ -53,12 +58,6 @@ class AtlasView:
     def of_photographs(self) -> bool:
         """Whether what the numbers call classes are photographs that tiles were cut from."""
         return self.name == PHOTOS and self.numbers is self.atlas
-
-    @property
-    def orders(self) -> "Mapping[str, Order]":
-        """The orders of a layer's units that mean something here."""
-        hidden = "class selectivity" if self.of_photographs else ""
-        return {name: order for name, order in ORDERS.items() if name != hidden}
 
     @property
     def key(self) -> str:
@@ -149,27 +148,82 @@ def unit_tiles(
     return sheet
 
 
-Order = Callable[[Units], Tensor | None]
+@kept("Measuring the projections …")
+def measured(network: Network, view: AtlasView, layer: str) -> Traits:
+    """Traits of a layer's units, of the projections that the atlas shows."""
+    return traits(network.net, network.bundle, view.dataset, layer, view.atlas[layer])
+
+
+def alike(network: Network, view: AtlasView, layer: str, channel: int) -> Tensor:
+    """How much each unit's activations correlate with those of one of them."""
+    side = Side(network.bundle, network.net, layer)
+    return long_result(
+        ("alike", network.key, view.key, layer, channel),
+        "Comparing the units …",
+        lambda progress: likeness(side, view.dataset, channel, progress),
+    )
+
+
+def trusted(network: Network, view: AtlasView, layer: str) -> Tensor:
+    """How much of each unit's projection its own kernels make; see `find.trust`."""
+    side = Side(network.bundle, network.net, layer)
+    return long_result(
+        ("trusted", network.key, view.key, layer),
+        "Shuffling kernels …",
+        lambda progress: trust(side, view.dataset, progress=progress),
+    )
+
+
+SELECTIVITY = "class selectivity"
+LIKE = "like the chosen unit"
+Order = Callable[[Network, AtlasView, str, int], Tensor | None]
 
 ORDERS: Mapping[str, Order] = {
-    "unit number": lambda _: None,
-    "strongest activation": lambda units: units.value[:, 0],
-    "class selectivity": lambda units: units.selectivity,
-    "most often active": lambda units: units.activation_frequency,
-    "least often active": lambda units: (
-        None if units.activation_frequency is None else -units.activation_frequency
+    "unit number": lambda *_: None,
+    "strongest activation": lambda _, view, layer, __: view.numbers[layer].value[:, 0],
+    SELECTIVITY: lambda _, view, layer, __: view.numbers[layer].selectivity,
+    "most often active": lambda _, view, layer, __: view.numbers[layer].activation_frequency,
+    "least often active": lambda _, view, layer, __: _negative(
+        view.numbers[layer].activation_frequency
     ),
+    "clearest": lambda network, view, layer, _: measured(network, view, layer).clearness,
+    "most of one colour": lambda network, view, layer, _: measured(network, view, layer).tint,
+    "most of one direction": lambda network, view, layer, _: (
+        measured(network, view, layer).coherence
+    ),
+    "most made by its own kernels": lambda network, view, layer, _: trusted(network, view, layer),
+    LIKE: alike,
 }
-"""Name of an order of a layer's units -> the values that it sorts by, largest first."""
+"""Name of an order of a layer's units -> the values that it sorts by, largest first; of a network,
+an atlas, a layer, and the unit that is chosen."""
 
 
-def ordered(units: Units, order: Order) -> list[int]:
-    """The channels of a layer in an order; the lower one first where two are equal.
+def orders(view: AtlasView) -> dict[str, Order]:
+    """The orders that mean something here."""
+    hidden = SELECTIVITY if view.of_photographs else ""
+    return {name: order for name, order in ORDERS.items() if name != hidden}
 
-    Where the atlas lacks the statistics that the order needs, it is by unit number.
+
+def ordered(values: Tensor | None, fits: Tensor) -> list[int]:
+    """The channels that fit in an order; the lower one first where two are equal.
+
+    Units without a value come last. Where the atlas lacks the statistics that the order needs, it
+    is by unit number.
     """
-    column = order(units)
-    if column is None:
-        return list(range(len(units)))
-    channels: list[int] = column.argsort(descending=True, stable=True).tolist()
-    return channels
+    channels = torch.nonzero(fits).flatten()
+    if values is not None:
+        falling = values[channels].double().nan_to_num(-math.inf)
+        channels = channels[falling.argsort(descending=True, stable=True)]
+    return [int(channel) for channel in channels]
+
+
+def _negative(values: Tensor | None) -> Tensor | None:
+    return None if values is None else -values
+
+
+def fits(network: Network, view: AtlasView, layer: str, wanted: FindOptions) -> Tensor:
+    """Which units have the class, the colour and the direction that are asked for; see `find`."""
+    units = view.numbers[layer]
+    if wanted == FindOptions():
+        return torch.ones(len(units), dtype=torch.bool)
+    return fitting(units, measured(network, view, layer), view.numbers.header.classes, wanted)

@@ -11,9 +11,9 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.zoo import DEMOS, load
 from deconvviz.ui.choices import offered
-from deconvviz.ui.memory import NETWORKS, RESULTS, kept
+from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.networks import BY_KEY, InputView, Network, opened, random_twin
-from deconvviz.ui.work import bar
+from deconvviz.ui.work import long_result
 
 RANDOM = "with random weights"
 
@@ -52,11 +52,11 @@ def matches(first: Side, second: Side, keys: tuple[str, str], dataset: Dataset) 
     `keys` tell the networks apart.
     """
     key = ("matches", *keys, first.layer, second.layer, dataset.fingerprint)
-    found: Matches | None = RESULTS.get(key)
-    if found is None:
-        with bar("Comparing the units …") as progress:
-            found = RESULTS.put(key, match_units(first, second, dataset, progress=progress))
-    return found
+    return long_result(
+        key,
+        "Comparing the units …",
+        lambda progress: match_units(first, second, dataset, progress=progress),
+    )
 
 
 @kept("Projecting …")

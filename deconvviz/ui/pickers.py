@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 import streamlit as st
 from torch import Tensor
 
+from deconvviz.analysis.find import COLOURS, Colour
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.errors import SelectionError
@@ -158,6 +159,11 @@ compared_with = Picker[Any]("with", "Compare with", widget="list", width=280)
 dataset = Picker[str]("dataset", "Dataset", needs_choice=True)
 experiment = Picker[str]("experiment", "Experiment", widget="pills")
 epoch = Picker[int]("epoch", "Epoch", widget="slider")
+only_class = Picker[str]("only-class", "Most active for", widget="list", width=240)
+only_colour = Picker[Colour]("only-colour", "Colour", {one or "any": one for one in ("", *COLOURS)})
+only_direction = Picker[float | None](
+    "only-direction", "Lines", {"any": None, "—": 0.0, "╱": 45.0, "|": 90.0, "╲": 135.0}
+)
 sort_by = Picker[Any]("sort", "Sort by", widget="list", width=240)
 part = Picker[slice]("part", "Range", widget="list", width=140, needs_choice=True)
 section = Picker[str]("section", "Section", widget="pills")

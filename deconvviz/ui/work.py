@@ -1,12 +1,24 @@
 """Long work on a page: a progress bar, and its turn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from deconvviz.progress import Progress
-from deconvviz.ui.memory import long_work
+from deconvviz.ui.memory import RESULTS, long_work
+
+Value = TypeVar("Value")
+
+
+def long_result(key: Any, text: str, make: Callable[[Progress], Value]) -> Value:
+    """What was made under a key, or is made now, with a progress bar."""
+    found: Value | None = RESULTS.get(key)
+    if found is None:
+        with bar(text) as progress:
+            found = RESULTS.put(key, make(progress))
+    return found
 
 
 @contextmanager

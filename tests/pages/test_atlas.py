@@ -3,7 +3,7 @@
 import pytest
 
 from deconvviz.ui import networks
-from deconvviz.ui.atlas import ORDERS, atlas_view
+from deconvviz.ui.atlas import LIKE, ORDERS, atlas_view
 from tests.pages.conftest import all_words, alternatives, channels, fine, grid
 
 
@@ -105,3 +105,16 @@ def test_photographs_are_not_called_classes(open_page, tmp_path, monkeypatch):
     assert "lass selectivity" not in all_words(app)
     assert "class selectivity" not in app.selectbox(key="sort").options
     assert "photograph" in app.dataframe[0].value.columns
+
+
+def test_units_are_filtered_and_sorted_by_their_projections(open_page):
+    query = {"model": "demo", "layer": "stage1.relu1", "sort": "most of one direction"}
+    app = fine(open_page("atlas", **query))
+    everyone = channels(app)
+    app = fine(open_page("atlas", **query, **{"only-direction": "|"}))
+    upright = channels(app)
+    assert 0 < len(upright) < len(everyone)
+    assert upright == [channel for channel in everyone if channel in upright]
+    assert f"{len(upright)} of {len(everyone)} units" in all_words(app)
+    app = fine(open_page("atlas", **{**query, "sort": LIKE, "unit": str(everyone[0])}))
+    assert channels(app)[-1] == everyone[0]

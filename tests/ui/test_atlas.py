@@ -1,10 +1,14 @@
 """Atlases, as the pages have them."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
+from deconvviz.analysis.find import FindOptions
 from deconvviz.atlas import build_atlas
 from deconvviz.deconv import Deconvnet
 from deconvviz.io.bundle import Bundle
@@ -34,7 +38,13 @@ def view(small):
     return atlas.AtlasView("shapes", built, pictures, built)
 
 
-def test_units_are_in_order(view):
+def by(name, small, view, channel=0):
+    """The units of a layer in an order."""
+    everyone = torch.ones(6, dtype=torch.bool)
+    return atlas.ordered(atlas.ORDERS[name](small, view, "1", channel), everyone)
+
+
+def test_units_are_in_order(small, view):
     units = view.atlas["1"]
     keys = {
         "unit number": list(range(6)),
@@ -43,16 +53,38 @@ def test_units_are_in_order(view):
         "most often active": (-units.activation_frequency).tolist(),
         "least often active": units.activation_frequency.tolist(),
     }
-    assert list(keys) == list(atlas.ORDERS)
+    assert set(keys) < set(atlas.ORDERS)
     for name, key in keys.items():
         expected = sorted(range(6), key=lambda unit, key=key: (key[unit], unit))
-        assert atlas.ordered(units, atlas.ORDERS[name]) == expected
+        assert by(name, small, view) == expected
 
 
-def test_without_statistics_units_are_by_number(small):
+def test_orders_by_projections_have_the_dead_unit_last_and_likeness_the_unit_itself(small, view):
+    for name in ("clearest", "most of one colour", "most of one direction"):
+        assert by(name, small, view)[-1] == DEAD
+        assert sorted(by(name, small, view)) == list(range(6))
+    found = by(atlas.LIKE, small, view, 4)
+    assert set(found[-2:]) == {4, DEAD}
+    maps = small.net.record(small.bundle.preprocessing.normalised(view.dataset.images), ["1"])["1"]
+    others = [0, 1, 3, 5]
+    rows = np.corrcoef(maps.movedim(1, 0).flatten(1).numpy()[[4, *others]])[0, 1:]
+    assert found[0] == others[int(rows.argmax())]
+
+
+def test_units_that_do_not_fit_are_left_out(small, view):
+    few = torch.tensor([False, True, False, True, False, False])
+    assert atlas.ordered(None, few) == [1, 3]
+    assert atlas.ordered(torch.arange(6.0), few) == [3, 1]
+    wanted = FindOptions(label=view.numbers.header.classes[0])
+    preferred = view.atlas["1"].preferred
+    fits = atlas.fits(small, view, "1", wanted)
+    assert fits.tolist() == [unit != DEAD and int(preferred[unit]) == 0 for unit in range(6)]
+
+
+def test_without_statistics_units_are_by_number(small, view):
     found = build_atlas(small.bundle, draw_shapes(30, 64), net=small.net, statistics=False)
     for name in ("class selectivity", "most often active", "least often active"):
-        assert atlas.ordered(found["1"], atlas.ORDERS[name]) == list(range(6))
+        assert by(name, small, replace(view, atlas=found, numbers=found)) == list(range(6))
 
 
 def test_tiles_show_the_strongest_patch_beside_its_projection(small, view):
