@@ -32,7 +32,9 @@ def test_a_study_is_run_and_reported(tmp_path, small):
     assert (tmp_path / "small.md").read_text() in said.output
     assert "R-all" in said.output
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {f"small-{name}.png" for name in ("curves", "differences", "reconstruction")}
+    assert drawn == {
+        f"small-{name}.png" for name in ("curves", "differences", "ranking", "reconstruction")
+    }
 
 
 def test_wrong_names_are_told_before_any_data_are_read(tmp_path, small, monkeypatch):

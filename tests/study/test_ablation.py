@@ -138,7 +138,8 @@ def test_the_finding_has_paired_changes_and_is_saved(tmp_path):
     assert "less -6.00 (-18.71 to +6.71)" in text  # 12.7062 * 0.01, t of one degree of freedom
     assert "75.00 ± 7.07 (2)" in text
     assert "standard error of 2.0" in text  # sqrt(0.2 * 0.8 / 400)
-    numbers, picture = save(found, tmp_path)
+    numbers, picture, ranking = save(found, tmp_path)
+    assert ranking.name == f"{found.plan.name}-ranking.png"
     assert json.loads(numbers.read_text())["summary"] == text
     assert picture.stat().st_size > 1000
 

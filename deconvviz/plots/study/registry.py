@@ -134,7 +134,7 @@ def of_sweep(report: Report) -> tuple[StudyFigure, ...]:
     """Figures that the report of a sweep has something for."""
     curves = (CURVES,) if report.factors else ()
     errors = (RECONSTRUCTION,) if report.factors_with(ERROR) else ()
-    return (RANKED, *curves, *errors, SWEEP)
+    return (*curves, *errors, SWEEP, RANKED)
 
 
 def figures(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping[str, Figure]:
@@ -142,5 +142,5 @@ def figures(report: Report, columns: int = 2, ink: str = NEUTRAL_INK) -> Mapping
     shown = of_sweep(report)
     if report.plan.contrasts:
         primary = report.plan.primary or report.budgets[0]
-        shown = (ANSWER, DIFFERENCES, BY_LABELS, OVERFITTING, *at_one_budget(primary))
+        shown = (DIFFERENCES, BY_LABELS, OVERFITTING, *at_one_budget(primary), ANSWER)
     return {one.name: one.draw(report, columns, ink) for one in shown}
