@@ -16,6 +16,7 @@ from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
 from deconvviz.ui.class_names import class_names, name_classes
 from deconvviz.ui.experiments import legend
+from deconvviz.ui.labels import label_of, name_unit
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import (
     InputView,
@@ -236,6 +237,7 @@ def details(
         f"pixels; in the picture those are rows {max(top, 0)} to {min(bottom, high) - 1} and "
         f"columns {max(left, 0)} to {min(right, wide) - 1}. {about}"
     )
+    name_unit(projector.network, unit.layer, unit.channel)
     if one.share < FAINT:
         st.caption(
             f"Faint: {one.share:.2%} of the layer's largest activation in this picture, so its "
@@ -352,6 +354,11 @@ def bench(network: Network) -> None:
             one.unit.channel if one else None,
             one.box if one else None,
             off=switched_off(network).get(layer, ()) if class_names(network) else None,
+            labels={
+                tile.channel: text
+                for tile in strongest
+                if (text := label_of(network, layer, tile.channel))
+            },
             place=shown.place,
             crisp=look.crisp,
             on_pick={

@@ -161,7 +161,7 @@ class Bench {
     this.root.classList.toggle("crisp", data.crisp);
     if (picture || changed("tiles")) this.drawTiles();
     this.mark(data.chosen);
-    this.markOff();
+    this.markUnits();
     this.at = data.place;
     this.cross.hidden = !data.place;
     if (data.place) this.showCross(...data.place);
@@ -299,8 +299,8 @@ class Bench {
     return [...this.tiles.querySelectorAll(".tile")];
   }
 
-  // Which units are switched off; without a way to do it where there is no answer to change.
-  markOff() {
+  // Units' labels, and which units are off; no switch where there is no answer to change.
+  markUnits() {
     const { tiles, off } = this.data;
     [...this.tiles.children].forEach((cell, at) => {
       const { channel } = tiles[at];
@@ -311,6 +311,8 @@ class Bench {
       power.title = `Switch unit ${channel} ${isOff ? "on again" : "off"} and see the answer (key O)`;
       power.setAttribute("aria-pressed", String(isOff));
       cell.classList.toggle("off", isOff);
+      const label = this.data.labels[channel];
+      cell.querySelector(".caption span").textContent = `unit ${channel}${label ? `: ${label}` : ""}`;
     });
   }
 

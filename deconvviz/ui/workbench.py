@@ -139,6 +139,7 @@ def workbench(
     box: tuple[int, int, int, int] | None,
     *,
     off: Sequence[int] | None = None,
+    labels: Mapping[int, str] | None = None,
     place: tuple[float, float] | None = None,
     crisp: bool = False,
     on_pick: Mapping[str, Callable[[str], None]],
@@ -154,6 +155,7 @@ def workbench(
         chosen: Channel of the unit that is chosen.
         box: Its window in the picture.
         off: Units of the layer that are switched off; None where none can be.
+        labels: Unit -> the label that the person gave it.
         place: The chosen place, in shares of the picture's width and height.
         crisp: Whether each pixel is shown as a square.
         on_pick: What to call with a person's choice: see `PICKS`.
@@ -167,6 +169,7 @@ def workbench(
         "chosen": chosen,
         "box": box,
         "off": off,
+        "labels": labels or {},
         "place": place,
         "crisp": crisp,
     }
