@@ -11,7 +11,7 @@ from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture, to_png
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
-from deconvviz.plots.look import FAINT, Look
+from deconvviz.plots.look import FAINT, WHOLE_PERCENTILE, Look
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
 from deconvviz.ui.navigation import link
@@ -193,14 +193,14 @@ def scene(network: Network, view: InputView) -> Scene:
 def whole(projector: Projector, unit: Unit, share: float) -> show.Captioned:
     """Many positions of a unit's feature map, projected together, in their places."""
     pixels, count = whole_picture(projector, unit.layer, unit.channel, share)
-    picture = display(pixels, percentile=show.WHOLE_PERCENTILE)
+    picture = display(pixels, percentile=WHOLE_PERCENTILE)
     name = projector.view.picture.name
     places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
     return show.Captioned(
         enlarge(picture, SIDE),
         f"{name} through unit {unit.channel}, {projector.rule}",
         f"{projector.rule}, whole picture: {places}, full contrast at percentile "
-        f"{show.WHOLE_PERCENTILE}",
+        f"{WHOLE_PERCENTILE}",
     )
 
 

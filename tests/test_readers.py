@@ -24,13 +24,16 @@ from safetensors.torch import save
 from torch import nn
 
 from deconvviz.analysis.parts import read_parts
+from deconvviz.analysis.rendering import render
 from deconvviz.atlas import build_atlas, load_atlas
+from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint, save_checkpoint
 from deconvviz.io.data import cache, draw_shapes, load_dataset
 from deconvviz.io.images import open_picture, to_png
 from deconvviz.io.preprocess import Preprocess
+from deconvviz.io.saved import read_projection
 from deconvviz.io.weights import read_weights
 from deconvviz.io.zoo.names import demo_folder
 from deconvviz.schema import to_dict
@@ -39,6 +42,8 @@ from deconvviz.study.gradients import read_gradients
 from deconvviz.study.plan import read_plan
 from deconvviz.training import Recipe, read_metrics
 from deconvviz.training.run_folder import RunConfig, read_config, read_state
+from deconvviz.ui.networks import Network, input_view
+from deconvviz.ui.reconstructions import Projector, reconstruct, whole_to_safetensors
 from deconvviz.ui.runs import read_upload
 from tests.mutations import (
     File,
@@ -175,6 +180,30 @@ def test_weights(content):
         found = read_weights(path, WEIGHTS)
         network().load_state_dict(found)
         assert all(torch.isfinite(one).all() for one in found.values())
+
+
+def saved_projection():
+    """A unit of a small network in a picture of 12 x 10 pixels, as a file."""
+    bundle = Bundle.of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (3, 12, 12))
+    noise = open_picture(to_png(Image.effect_noise((12, 12), 90).convert("RGB")), "noise.png")
+    drawn = Network(bundle, Deconvnet(bundle.model, bundle.input_size))
+    projector = Projector(drawn, input_view(drawn, noise, "trained"))
+    (one,) = reconstruct(projector, "1")
+    return bundle, drawn.net, whole_to_safetensors(projector, one, 0.1)
+
+
+@examples(60)
+@given(data=st.data())
+def test_saved_projections(saved, data):
+    bundle, net, content = saved
+    with stored(data.draw(safetensors(content, None)), "p") as path, one_sentence_or_valid():
+        found = read_projection(path)
+        assert render(found, bundle, net).pixels.isfinite().all()
+
+
+@pytest.fixture(scope="module")
+def saved():
+    return saved_projection()
 
 
 ODD = (

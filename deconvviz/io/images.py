@@ -36,7 +36,7 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ExifTags import Base as Exif
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from torch import Tensor
@@ -218,11 +218,16 @@ def to_tensor(image: Image.Image) -> Tensor:
     return pixels.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format).div(255)
 
 
-def to_png(pixels: Image.Image | NDArray[np.uint8]) -> bytes:
-    """Encode a picture, or uint8 pixels (h, w) or (h, w, 3), as PNG."""
+def to_png(
+    pixels: Image.Image | NDArray[np.uint8], about: Mapping[str, str] | None = None
+) -> bytes:
+    """Encode a picture, or uint8 pixels (h, w) or (h, w, 3), as PNG; `about` it: text chunks."""
+    texts = PngInfo()
+    for name, text in (about or {}).items():
+        texts.add_itxt(name, text)
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     stream = BytesIO()
-    image.save(stream, format="PNG")
+    image.save(stream, format="PNG", pnginfo=texts)
     return stream.getvalue()
 
 

@@ -22,7 +22,6 @@ from deconvviz.plots.figures import NEUTRAL_INK, figure_png
 from deconvviz.ui.grid import data_url
 from deconvviz.ui.runs import summary
 
-WHOLE_PERCENTILE = 97  # fine lines over a whole picture need more contrast than a window
 _INKS = {"light": "#3f4246", "dark": "#d3d0ca"}
 
 Content = bytes | Callable[[], bytes]
