@@ -1,13 +1,27 @@
-"""`deconvviz render`: a saved projection, made again."""
+"""`deconvviz render`: a saved projection, made again; `deconvviz report`: one page of a picture."""
 
 import os
+import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deconvviz.cli.base import NETWORK, InputOptions, app, load_network, to_file
+from deconvviz.cli.base import (
+    NETWORK,
+    InputOptions,
+    Model,
+    Rule,
+    app,
+    at_least,
+    load_network,
+    rule_name,
+    to_file,
+    to_kinds,
+)
+from deconvviz.cli.engine import Picture, Size, open_named
 from deconvviz.cli.failures import FAILED
 from deconvviz.cli.options import takes
 
@@ -20,6 +34,7 @@ Out = Annotated[
     Path | None,
     to_file("Output: a .png picture, or .safetensors as FILE is.", ".safetensors"),
 ]
+Page = Annotated[Path, to_kinds("Output: one .html file, complete in itself.", ".html")]
 Named = Annotated[
     str | None,
     typer.Option("--model", help="Name or checkpoint of the network; else the one FILE names."),
@@ -63,6 +78,31 @@ def render(
     typer.echo(_found(saved.record, rendered))
     if check and not rendered.is_same:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+@takes(InputOptions(), "inputs", NETWORK)
+def report(
+    model: Model,
+    picture: Picture,
+    out: Page,
+    inputs: InputOptions,
+    units: Annotated[int, at_least(1, "Number of strongest units of each layer, at most 24.")] = 3,
+    rule: Rule = "deconvnet",
+    size: Size = None,
+) -> None:
+    """Write one page of what a network sees in a picture: its answer, its units, and why."""
+    from deconvviz.analysis.report import ReportOptions
+    from deconvviz.analysis.report import report as report_on
+    from deconvviz.io.files import write_atomically
+    from deconvviz.plots.report import headline, page
+
+    options = ReportOptions(units, rule_name(rule), size)
+    opened, bundle = open_named(picture), load_network(replace(inputs, model=model))
+    found = report_on(bundle, opened, options)
+    words = shlex.join(["deconvviz", *sys.argv[1:]]) if sys.argv[1:2] == ["report"] else ""
+    write_atomically(out, page(found, words))
+    typer.echo(f"{headline(found)}\n{out}")
 
 
 def _content(rendered: "Rendered", ending: str) -> bytes:
