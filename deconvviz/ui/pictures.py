@@ -4,12 +4,14 @@ An upload is checked at once, shrunk to the largest size in use, and kept in its
 uploaded bytes are freed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
 from deconvviz.errors import DeconvvizError
+from deconvviz.io.card import inert
 from deconvviz.io.images import (
     MAX_BYTES,
     PHOTOGRAPHS,
@@ -17,24 +19,28 @@ from deconvviz.io.images import (
     limit_side,
     open_picture,
     photograph,
+    safe_name,
 )
-from deconvviz.ui.memory import kept, working
+from deconvviz.ui.memory import UPLOADS, kept, working
 from deconvviz.ui.pickers import LARGEST
-from deconvviz.ui.show import as_sentence
+from deconvviz.ui.show import Captioned, as_sentence, row
 from deconvviz.ui.uploads import Uploads, free, refused_uploads
 
 _photograph = kept()(photograph)
+_FIRST = "cat"
+_THUMBNAIL = 64  # pixels
 
 
 def pick_pictures() -> list[Picture]:
     """The chosen pictures, the main one first; none with a hint to choose one."""
     uploads: dict[str, Picture] = dict(_uploads())
+    messages = _not_here(uploads)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = st.pills(
             "Pictures",
             [*PHOTOGRAPHS, *uploads],
             selection_mode="multi",
-            default=["cat"],
+            default=[_FIRST],
             key="pictures",
             bind="query-params",
         )
@@ -43,7 +49,12 @@ def pick_pictures() -> list[Picture]:
             refused = upload_files(label, "upload", _keep)
         with st.popover(":material/photo_camera:", help="Take a picture with the camera"):
             refused += _take_photograph()
-    for message in [*refused, *map(_lost, _uploads().lost())]:
+        if uploads:
+            with st.popover(":material/photo_library:", help="Remove pictures of your own"):
+                _list(uploads)
+    for room in st.session_state.pop("made-room", ()):
+        st.info(room, icon=":material/photo_library:")
+    for message in [*messages, *refused, *map(_lost, _uploads().lost())]:
         st.warning(message, icon=":material/image_not_supported:")
     if not names:
         icon = ":material/add_photo_alternate:"
@@ -109,11 +120,51 @@ def _keep(content: bytes, name: str) -> None:
         image = limit_side(picture.image, LARGEST)
     before = dict(_uploads())
     name = _free_name(picture, before)
-    _uploads().add(name, replace(picture, image=image, name=name))
+    gone = _uploads().add(name, replace(picture, image=image, name=name))
+    for one in gone:
+        text = f"{inert(one)} made room for {inert(name)}: a session keeps {UPLOADS} pictures."
+        st.session_state.setdefault("made-room", []).append(text)
     dropped = before.keys() - _uploads().keys()
     chosen = [other for other in st.session_state["pictures"] if other not in (*dropped, name)]
     st.session_state["pictures"] = [*chosen, name]
     st.session_state["focus"] = name
+
+
+def _not_here(uploads: Mapping[str, Picture]) -> list[str]:
+    """A sentence for each picture of a link that is not here, before the link is read."""
+    if "pictures" in st.session_state:
+        return []
+    asked = dict.fromkeys(st.query_params.get_all("pictures"))
+    missing = [name for name in asked if name not in uploads and name not in PHOTOGRAPHS]
+    instead = "" if len(missing) < len(asked) else f" The {_FIRST} is shown instead."
+    return [
+        f"{inert(safe_name(name))} is not here: a picture of your own stays in the session that it "
+        f"was added in, and a link does not carry it. Add it again.{instead}"
+        for name in missing[:UPLOADS]
+    ]
+
+
+def _list(uploads: dict[str, Picture]) -> None:
+    """The session's own pictures, each with a button that removes it."""
+    st.caption(f"{len(uploads)} of at most {UPLOADS} pictures of your own")
+    for name in reversed(uploads):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            thumbnail = np.asarray(limit_side(uploads[name].image, _THUMBNAIL))
+            row([Captioned(thumbnail, name, name)])
+            st.button(
+                "Remove",
+                key=f"remove-{name}",
+                icon=":material/close:",
+                help=f"Remove {inert(name)}",
+                on_click=_remove,
+                args=(name,),
+            )
+
+
+def _remove(name: str) -> None:
+    _uploads().remove(name)
+    chosen = [other for other in st.session_state["pictures"] if other != name]
+    st.session_state["pictures"] = chosen or [_FIRST]
 
 
 def _uploads() -> Uploads[Picture]:
