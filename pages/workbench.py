@@ -9,11 +9,13 @@ import streamlit as st
 from deconvviz.deconv.rules import RULES
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture, to_png
+from deconvviz.io.project import ENDING, MAX_PROJECT_BYTES
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.plots.look import FAINT, WHOLE_PERCENTILE, Look
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
+from deconvviz.ui.files import more_files
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import (
     InputView,
@@ -25,13 +27,16 @@ from deconvviz.ui.networks import (
     pick_layer,
     random_twin,
 )
-from deconvviz.ui.pictures import pick_pictures
+from deconvviz.ui.pictures import pick_pictures, upload_files
+from deconvviz.ui.project import open_project, opened, project_file, rerun_opened
 from deconvviz.ui.reconstructions import (
     Projector,
     Reconstruction,
+    file_name,
     layer_pictures,
     picture_address,
     reconstruct,
+    settings,
     tiles,
     to_safetensors,
     units_at,
@@ -251,12 +256,23 @@ def details(
         show.row([window, *three_rules(other, unit, look, ", random weights")])
     with st.container(horizontal=True):
         show.downloads(
-            f"{unit.layer}-unit{unit.channel}-y{unit.y}-x{unit.x}-{projector.rule}",
-            lambda: to_png(one.picture),
+            file_name(projector, one),
+            lambda: to_png(one.picture, settings(projector, one)),
             lambda: to_safetensors(projector, one, one.pixels),
         )
+        more_files(projector, one, share)
         label = f"Strongest activations of unit {unit.channel} over many pictures"
         link("atlas", label, unit.layer, unit.channel)
+
+
+def project(network: Network) -> list[str]:
+    """Save everything that is chosen, and open it again; sentences on what cannot be opened."""
+    st.divider()
+    st.caption("A project holds your pictures and everything that is chosen here.")
+    show.download(project_file(network), f"project{ENDING}", "Save project")
+    return upload_files(
+        "Open a project", "project", open_project, [ENDING], MAX_PROJECT_BYTES >> 20
+    )
 
 
 def trust(projector: Projector, one: Reconstruction) -> None:
@@ -304,6 +320,7 @@ def other_pictures(
 @st.fragment
 def bench(network: Network) -> None:
     """All of one selection; a choice reruns this part alone."""
+    rerun_opened()
     with show.errors():
         with st.container(horizontal=True, vertical_alignment="bottom"):
             pictures = pick_pictures()
@@ -314,6 +331,8 @@ def bench(network: Network) -> None:
                 chosen = pickers.pick_unit(layer, network.net.layers[layer].channels)
                 share, start, look = pickers.share(), pickers.start(), pickers.look()
                 beside = pickers.beside()
+                refused = project(network)
+        show.notes([*((text, True) for text in refused), *opened(network)])
         if not pictures:
             return
         view = input_view(network, pictures[0], size)

@@ -10,6 +10,7 @@ import resource
 import struct
 import time
 import warnings
+import zipfile
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from deconvviz.io.checkpoint import load_checkpoint, save_checkpoint
 from deconvviz.io.data import cache, draw_shapes, load_dataset
 from deconvviz.io.images import open_picture, to_png
 from deconvviz.io.preprocess import Preprocess
+from deconvviz.io.project import read_project
 from deconvviz.io.saved import read_projection
 from deconvviz.io.weights import read_weights
 from deconvviz.io.zoo.names import demo_folder
@@ -199,6 +201,29 @@ def test_saved_projections(saved, data):
     with stored(data.draw(safetensors(content, None)), "p") as path, one_sentence_or_valid():
         found = read_projection(path)
         assert render(found, bundle, net).pixels.isfinite().all()
+
+
+PROJECT = {
+    "network": "demo",
+    "sha256": "0" * 64,
+    "choices": {"layer": ["stage2.relu1"], "pictures": ["a.png", "cat"], "place": ["0.5,0.5"]},
+    "pictures": ["a.png"],
+    "versions": {"torch": "2"},
+}
+
+
+@examples(60)
+@given(data=st.data())
+def test_projects(data):
+    text = data.draw(st.one_of(texts(PROJECT), st.just(json.dumps(PROJECT))))
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("project.json", text.encode(errors="surrogatepass"))
+        archive.writestr("pictures/0.png", PNG)
+    content = data.draw(st.one_of(zips(stream.getvalue()), st.just(stream.getvalue())))
+    with one_sentence_or_valid():
+        for one in read_project(content, "mine.deconvviz", 64).pictures.values():
+            assert max(one.image.size) <= 64
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deconvviz.analysis.inputs import class_names
 from deconvviz.analysis.why import Why, why
-from deconvviz.deconv import Box, Coverage, Deconvnet, Layer, Projection
+from deconvviz.deconv import Box, Coverage, Deconvnet, Layer, Projection, Verification
 from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.verification import checked_line
 from deconvviz.errors import DeconvvizError, SelectionError, SettingError, UnsupportedOperationError
@@ -101,10 +101,11 @@ def report(
     options: ReportOptions | None = None,
     *,
     net: Deconvnet | None = None,
+    verification: Verification | None = None,
 ) -> Report:
     """Say what a network sees in a picture; `deconvviz.plots.report.page` is its HTML.
 
-    The line on what was checked compares one projection of each layer with autograd.
+    Without a `verification`, one projection of each layer is compared with autograd.
 
     Raises:
         SelectionError: The network has no default layers.
@@ -142,7 +143,7 @@ def report(
         why=found,
         why_not=refused,
         coverage=net.coverage,
-        checked=checked_line(net.checked, net.verify(net.default_layers, units=1)),
+        checked=checked_line(net.checked, verification or net.verify(units=1)),
         versions=versions(),
     )
 

@@ -175,7 +175,7 @@ def evenly_spaced(layers: Sequence[str], count: int) -> list[str]:
     return [layers[round(place)] for place in places]
 
 
-def _offered() -> dict[str, str]:
+def offered_networks() -> dict[str, str]:
     """Label -> argument of `load`: the demos, then the command line's arguments."""
     named = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     return {name: name for name in DEMOS} | {_label(name): name for name in named}
@@ -188,7 +188,9 @@ def _label(name: str) -> str:
 
 def named_checkpoints() -> dict[str, str]:
     """Label -> path of the checkpoints named on the command line."""
-    return {label: name for label, name in _offered().items() if name.endswith(".safetensors")}
+    return {
+        label: name for label, name in offered_networks().items() if name.endswith(".safetensors")
+    }
 
 
 _network = Picker[str]("model", "Network", widget="list", on_change=forget_unit)
@@ -196,7 +198,7 @@ _network = Picker[str]("model", "Network", widget="list", on_change=forget_unit)
 
 def pick_network() -> None:
     """Show the picker of the network that all pages use."""
-    _network(_offered())
+    _network(offered_networks())
 
 
 def chosen_network() -> Network:
@@ -205,7 +207,7 @@ def chosen_network() -> Network:
     Raises:
         DeconvvizError: As for `load`.
     """
-    chosen = network(_offered().get(st.session_state.get("model", ""), DEMOS[0]))
+    chosen = network(offered_networks().get(st.session_state.get("model", ""), DEMOS[0]))
     if chosen.bundle.is_untrained:
         st.warning(
             "This network has random weights; it was never trained. What its units respond to "

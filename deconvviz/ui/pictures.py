@@ -4,8 +4,7 @@ An upload is checked at once, shrunk to the largest size in use, and kept in its
 uploaded bytes are freed.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -21,26 +20,33 @@ from deconvviz.io.images import (
     photograph,
     safe_name,
 )
+from deconvviz.io.project import ENDING
 from deconvviz.ui.memory import UPLOADS, kept, working
-from deconvviz.ui.pickers import LARGEST
+from deconvviz.ui.own_pictures import (
+    FIRST,
+    add_picture,
+    choose_pictures,
+    own_pictures,
+    remove_picture,
+)
+from deconvviz.ui.project import open_project
 from deconvviz.ui.show import Captioned, as_sentence, row
-from deconvviz.ui.uploads import Uploads, free, refused_uploads
+from deconvviz.ui.uploads import free, refused_uploads
 
 _photograph = kept()(photograph)
-_FIRST = "cat"
 _THUMBNAIL = 64  # pixels
 
 
 def pick_pictures() -> list[Picture]:
     """The chosen pictures, the main one first; none with a hint to choose one."""
-    uploads: dict[str, Picture] = dict(_uploads())
+    uploads: dict[str, Picture] = dict(own_pictures())
     messages = _not_here(uploads)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = st.pills(
             "Pictures",
             [*PHOTOGRAPHS, *uploads],
             selection_mode="multi",
-            default=[_FIRST],
+            default=[FIRST],
             key="pictures",
             bind="query-params",
         )
@@ -54,7 +60,7 @@ def pick_pictures() -> list[Picture]:
                 _list(uploads)
     for room in st.session_state.pop("made-room", ()):
         st.info(room, icon=":material/photo_library:")
-    for message in [*messages, *refused, *map(_lost, _uploads().lost())]:
+    for message in [*messages, *refused, *map(_lost, own_pictures().lost())]:
         st.warning(message, icon=":material/image_not_supported:")
     if not names:
         icon = ":material/add_photo_alternate:"
@@ -89,8 +95,21 @@ def _take_photograph() -> list[str]:
     return list(st.session_state.pop("camera-errors", ()))
 
 
-def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> list[str]:
+def upload_files(
+    label: str,
+    key: str,
+    keep: Callable[[bytes, str], None],
+    endings: Sequence[str] | None = None,
+    max_mb: int | None = None,
+) -> list[str]:
     """An uploader that hands over the content and name of each file once, under a key's prefix.
+
+    Args:
+        label: What stands above it.
+        key: Prefix of its keys in the session.
+        keep: Takes the content and the name of a file.
+        endings: Endings of files that the browser offers; all if None.
+        max_mb: Size of a file in MB; that of a picture if None.
 
     Returns:
         One sentence for each file of the last upload that `keep` raised a `DeconvvizError` on.
@@ -109,25 +128,26 @@ def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> li
         st.session_state[f"{key}-errors"] = errors + refused_uploads()
         st.session_state[f"{key}-turn"] = turn + 1  # a new, empty uploader
 
-    st.file_uploader(label, accept_multiple_files=True, key=f"{key}-{turn}", on_change=take)
+    st.file_uploader(
+        label,
+        endings,
+        accept_multiple_files=True,
+        key=f"{key}-{turn}",
+        on_change=take,
+        max_upload_size=max_mb,
+    )
     return list(st.session_state.pop(f"{key}-errors", ()))
 
 
 def _keep(content: bytes, name: str) -> None:
-    """Add an upload to the session and choose it."""
+    """Add an upload to the session and choose it; or open it if it is a project."""
+    if name.endswith(ENDING):
+        open_project(content, name)
+        return
     with working():  # so that many sessions' pictures are not decoded at once
-        picture = open_picture(content, name)
-        image = limit_side(picture.image, LARGEST)
-    before = dict(_uploads())
-    name = _free_name(picture, before)
-    gone = _uploads().add(name, replace(picture, image=image, name=name))
-    for one in gone:
-        text = f"{inert(one)} made room for {inert(name)}: a session keeps {UPLOADS} pictures."
-        st.session_state.setdefault("made-room", []).append(text)
-    dropped = before.keys() - _uploads().keys()
-    chosen = [other for other in st.session_state["pictures"] if other not in (*dropped, name)]
-    st.session_state["pictures"] = [*chosen, name]
-    st.session_state["focus"] = name
+        name = add_picture(open_picture(content, name))
+    chosen = [other for other in st.session_state["pictures"] if other != name]
+    choose_pictures([*chosen, name], name)
 
 
 def _not_here(uploads: Mapping[str, Picture]) -> list[str]:
@@ -136,7 +156,7 @@ def _not_here(uploads: Mapping[str, Picture]) -> list[str]:
         return []
     asked = dict.fromkeys(st.query_params.get_all("pictures"))
     missing = [name for name in asked if name not in uploads and name not in PHOTOGRAPHS]
-    instead = "" if len(missing) < len(asked) else f" The {_FIRST} is shown instead."
+    instead = "" if len(missing) < len(asked) else f" The {FIRST} is shown instead."
     return [
         f"{inert(safe_name(name))} is not here: a picture of your own stays in the session that it "
         f"was added in, and a link does not carry it. Add it again.{instead}"
@@ -156,29 +176,10 @@ def _list(uploads: dict[str, Picture]) -> None:
                 key=f"remove-{name}",
                 icon=":material/close:",
                 help=f"Remove {inert(name)}",
-                on_click=_remove,
+                on_click=remove_picture,
                 args=(name,),
             )
 
 
-def _remove(name: str) -> None:
-    _uploads().remove(name)
-    chosen = [other for other in st.session_state["pictures"] if other != name]
-    st.session_state["pictures"] = chosen or [_FIRST]
-
-
-def _uploads() -> Uploads[Picture]:
-    return Uploads.of_session("uploads")
-
-
 def _lost(name: str) -> str:
     return f"{name} is here no more: the server keeps the latest pictures of all; add it again."
-
-
-def _free_name(picture: Picture, uploads: dict[str, Picture]) -> str:
-    """The picture's name, numbered if another picture has it already."""
-    name, number = picture.name, 1
-    while name in PHOTOGRAPHS or (name in uploads and uploads[name].key != picture.key):
-        number += 1
-        name = f"{picture.name} ({number})"
-    return name

@@ -147,6 +147,15 @@ def proof(checked: SelfCheck | None, verification: Verification) -> None:
         st.caption(line)
 
 
+def notes(texts: Sequence[tuple[str, bool]]) -> None:
+    """Sentences of Markdown in boxes, some of which warn."""
+    for text, warns in texts:
+        if warns:
+            st.warning(text, icon=":material/warning:")
+        else:
+            st.info(text, icon=":material/info:")
+
+
 @contextmanager
 def errors() -> Iterator[None]:
     """Show a `DeconvvizError` as one sentence; the session continues.

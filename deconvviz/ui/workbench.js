@@ -110,7 +110,9 @@ class Bench {
     this.tiles.setAttribute("role", "group");
     side.append(this.layers, this.heading, this.tiles);
     panes.append(viewer, side);
-    root.append(this.answer, panes);
+    const top = make("div", "top");
+    top.append(this.answer, this.copyLink());
+    root.append(top, panes);
     this.stage.onclick = (event) => this.pickPlace(event);
     this.stage.onkeydown = (event) => this.moveCross(event);
     this.stage.tabIndex = 0;
@@ -169,6 +171,21 @@ class Bench {
     node.type = "button";
     node.onclick = onclick;
     return node;
+  }
+
+  // The page's address restores all but a person's own pictures.
+  copyLink() {
+    const [place, said] = [make("div", "copy"), make("span")];
+    said.setAttribute("role", "status");
+    const node = this.link("copy link", async () => {
+      const done = navigator.clipboard && navigator.clipboard.writeText(window.location.href);
+      const copied = await Promise.resolve(done).then(() => Boolean(done), () => false);
+      if (!copied) window.prompt("The link to this page", window.location.href);
+      said.textContent = copied ? "copied" : "";
+    });
+    node.title = "Restores this page, but not pictures of your own: those are kept by a project";
+    place.append(said, node);
+    return place;
   }
 
   drawLayers() {
