@@ -27,6 +27,7 @@ from deconvviz.ui.networks import (
     pick_layer,
     random_twin,
 )
+from deconvviz.ui.own_pictures import own_pictures
 from deconvviz.ui.pictures import pick_pictures, upload_files
 from deconvviz.ui.project import open_project, opened, project_file, rerun_opened
 from deconvviz.ui.reconstructions import (
@@ -255,11 +256,10 @@ def details(
         st.caption("The same unit at the same place, in the same network with random weights:")
         show.row([window, *three_rules(other, unit, look, ", random weights")])
     with st.container(horizontal=True):
-        show.downloads(
-            file_name(projector, one),
-            lambda: to_png(one.picture, settings(projector, one)),
-            lambda: to_safetensors(projector, one, one.pixels),
-        )
+        name = file_name(projector, one)
+        show.download(lambda: to_png(one.picture, settings(projector, one)), f"{name}.png", "PNG")
+        tensor = partial(to_safetensors, projector, one, one.pixels)
+        show.download(tensor, f"{name}.safetensors", "Raw tensor")
         more_files(projector, one, share)
         label = f"Strongest activations of unit {unit.channel} over many pictures"
         link("atlas", label, unit.layer, unit.channel)
@@ -267,7 +267,6 @@ def details(
 
 def project(network: Network) -> list[str]:
     """Save everything that is chosen, and open it again; sentences on what cannot be opened."""
-    st.divider()
     st.caption("A project holds your pictures and everything that is chosen here.")
     show.download(project_file(network), f"project{ENDING}", "Save project")
     return upload_files(
@@ -322,8 +321,11 @@ def bench(network: Network) -> None:
     """All of one selection; a choice reruns this part alone."""
     rerun_opened()
     with show.errors():
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        above = st.container()
+        line = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
+        with above if own_pictures() else line:  # many names need a line of their own
             pictures = pick_pictures()
+        with line:
             rule = pickers.rule()
             with st.popover("More", icon=":material/tune:"):
                 size = pickers.input_size()
@@ -331,6 +333,7 @@ def bench(network: Network) -> None:
                 chosen = pickers.pick_unit(layer, network.net.layers[layer].channels)
                 share, start, look = pickers.share(), pickers.start(), pickers.look()
                 beside = pickers.beside()
+            with st.popover(":material/folder_open:", help="Save a project, or open one"):
                 refused = project(network)
         show.notes([*((text, True) for text in refused), *opened(network)])
         if not pictures:

@@ -6,7 +6,6 @@ uploaded bytes are freed.
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import streamlit as st
 
 from deconvviz.errors import DeconvvizError
@@ -19,6 +18,7 @@ from deconvviz.io.images import (
     open_picture,
     photograph,
     safe_name,
+    to_png,
 )
 from deconvviz.io.project import ENDING
 from deconvviz.ui.memory import UPLOADS, kept, working
@@ -30,18 +30,18 @@ from deconvviz.ui.own_pictures import (
     remove_picture,
 )
 from deconvviz.ui.project import open_project
-from deconvviz.ui.show import Captioned, as_sentence, row
+from deconvviz.ui.show import as_sentence
 from deconvviz.ui.uploads import free, refused_uploads
 
 _photograph = kept()(photograph)
-_THUMBNAIL = 64  # pixels
+_THUMBNAIL = 48  # pixels
 
 
 def pick_pictures() -> list[Picture]:
     """The chosen pictures, the main one first; none with a hint to choose one."""
     uploads: dict[str, Picture] = dict(own_pictures())
     messages = _not_here(uploads)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         names = st.pills(
             "Pictures",
             [*PHOTOGRAPHS, *uploads],
@@ -49,6 +49,7 @@ def pick_pictures() -> list[Picture]:
             default=[FIRST],
             key="pictures",
             bind="query-params",
+            wrap=True,  # else the last ones are cut off where there are many
         )
         with st.container(width="content", key="own-pictures"):
             label = f"Your own pictures, up to {MAX_BYTES >> 20} MB each; they stay in this session"
@@ -71,7 +72,7 @@ def pick_pictures() -> list[Picture]:
     if st.session_state.get("focus") not in names:
         st.session_state["focus"] = names[-1]
     focus = st.segmented_control(
-        "Main picture", names, required=True, key="focus", bind="query-params"
+        "Main picture", names, required=True, key="focus", bind="query-params", wrap=True
     )
     return sorted(pictures, key=lambda picture: picture.name != focus)
 
@@ -166,19 +167,21 @@ def _not_here(uploads: Mapping[str, Picture]) -> list[str]:
 
 def _list(uploads: dict[str, Picture]) -> None:
     """The session's own pictures, each with a button that removes it."""
-    st.caption(f"{len(uploads)} of at most {UPLOADS} pictures of your own")
-    for name in reversed(uploads):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            thumbnail = np.asarray(limit_side(uploads[name].image, _THUMBNAIL))
-            row([Captioned(thumbnail, name, name)])
-            st.button(
-                "Remove",
-                key=f"remove-{name}",
-                icon=":material/close:",
-                help=f"Remove {inert(name)}",
-                on_click=remove_picture,
-                args=(name,),
-            )
+    with st.container(width=300, gap="small"):
+        st.caption(f"{len(uploads)} of at most {UPLOADS} pictures of your own")
+        for name in reversed(uploads):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                image = limit_side(uploads[name].image, _THUMBNAIL)
+                st.image(to_png(image), width=_THUMBNAIL, output_format="PNG", alt=name)
+                st.caption(inert(name), width="stretch")
+                st.button(
+                    ":material/close:",
+                    key=f"remove-{name}",
+                    help=f"Remove {inert(name)}",
+                    type="tertiary",
+                    on_click=remove_picture,
+                    args=(name,),
+                )
 
 
 def _lost(name: str) -> str:

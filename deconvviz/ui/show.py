@@ -92,13 +92,6 @@ def download(content: Content, file: str, label: str) -> None:
     )
 
 
-def downloads(name: str, png: Content, tensor: Content) -> None:
-    """Downloads of a reconstruction: as a picture, and as the tensor itself."""
-    with st.container(horizontal=True):
-        download(png, f"{name}.png", "PNG")
-        download(tensor, f"{name}.safetensors", "Raw tensor")
-
-
 def ink() -> str:
     """The colour of lines and letters in figures, for the theme that the person sees."""
     return _INKS.get(str(st.context.theme.type), NEUTRAL_INK)
