@@ -14,6 +14,7 @@
     ├── SettingError                an option has an invalid value
     ├── DivergedError               the loss of a training run is NaN or infinite
     ├── StudyError                  a study or one of its records is missing, damaged or different
+    ├── SavedFileError              a saved projection or project is damaged, or of something else
     └── BusyError                   another process writes the same folder
 
 A message is one sentence for people: what was asked, what there is, and what to do.
@@ -85,6 +86,10 @@ class DivergedError(DeconvvizError):
 
 class StudyError(DeconvvizError):
     """A study, or a record of one of its runs, is missing, damaged or of another plan."""
+
+
+class SavedFileError(DeconvvizError):
+    """A saved projection or project is missing, damaged, or of another network."""
 
 
 class BusyError(DeconvvizError):

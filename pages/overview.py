@@ -5,6 +5,7 @@ import streamlit as st
 from deconvviz.io.images import PHOTOGRAPHS, photograph
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.figures import enlarge, mosaic
+from deconvviz.plots.look import WHOLE_PERCENTILE
 from deconvviz.ui import show
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import chosen_network, evenly_spaced, input_view, verification
@@ -20,7 +21,7 @@ def strongest_unit(projector: Projector, layer: str) -> None:
     for one in reconstruct(projector, layer):
         channel = one.unit.channel
         pixels, _ = whole_picture(projector, layer, channel, SHARE)
-        whole = display(pixels, percentile=show.WHOLE_PERCENTILE)
+        whole = display(pixels, percentile=WHOLE_PERCENTILE)
         show.picture(enlarge(whole, 500), f"The cat, reconstructed from unit {channel} of {layer}")
         pair = mosaic([one.patch, one.picture], columns=2, gap=8, side=250)
         show.picture(pair, f"Window of unit {channel} of {layer}, and its reconstruction")
@@ -50,7 +51,7 @@ cells = [cell for row in rows for cell in row]
 for cell, layer in zip(cells, layers, strict=False):
     with cell:
         strongest_unit(Projector(network, cat), layer)
-st.caption(f"{display_caption()} Whole pictures: at percentile {show.WHOLE_PERCENTILE}.")
+st.caption(f"{display_caption()} Whole pictures: at percentile {WHOLE_PERCENTILE}.")
 
 with compared:
     show.proof(network.net.checked, verification(network, layers))

@@ -9,13 +9,15 @@ import streamlit as st
 from deconvviz.deconv.rules import RULES
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture, to_png
+from deconvviz.io.project import ENDING, MAX_PROJECT_BYTES
 from deconvviz.plots.display import display, display_caption, number
 from deconvviz.plots.figures import mosaic
-from deconvviz.plots.look import FAINT, Look
+from deconvviz.plots.look import FAINT, WHOLE_PERCENTILE, Look
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
 from deconvviz.ui.class_names import class_names, name_classes
 from deconvviz.ui.experiments import legend
+from deconvviz.ui.files import more_files
 from deconvviz.ui.labels import label_of, name_unit
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import (
@@ -28,7 +30,9 @@ from deconvviz.ui.networks import (
     pick_layer,
     random_twin,
 )
-from deconvviz.ui.pictures import pick_pictures
+from deconvviz.ui.own_pictures import own_pictures
+from deconvviz.ui.pictures import pick_pictures, upload_files
+from deconvviz.ui.project import open_project, opened, project_file, rerun_opened
 from deconvviz.ui.reconstructions import (
     Projector,
     Reconstruction,
@@ -197,14 +201,14 @@ def scene(network: Network, view: InputView) -> Scene:
 def whole(projector: Projector, unit: Unit, share: float) -> show.Captioned:
     """Many positions of a unit's feature map, projected together, in their places."""
     pixels, count = whole_picture(projector, unit.layer, unit.channel, share)
-    picture = display(pixels, percentile=show.WHOLE_PERCENTILE)
+    picture = display(pixels, percentile=WHOLE_PERCENTILE)
     name = projector.view.picture.name
     places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
     return show.Captioned(
         picture,
         f"{name} through unit {unit.channel}, {projector.rule}",
         f"{projector.rule}, whole picture: {places}, full contrast at percentile "
-        f"{show.WHOLE_PERCENTILE}",
+        f"{WHOLE_PERCENTILE}",
     )
 
 
@@ -253,13 +257,22 @@ def details(
         st.caption("The same unit at the same place, in the same network with random weights:")
         show.row([window, *three_rules(other, unit, ", random weights")], crisp=look.crisp)
     with st.container(horizontal=True):
-        show.downloads(
-            file_name(projector, one),
-            lambda: to_png(one.picture, settings(projector, one)),
-            lambda: to_safetensors(projector, one, one.pixels),
-        )
+        name = file_name(projector, one)
+        show.download(lambda: to_png(one.picture, settings(projector, one)), f"{name}.png", "PNG")
+        tensor = partial(to_safetensors, projector, one, one.pixels)
+        show.download(tensor, f"{name}.safetensors", "Raw tensor")
+        more_files(projector, one, share)
         label = f"Where unit {unit.channel} is most active in other pictures"
         link("atlas", label, unit.layer, unit.channel)
+
+
+def project(network: Network) -> list[str]:
+    """Save everything that is chosen, and open it again; sentences on what cannot be opened."""
+    st.caption("A project holds your pictures and everything that is chosen here.")
+    show.download(project_file(network), f"project{ENDING}", "Save project")
+    return upload_files(
+        "Open a project", "project", open_project, [ENDING], MAX_PROJECT_BYTES >> 20
+    )
 
 
 def trust(projector: Projector, one: Reconstruction) -> None:
@@ -318,9 +331,13 @@ def other_pictures(
 @st.fragment
 def bench(network: Network) -> None:
     """All of one selection; a choice reruns this part alone."""
+    rerun_opened()
     with show.errors():
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        above = st.container()
+        line = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
+        with above if own_pictures() else line:  # many names need a line of their own
             pictures = pick_pictures()
+        with line:
             rule = pickers.rule()
             with st.popover("More", icon=":material/tune:"):
                 size = pickers.input_size()
@@ -329,6 +346,9 @@ def bench(network: Network) -> None:
                 share, start, look = pickers.share(), pickers.start(), pickers.look()
                 beside = pickers.beside()
             name_classes(network)
+            with st.popover(":material/folder_open:", help="Save a project, or open one"):
+                refused = project(network)
+        show.notes([*((text, True) for text in refused), *opened(network)])
         if not pictures:
             return
         view = input_view(network, pictures[0], size)

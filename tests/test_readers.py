@@ -10,6 +10,7 @@ import resource
 import struct
 import time
 import warnings
+import zipfile
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,13 +25,17 @@ from safetensors.torch import save
 from torch import nn
 
 from deconvviz.analysis.parts import read_parts
+from deconvviz.analysis.rendering import render
 from deconvviz.atlas import build_atlas, load_atlas
+from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.checkpoint import load_checkpoint, save_checkpoint
 from deconvviz.io.data import cache, draw_shapes, load_dataset
 from deconvviz.io.images import open_picture, to_png
 from deconvviz.io.preprocess import Preprocess
+from deconvviz.io.project import read_project
+from deconvviz.io.saved import read_projection
 from deconvviz.io.weights import read_weights
 from deconvviz.io.zoo.names import demo_folder
 from deconvviz.schema import to_dict
@@ -39,6 +44,8 @@ from deconvviz.study.gradients import read_gradients
 from deconvviz.study.plan import read_plan
 from deconvviz.training import Recipe, read_metrics
 from deconvviz.training.run_folder import RunConfig, read_config, read_state
+from deconvviz.ui.networks import Network, input_view
+from deconvviz.ui.reconstructions import Projector, reconstruct, whole_to_safetensors
 from deconvviz.ui.runs import read_upload
 from tests.mutations import (
     File,
@@ -175,6 +182,53 @@ def test_weights(content):
         found = read_weights(path, WEIGHTS)
         network().load_state_dict(found)
         assert all(torch.isfinite(one).all() for one in found.values())
+
+
+def saved_projection():
+    """A unit of a small network in a picture of 12 x 10 pixels, as a file."""
+    bundle = Bundle.of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (3, 12, 12))
+    noise = open_picture(to_png(Image.effect_noise((12, 12), 90).convert("RGB")), "noise.png")
+    drawn = Network(bundle, Deconvnet(bundle.model, bundle.input_size))
+    projector = Projector(drawn, input_view(drawn, noise, "trained"))
+    (one,) = reconstruct(projector, "1")
+    return bundle, drawn.net, whole_to_safetensors(projector, one, 0.1)
+
+
+@examples(60)
+@given(data=st.data())
+def test_saved_projections(saved, data):
+    bundle, net, content = saved
+    with stored(data.draw(safetensors(content, None)), "p") as path, one_sentence_or_valid():
+        found = read_projection(path)
+        assert render(found, bundle, net).pixels.isfinite().all()
+
+
+PROJECT = {
+    "network": "demo",
+    "sha256": "0" * 64,
+    "choices": {"layer": ["stage2.relu1"], "pictures": ["a.png", "cat"], "place": ["0.5,0.5"]},
+    "pictures": ["a.png"],
+    "versions": {"torch": "2"},
+}
+
+
+@examples(60)
+@given(data=st.data())
+def test_projects(data):
+    text = data.draw(st.one_of(texts(PROJECT), st.just(json.dumps(PROJECT))))
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("project.json", text.encode(errors="surrogatepass"))
+        archive.writestr("pictures/0.png", PNG)
+    content = data.draw(st.one_of(zips(stream.getvalue()), st.just(stream.getvalue())))
+    with one_sentence_or_valid():
+        for one in read_project(content, "mine.deconvviz", 64).pictures.values():
+            assert max(one.image.size) <= 64
+
+
+@pytest.fixture(scope="module")
+def saved():
+    return saved_projection()
 
 
 ODD = (

@@ -1,6 +1,6 @@
 """`deconvviz COMMAND`: a module for each group of commands."""
 
-from deconvviz.cli import atlas, engine, experiment, restore, start, study, training
+from deconvviz.cli import atlas, engine, experiment, restore, saved, start, study, training
 from deconvviz.cli.base import app
 from deconvviz.cli.failures import guarded
 
@@ -11,6 +11,7 @@ __all__ = [
     "experiment",
     "main",
     "restore",
+    "saved",
     "start",
     "study",
     "training",

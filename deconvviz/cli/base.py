@@ -75,7 +75,11 @@ def to_folder(help: str) -> Any:  # noqa: A002  as typer names it
 
 def to_file(help: str, *more: str) -> Any:  # noqa: A002
     """An option that names the file of a figure, a .png file, or of another ending."""
-    endings = (".png", *more)
+    return to_kinds(help, ".png", *more)
+
+
+def to_kinds(help: str, *endings: str) -> Any:  # noqa: A002
+    """An option that names a file with one of some endings."""
     return typer.Option(parser=lambda text: output_file(text, endings), metavar="PATH", help=help)
 
 

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
     from deconvviz.deconv import Deconvnet, Projection, Verification
     from deconvviz.io.bundle import Bundle
+    from deconvviz.io.images import Picture as OpenedPicture
 
-Picture = Annotated[Path, typer.Argument(help="Picture file.")]
+Picture = Annotated[
+    Path, typer.Argument(help="Picture file, or cat, rocket, astronaut, coffee or motorcycle.")
+]
 Layer = Annotated[str, typer.Option(help="Name of a layer; `deconvviz layers` lists them.")]
 Size = Annotated[int | None, at_least(8, "Longest side in pixels, uncropped; else as in training.")]
 
@@ -113,12 +116,22 @@ def project(
 
 def read_pixels(bundle: "Bundle", picture: Path, size: int | None = None) -> "Tensor":
     """A picture as a network's input: whole with a longest side of `size`, or as in training."""
-    from deconvviz.io.images import limit_side, open_picture
+    from deconvviz.io.images import limit_side
 
-    image = open_picture(picture).image
+    image = open_named(picture).image
     if size is None:
         return bundle.preprocess(image)
     return bundle.preprocess(limit_side(image, size), size=None)
+
+
+def open_named(picture: Path) -> "OpenedPicture":
+    """A picture file, or a photograph of the package by its name where there is no such file."""
+    from deconvviz.io.images import PHOTOGRAPHS, open_picture, photograph
+
+    name = str(picture)
+    if name in PHOTOGRAPHS and not picture.exists():
+        return photograph(name)
+    return open_picture(picture)
 
 
 def _as_json(net: "Deconvnet", verification: "Verification | None") -> str:

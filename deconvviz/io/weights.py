@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from deconvviz.errors import CheckpointError
+from deconvviz.errors import CheckpointError, DeconvvizError
 
 _MAX_HEADER = 1 << 20  # bytes; real headers have a few kB for each hundred tensors
 _DTYPES = {
@@ -64,7 +64,7 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
         )
     if start[8:] != b"{":
         raise _unreadable(path)
-    with _opened(path) as file:
+    with open_safetensors(path) as file:
         slices = _plain_names({name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118
         _check_names(path, {k: tuple(one.get_shape()) for k, one in slices.items()}, wanted)
         for name, one in slices.items():
@@ -81,26 +81,35 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         CheckpointError: It is damaged, or another kind of file.
     """
-    with _opened(path) as file:
+    with open_safetensors(path) as file:
         return file.metadata() or {}
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A safetensors file, unless its header is impossible, or larger than any of weights."""
+def open_safetensors(
+    path: Path,
+    error: type[DeconvvizError] = CheckpointError,
+    kind: str = "file of weights (pickled .pt files are not read here; they can run code)",
+    max_header: int = _MAX_HEADER,
+) -> Iterator[Any]:
+    """A safetensors file, unless its header is impossible, or larger than any of its kind.
+
+    Args:
+        path: The file.
+        error: Raised, with one sentence, where it is damaged or another kind of file.
+        kind: What it should be, for that sentence.
+        max_header: Bytes of the header.
+    """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         starts = file.read(1)
-    if starts != b"{" or not 0 < length <= min(_MAX_HEADER, path.stat().st_size - 8):
-        raise CheckpointError(
-            f"{path} has no plausible safetensors header; it is damaged, or no file of weights "
-            "(pickled .pt files are not read here; they can run code)"
-        )
+    if starts != b"{" or not 0 < length <= min(max_header, path.stat().st_size - 8):
+        raise error(f"{path} has no plausible safetensors header; it is damaged, or no {kind}")
     try:
         with safe_open(path, framework="pt") as file:
             yield file
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is a damaged safetensors file ({error})") from None
+    except SafetensorError as problem:
+        raise error(f"{path} is a damaged safetensors file ({problem})") from None
 
 
 def _stored_by_torch(path: Path) -> dict[str, Tensor]:

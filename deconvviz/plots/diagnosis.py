@@ -1,10 +1,7 @@
 """A diagnosis as a figure, in words, and as one HTML page that needs no other file."""
 
-import base64
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +14,8 @@ from deconvviz.io.images import to_png
 from deconvviz.plots.atlas import grid_of
 from deconvviz.plots.display import display
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, crop, figure_png, legend, mosaic, plot
+from deconvviz.plots.page import filled, image
 
-_TEMPLATE = Path(__file__).with_name("diagnosis.html")
 _NAMED = 24  # units of a finding
 _SIDE = 64  # pixels of a kernel or a patch
 _CURVES = {
@@ -233,7 +230,8 @@ def page(found: Diagnosis) -> str:
         f"{options.selectivity_threshold:g} (Morcos et al. 2018). A dash: it does not apply or is "
         "not known."
     )
-    return Template(_TEMPLATE.read_text("utf-8")).substitute(
+    return filled(
+        "diagnosis.html",
         title=f"Diagnosis of {escape(found.network)}",
         finding=escape(summary(found)),
         findings=articles or "<p>Nothing is beyond its threshold.</p>",
@@ -245,7 +243,6 @@ def page(found: Diagnosis) -> str:
 
 def _article(finding: Finding, found: Diagnosis) -> str:
     png, alt = evidence(finding, found.k)
-    source = base64.b64encode(png).decode("ascii")
     named = ", ".join(map(str, finding.units[:_NAMED]))
     more = len(finding.units) - _NAMED
     plural = "s" * (len(finding.units) != 1)
@@ -255,8 +252,7 @@ def _article(finding: Finding, found: Diagnosis) -> str:
         f"<article><div><h3>{escape(kind.title)} in <code>{escape(finding.layer)}</code></h3>"
         f"<p>{text}</p><p>{escape(kind.advice)}</p>"
         f'<p class="quiet units">{units}.</p></div>'
-        f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{source}">'
-        f"<figcaption>{escape(alt)}.</figcaption></figure></article>"
+        f"<figure>{image(png, alt)}<figcaption>{escape(alt)}.</figcaption></figure></article>"
     )
 
 

@@ -24,6 +24,9 @@ from skimage.util import montage
 from deconvviz.deconv import Box
 from deconvviz.io.preprocess import Pixels
 
+Ending = Literal["png", "svg", "pdf"]
+"""Kinds of files of a figure."""
+
 GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
 ACCENTS = ("#d0753c", "#3f92b0")
@@ -341,6 +344,24 @@ def figure_png(figure: Figure, dpi: int = 200) -> bytes:
     return stream.getvalue()
 
 
+def figure_file(figure: Figure, ending: Ending, about: Mapping[str, str], dpi: int = 200) -> bytes:
+    """A figure as the content of a PNG, SVG or PDF file, without the time it was made.
+
+    `about` it are texts; `Title` has a place of its own in each kind, and in SVG and PDF the
+    others stand together in its description.
+    """
+    FigureCanvasAgg(figure)
+    title, rest = about.get("Title", ""), [f"{k}: {v}" for k, v in about.items() if k != "Title"]
+    metadata: Mapping[str, Any] = {
+        "png": about,
+        "svg": {"Title": title, "Description": "; ".join(rest), "Date": None},
+        "pdf": {"Title": title, "Subject": "; ".join(rest), "CreationDate": None},
+    }[ending]
+    stream = BytesIO()
+    figure.savefig(stream, format=ending, dpi=dpi, metadata=metadata)
+    return stream.getvalue()
+
+
 def picture_on(
     axes: Axes, pixels: Pixels, caption: str, ink: str = NEUTRAL_INK, *, smooth: bool = False
 ) -> None:
@@ -352,7 +373,7 @@ def picture_on(
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_xlabel(caption, fontsize=7, color=ink, labelpad=2, loc="left")
+    axes.set_xlabel(caption, fontsize=7, color=ink, labelpad=2, loc="left", parse_math=False)
 
 
 def plot(width: float, height: float, ink: str = NEUTRAL_INK) -> tuple[Figure, Axes]:
@@ -365,7 +386,7 @@ def plot(width: float, height: float, ink: str = NEUTRAL_INK) -> tuple[Figure, A
 
 def captioned(figure: Figure, text: str, ink: str = NEUTRAL_INK) -> Figure:
     """A figure of constrained layout with small lines of text below it, at the left."""
-    figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left")
+    figure.supxlabel(text, fontsize=7, color=ink, x=0.01, ha="left", parse_math=False)
     return figure
 
 

@@ -16,6 +16,9 @@ FAINT = 0.01
 """Share of the layer's largest activation below which a projection is not stretched to full
 contrast."""
 
+WHOLE_PERCENTILE = 97
+"""Percentile at full contrast of a whole picture: its fine lines need more than a window's."""
+
 _GREY = 128
 _BLUR = 0.06  # of the window's longer side
 
@@ -55,6 +58,19 @@ def contrast(shares: Sequence[float]) -> list[float]:
         shares: The unit's activation over the largest of its layer in the recording.
     """
     return [min(1.0, max(0.0, share) / FAINT) for share in shares]
+
+
+def saved_picture(pixels: Tensor, *, whole: bool, share: float) -> Pixels:
+    """A projection (C, h, w) as the Workbench shows it, uint8 (h, w, 3).
+
+    Args:
+        pixels: The projection.
+        whole: Whether it is of the whole picture, not of one unit's window.
+        share: Its highest activation over the layer's largest in the picture.
+    """
+    if whole:
+        return display(pixels, percentile=WHOLE_PERCENTILE)
+    return display(pixels, contrast=contrast([share]))
 
 
 def extent(pixels: Tensor) -> NDArray[np.float64]:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from deconvviz.io.project import MAX_LABELS
 from deconvviz.ui.networks import Network
 
 LONGEST = 60
 """Characters of a label."""
-MOST = 500
+MOST = MAX_LABELS
 """Labels in a session; a further one is not taken."""
 
 Labels = dict[tuple[str, str, int], str]

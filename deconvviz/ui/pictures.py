@@ -4,12 +4,12 @@ An upload is checked at once, shrunk to the largest size in use, and kept in its
 uploaded bytes are freed.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
 from deconvviz.errors import DeconvvizError
+from deconvviz.io.card import inert
 from deconvviz.io.images import (
     FORMATS,
     MAX_BYTES,
@@ -18,22 +18,34 @@ from deconvviz.io.images import (
     limit_side,
     open_picture,
     photograph,
+    safe_name,
+    to_png,
 )
-from deconvviz.ui.memory import kept, working
-from deconvviz.ui.pickers import LARGEST
+from deconvviz.io.project import ENDING
+from deconvviz.ui.memory import UPLOADS, kept, working
+from deconvviz.ui.own_pictures import (
+    FIRST,
+    add_picture,
+    choose_pictures,
+    own_pictures,
+    remove_picture,
+)
+from deconvviz.ui.project import open_project
 from deconvviz.ui.show import as_sentence
-from deconvviz.ui.uploads import Uploads, free, refused_uploads
+from deconvviz.ui.uploads import free, refused_uploads
 
 _photograph = kept()(photograph)
+_THUMBNAIL = 48  # pixels
 
 
-def pick_pictures(first: str = "cat") -> list[Picture]:
+def pick_pictures(first: str = FIRST) -> list[Picture]:
     """The chosen pictures, the main one first; none with a hint to choose one.
 
     `first` is the photograph that is chosen before anybody does.
     """
-    uploads: dict[str, Picture] = dict(_uploads())
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    uploads: dict[str, Picture] = dict(own_pictures())
+    messages = _not_here(uploads)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         names = st.pills(
             "Pictures",
             [*PHOTOGRAPHS, *uploads],
@@ -41,13 +53,19 @@ def pick_pictures(first: str = "cat") -> list[Picture]:
             default=[first],
             key="pictures",
             bind="query-params",
+            wrap=True,  # else the last ones are cut off where there are many
         )
         with st.container(width="content", key="own-pictures"):
             label = f"{FORMATS}, up to {MAX_BYTES >> 20} MB; it stays in this session"
             refused = upload_files(label, "upload", _keep)
         with st.popover(":material/photo_camera:", help="Take a picture with the camera"):
             refused += _take_photograph()
-    for message in [*refused, *map(_lost, _uploads().lost())]:
+        if uploads:
+            with st.popover(":material/photo_library:", help="Remove pictures of your own"):
+                _list(uploads)
+    for room in st.session_state.pop("made-room", ()):
+        st.info(room, icon=":material/photo_library:")
+    for message in [*messages, *refused, *map(_lost, own_pictures().lost())]:
         st.warning(message, icon=":material/image_not_supported:")
     if not names:
         icon = ":material/add_photo_alternate:"
@@ -58,7 +76,7 @@ def pick_pictures(first: str = "cat") -> list[Picture]:
     if st.session_state.get("focus") not in names:
         st.session_state["focus"] = names[-1]
     focus = st.segmented_control(
-        "Main picture", names, required=True, key="focus", bind="query-params"
+        "Main picture", names, required=True, key="focus", bind="query-params", wrap=True
     )
     return sorted(pictures, key=lambda picture: picture.name != focus)
 
@@ -82,8 +100,21 @@ def _take_photograph() -> list[str]:
     return list(st.session_state.pop("camera-errors", ()))
 
 
-def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> list[str]:
+def upload_files(
+    label: str,
+    key: str,
+    keep: Callable[[bytes, str], None],
+    endings: Sequence[str] | None = None,
+    max_mb: int | None = None,
+) -> list[str]:
     """An uploader that hands over the content and name of each file once, under a key's prefix.
+
+    Args:
+        label: What stands above it.
+        key: Prefix of its keys in the session.
+        keep: Takes the content and the name of a file.
+        endings: Endings of files that the browser offers; all if None.
+        max_mb: Size of a file in MB; that of a picture if None.
 
     Returns:
         One sentence for each file of the last upload that `keep` raised a `DeconvvizError` on.
@@ -102,36 +133,60 @@ def upload_files(label: str, key: str, keep: Callable[[bytes, str], None]) -> li
         st.session_state[f"{key}-errors"] = errors + refused_uploads()
         st.session_state[f"{key}-turn"] = turn + 1  # a new, empty uploader
 
-    st.file_uploader(label, accept_multiple_files=True, key=f"{key}-{turn}", on_change=take)
+    st.file_uploader(
+        label,
+        endings,
+        accept_multiple_files=True,
+        key=f"{key}-{turn}",
+        on_change=take,
+        max_upload_size=max_mb,
+    )
     return list(st.session_state.pop(f"{key}-errors", ()))
 
 
 def _keep(content: bytes, name: str) -> None:
-    """Add an upload to the session and choose it."""
+    """Add an upload to the session and choose it; or open it if it is a project."""
+    if name.endswith(ENDING):
+        open_project(content, name)
+        return
     with working():  # so that many sessions' pictures are not decoded at once
-        picture = open_picture(content, name)
-        image = limit_side(picture.image, LARGEST)
-    before = dict(_uploads())
-    name = _free_name(picture, before)
-    _uploads().add(name, replace(picture, image=image, name=name))
-    dropped = before.keys() - _uploads().keys()
-    chosen = [other for other in st.session_state["pictures"] if other not in (*dropped, name)]
-    st.session_state["pictures"] = [*chosen, name]
-    st.session_state["focus"] = name
+        name = add_picture(open_picture(content, name))
+    chosen = [other for other in st.session_state["pictures"] if other != name]
+    choose_pictures([*chosen, name], name)
 
 
-def _uploads() -> Uploads[Picture]:
-    return Uploads.of_session("uploads")
+def _not_here(uploads: Mapping[str, Picture]) -> list[str]:
+    """A sentence for each picture of a link that is not here, before the link is read."""
+    if "pictures" in st.session_state:
+        return []
+    asked = dict.fromkeys(st.query_params.get_all("pictures"))
+    missing = [name for name in asked if name not in uploads and name not in PHOTOGRAPHS]
+    instead = "" if len(missing) < len(asked) else f" The {FIRST} is shown instead."
+    return [
+        f"{inert(safe_name(name))} is not here: a picture of your own stays in the session that it "
+        f"was added in, and a link does not carry it. Add it again.{instead}"
+        for name in missing[:UPLOADS]
+    ]
+
+
+def _list(uploads: dict[str, Picture]) -> None:
+    """The session's own pictures, each with a button that removes it."""
+    with st.container(width=300, gap="small"):
+        st.caption(f"{len(uploads)} of at most {UPLOADS} pictures of your own")
+        for name in reversed(uploads):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                image = limit_side(uploads[name].image, _THUMBNAIL)
+                st.image(to_png(image), width=_THUMBNAIL, output_format="PNG", alt=name)
+                st.caption(inert(name), width="stretch")
+                st.button(
+                    ":material/close:",
+                    key=f"remove-{name}",
+                    help=f"Remove {inert(name)}",
+                    type="tertiary",
+                    on_click=remove_picture,
+                    args=(name,),
+                )
 
 
 def _lost(name: str) -> str:
     return f"{name} is here no more: the server keeps the latest pictures of all; add it again."
-
-
-def _free_name(picture: Picture, uploads: dict[str, Picture]) -> str:
-    """The picture's name, numbered if another picture has it already."""
-    name, number = picture.name, 1
-    while name in PHOTOGRAPHS or (name in uploads and uploads[name].key != picture.key):
-        number += 1
-        name = f"{picture.name} ({number})"
-    return name

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor
 
 from deconvviz.analysis.contributions import ClassScores
@@ -18,6 +17,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.errors import UnsupportedOperationError
 from deconvviz.io.checkpoint import versions
 from deconvviz.io.images import safe_name
+from deconvviz.io.saved import PreprocessRecord, ProjectionRecord, SavedProjection
 from deconvviz.plots.display import display, number
 from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
@@ -304,33 +304,66 @@ def whole_picture(
         (C, H, W) of the whole picture, zero if no position is active; and how many positions.
     """
     recording = _record(projector.network, projector.view, layer)
-    feature_map = recording[layer][0, channel]
-    values, places = feature_map.flatten().topk(max(1, round(share * feature_map.numel())))
-    y, x = torch.unravel_index(places[values > 0], feature_map.shape)
-    if not len(y):
+    selection = _highest(recording, layer, channel, share)
+    if not len(selection):
         return torch.zeros(projector.view.pixels.shape[1:]), 0
-    selection = Selection(layer, 0, channel, y, x, group=torch.zeros_like(y))
     return _project(projector, recording, selection).full()[0], len(selection)
 
 
-def settings(projector: Projector, one: Reconstruction) -> dict[str, str]:
-    """All that is needed to compute a projection again, and the versions that computed it."""
+def _highest(recording: Recording, layer: str, channel: int, share: float) -> Selection:
+    """The active ones among the highest `share` of a feature map's positions, as one group."""
+    feature_map = recording[layer][0, channel]
+    values, places = feature_map.flatten().topk(max(1, round(share * feature_map.numel())))
+    y, x = torch.unravel_index(places[values > 0], feature_map.shape)
+    return Selection(layer, 0, channel, y, x, group=torch.zeros_like(y))
+
+
+def record(
+    projector: Projector, one: Reconstruction, share: float | None = None
+) -> ProjectionRecord:
+    """All that is needed to compute a projection again, and the versions that computed it.
+
+    With a `share`, it is of the whole picture: see `whole_picture`.
+    """
     network, view, unit = projector.network, projector.view, one.unit
-    return {
-        "network": network.bundle.name,
-        "checkpoint_sha256": network.key,
-        "picture": view.picture.name,
-        "picture_sha256": view.picture.key,
-        "size": f"{view.image.width}x{view.image.height}",
-        "layer": unit.layer,
-        "unit": str(unit.channel),
-        "position": f"y {unit.y}, x {unit.x}",
-        "activation": repr(one.value),
-        "box": "top {}, left {}, bottom {}, right {}".format(*one.box),
-        "rule": projector.rule,
-        "start": projector.start,
-        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-    }
+    picture, (width, height) = view.picture, view.image.size
+    positions: tuple[tuple[int, int, int], ...] = ((unit.channel, unit.y, unit.x),)
+    box, value = one.box, one.value
+    if share is not None:
+        recording = _record(network, view, unit.layer)
+        found = _highest(recording, unit.layer, unit.channel, share)
+        columns = (found.channel.tolist(), found.y.tolist(), found.x.tolist())
+        positions, box = tuple(zip(*columns, strict=True)), (0, 0, height, width)
+        value = float(recording.values(found).max()) if len(found) else 0.0
+    trained = view.size == "trained"
+    wide, high = picture.image.size
+    return ProjectionRecord(
+        network=network.bundle.name,
+        checkpoint_sha256=network.key,
+        preprocessing=PreprocessRecord.of(network.bundle.preprocessing),
+        picture=picture.name,
+        picture_sha256=picture.key,
+        picture_size=(wide, high),
+        input_size="as trained" if trained else str(view.size),
+        crop=network.bundle.box(picture.image) if trained else (0, 0, high, wide),
+        layer=unit.layer,
+        unit=unit.channel,
+        positions=positions,
+        count=len(positions),
+        together=share is not None,
+        share=share,
+        activation=value,
+        box=box,
+        rule=projector.rule,
+        start=projector.start,
+        versions=versions(),
+        threads=torch.get_num_threads(),
+    )
+
+
+def settings(projector: Projector, one: Reconstruction) -> dict[str, str]:
+    """What a picture of a projection is of, for the texts of a PNG file."""
+    return record(projector, one).about
 
 
 def file_name(projector: Projector, one: Reconstruction) -> str:
@@ -340,6 +373,12 @@ def file_name(projector: Projector, one: Reconstruction) -> str:
 
 
 def to_safetensors(projector: Projector, one: Reconstruction, pixels: Tensor) -> bytes:
-    """A projection as a safetensors file with its `settings`."""
-    metadata = settings(projector, one) | {"units": "signed, normalised input"}
-    return save({"pixels": pixels.contiguous()}, metadata=metadata)
+    """A projection as a file that `deconvviz render` makes again; see `SavedProjection`."""
+    return SavedProjection(record(projector, one), pixels, projector.view.array).to_bytes()
+
+
+def whole_to_safetensors(projector: Projector, one: Reconstruction, share: float) -> bytes:
+    """The same of the whole picture through the unit's feature map; see `whole_picture`."""
+    pixels, _ = whole_picture(projector, one.unit.layer, one.unit.channel, share)
+    made = record(projector, one, share)
+    return SavedProjection(made, pixels, projector.view.array).to_bytes()

@@ -23,7 +23,6 @@ from deconvviz.plots.figures import figure_png
 from deconvviz.ui.grid import data_url
 from deconvviz.ui.runs import summary
 
-WHOLE_PERCENTILE = 97  # fine lines over a whole picture need more contrast than a window
 DPI = 200  # of figures: twice as fine as a page shows them, for screens that are
 ON_SCREEN = 104  # pixels of a page for an inch of a figure
 _TELEPHONE = 560  # pixels: a figure that is wider cannot be shrunk to a telephone and read
@@ -124,13 +123,6 @@ def download(content: Content, file: str, label: str) -> None:
     )
 
 
-def downloads(name: str, png: Content, tensor: Content) -> None:
-    """Downloads of a reconstruction: as a picture, and as the tensor itself."""
-    with st.container(horizontal=True):
-        download(png, f"{name}.png", "PNG")
-        download(tensor, f"{name}.safetensors", "Raw tensor")
-
-
 def theme() -> Theme:
     """The theme that the person sees."""
     return "dark" if st.context.theme.type == "dark" else "light"
@@ -182,6 +174,15 @@ def proof(checked: SelfCheck | None, verification: Verification) -> None:
         st.warning(line, icon=":material/warning:")
     else:
         st.caption(line)
+
+
+def notes(texts: Sequence[tuple[str, bool]]) -> None:
+    """Sentences of Markdown in boxes, some of which warn."""
+    for text, warns in texts:
+        if warns:
+            st.warning(text, icon=":material/warning:")
+        else:
+            st.info(text, icon=":material/info:")
 
 
 @contextmanager

@@ -73,21 +73,26 @@ class Uploads(Mapping[str, Value]):
         """Bytes of all values."""
         return sum(size for _, size in self._held.values())
 
-    def add(self, name: str, value: Value) -> None:
-        """Keep a value; the oldest of this session go, then those of sessions long unseen."""
-        size = size_of(value)
+    def add(self, name: str, value: Value) -> list[str]:
+        """Keep a value; the oldest of this session go, then those of sessions long unseen.
+
+        Returns:
+            Names of this session that made room.
+        """
+        size, gone = size_of(value), list[str]()
         with _changing:
             self._seen = time.monotonic()
             self._held = {**self._held, name: (value, size)}
             while len(self._held) > self._most:
-                self._drop_oldest()
+                gone += self._drop_oldest()
             everyone = [one for one in _everyone if one._held]
             while sum(one.bytes for one in everyone) > SESSION_BYTES:
                 last = min((one for one in everyone if one._held), key=lambda one: one._seen)
                 last._lost = [*last._lost, *last._drop_oldest()][-_REFUSED_NAMES:]
+        return gone
 
     def remove(self, name: str) -> None:
-        """Drop a value, if it is there."""
+        """Drop a value, if it is still there."""
         with _changing:
             self._held = {other: held for other, held in self._held.items() if other != name}
 

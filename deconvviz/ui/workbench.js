@@ -130,7 +130,9 @@ class Bench {
     this.tour.onkeydown = (event) => {
       if (event.key === "Escape") this.guide(null);
     };
-    root.append(this.answer, this.tour, panes);
+    const top = make("div", "top");
+    top.append(this.answer, this.copyLink());
+    root.append(top, this.tour, panes);
     this.stage.onclick = (event) => this.pickPlace(event);
     this.stage.onkeydown = (event) => this.moveCross(event);
     this.stage.tabIndex = 0;
@@ -209,6 +211,21 @@ class Bench {
     node.type = "button";
     node.onclick = onclick;
     return node;
+  }
+
+  // The page's address restores all but a person's own pictures.
+  copyLink() {
+    const [place, said] = [make("div", "copy"), make("span")];
+    said.setAttribute("role", "status");
+    const node = this.link("copy link", async () => {
+      const done = navigator.clipboard && navigator.clipboard.writeText(window.location.href);
+      const copied = await Promise.resolve(done).then(() => Boolean(done), () => false);
+      if (!copied) window.prompt("The link to this page", window.location.href);
+      said.textContent = copied ? "copied" : "";
+    });
+    node.title = "Restores this page, but not pictures of your own: those are kept by a project";
+    place.append(said, node);
+    return place;
   }
 
   drawLayers() {

@@ -61,6 +61,46 @@ def test_a_link_to_a_picture_that_is_not_here_shows_the_first_one():
     assert shown(app.run()) == ["cat 451x300"]
 
 
+@pytest.mark.parametrize(
+    ("names", "shown_names", "says"),
+    [
+        (["holiday.png"], ["cat"], "The cat is shown instead."),
+        (["rocket", "holiday.png"], ["rocket"], "Add it again."),
+        (["holiday.png", "<b>x</b>"], ["cat"], "The cat is shown instead."),
+    ],
+)
+def test_a_link_to_a_lost_upload_says_so_once_with_its_name(names, shown_names, says):
+    app = AppTest.from_function(page, default_timeout=120)
+    app.query_params["pictures"] = names
+    assert [line.split()[0] for line in shown(app.run())] == shown_names
+    said = [one.value for one in app.warning]
+    assert len(said) == len([name for name in names if name != "rocket"])
+    assert "holiday.png is not here" in said[0]
+    assert all(one.endswith(says) for one in said)
+    assert not any("<" in one for one in said)
+    assert not app.run().warning
+
+
+def test_a_link_to_photographs_needs_no_word():
+    app = AppTest.from_function(page, default_timeout=120)
+    app.query_params["pictures"] = ["coffee", "rocket"]
+    assert sorted(line.split()[0] for line in shown(app.run())) == ["coffee", "rocket"]
+    assert not app.warning
+
+
+def test_uploads_are_removed_one_by_one(app):
+    upload(app, ("a.png", png("teal")), ("b.png", png("navy")))
+    assert [line.split()[0] for line in shown(app)] == ["b.png", "cat", "a.png"]
+    app.button(key="remove-b.png").click().run()
+    assert {line.split()[0] for line in shown(app)} == {"a.png", "cat"}
+    assert list(app.session_state["uploads"]) == ["a.png"]
+    app.button_group(key="pictures").set_value(["a.png"]).run()
+    app.button(key="remove-a.png").click().run()
+    assert shown(app) == ["cat 451x300"]
+    assert not [one for one in app.button if one.key.startswith("remove-")]
+    assert not app.warning
+
+
 def test_an_upload_is_looked_at_and_its_bytes_are_let_go(app):
     upload(app, ("mine.png", png("teal")))
     assert shown(app) == ["mine.png 32x32", "cat 451x300"]
@@ -124,3 +164,15 @@ def test_a_session_keeps_a_few_uploads_only(app):
     kept = list(app.session_state["uploads"])
     assert kept == [f"p{turn}.png" for turn in range(3, UPLOADS + 3)]
     assert set(app.session_state["pictures"]) <= {*kept, "cat"}
+
+
+def test_the_page_says_which_upload_made_room(app):
+    for turn in range(UPLOADS):
+        upload(app, (f"p{turn}.png", png((5 * turn, 0, 0))))
+        assert not app.info
+    upload(app, ("new.png", png("teal")), ("newer.png", png("navy")))
+    said = [one.value for one in app.info]
+    assert len(said) == 2
+    assert said[0].startswith("p0.png made room for new.png")
+    assert said[1].startswith("p1.png made room for newer.png")
+    assert not app.run().info

@@ -1,5 +1,6 @@
 """Reconstructions of a page, against slower ways to the same numbers."""
 
+import json
 from dataclasses import replace
 from io import BytesIO
 
@@ -143,6 +144,7 @@ def test_a_raw_file_holds_the_tensor_and_how_to_compute_it_again(projector, tmp_
     assert metadata["picture_sha256"] == projector.view.picture.key
     assert (metadata["layer"], metadata["unit"]) == (LAYER, str(one.unit.channel))
     assert (metadata["rule"], metadata["start"]) == ("guided", "activation")
+    assert json.loads(metadata["positions"]) == [[one.unit.channel, one.unit.y, one.unit.x]]
 
 
 def test_a_picture_file_says_what_it_is_of_and_how_it_was_made(projector):

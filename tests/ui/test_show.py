@@ -33,7 +33,8 @@ def page():
     show.picture(np.zeros((1600, 1600, 3), np.uint8), "black", "a square")
     metrics = [{"epoch": 1, "test_accuracy": 0.5, "train_accuracy": 0.4}]
     show.figure(learning_curves({"a": metrics}, show.ink()), "curves")
-    show.downloads("name", lambda: b"picture", lambda: b"tensor")
+    show.download(lambda: b"picture", "name.png", "PNG")
+    show.download(b"tensor", "name.safetensors", "Raw tensor")
     with show.errors():
         raise CheckpointError("no checkpoint at x; train one")
     st.markdown("the script goes on")

@@ -191,10 +191,13 @@ def megabytes(monkeypatch):
 
 def test_a_session_keeps_its_latest(megabytes):
     mine = Uploads(3)
-    for turn in range(5):
-        mine.add(str(turn), turn)
+    gone = [mine.add(str(turn), turn) for turn in range(5)]
     assert dict(mine) == {"2": 2, "3": 3, "4": 4}
-    assert mine.lost() == []  # its own doing, which needs no word
+    assert gone == [[], [], [], ["0"], ["1"]]
+    mine.remove("3")
+    mine.remove("nothing")
+    assert dict(mine) == {"2": 2, "4": 4}
+    assert mine.lost() == []  # its own doing
 
 
 def test_all_sessions_together_are_bounded_and_the_longest_unseen_loses_first(megabytes):
