@@ -109,6 +109,13 @@ def details(network: Network, view: AtlasView, layer: str, channel: int, look: L
     statistics(units, channel, head.pictures)
     noun = "Photographs" if view.of_photographs else CLASSES
     preferences(units, channel, head.classes, noun)
+    st.button(
+        f"Units like unit {channel}",
+        type="tertiary",
+        icon=":material/join_inner:",
+        on_click=atlas.take_example,
+        args=(channel,),
+    )
     if layer in network.layers:
         label = f"Reconstruct unit {channel} of {layer} in pictures of your choice"
         link("workbench", label, layer, channel)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from deconvviz.analysis.compare import Compare, Seen, Side
+from deconvviz.io.card import inert
 from deconvviz.plots.display import display, display_caption, number
 from deconvviz.plots.figures import enlarge
 from deconvviz.ui import pickers, show
@@ -23,7 +24,7 @@ def answer(seen: Seen) -> str:
     """What a network says of the picture."""
     if not seen.answer:
         return f"**{seen.network}**"
-    return f"**{seen.network}** says {spoken(seen.answer)}, {seen.probability:.0%}"
+    return f"**{seen.network}** says {inert(spoken(seen.answer))}, {seen.probability:.0%}"
 
 
 def row(found: Compare, seen: Seen, rule: str) -> None:
@@ -34,8 +35,8 @@ def row(found: Compare, seen: Seen, rule: str) -> None:
         text = f"unit {channel}, {number(float(seen.activation[place]))}"
         if seen is found.second:
             source = int(found.first.channels[place])
-            alike = float(found.matches.correlation[source])
-            text = f"unit {channel}, r {alike:.2f}" if alike == alike else "no unit is like it"
+            alike = f"r {float(found.matches.correlation[source]):.2f}"
+            text = "no unit is like it" if channel < 0 else f"{text} ({alike})"
         alt = f"Unit {channel} of {seen.network}, by the {rule} rule"
         shown.append(show.Captioned(pictures[place], alt, text))
     show.row(shown)
@@ -86,7 +87,7 @@ def side_by_side(network: Network) -> None:
             f"r: correlation of the activations of two units over {alike.data}, at all places of a "
             f"grid of {alike.positions[0]} × {alike.positions[1]}; the best of "
             f"{second.net.layers[same[-1]].channels} units. By chance: the same where each picture "
-            f"in the one network is paired with the next picture in the other. {display_caption()}"
+            f"in the one network is paired with another in the other. {display_caption()}"
         )
         channel = int(found.first.channels[0])
         link("workbench", f"Look at unit {channel} in the workbench", layer, channel)

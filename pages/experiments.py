@@ -3,6 +3,7 @@
 import streamlit as st
 
 from deconvviz.analysis.registry import Analysis
+from deconvviz.io.card import inert
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.experiments import (
@@ -55,10 +56,10 @@ def tell(network: Network, analysis: Analysis) -> None:
             return
         show.fitted(saved.story, f"The result of {name}", f"story-{name}")
     with words:
-        st.markdown(f"#### {saved.headline}")
+        st.markdown(f"#### {inert(saved.headline, code=True)}")
         st.caption(legend(name))
     with st.expander("All numbers, and the whole figure"):
-        st.markdown(saved.summary)
+        st.markdown(inert(saved.summary, code=True))
         st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")
         with st.container(horizontal=True):
             show.download(saved.figure, f"{name}.png", "Figure")

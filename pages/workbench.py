@@ -8,6 +8,7 @@ import streamlit as st
 
 from deconvviz.deconv.rules import RULES
 from deconvviz.errors import DeconvvizError
+from deconvviz.io.card import inert
 from deconvviz.io.images import Picture, to_png
 from deconvviz.io.project import ENDING, MAX_PROJECT_BYTES
 from deconvviz.plots.display import display, display_caption, number
@@ -100,20 +101,29 @@ def raising_units(network: Network, view: InputView, layer: str, label: str, aga
         found = units_for(network, view, layer, classes.index(label), rival, UNITS)
     except DeconvvizError as error:
         return Shown(Heading(as_sentence(error), back), ())
-    what = f"the lead of {spoken(label)} over {spoken(against)}" if against else "its score"
+    what = f"the lead of {spoken(label)} over {spoken(against)}" if against else "the score"
     about = {
-        unit.channel: f"Activation × gradient gives it {value:+.3g} of {what}; switched off alone, "
-        f"it takes {effect:+.3g} away."
+        unit.channel: inert(
+            f"It adds {number(value, '+.3g')} to {what} by activation × gradient; switched off "
+            f"alone, {what} changes by {number(-effect, '+.3g')}."
+        )
         for unit, value, effect in zip(found.units, found.contributions, found.effects, strict=True)
     }
-    note = "The number below a unit is its activation × gradient."
+    note = (
+        "The number below a unit is what it adds: its activation times the gradient of the score, "
+        "the class's value before it is turned into a probability."
+    )
     if found.agreement is not None:
         note += (
-            " Switching each of these units off alone ranks them alike to "
-            f"{found.agreement:.2f} (rank correlation; 1 is the same order)."
+            " Rank correlation with switching each of these units off alone: "
+            f"{found.agreement:.2f} (1: the same order; 0: chance)."
         )
+    if off := switched_off(network):
+        note += " All numbers here are those of the whole network, with every unit on."
     text = f"Units that raise the score of {spoken(label)} most"
-    mend = f"switch the first {MEND} off" if len(found.units) >= MEND else ""
+    left = still_on(found.units, off.get(layer, ()))
+    more = "next" if len(left) < len(found.units) else "first"
+    mend = f"switch the {more} {len(left[:MEND])} off" if left else ""
     heading = Heading(text, back, choice, mend, note)
     return Shown(heading, found.units, found.contributions, None, about)
 
@@ -167,10 +177,15 @@ def take_off(network: Network, layer: str, unit: str) -> None:
     switch(network, layer, tuple({*switched_off(network).get(layer, ())} ^ {int(unit)}))
 
 
+def still_on(units: Sequence[Unit], off: Sequence[int]) -> list[int]:
+    """Channels of the units that are not switched off, in their order."""
+    return [unit.channel for unit in units if unit.channel not in off]
+
+
 def take_first(network: Network, layer: str, units: tuple[Unit, ...]) -> None:
-    """Switch the first units off, with those that are off already."""
-    off = {*switched_off(network).get(layer, ()), *(unit.channel for unit in units[:MEND])}
-    switch(network, layer, tuple(off))
+    """Switch the first units off that are still on."""
+    off = switched_off(network).get(layer, ())
+    switch(network, layer, (*off, *still_on(units, off)[:MEND]))
 
 
 def layer_buttons(projector: Projector, layer: str) -> list[LayerButton]:

@@ -58,7 +58,7 @@ class Matches:
             never changes.
         correlation: (K,) Pearson's, from -1 to 1; NaN for such a unit.
         chance: (K,) the highest correlation of each unit where every picture of the other network
-            is replaced by the next one of the data.
+            is replaced by another one, drawn at random.
         positions: Rows and columns of the grid on which activations are compared.
         data: Number of pictures and title of the data.
     """
@@ -88,9 +88,9 @@ class Seen:
     Attributes:
         answer: The network's most probable class; empty without names.
         probability: Of this class.
-        channels: (K,) int64 the units.
-        activation: (K,) their largest activation in the picture.
-        projections: (K, C, H, W) there.
+        channels: (K,) int64 the units; -1 for none.
+        activation: (K,) their largest activation in the picture; 0 for none.
+        projections: (K, C, H, W) there; zero for none.
     """
 
     network: str
@@ -150,7 +150,7 @@ def compare(
     asked = (chosen.other_layer,) if chosen.other_layer else ()
     (other_layer,) = chosen_layers(other_net, asked, same, other.name)
     first, second = Side(bundle, net, layer), Side(other, other_net, other_layer)
-    matches = match_units(first, second, dataset, progress=progress)
+    matches = match_units(first, second, dataset, seed=seed, progress=progress)
     return side_by_side(first, second, matches, image, chosen.units, chosen.rule)
 
 
@@ -160,7 +160,7 @@ def side_by_side(
     """The strongest `units` of the first network in a picture, and their matches; see `compare`."""
     recording = first.net.record(image[None], [first.layer])
     channels = recording.strongest(first.layer, units).channel
-    matched = matches.unit[channels].clamp(min=0)
+    matched = matches.unit[channels]
     other = _renormalised(image, first.bundle, second.bundle)
     return Compare(
         first=_seen(first, image, channels, rule),
@@ -172,14 +172,14 @@ def side_by_side(
 
 
 def match_units(
-    first: Side, second: Side, dataset: Dataset, *, progress: Progress | None = None
+    first: Side, second: Side, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
 ) -> Matches:
     """For each unit of a layer, the unit of another one that responds most as it does.
 
     Two units are alike if their activations over a data set are: Pearson correlation over all
     pictures and places, the feature maps of both averaged to a grid of the smaller one's size. The
     best of many units correlates by chance, too: the control pairs each picture in the one network
-    with the next picture in the other.
+    with another one, drawn at random, in the other.
 
     Raises:
         DataError: There are fewer than two pictures, or they have other channels.
@@ -187,7 +187,8 @@ def match_units(
     check_dataset(first.bundle, dataset, 2)
     check_dataset(second.bundle, dataset, 2)
     true, positions = correlations(first, second, dataset, progress=progress)
-    chance, _ = correlations(first, second, dataset, 1, progress=progress)
+    partners = shuffled_partners(len(dataset), seed)
+    chance, _ = correlations(first, second, dataset, partners, progress=progress)
     best, match = true.nan_to_num(-2).max(1)
     unknown = best < -1
     nothing = float("nan")
@@ -231,30 +232,28 @@ def correlations(
     first: Side,
     second: Side,
     dataset: Dataset,
-    shift: int = 0,
+    partners: Tensor | None = None,
     *,
     progress: Progress | None = None,
 ) -> tuple[Tensor, tuple[int, int]]:
     """(first's units, other's units) correlations, float64, and the grid; NaN for a constant unit.
 
-    The other network sees the picture that comes `shift` later in the data.
+    With `partners`, (pictures,) int64, the other network sees those in place of the pictures.
     """
     sums: list[Tensor] = []
     grid = (1, 1)
     size = dataset.images.shape[2:]
-    title = "by chance" if shift else "activations"
+    title = "activations" if partners is None else "by chance"
     for rows in batches(len(dataset), size, title, progress=progress):
         numbers = torch.arange(rows.start, rows.stop)
-        maps = []
-        for side, step in ((first, 0), (second, shift)):
-            some = dataset.images[(numbers + step) % len(dataset)]
-            images = side.bundle.preprocessing.normalised(some)
-            ((_, values),) = side.net.stream(images, [side.layer])
-            maps.append(values.double())
+        theirs = numbers if partners is None else partners[numbers]
+        ours = _maps(first, dataset, numbers)
+        same = second is first and partners is None
+        maps = (ours, ours if same else _maps(second, dataset, theirs))
         heights, widths = zip(*(one.shape[2:] for one in maps), strict=True)
         grid = min(heights), min(widths)
         a, b = (adaptive_avg_pool2d(one, grid).movedim(1, 0).flatten(1) for one in maps)
-        count = torch.tensor(float(a.shape[1]))
+        count = torch.tensor(float(a.shape[1]), dtype=torch.float64)
         parts = [count, a.sum(1), b.sum(1), a.square().sum(1), b.square().sum(1), a @ b.T]
         sums = [old + new for old, new in zip(sums, parts, strict=True)] if sums else parts
     count, a, b, aa, bb, ab = sums
@@ -271,22 +270,38 @@ def correlations(
     return covariance / torch.outer(*deviations), grid
 
 
+def shuffled_partners(count: int, seed: int) -> Tensor:
+    """(count,) int64: for each of at least two pictures another one, drawn at random."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    partners = torch.empty_like(order)
+    partners[order] = order.roll(-1)
+    return partners
+
+
+def _maps(side: Side, dataset: Dataset, numbers: Tensor) -> Tensor:
+    """(N, channels, H, W) activations of some pictures, float64."""
+    images = side.bundle.preprocessing.normalised(dataset.images[numbers])
+    ((_, maps),) = side.net.stream(images, [side.layer])
+    return maps.double()
+
+
 def _seen(side: Side, image: Tensor, channels: Tensor, rule: Rule) -> Seen:
     """Some units of a network at their peaks in a picture."""
     bundle, net, layer = side.bundle, side.net, side.layer
-    output = tuple(net.layers)[-1]
-    recording = net.record(image[None], [layer, output])
-    peaks = recording.peaks(layer)
-    value, y, x = (one[0][channels] for one in (peaks.value, peaks.y, peaks.x))
-    scores = recording[output].flatten()
+    recording = net.record(image[None], [layer])
+    peaks, there = recording.peaks(layer), channels >= 0
+    value = peaks.value[0][channels.clamp(min=0)].masked_fill(~there, 0)
+    y, x = (one[0][channels[there]] for one in (peaks.y, peaks.x))
+    with torch.inference_mode():
+        scores = bundle.model(image[None])
     answer, probability = "", float("nan")
-    if len(bundle.classes) == len(scores):
-        probability = float(scores.softmax(0).max())
-        answer = bundle.classes[int(scores.argmax())]
-    projections = image[None][:0]
-    if len(channels):
-        units = Selection(layer, 0, channels, y, x)
-        projections = net.project(recording, units, rule).full()
+    if isinstance(scores, Tensor) and scores.shape == (1, len(bundle.classes)):
+        probability = float(scores[0].softmax(0).max())
+        answer = bundle.classes[int(scores[0].argmax())]
+    projections = torch.zeros(len(channels), *image.shape)
+    if there.any():
+        units = Selection(layer, 0, channels[there], y, x)
+        projections[there] = net.project(recording, units, rule).full().float()
     return Seen(bundle.name, layer, answer, probability, channels, value, projections)
 
 
@@ -297,4 +312,5 @@ ANALYSIS = Analysis(
     source="Li et al. 2016",
     needs=("network", "picture", "dataset"),
     function=compare,
+    on_page=False,
 )

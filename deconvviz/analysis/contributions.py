@@ -9,7 +9,8 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.unit_activation import LayerMaps
 from deconvviz.errors import SelectionError
 
-_AT_ONCE = 64  # pictures in one pass, of a network without one unit each
+_AT_ONCE = 64  # pictures in one pass, of a network without one unit each; fewer of large layers
+_ACTIVATIONS = 2**24  # of the largest layer in one pass
 
 
 class ClassScores:
@@ -24,7 +25,8 @@ class ClassScores:
         images: (N, C, H, W) normalised; others may be of their size.
 
     Raises:
-        SelectionError: No layer gives what the model returns for the images.
+        SelectionError: No layer gives what the model returns for the images, or that is not one
+            score for each class.
     """
 
     def __init__(self, net: Deconvnet, images: Tensor) -> None:
@@ -33,6 +35,11 @@ class ClassScores:
         recording = net.record(images[:1], [self.layer])
         with torch.inference_mode():
             wanted = net.model(images[:1])
+        if any(side != 1 for side in recording[self.layer].shape[2:]):
+            shape = tuple(recording[self.layer].shape[1:])
+            raise SelectionError(
+                f"this network returns maps, {shape} at this size, and no score for each class"
+            )
         got = recording[self.layer].flatten(1)
         if (
             not isinstance(wanted, Tensor)
@@ -136,10 +143,15 @@ class ClassScores:
         whole = self.without(image, {})
         found = [
             self.without(image.expand(len(off), -1, -1, -1), {layer: off})
-            for off in each.split(_AT_ONCE)  # type: ignore[no-untyped-call]
+            for off in each.split(self._at_once())  # type: ignore[no-untyped-call]
         ]
         lost = whole - torch.cat(found)
         return lost[:, label] if against is None else lost[:, label] - lost[:, against]
+
+    def _at_once(self) -> int:
+        """Pictures in one pass, so that the maps of a large network fit in memory."""
+        largest = max(one.channels * one.size[0] * one.size[1] for one in self.net.layers.values())
+        return max(1, min(_AT_ONCE, _ACTIVATIONS // largest))
 
 
 def _of_class(scores: Tensor, label: int | Tensor) -> Tensor:

@@ -49,7 +49,8 @@ class FindOptions:
     sort: Sort | None = None
     """Order, largest first: strength (largest activation over the data), selectivity (for one
     class), clearness (power of the projection that is not fine), tint (of one colour), coherence
-    (lines of one direction), trust (change when the unit's own kernels are shuffled), likeness to
+    (lines of one direction), trust (change when the unit's own kernels are shuffled, over five
+    shuffled networks), likeness to
     --like, crop (share of its largest activation in --box of --picture). By default likeness or
     crop where one is given, else strength."""
     label: str | int | None = None
@@ -362,4 +363,5 @@ ANALYSIS = Analysis(
     source="this project",
     needs=("network", "dataset"),
     function=find,
+    on_page=False,
 )

@@ -200,5 +200,6 @@ ANALYSIS = Analysis(
     source="activation × gradient; units set to zero",
     needs=("network", "dataset"),
     function=mending,
+    on_page=False,
     defaults={"data": "cifar10", "count": 5000},
 )

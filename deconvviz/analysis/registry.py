@@ -30,6 +30,8 @@ class Analysis:
         needs: Inputs of the analysis.
         function: The analysis; its parameters are `options`, a `schema.validated` dataclass, and
             fields of `Inputs`.
+        on_page: Whether the page Experiments offers it; others have a place of their own, or need
+            choices that the page does not have.
         defaults: Other defaults for the command's parameters of its needs, by name.
         quick: Other values of options, by name, for a look that takes seconds.
     """
@@ -39,6 +41,7 @@ class Analysis:
     source: str
     needs: tuple[Need, ...]
     function: Callable[..., Result]
+    on_page: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
 

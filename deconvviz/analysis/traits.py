@@ -118,19 +118,21 @@ def colour_share(projections: Tensor) -> Tensor:
 def tint(projections: Tensor) -> tuple[Tensor, Tensor]:
     """Hue in degrees, and strength from 0 to 1, of (G, 3, H, W) projections; (G,) each.
 
-    The difference of each pixel from its grey, summed over all pixels, over the sum of the
-    magnitudes of all values. A grey picture, and one of other than three channels, has strength 0,
-    a zero projection NaN.
+    The length of the sum of all pixels' differences from their grey, over the sum of the lengths of
+    these and of the greys: 1 for one colour without any grey. A grey picture, and one of other than
+    three channels, has strength 0; a zero projection NaN, and so its hue.
     """
-    size = projections.abs().sum((1, 2, 3))
     if projections.shape[1] != 3:
-        return torch.zeros_like(size), torch.zeros_like(size) / size
-    red, green, blue = projections.sum((2, 3)).T
+        size = projections.abs().sum((1, 2, 3))
+        return torch.zeros_like(size) / size, torch.zeros_like(size) / size
+    red, green, blue = projections.movedim(1, 0)
     # the plane across the grey axis: red along the first direction, green 120 degrees further
     across = red - (green + blue) / 2
     up = (green - blue) * 3**0.5 / 2
-    hue = torch.rad2deg(torch.atan2(up, across)) % 360
-    return hue, (across.square() + up.square()).sqrt() / size
+    size = torch.hypot(across, up).sum((1, 2)) + projections.mean(1).abs().sum((1, 2))
+    across, up = across.sum((1, 2)), up.sum((1, 2))
+    strength = torch.hypot(across, up) / size
+    return torch.rad2deg(torch.atan2(up, across)) % 360 + 0 * strength, strength
 
 
 def orientation(projections: Tensor) -> tuple[Tensor, Tensor]:

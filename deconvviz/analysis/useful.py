@@ -179,4 +179,5 @@ ANALYSIS = Analysis(
     source="Achtibat et al. 2023, activation × gradient",
     needs=("network", "dataset"),
     function=useful,
+    on_page=False,
 )

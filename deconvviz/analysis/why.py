@@ -179,4 +179,5 @@ ANALYSIS = Analysis(
     source="activation × gradient; units set to zero",
     needs=("network", "picture"),
     function=why,
+    on_page=False,
 )

@@ -1,5 +1,6 @@
 """Activations as functions of images: for gradients, attributions, and units switched off."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,12 +46,22 @@ class LayerMaps:
             edits: Layer -> function of its maps, whose result goes on in their place. It is not
                 called if this layer does not depend on that one.
         """
-        changes = {value_of(name, self._names): edit for name, edit in (edits or {}).items()}
+        changes: defaultdict[str, list[Edit]] = defaultdict(list)
+        for name, edit in (edits or {}).items():  # two names may be of one value
+            changes[value_of(name, self._names)].append(edit)
         values: dict[str, Any] = {**self._tape.state(self._model), self._tape.input: images}
+        readers = Counter(name for op in self._operations for name in op.reads)
+        readers[self._top] += 1
         for op in self._operations:
             row, call = row_of(op), op.call(values)
             value = row.value(call)
-            values[op.name] = changes[op.name](value) if op.name in changes else value
+            for edit in changes[op.name]:
+                value = edit(value)
+            values[op.name] = value
+            for name in op.reads:  # at 224 pixels, the maps of many pictures would fill gigabytes
+                readers[name] -= 1
+                if not readers[name]:
+                    del values[name]
         maps: Tensor = values[self._top]
         return maps
 

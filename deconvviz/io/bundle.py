@@ -1,7 +1,8 @@
 """A network with its preprocessing, classes and card."""
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,10 @@ class Bundle:
     training: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     snapshots: Mapping[int, Path] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Number the later of equal class names, so that a name means one class."""
+        object.__setattr__(self, "classes", distinct(self.classes))
 
     @property
     def is_untrained(self) -> bool:
@@ -153,6 +158,15 @@ class Bundle:
             )
         name = f"{self.name}, epoch {epoch}"
         return Bundle.from_checkpoint(name, load_checkpoint(self.snapshots[epoch]))
+
+
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Names, each once: of equal ones the later are numbered, as "crane (2)"."""
+    seen, found = Counter[str](), []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(found)
 
 
 def check_dataset(bundle: Bundle, dataset: Dataset, least: int = 1) -> None:

@@ -17,7 +17,7 @@ def summary(found: Compare) -> str:
         f"{_answer(first)}; {_answer(second)}. Of {len(matches.unit)} units of {first.layer}, "
         f"{units} change over {matches.data}; the best match of each in {second.layer} of "
         f"{second.network} correlates with it by {matches.mean:.2f} on average, by "
-        f"{matches.mean_chance:.2f} where pictures are paired wrongly."
+        f"{matches.mean_chance:.2f} where pictures are paired at random."
     )
 
 

@@ -13,7 +13,7 @@ from deconvviz.ui.workbench import Answer, Answers
 MEND = 3
 """Units that one click switches off."""
 _SHOWN = 4  # classes
-_MOST_OFF = 64  # units in a link
+_DIGITS = 6  # of a unit in a link
 
 
 def answers(network: Network, picture: Picture, wanted: tuple[str, ...]) -> Answers:
@@ -58,7 +58,8 @@ def answers(network: Network, picture: Picture, wanted: tuple[str, ...]) -> Answ
         return Answers(trouble or "The network says:", rows, rest)
     count = sum(map(len, off.values()))
     units = "1 unit" if count == 1 else f"{count} units"
-    return Answers(f"Without {units} the network says:", rows, "", "switch all units on")
+    rest = f"of {len(classes)} classes; crossed out: with all units"
+    return Answers(f"Without {units} the network says:", rows, rest, "switch all units on")
 
 
 def why_no_answer(network: Network) -> str:
@@ -89,8 +90,9 @@ def switched_off(network: Network) -> Mapping[str, tuple[int, ...]]:
         known = network.net.layers.get(layer)
         if known is None:
             continue
-        units = [int(one) for one in numbers.split(".") if one.isascii() and one.isdecimal()]
-        kept = tuple(sorted({unit for unit in units if unit < known.channels}))[:_MOST_OFF]
+        plain = (one for one in numbers.split(".") if one.isascii() and one.isdecimal())
+        units = {int(one) for one in plain if len(one) <= _DIGITS}
+        kept = tuple(sorted(unit for unit in units if unit < known.channels))
         if kept:
             found[layer] = kept
     return found

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from deconvviz.analysis.compare import Side
-from deconvviz.analysis.find import FindOptions, fitting, likeness, trust
+from deconvviz.analysis.compare import Side, correlations
+from deconvviz.analysis.find import FindOptions, fitting, trust
 from deconvviz.analysis.traits import Traits, traits
 from deconvviz.atlas import Atlas, load_atlas
 from deconvviz.atlas.cache import (
@@ -31,6 +31,7 @@ from deconvviz.plots.atlas import UnitTiles, render_units
 from deconvviz.plots.display import number
 from deconvviz.plots.figures import GREY
 from deconvviz.plots.look import Look
+from deconvviz.ui import pickers
 from deconvviz.ui.grid import Tile
 from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.networks import BY_KEY, Network
@@ -148,20 +149,38 @@ def unit_tiles(
     return sheet
 
 
-@kept("Measuring the projections …")
 def measured(network: Network, view: AtlasView, layer: str) -> Traits:
     """Traits of a layer's units, of the projections that the atlas shows."""
-    return traits(network.net, network.bundle, view.dataset, layer, view.atlas[layer])
+    return long_result(
+        ("traits", network.key, view.key, layer),
+        "Measuring the projections …",
+        lambda _: traits(network.net, network.bundle, view.dataset, layer, view.atlas[layer]),
+    )
 
 
 def alike(network: Network, view: AtlasView, layer: str, channel: int) -> Tensor:
-    """How much each unit's activations correlate with those of one of them."""
+    """How much each unit's activations correlate with those of the example, which comes first.
+
+    The example is the unit that the link names as `like`, else the one that is chosen.
+    """
     side = Side(network.bundle, network.net, layer)
-    return long_result(
-        ("alike", network.key, view.key, layer, channel),
+    matrix, _ = long_result(
+        ("alike", network.key, view.key, layer),
         "Comparing the units …",
-        lambda progress: likeness(side, view.dataset, channel, progress),
+        lambda progress: correlations(side, side, view.dataset, progress=progress),
     )
+    given = pickers.linked("like")
+    known = given.isascii() and given.isdecimal() and len(given) < 7 and int(given) < len(matrix)
+    example = int(given) if known else channel
+    row: Tensor = matrix[example].clone()
+    row[example] = math.inf
+    return row
+
+
+def take_example(channel: int) -> None:
+    """Sort by likeness to a unit."""
+    pickers.set_linked("like", str(channel))
+    st.session_state["sort"] = LIKE
 
 
 def trusted(network: Network, view: AtlasView, layer: str) -> Tensor:
@@ -175,7 +194,7 @@ def trusted(network: Network, view: AtlasView, layer: str) -> Tensor:
 
 
 SELECTIVITY = "class selectivity"
-LIKE = "like the chosen unit"
+LIKE = "like a chosen unit"
 Order = Callable[[Network, AtlasView, str, int], Tensor | None]
 
 ORDERS: Mapping[str, Order] = {

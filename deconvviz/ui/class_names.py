@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections import Counter
 
 import streamlit as st
 
 from deconvviz.errors import DeconvvizError, SettingError
+from deconvviz.io.bundle import distinct
 from deconvviz.io.card import inert
 from deconvviz.ui.memory import NETWORKS
 from deconvviz.ui.networks import Network, outputs
@@ -47,7 +47,7 @@ def read_names(text: str, count: int) -> tuple[str, ...]:
             f"there are {len(names)} names, and the network has {count} outputs; give one name for "
             "each, in their order"
         )
-    return _distinct(names)
+    return distinct(names)
 
 
 def _json(text: str) -> list[str]:
@@ -58,14 +58,6 @@ def _json(text: str) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise SettingError('the JSON is no list of names, such as ["cat", "dog"]')
     return found
-
-
-def _distinct(names: list[str]) -> tuple[str, ...]:
-    seen, distinct = Counter[str](), []
-    for name in names:
-        seen[name] += 1
-        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return tuple(distinct)
 
 
 def name_classes(network: Network) -> None:

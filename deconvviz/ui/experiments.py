@@ -44,7 +44,11 @@ _TELLING = {
 def runnable_analyses() -> Mapping[str, Analysis]:
     """The analyses that need no more than a network and pictures, by name; occlusion first."""
     known_needs = {"network", "snapshots", "dataset", "picture", "unit"}
-    found = {name: one for name, one in analyses().items() if known_needs.issuperset(one.needs)}
+    found = {
+        name: one
+        for name, one in analyses().items()
+        if one.on_page and known_needs.issuperset(one.needs)
+    }
     return dict(sorted(found.items(), key=lambda named: named[0] != "occlusion"))
 
 

@@ -12,6 +12,8 @@ LONGEST = 60
 MOST = MAX_LABELS
 """Labels in a session; a further one is not taken."""
 
+_DIGITS = 6  # of a unit in a project
+
 Labels = dict[tuple[str, str, int], str]
 
 
@@ -47,7 +49,8 @@ def restore_labels(network: Network, stored: Mapping[str, str]) -> None:
     for name, text in stored.items():
         layer, _, number = name.rpartition("/")
         known = network.net.layers.get(layer)
-        if known and number.isascii() and number.isdecimal() and int(number) < known.channels:
+        plain = number.isascii() and number.isdecimal() and len(number) <= _DIGITS
+        if known and plain and int(number) < known.channels:
             set_label(network, layer, int(number), text)
 
 

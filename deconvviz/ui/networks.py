@@ -6,6 +6,7 @@ Cached values are never modified. Networks and pictures are told apart by their 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from deconvviz.ui.choices import Choice, check_size, messages, offered, settle
 from deconvviz.ui.fetching import offer_download
 from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.navigation import link
-from deconvviz.ui.pickers import LARGEST, InputSize, Picker, forget_unit, layer
+from deconvviz.ui.pickers import LARGEST, InputSize, Picker, forget_selection, layer
 from deconvviz.ui.show import as_sentence, describe_layer
 
 
@@ -84,13 +85,17 @@ UPLOADED = "uploaded checkpoint"
 """Name of every network that a session uploaded: results are kept for all, and names are not."""
 
 
+_seeding = Lock()
+
+
 @st.cache_resource(max_entries=NETWORKS, show_spinner="Opening the network …")
 def _network(name: str, weights: str | None, digest: str, _content: bytes) -> Network:
     """One network for all sessions; an uploaded one by its digest, so that no name is shared."""
     if digest:
         loaded = Bundle.from_checkpoint(UPLOADED, read_checkpoint(_content, UPLOADED))
     elif weights is None:
-        with torch.random.fork_rng(devices=[]):  # so that a link shows the same random weights
+        # so that a link shows the same random weights; the generator is the whole process's
+        with _seeding, torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             loaded = load(name, weights=None)
     else:
@@ -204,7 +209,7 @@ def evenly_spaced(layers: Sequence[str], count: int) -> list[str]:
     return [layers[round(place)] for place in places]
 
 
-_network_picker = Picker[Choice]("model", "Network", widget="list", on_change=forget_unit)
+_network_picker = Picker[Choice]("model", "Network", widget="list", on_change=forget_selection)
 
 
 def pick_network() -> None:

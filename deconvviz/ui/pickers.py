@@ -103,6 +103,13 @@ def forget_unit() -> None:
     st.session_state["unit"] = _STRONGEST
 
 
+def forget_selection() -> None:
+    """For another network: the strongest unit of the whole picture, with all units on."""
+    forget_unit()
+    for key in ("class", "against", "place", "off", "like"):
+        set_linked(key, "")
+
+
 layer = Picker[str]("layer", "Layer", widget="pills", width=340, on_change=forget_unit, stays=True)
 input_size = Picker[InputSize](
     "input-size",

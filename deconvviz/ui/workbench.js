@@ -177,7 +177,11 @@ class Bench {
     for (const one of answer.classes) {
       const node = button("class", one.chosen, () => this.send("class", one.name));
       node.append(make("span", "", one.label), make("b", "", one.probability));
-      if (one.before) node.append(make("span", "before", one.before));
+      if (one.before) {
+        const before = make("span", "before", one.before);
+        before.title = "with all units on";
+        node.append(before);
+      }
       node.style.setProperty("--share", one.share);
       node.title = one.chosen ? "Back to the units with the highest activation" : one.title;
       this.answer.append(node);
@@ -472,6 +476,8 @@ class Bench {
       if (layers[next]) this.send("layer", layers[next].name);
     } else if (event.key === "Escape" && this.data.heading.back) {
       this.send("whole", true);
+    } else if (event.ctrlKey || event.metaKey || event.altKey) {
+      return; // the browser's own
     } else if (event.key.toLowerCase() === "o" && this.data.off && from >= 0) {
       this.send("off", nodes[from].dataset.channel);
     } else {

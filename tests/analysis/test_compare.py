@@ -8,7 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from deconvviz.analysis.compare import CompareOptions, Side, compare, correlations
+from deconvviz.analysis.compare import (
+    CompareOptions,
+    Side,
+    compare,
+    correlations,
+    match_units,
+    shuffled_partners,
+    side_by_side,
+)
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError, SettingError, UnknownLayerError, UnknownModelError
 from deconvviz.io.bundle import Bundle
@@ -49,11 +57,12 @@ def side(bundle):
     return Side(bundle, Deconvnet(bundle.model, bundle.input_size), "1")
 
 
-@pytest.mark.parametrize("shift", [0, 1])
-def testcorrelations_are_numpys(dataset, shift):
+@pytest.mark.parametrize("partners", [None, shuffled_partners(40, 3)])
+def test_correlations_are_numpys(dataset, partners):
     first, second = bundle_of(0), bundle_of(1)
-    found, grid = correlations(side(first), side(second), dataset, shift)
-    a, b = maps_of(first, dataset), maps_of(second, dataset).roll(-shift, 0)
+    found, grid = correlations(side(first), side(second), dataset, partners)
+    a, b = maps_of(first, dataset), maps_of(second, dataset)
+    b = b if partners is None else b[partners]
     rows = [maps.movedim(1, 0).flatten(1).numpy() for maps in (a, b)]
     wanted = np.corrcoef(*rows)[:7, 7:]
     assert grid == (8, 8)
@@ -104,6 +113,20 @@ def test_a_unit_that_never_changes_has_no_match(dataset):
     assert found.matches.unit[2] == -1
     assert found.matches.correlation[2].isnan()
     assert found.second.network == "net 3, random weights"
+    shown = found.first.channels.tolist()
+    assert 2 not in shown  # it is not active
+
+
+def test_a_unit_without_a_match_has_nothing_beside_it(dataset):
+    first = bundle_of(3)
+    image = first.preprocessing.normalised(dataset.images[:1])[0]
+    one = side(first)
+    matches = match_units(one, one, dataset)
+    nothing = replace(matches, unit=torch.full((7,), -1))
+    found = side_by_side(one, one, nothing, image, 3, "deconvnet")
+    assert found.second.channels.tolist() == [-1] * 3
+    assert not found.second.projections.any()
+    assert not found.second.activation.any()
 
 
 def test_earlier_epochs_of_a_network_are_compared_with_it():
@@ -129,3 +152,19 @@ def test_what_cannot_be_compared_is_refused(dataset):
     one = Dataset(dataset.images[:1], dataset.labels[:1], dataset.classes, "one")
     with pytest.raises(DataError, match="at least 2"):
         compare(first, image, one)
+
+
+@pytest.mark.parametrize("count", [2, 3, 50])
+def test_partners_are_all_others_once_and_no_picture_is_its_own(count):
+    partners = shuffled_partners(count, 5)
+    assert sorted(partners.tolist()) == list(range(count))
+    assert (partners != torch.arange(count)).all()
+    assert torch.equal(partners, shuffled_partners(count, 5))
+
+
+def test_a_layer_with_itself_is_the_same_as_with_a_copy(dataset):
+    bundle = bundle_of(3)
+    one = side(bundle)
+    alone, _ = correlations(one, one, dataset)
+    copied, _ = correlations(one, side(bundle), dataset)
+    assert torch.allclose(alone, copied, equal_nan=True)

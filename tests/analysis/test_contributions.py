@@ -138,3 +138,22 @@ def test_a_model_that_returns_no_scores_is_refused(image):
 
     with pytest.raises(SelectionError, match="no layer of this network gives its class scores"):
         ClassScores(Deconvnet(Twice().eval(), (3, 12, 12)), image)
+
+
+def test_a_model_that_returns_maps_is_refused(image):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)).eval()
+    with pytest.raises(SelectionError, match="returns maps"):
+        ClassScores(Deconvnet(model, (3, 12, 12)), image)
+
+
+def test_two_names_of_one_layer_are_switched_off_together(net, scores, image):
+    names = [name for name in net.layers if name.startswith("low")]
+    assert len(names) > 1  # the container, and its last operation
+    both = scores.without(image, {names[0]: [0], names[1]: [3]})
+    assert torch.allclose(both, scores.without(image, {"low": [0, 3]}), atol=1e-6)
+
+
+def test_effects_of_a_large_layer_are_those_of_a_small_one(scores, image, monkeypatch):
+    whole = scores.effects(image, "low", 1)
+    monkeypatch.setattr("deconvviz.analysis.contributions._ACTIVATIONS", 1)
+    assert torch.allclose(scores.effects(image, "low", 1), whole, atol=1e-6)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from deconvviz.errors import SettingError
 from deconvviz.io.bundle import Bundle
@@ -53,3 +54,9 @@ def test_a_network_of_ones_own_becomes_a_bundle():
 def test_sizes_that_do_not_fit_are_refused(options, message):
     with pytest.raises(SettingError, match=message):
         Bundle.of(torch.nn.Conv2d(3, 4, 3), **options)
+
+
+def test_equal_class_names_are_numbered():
+    model = nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 36, 3))
+    found = Bundle.of(model, (3, 8, 8), classes=("crane", "crane", "dog"))
+    assert found.classes == ("crane", "crane (2)", "dog")
