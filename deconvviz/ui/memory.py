@@ -7,6 +7,7 @@
 - Uploaded pictures, and training records: `UPLOADS` of each in a session; checkpoints, and lists of
   class names: `NETWORKS` of each; the oldest go first. `SESSION_BYTES` in all sessions; of those,
   what the session has that was seen last the longest ago goes first.
+- A session's labels of units: 500 of 60 characters.
 - Uploaded bytes that no page has read yet: `PENDING_FILES` and `PENDING_SESSION_BYTES` in a
   session, `PENDING_BYTES` in all; those of sessions that are gone go first, then new ones are
   refused.

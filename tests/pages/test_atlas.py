@@ -117,4 +117,7 @@ def test_units_are_filtered_and_sorted_by_their_projections(open_page):
     assert upright == [channel for channel in everyone if channel in upright]
     assert f"{len(upright)} of {len(everyone)} units" in all_words(app)
     app = fine(open_page("atlas", **{**query, "sort": LIKE, "unit": str(everyone[0])}))
-    assert channels(app)[-1] == everyone[0]
+    assert channels(app)[0] == everyone[0]  # the example itself
+    app = fine(open_page("atlas", **{**query, "sort": LIKE, "unit": "1", "like": str(everyone[0])}))
+    assert channels(app)[0] == everyone[0]
+    assert grid(app)["chosen"] == 1

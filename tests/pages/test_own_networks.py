@@ -338,7 +338,8 @@ def test_without_class_names_it_says_why_and_takes_some(open_page, three):
 
 def test_class_names_come_from_a_file_too(open_page, three):
     app = open_page("workbench", model=three)
-    app.get("file_uploader")[-1].set_value([("names.json", b'["a", "b", "c"]', "text/plain")])
+    (uploader,) = [one for one in app.get("file_uploader") if one.label == "Or a text file"]
+    uploader.set_value([("names.json", b'["a", "b", "c"]', "text/plain")])
     app.run()
     assert len(grid(fine(app))["answer"]["classes"]) == 3
 
