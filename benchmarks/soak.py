@@ -116,6 +116,17 @@ class Person:
         if request.failure != "net::ERR_ABORTED":
             self.error(f"request: {request.url} {request.failure}")
 
+    async def said(self) -> str:
+        """The page's own messages, and whether its script is at work."""
+        try:
+            boxes = await self.page.get_by_test_id("stAlert").all_text_contents()
+            state = await self.page.get_by_test_id("stApp").get_attribute(
+                "data-test-script-state", timeout=5000
+            )
+        except Exception as error:  # noqa: BLE001  the page itself may be gone
+            return f"the page does not answer: {error!s:.80}"
+        return f"script {state}; messages: {boxes}"
+
     async def settled(self) -> None:
         """Wait for the page; then look for errors, lost pictures, and others' names."""
         began, quiet = time.monotonic(), 0
@@ -308,7 +319,9 @@ async def guarded(person: Person, work: Callable[[], Awaitable[None]]) -> None:
     try:
         await work()
     except Exception as error:  # noqa: BLE001  whatever the browser says is to be counted
-        person.error(f"{type(error).__name__}: {error}")
+        person.error(
+            f"{type(error).__name__}: {str(error).splitlines()[-1]}; {await person.said()}"
+        )
         person.entered = False
 
 

@@ -35,34 +35,44 @@ class MendingOptions:
 
 @dataclass(frozen=True, eq=False)
 class LayerMending:
-    """One layer's units, for W wrong answers.
+    """One layer's units, for W wrong answers and R right ones.
 
     Attributes:
         mended: Choice of units -> (W, most) bool, whether the answer is right without the first
             1, 2, ... units.
+        broken: Choice of units -> (R, most) bool, whether a right answer is wrong without them.
     """
 
     layer: str
     mended: dict[str, Tensor]
-    derived = ("share",)
+    broken: dict[str, Tensor]
+    derived = ("share", "broken_share")
 
     @property
     def share(self) -> dict[str, list[float]]:
-        """Choice of units -> the share of answers mended by at most 1, 2, ... units."""
-        return {
-            name: one.long().cummax(1).values.float().mean(0).tolist()
-            for name, one in self.mended.items()
-        }
+        """Choice of units -> the share of wrong answers that are right by step 1, 2, ..."""
+        return {name: _at_some_step(one) for name, one in self.mended.items()}
+
+    @property
+    def broken_share(self) -> dict[str, list[float]]:
+        """Choice of units -> the share of right answers that are wrong by then."""
+        return {name: _at_some_step(one) for name, one in self.broken.items()}
+
+
+def _at_some_step(happened: Tensor) -> list[float]:
+    shares: list[float] = happened.long().cummax(1).values.float().mean(0).tolist()
+    return shares
 
 
 @dataclass(frozen=True, eq=False)
 class Mending(Result):
-    """Wrong answers without some units.
+    """Wrong answers, and as many right ones, without some units.
 
     Attributes:
         pictures: (W,) int64 numbers of the pictures in the data.
         truth: (W,) int64 their classes.
         answer: (W,) int64 the network's answers.
+        right: (R,) int64 numbers of the pictures with a right answer.
         tried: Pictures that were classified to find them.
         data: Number of pictures and title of the data.
     """
@@ -73,6 +83,7 @@ class Mending(Result):
     pictures: Tensor
     truth: Tensor
     answer: Tensor
+    right: Tensor
     layers: tuple[LayerMending, ...]
     name = "mending"
 
@@ -93,7 +104,8 @@ def mending(
     less the right one's (see `why`), those with the highest activation, and as many at random among
     the active ones. Contributions are those of the whole network; they are not computed anew after
     each unit. The right class is used to choose the units, so this is no way to a better network:
-    it says whether the units that are named do cause the mistake.
+    it says whether the units that are named do decide the answer. For comparison, the same is done
+    to as many of the right answers, against the second most probable class.
 
     Arguments are as in `Inputs`.
 
@@ -114,63 +126,100 @@ def mending(
     model = ClassScores(net, bundle.preprocessing.normalised(dataset.images[:1]))
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(dataset), generator=generator)
-    pictures, answers, tried = _mistakes(bundle, model, dataset, order, chosen.wrong, progress)
-    truth = dataset.labels[pictures]
-    found: dict[str, dict[str, list[Tensor]]] = {
-        layer: {choice: [] for choice in CHOICES} for layer in layers
-    }
+    wrong, right, tried = _answers(bundle, model, dataset, order, chosen.wrong, progress)
+    found = []
     for layer in layers:
-        size = dataset.images.shape[2:]
-        for rows in batches(len(pictures), size, f"without {layer}", progress=progress):
-            images = bundle.preprocessing.normalised(dataset.images[pictures[rows]])
-            for choice, order in _orders(
-                model, images, layer, answers[rows], truth[rows], generator
-            ).items():
-                off = torch.zeros_like(order, dtype=torch.bool)
-                mended = []
-                for units in order[:, : chosen.most].T:
-                    # where no unit is left to be switched off, the answer stays as it is
-                    unit = one_hot(units.clamp(min=0), order.shape[1]).bool()
-                    off = off | unit & (units >= 0)[:, None]
-                    mended.append(model.without(images, {layer: off}).argmax(1) == truth[rows])
-                found[layer][choice].append(torch.stack(mended, dim=1))
+        both = []
+        for some in (wrong, right):
+            switch = _Switch(bundle, model, dataset, layer, chosen.most, generator)
+            both.append(switch.right(some, progress))
+        mended, kept = both
+        broken = {name: ~one for name, one in kept.items()}
+        found.append(LayerMending(layer, mended, broken))
     return Mending(
         network=bundle.name,
         data=title_of(dataset),
         tried=tried,
-        pictures=pictures,
-        truth=truth,
-        answer=answers,
-        layers=tuple(
-            LayerMending(layer, {name: torch.cat(parts) for name, parts in each.items()})
-            for layer, each in found.items()
-        ),
+        pictures=wrong.numbers,
+        truth=wrong.truth,
+        answer=wrong.answer,
+        right=right.numbers,
+        layers=tuple(found),
     )
 
 
-def _mistakes(
+@dataclass(frozen=True, eq=False)
+class _Pictures:
+    """Some pictures: numbers in the data, classes, answers, and the classes to compare with."""
+
+    numbers: Tensor
+    truth: Tensor
+    answer: Tensor
+    against: Tensor
+
+
+def _answers(
     bundle: Bundle,
     model: ClassScores,
     dataset: Dataset,
     order: Tensor,
     most: int,
     progress: Progress | None,
-) -> tuple[Tensor, Tensor, int]:
-    """Numbers of the first pictures with a wrong answer, the answers, and how many were tried."""
-    pictures, answers, tried, count = [], [], 0, 0
+) -> tuple[_Pictures, _Pictures, int]:
+    """The first pictures with a wrong answer, as many with a right one, and how many were tried."""
+    likely, tried = [], 0
     for rows in batches(len(order), dataset.images.shape[2:], "answers", progress=progress):
-        some = order[rows]
-        answer = model.without(bundle.preprocessing.normalised(dataset.images[some]), {}).argmax(1)
-        wrong = torch.nonzero(answer != dataset.labels[some]).flatten()[: most - count]
-        pictures.append(some[wrong])
-        answers.append(answer[wrong])
-        count += len(wrong)
-        tried = rows.start + int(wrong[-1]) + 1 if count == most else rows.stop
-        if count == most:
+        scores = model.without(bundle.preprocessing.normalised(dataset.images[order[rows]]), {})
+        likely.append(scores.topk(2).indices)
+        tried = rows.stop
+        if int((torch.cat(likely)[:, 0] != dataset.labels[order[:tried]]).sum()) >= most:
             break
-    if not count:
+    both, numbers = torch.cat(likely), order[:tried]
+    truth = dataset.labels[numbers]
+    is_right = both[:, 0] == truth
+    if is_right.all():
         raise DataError(f"`{bundle.name}` makes no mistake in {title_of(dataset)}; use more")
-    return torch.cat(pictures), torch.cat(answers), tried
+    wrong = torch.nonzero(~is_right).flatten()[:most]
+    right = torch.nonzero(is_right).flatten()[: len(wrong)]
+    last = int(wrong[-1]) + 1 if len(wrong) == most else tried
+    return (
+        _Pictures(numbers[wrong], truth[wrong], both[wrong, 0], truth[wrong]),
+        _Pictures(numbers[right], truth[right], both[right, 0], both[right, 1]),
+        last,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Switch:
+    """Switches units of a layer off, one more at a time."""
+
+    bundle: Bundle
+    model: ClassScores
+    dataset: Dataset
+    layer: str
+    most: int
+    generator: torch.Generator
+
+    def right(self, some: _Pictures, progress: Progress | None) -> dict[str, Tensor]:
+        """Choice of units -> (N, most) bool, whether it is right without 1, 2, ... units."""
+        found: dict[str, list[Tensor]] = {choice: [] for choice in CHOICES}
+        size, title = self.dataset.images.shape[2:], f"without {self.layer}"
+        for rows in batches(len(some.numbers), size, title, progress=progress):
+            pixels = self.dataset.images[some.numbers[rows]]
+            images = self.bundle.preprocessing.normalised(pixels)
+            classes = some.answer[rows], some.against[rows]
+            orders = _orders(self.model, images, self.layer, *classes, self.generator)
+            for choice, order in orders.items():
+                steps = [self._scores(images, order[:, :n]) for n in range(1, self.most + 1)]
+                answers = torch.stack([one.argmax(1) for one in steps], dim=1)
+                found[choice].append(answers == some.truth[rows, None])
+        return {name: torch.cat(parts) for name, parts in found.items()}
+
+    def _scores(self, images: Tensor, units: Tensor) -> Tensor:
+        """The scores without some units, (N, units) their numbers; -1: no unit is left."""
+        count = self.model.net.layers[self.layer].channels
+        each = one_hot(units.clamp(min=0), count).bool() & (units >= 0)[:, :, None]
+        return self.model.without(images, {self.layer: each.any(1)})
 
 
 def _orders(
@@ -178,13 +227,13 @@ def _orders(
     images: Tensor,
     layer: str,
     answer: Tensor,
-    truth: Tensor,
+    against: Tensor,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Choice -> (N, channels) units in the order in which they are switched off; -1: none."""
     recording = model.net.record(images, [layer])
     activation = recording[layer].amax((2, 3))
-    contribution = model.contributions(images, layer, answer, truth).sum((2, 3))
+    contribution = model.contributions(images, layer, answer, against).sum((2, 3))
     chance = torch.rand(activation.shape, generator=generator).masked_fill(activation <= 0, -1)
     found = {}
     for choice, value in zip(CHOICES, (contribution, activation, chance), strict=True):

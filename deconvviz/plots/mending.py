@@ -24,7 +24,11 @@ def summary(found: Mending) -> str:
             f"{round(share[-1] * count)} without units {_TITLES[name]}"
             for name, share in one.share.items()
         )
-        parts.append(f"{one.layer}, at most {most} units: {numbers}")
+        share = one.broken_share[CHOICES[0]][-1]
+        parts.append(
+            f"{one.layer}, at most {most} units: {numbers}. Of {len(found.right)} right answers, "
+            f"{round(share * len(found.right))} become wrong by the first of these rules"
+        )
     return (
         f"{found.network} gets {count} of {found.tried} pictures wrong ({found.data}). Of these, "
         f"right when units are switched off: {'; '.join(parts)}."

@@ -145,6 +145,16 @@ class Bench {
   }
 
   update(data, send) {
+    const focused = this.root.getRootNode().activeElement;
+    this.redraw(data, send);
+    if (!focused || focused.isConnected || !focused.dataset.focus) return;
+    // what had the keyboard's focus was drawn anew
+    const name = CSS.escape(focused.dataset.focus);
+    const again = this.root.querySelector(`[data-focus="${name}"]`);
+    if (again) again.focus({ preventScroll: true });
+  }
+
+  redraw(data, send) {
     const before = this.data || {};
     this.data = data;
     this.send = send;
@@ -176,6 +186,7 @@ class Bench {
     this.answer.classList.toggle("cut", Boolean(answer.back));
     for (const one of answer.classes) {
       const node = button("class", one.chosen, () => this.send("class", one.name));
+      node.dataset.focus = `class ${one.name}`;
       node.append(make("span", "", one.label), make("b", "", one.probability));
       if (one.before) {
         const before = make("span", "before", one.before);
@@ -197,7 +208,10 @@ class Bench {
   guide(step) {
     TOUR.forEach(([name]) => this[name].classList.remove("toured"));
     this.tour.hidden = step === null;
-    if (step === null) return;
+    if (step === null) {
+      this.answer.querySelector(".around").focus({ preventScroll: true });
+      return;
+    }
     const [name, words] = TOUR[step];
     const last = step === TOUR.length - 1;
     this[name].classList.add("toured");
@@ -236,6 +250,7 @@ class Bench {
     this.layers.replaceChildren(
       ...this.data.layers.map((layer) => {
         const node = button("layer", layer.chosen, () => this.send("layer", layer.name));
+        node.dataset.focus = `layer ${layer.name}`;
         node.title = layer.title;
         if (layer.picture) {
           const image = make("img");
@@ -263,6 +278,7 @@ class Bench {
     const list = make("select");
     list.append(...options.map((one) => new Option(one.label, one.name, false, one.name === chosen)));
     list.onchange = () => this.send("against", list.value);
+    list.dataset.focus = "against";
     node.append(make("span", "", label), list);
     return node;
   }
@@ -293,6 +309,7 @@ class Bench {
     const cell = make("div", "cell");
     const node = button("tile", chosen, () => this.pick(tile.channel));
     node.dataset.channel = tile.channel;
+    node.dataset.focus = `tile ${place}`;
     node.tabIndex = -1;
     node.title = tile.title;
     const pictures = make("div", "pictures");

@@ -153,6 +153,17 @@ def test_a_wrong_answer_mends_without_its_cause_and_not_without_others(bundle, d
         by_hand.append(int(bundle.model.head(maps.mean((2, 3))).argmax()) == 0)
     assert layer.mended["activation"][:, 0].tolist() == by_hand
     assert "gets 4 of 6 pictures wrong" in found.summary()
+    # without the unit for blue, blue pictures are no longer so
+    assert sorted(found.right.tolist()) == [0, 3]
+    broken = []
+    for number in found.right.tolist():
+        image = bundle.preprocessing.normalised(dataset.images[number][None])
+        maps = bundle.model.relu(bundle.model.conv(image))
+        second = int(bundle.model(image)[0].topk(2).indices[1])
+        weight = bundle.model.head.weight[0] - bundle.model.head.weight[second]
+        maps[:, (maps.mean((2, 3))[0] * weight).argmax()] = 0
+        broken.append(int(bundle.model.head(maps.mean((2, 3))).argmax()) != 0)
+    assert layer.broken["contribution"][:, 0].tolist() == broken
     assert len(found.save(tmp_path)) == 2
 
 

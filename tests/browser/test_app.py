@@ -180,6 +180,30 @@ def test_the_tiles_are_walked_by_keyboard_and_pages_go_through_the_layers(page, 
     page.wait_for_url(re.compile("place="))
 
 
+def test_the_keyboard_keeps_its_place_after_a_choice(page, server):
+    open_page(page, server)
+    focused = (
+        "() => [...document.querySelectorAll('*')].map((one) => one.shadowRoot)"
+        ".find((one) => one?.querySelector('.bench')).activeElement?.dataset.focus"
+    )
+    page.locator("button.class").nth(1).focus()
+    name = page.evaluate(focused)
+    page.keyboard.press("Enter")
+    page.get_by_text(re.compile("^Units that raise the score of ")).wait_for()
+    settled(page)
+    assert page.evaluate(focused) == name
+    page.locator("button.layer").first.focus()
+    name = page.evaluate(focused)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("layer="))
+    settled(page)
+    assert page.evaluate(focused) == name
+    page.locator("button.tile").nth(1).focus()
+    page.keyboard.press("PageUp")
+    settled(page)
+    assert page.evaluate(focused) == "tile 1"
+
+
 def test_a_place_and_a_class_choose_units_and_the_choice_survives_other_pages(page, server):
     open_page(page, server)
     stage = page.locator(".stage")
