@@ -47,6 +47,10 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     return _Reader(model, None).tensors
 
 
+def _module_of(hook: Any) -> str:
+    return str(getattr(hook, "__module__", ""))
+
+
 def changed(before: Mapping[Key, Any], model: nn.Module, read: Set[str]) -> str | None:
     """The first attribute that is not what it was, as words; None if all are.
 
@@ -97,7 +101,9 @@ class _Reader:
             if cls is not object and cls.__module__.partition(".")[0] != torch.__name__:
                 self.forms |= {(name, key): self._whole(held, name) for key, held in _members(cls)}
         for hooks in ("_global_forward_pre_hooks", "_global_forward_hooks"):
-            held = [*getattr(torch_modules, hooks).values()]
+            # Torch's own, as of a counter of operations in another thread, change no value.
+            every = getattr(torch_modules, hooks).copy().values()
+            held = [one for one in every if not _module_of(one).startswith("torch.utils.")]
             self.forms["torch.nn", hooks] = self._whole(held, hooks)
 
     def _module(self, path: str, module: nn.Module) -> None:

@@ -2,12 +2,14 @@
 
 import types
 from collections.abc import Callable
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import TraceError
@@ -224,3 +226,25 @@ def test_what_a_model_keeps_of_its_own_passes_is_no_change() -> None:
     model(images)
     model.label = "a name"
     check(model, "b", images, net)
+
+
+def test_a_counter_of_operations_in_another_thread_disturbs_nothing():
+    """As when a person starts a training while others look at units."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    net, image = Deconvnet(model, (3, 8, 8)), torch.rand(1, 3, 8, 8)
+    counting, done = Event(), Event()
+
+    def count():
+        with FlopCounterMode(display=False):
+            counting.set()
+            done.wait(60)
+
+    thread = Thread(target=count)
+    thread.start()
+    counting.wait(60)
+    try:
+        found = net.record(image, ["1"])["1"]
+    finally:
+        done.set()
+        thread.join()
+    assert torch.allclose(found, model(image), atol=1e-6)

@@ -84,6 +84,18 @@ def test_a_project_restores_pictures_and_choices_in_another_session(open_page, s
     assert list(second.session_state["uploads"]) == ["own.png"]
 
 
+def test_labels_of_units_come_back_with_the_project(open_page, saved):
+    first = open_page("workbench", **QUERY)
+    (line,) = [one for one in first.text_input if one.label == "Your label of unit 7"]
+    line.set_value("tail fins").run()
+    assert list(fine(first).session_state["labels"].values()) == ["tail fins"]
+    content = saved["project.deconvviz"]()  # before another page makes its own
+    second = give(open_page("workbench", model="demo-accurate"), "x.deconvviz", content, 1)
+    key = (network("demo").key, "stage2.relu1", 7)
+    assert fine(second.run()).session_state["labels"] == {key: "tail fins"}
+    assert open_page("workbench", **QUERY).session_state["labels"] == {}  # another session
+
+
 def test_a_picture_of_the_same_name_keeps_both(open_page):
     other = Image.effect_noise((40, 32), 30).convert("RGB")
     choices = {"pictures": ("own.png", "cat"), "focus": ("own.png",)}
