@@ -4,7 +4,9 @@ Cached values are never modified. Networks and pictures are told apart by their 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
 from operator import attrgetter
 from threading import Lock
 from typing import Any, Literal
@@ -39,6 +41,8 @@ class Network:
 
     bundle: Bundle
     net: Deconvnet
+    serial: int = field(default_factory=partial(next, count()), compare=False)
+    """Tells two loads of one network apart, since a recording is of one Deconvnet alone."""
 
     @property
     def key(self) -> str:

@@ -71,7 +71,8 @@ class Reconstruction:
 
 def _record(network: Network, view: InputView, layer: str) -> Recording:
     # At 1024 pixels, or in a deep network, the maps of all layers would take gigabytes.
-    return _recorded(network, view, network.layers if _is_small(network, view) else (layer,))
+    layers = network.layers if _is_small(network, view) else (layer,)
+    return _recorded(network, view, layers, network.serial)
 
 
 def _is_small(network: Network, view: InputView) -> bool:
@@ -88,7 +89,12 @@ def _sides(maps: Tensor) -> tuple[int, int]:
 
 
 @kept("Running the network …")
-def _recorded(network: Network, view: InputView, layers: tuple[str, ...]) -> Recording:
+def _recorded(
+    network: Network,
+    view: InputView,
+    layers: tuple[str, ...],
+    serial: int,  # noqa: ARG001  a network that was dropped and loaded again cannot use it
+) -> Recording:
     return network.net.record(view.pixels, layers)
 
 

@@ -11,10 +11,10 @@ from PIL import Image
 from safetensors import safe_open
 from torch.nn import functional
 
-from deconvviz.deconv import Selection
+from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.io.images import open_picture, to_png
 from deconvviz.ui import reconstructions
-from deconvviz.ui.networks import input_view
+from deconvviz.ui.networks import Network, input_view
 from deconvviz.ui.reconstructions import (
     Projector,
     file_name,
@@ -160,3 +160,10 @@ def test_a_picture_file_says_what_it_is_of_and_how_it_was_made(projector):
     name = file_name(projector, one)
     assert name.endswith(f"-{LAYER}-unit{one.unit.channel}-y{one.unit.y}-x{one.unit.x}-guided")
     assert name.startswith(projector.view.picture.name.partition(".")[0])
+
+
+def test_a_network_that_is_loaded_again_makes_its_own_recording(network, projector):
+    first = reconstruct(projector, LAYER)
+    again = Network(network.bundle, Deconvnet(network.bundle.model, network.bundle.input_size))
+    other = replace(projector, network=again, start="one")  # what was not projected before
+    assert reconstruct(other, LAYER)[0].unit == first[0].unit
