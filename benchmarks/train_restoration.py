@@ -86,7 +86,7 @@ MEASURED = {
     "sr3": "On the luma of Set5, enlarged 3 times: 33.20 dB (bicubic interpolation: 30.40).",
     "sr4": "On the luma of Set5, enlarged 4 times: 30.84 dB (bicubic interpolation: 28.43).",
     "deblur": "On Set5 in colour, blurred by a Gaussian of 1.6 pixels with noise of 2 of 255: "
-    "32.95 dB (Richardson-Lucy 30.53, Wiener 30.51, both told the blur; blurred 27.38).",
+    "32.95 dB (Richardson-Lucy 30.53, Wiener 30.51, both given the blur; blurred 27.38).",
 }
 
 

@@ -132,7 +132,7 @@ class ProjectionRecord:
     def about(self) -> dict[str, str]:
         """What a picture of it is of, as texts for people."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        told = {
+        texts = {
             "Software": f"deconvviz {self.versions.get('deconvviz', '')}".strip(),
             "network": self.network,
             "checkpoint_sha256": self.checkpoint_sha256,
@@ -150,8 +150,8 @@ class ProjectionRecord:
         }
         if not self.together:
             _, y, x = self.positions[0]
-            told["position"] = f"y {y}, x {x}"
-        return told
+            texts["position"] = f"y {y}, x {x}"
+        return texts
 
 
 @dataclass(frozen=True, eq=False)

@@ -178,9 +178,9 @@ def settle() -> None:
 
 
 def messages() -> list[str]:
-    """What became of networks that were chosen and are not here; each is told once."""
-    told: list[str] = st.session_state.pop("network-messages", [])
-    return told
+    """What became of networks that were chosen and are not here; each is said once."""
+    said: list[str] = st.session_state.pop("network-messages", [])
+    return said
 
 
 def _tell(message: str) -> None:

@@ -157,13 +157,13 @@ def test_a_difference_is_measured_and_ends_with_status_1(content, tmp_path):
     pixels[0, 0, 0] += largest / 4
     path = tmp_path / "changed.safetensors"
     path.write_bytes(joined(metadata, {**arrays, "pixels": pixels}))
-    told = runner.invoke(app, ["render", str(path), "--check"])
-    assert told.exit_code == 1
-    assert "the largest difference is 0.25 of the largest pixel" in told.output
+    done = runner.invoke(app, ["render", str(path), "--check"])
+    assert done.exit_code == 1
+    assert "the largest difference is 0.25 of the largest pixel" in done.output
     assert runner.invoke(app, ["render", str(path)]).exit_code == 0
     path.write_bytes(joined(metadata, {**arrays, "pixels": pixels[:, 1:]}))
-    told = runner.invoke(app, ["render", str(path), "--check"])
-    assert (told.exit_code, "of another size" in told.output) == (1, True)
+    done = runner.invoke(app, ["render", str(path), "--check"])
+    assert (done.exit_code, "of another size" in done.output) == (1, True)
 
 
 def test_a_checkpoint_is_named_with_an_option_and_another_network_is_refused(content, tmp_path):

@@ -73,7 +73,7 @@ def without_values(name: str) -> Bundle:
         with torch.device("meta"):
             return load(name, weights=None)
     except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        raise SettingError(f"how large `{name}` is cannot be told before it is made") from error
+        raise SettingError(f"how large `{name}` is cannot be known before it is made") from error
 
 
 @lru_cache(maxsize=2048)
