@@ -40,8 +40,8 @@ class Filters(Result):
     Attributes:
         layer: Rectified map after the convolution.
         kernels: Kernels as the network applies them.
-        chance_similarity: Mean over kernels of the largest |cosine| with another one, for random
-            kernels of the same number and size.
+        chance_similarity: Mean over kernels of the largest absolute cosine with another one, for
+            random kernels of the same number and size.
         peak: (U,) largest activation of each unit over the data, 0 if never above zero; or None.
         data: Number of pictures and title of the data; empty without data.
     """
