@@ -116,7 +116,8 @@ class Plan:
         """The recipe of one run; an arm's changes override those of a budget."""
         changes = {**self.budgets[spec.labels], **spec.arm.changes, "seed": spec.seed}
         recipe = changed(self.recipe, changes)
-        return replace(recipe, epochs=math.ceil(recipe.epochs * spec.arm.epoch_scale))
+        epochs = math.ceil(recipe.epochs * spec.arm.epoch_scale)
+        return replace(recipe, epochs=epochs, lr=recipe.peak_lr)
 
     def specs(
         self,
