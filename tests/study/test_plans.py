@@ -124,7 +124,9 @@ def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
 
 
 def test_a_name_that_is_no_plan_lists_them():
-    with pytest.raises(StudyError, match="no study `help`; there are ablation, clarity, decoder-search, helps"):
+    with pytest.raises(
+        StudyError, match="no study `help`; there are ablation, clarity, decoder-search, helps"
+    ):
         find_plan("help")
 
 

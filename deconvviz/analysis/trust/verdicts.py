@@ -15,8 +15,14 @@ from torch import Tensor
 from deconvviz.analysis.inputs import chosen_layers, compared, peaks, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
-from deconvviz.analysis.trust.checks import Similarity, scrambled, similarity
-from deconvviz.analysis.trust.examination import Outcome, kept_share, verdict
+from deconvviz.analysis.trust.checks import Similarity, scrambled, similarity, unmeasurable
+from deconvviz.analysis.trust.examination import (
+    Outcome,
+    kept_error,
+    kept_share,
+    together,
+    verdicts_within,
+)
 from deconvviz.analysis.trust.insertion import insertion_and_deletion
 from deconvviz.analysis.trust.target import Target, find_target
 from deconvviz.deconv import Deconvnet, Selection
@@ -208,13 +214,21 @@ class _Layer:
             inside = slice(top, bottom), slice(left, right)
             image[:, *inside] = scrambled(image[:, *inside], self.generator)
         chance = self._similarities(names, mixed)
+        ends = [self._similarities(some, self.images) for some in (own, names)]
         shares = [
-            torch.tensor([kept_share(one, level) for one, level in zip(found, chance, strict=True)])
-            for found in map(self._similarities, (own, names), (self.images, self.images))
+            torch.tensor(
+                [
+                    kept_share(together(one), together(level))
+                    for one, level in zip(found, chance, strict=True)
+                ]
+            )
+            for found in ends
         ]
+        outcomes = tuple(
+            self._outcome(row, [found[row] for found in ends], chance[row])
+            for row in range(len(self.targets))
+        )
         curves = torch.tensor([self._curves(target) for target in self.targets])
-        pixels = [target.patch[0].numel() for target in self.targets]
-        outcomes = tuple(map(verdict, *(share.tolist() for share in shares), pixels))
         insertion, deletion = curves.reshape(-1, 2).T
         return LayerVerdicts(
             layer=self.layer,
@@ -232,8 +246,20 @@ class _Layer:
         if self.progress:
             self.progress(self.title, self.done, self.total)
 
-    def _similarities(self, names: Sequence[str], images: Tensor) -> list[Similarity]:
-        """For each unit, its picture beside those of networks with these weights shuffled."""
+    def _outcome(
+        self, row: int, ends: Sequence[Sequence[Similarity]], chance: Sequence[Similarity]
+    ) -> Outcome:
+        """The outcome of one unit, as `Trust.outcome`."""
+        if unmeasurable(self.targets[row].pixels, self.targets[row].patch):
+            return "inconclusive"
+        level = together(chance)
+        own, last = (kept_share(together(one), level) for one in ends)
+        errors = (kept_error(ends[0], chance), kept_error(ends[1], chance))
+        possible = verdicts_within(own, last, errors)
+        return possible[0] if len(possible) == 1 else "between"
+
+    def _similarities(self, names: Sequence[str], images: Tensor) -> list[list[Similarity]]:
+        """For each unit, its picture beside those of each network with these weights shuffled."""
         found: list[list[Similarity]] = [[] for _ in self.targets]
         for _ in range(self.options.networks):
             net = self.net.with_model(shuffle_weights(self.net.model, names, self.generator))
@@ -245,7 +271,7 @@ class _Layer:
                 pictures = full[starts.image == row, :, top:bottom, left:right]
                 found[row].append(similarity(pictures, target.pixels))
             self._step()
-        return [_together(several) for several in found]
+        return found
 
     def _active(self, maps: Tensor) -> Selection:
         """Some units of (U, C, H, W) maps that are above zero at each unit's place."""
@@ -266,18 +292,6 @@ class _Layer:
         (found,) = insertion_and_deletion(target, scores, points, orders, self.generator)
         one, other = found.insertion, found.deletion
         return one.area - one.chance, other.chance - other.area
-
-
-def _together(several: Sequence[Similarity]) -> Similarity:
-    """The mean of similarities, weighted by their numbers of pictures."""
-    counts = [one.count for one in several]
-    means = []
-    for name in ("rank", "ssim"):
-        pairs = zip((getattr(one, name) for one in several), counts, strict=True)
-        known = [(value, n) for value, n in pairs if n and math.isfinite(value)]
-        total = sum(n for _, n in known)
-        means.append(sum(value * n for value, n in known) / total if total else math.nan)
-    return Similarity(means[0], 0.0, means[1], 0.0, sum(counts))
 
 
 ANALYSIS = Analysis(
