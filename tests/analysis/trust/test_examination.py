@@ -189,3 +189,32 @@ def test_no_seed_contradicts_another(demo, layer, place):
     options = TrustOptions(steps=2, repeats=2, points=4)
     outcomes = {examine(net, cat, unit, options, seed=seed).outcome for seed in range(8)}
     assert len(outcomes - {"between"}) <= 1
+
+
+def test_kept_is_nothing_by_chance_and_all_for_the_same(found):
+    chance = Control(Similarity(0.6, 0.1, 0.2, 0.1, 9), None)
+    trust = replace(found, chance=chance)
+    assert trust.kept(chance.similarity) == 0
+    assert trust.kept(Similarity(1, 0, 1, 0, 1)) == pytest.approx(1)
+    assert trust.kept(Similarity(0.8, 0, 0.2, 0, 1)) == pytest.approx(0.25)
+    assert trust.kept(Similarity(0.8, 0, math.nan, 0, 1)) == pytest.approx(0.5)
+
+
+def test_what_is_saved_can_be_read_again(found, tmp_path):
+    numbers, picture = found.save(tmp_path)
+    told = json.loads(numbers.read_text())
+    assert told["summary"] == found.summary()
+    assert told["outcome"] == found.outcome
+    assert len(told["cascade"]) == 5
+    assert told["curves"]["insertion"]["area"] == pytest.approx(
+        found.curves.insertion.area, abs=1e-3
+    )
+    with Image.open(picture) as shown:
+        assert shown.width > 1500
+
+
+def test_several_projections_are_refused(demo):
+    net, cat = demo
+    recording = net.record(cat[None], ["stage2.relu1"])
+    with pytest.raises(SelectionError, match="3 projections"):
+        examine(net, cat, recording.strongest("stage2.relu1", 3))
