@@ -10,9 +10,9 @@ from pandas import DataFrame
 
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.zoo import TWINS
-from deconvviz.plots import gradients as heatmaps
 from deconvviz.plots import study as plots
 from deconvviz.plots.figures import confusion_matrix, per_class_accuracy
+from deconvviz.plots.study import gradients as heatmaps
 from deconvviz.plots.study import registry
 from deconvviz.plots.study.registry import StudyFigure
 from deconvviz.study import Report
@@ -183,6 +183,7 @@ def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
         )
 
     st.header("Gradients", anchor=False)
+    st.markdown(f"*{heatmaps.heading(view.result)}*")
     st.markdown(heatmaps.verdict(view.result))
     showing.folded(
         "Gradient norms, layer by layer",
@@ -195,7 +196,7 @@ def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
         lambda: heat_map("cosines", heatmaps.cosine_maps, "Cosines"),
     )
     with st.expander("All ratios, and how they were measured"):
-        st.markdown(heatmaps.details(view.result))
+        numbers(heatmaps.condition_table(view.result), heatmaps.method(view.result))
 
 
 def two_networks() -> None:

@@ -87,8 +87,9 @@ def effect_table(report: Report) -> pd.DataFrame:
 def measure_table(report: Report) -> pd.DataFrame:
     """Every contrast of which a pair was run: the difference of each metric, and its 95 % interval.
 
-    A contrast and budget a row, a metric a column; a dash where it was not measured.
+    A contrast and budget a row, a metric that was measured a column; a dash where it was not.
     """
+    shown = [m for m in report.metrics if any(_of(effect, m) for effect in report.effects)]
     rows = [
         {
             "contrast": effect.contrast.name,
@@ -96,7 +97,7 @@ def measure_table(report: Report) -> pd.DataFrame:
             "pairs": len(effect.difference.pairs),
             **{
                 _difference_title(metric): _difference_cell(metric, found)
-                for metric in report.metrics
+                for metric in shown
                 for found in [_of(effect, metric)]
             },
         }
