@@ -357,6 +357,9 @@ def test_few_pairs_take_the_deviation_of_all_arms():
     assert of_lucky.low < 0 < of_lucky.high  # its own three would leave zero far out
     assert "Pooled: with fewer than 5 pairs" in markdown_report(found)
     assert f"{100 * deviation:.2f} points" in summary(found)
+    wide = stats.t.ppf(1 - 0.025 / 5, degrees) * deviation / math.sqrt(3)
+    said = f"reaches {100 * half:.2f} points to each side, and {100 * wide:.2f} if all 5 are"
+    assert said in pooling(found)
 
 
 def test_five_pairs_keep_their_own_deviation():

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from scipy import stats
+
 from deconvviz.plots.study.tables import (
     baseline_table,
     cell,
@@ -18,7 +20,7 @@ from deconvviz.plots.study.tables import (
 )
 from deconvviz.study.metrics import ACCURACY, GAP
 from deconvviz.study.paired import MARGIN
-from deconvviz.study.pooling import FEW
+from deconvviz.study.pooling import FEW, Pool
 from deconvviz.study.report import (
     HARMS,
     HELPS,
@@ -213,7 +215,23 @@ def pooling(report: Report) -> str:
         "deviation of these pairs, which is often small by luck, but that of all arms together: "
         f"{100 * found.deviation:.2f} points for a difference of one pair, {found.degrees} degrees "
         "of freedom, from a fit of arms and seeds to all runs (randomised blocks)."
-        f"{alone * bool(apart)} Other metrics likewise, each with its own."
+        f"{alone * bool(apart)}{_reach(report, found)} Other metrics likewise, each with its own."
+    )
+
+
+def _reach(report: Report, pool: Pool) -> str:
+    """How far a pooled interval reaches, and how far if it is to hold for all differences."""
+    found = [e.difference for e in report.effects if e.difference and e.difference.pooled]
+    count = max(len(one.pairs) for one in found)
+    # an arm by another name is no other difference
+    many = len({one.pairs for one in found if any(one.pairs)})
+    alone, together = (
+        100 * pool.deviation / math.sqrt(count) * stats.t.ppf(1 - LEVEL / 2 / tests, pool.degrees)
+        for tests in (1, many)
+    )
+    return (
+        f" With {count} pairs an interval reaches {alone:.2f} points to each side, and "
+        f"{together:.2f} if all {many} are to hold together (Bonferroni)."
     )
 
 
