@@ -117,8 +117,8 @@ def gradients(
 
     Runs that have a record are not repeated.
     """
-    from deconvviz.plots.gradients import summary
     from deconvviz.plots.study import save
+    from deconvviz.plots.study.gradients import summary
     from deconvviz.study.gradients import gradients as follow
     from deconvviz.training.device import find_device
 
@@ -126,10 +126,13 @@ def gradients(
     training, device = load_split(inputs, "train"), find_device(inputs.device)
     path = results / "gradients.jsonl"
     with resumable(_RESUMES) as bars:
-        found = follow(training, path, options, device=device, progress=bars)
-    typer.echo(summary(found))
-    for path in save(found, figures) if figures else ():
-        typer.echo(path)
+        made = follow(training, path, options, device=device, progress=bars)
+    for found in made:
+        typer.echo(summary(found))
+        # a folder for each, if there are several
+        folder = figures / found.setting.init if figures and len(made) > 1 else figures
+        for written in save(found, folder) if folder else ():
+            typer.echo(written)
 
 
 def _ablation_recipe() -> "Recipe":
