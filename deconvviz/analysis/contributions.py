@@ -74,6 +74,33 @@ class ClassScores:
             UnknownLayerError: There is no such layer.
             SelectionError: The scores do not depend on the layer.
         """
+        maps, scores = self._opened(images, layer)
+        value = _of_class(scores, label).sum()
+        if against is not None:
+            value = value - _of_class(scores, against).sum()
+        (gradient,) = torch.autograd.grad(value, maps)
+        return _with_places(maps * gradient)
+
+    def of_classes(
+        self, images: Tensor, layer: str, units: Sequence[int], labels: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """The activations of some units, and their contributions to several class scores.
+
+        As `contributions`, with one forward pass for all classes.
+
+        Returns:
+            (N, units, H, W) activations, and (N, classes, units, H, W) contributions, float32.
+        """
+        maps, scores = self._opened(images, layer)
+        chosen = maps[:, list(units)]
+        found = []
+        for label in labels:
+            (gradient,) = torch.autograd.grad(scores[:, label].sum(), maps, retain_graph=True)
+            found.append(_with_places(chosen * gradient[:, list(units)]))
+        return _with_places(chosen), torch.stack(found, dim=1)
+
+    def _opened(self, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+        """A layer's maps, and the (N, classes) scores as a function of them."""
         kept: list[Tensor] = []
 
         def keep(maps: Tensor) -> Tensor:
@@ -82,14 +109,9 @@ class ClassScores:
 
         with torch.enable_grad():
             scores = self._scores(images, {layer: keep}).flatten(1)
-            if not kept or not scores.requires_grad:
-                raise SelectionError(f"the class scores do not depend on `{layer}`")
-            value = _of_class(scores, label).sum()
-            if against is not None:
-                value = value - _of_class(scores, against).sum()
-        (gradient,) = torch.autograd.grad(value, kept[0])
-        products = (kept[0] * gradient).detach().float()
-        return products if products.dim() == 4 else products[:, :, None, None]
+        if not kept or not scores.requires_grad:
+            raise SelectionError(f"the class scores do not depend on `{layer}`")
+        return kept[0], scores
 
     def without(self, images: Tensor, off: Mapping[str, Tensor | Sequence[int]]) -> Tensor:
         """The scores when units of some layers are zero at all places.
@@ -152,6 +174,12 @@ class ClassScores:
         """Pictures in one pass, so that the maps of a large network fit in memory."""
         largest = max(one.channels * one.size[0] * one.size[1] for one in self.net.layers.values())
         return max(1, min(_AT_ONCE, _ACTIVATIONS // largest))
+
+
+def _with_places(maps: Tensor) -> Tensor:
+    """(N, channels, H, W) float32; of a layer without maps, H and W are 1."""
+    values = maps.detach().float()
+    return values if values.dim() == 4 else values[:, :, None, None]
 
 
 def _of_class(scores: Tensor, label: int | Tensor) -> Tensor:
