@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from deconvviz.analysis.scores import score_maps
 from deconvviz.deconv import Deconvnet
-from deconvviz.deconv.unit_activation import LayerMaps
 from deconvviz.errors import SelectionError
 
 _AT_ONCE = 64  # pictures in one pass, of a network without one unit each; fewer of large layers
@@ -16,41 +16,23 @@ _ACTIVATIONS = 2**24  # of the largest layer in one pass
 class ClassScores:
     """A network's class scores, with the units of its layers open.
 
+    The scores are what it returns, or the values before the softmax that it ends in.
+
     Attributes:
         net: The network.
-        layer: The layer that gives the scores.
 
     Args:
         net: The network.
         images: (N, C, H, W) normalised; others may be of their size.
 
     Raises:
-        SelectionError: No layer gives what the model returns for the images, or that is not one
-            score for each class.
+        SelectionError: The model returns no single score for each class, or none of its operations
+            that can be followed gives them.
     """
 
     def __init__(self, net: Deconvnet, images: Tensor) -> None:
         self.net = net
-        self.layer = tuple(net.layers)[-1]
-        recording = net.record(images[:1], [self.layer])
-        with torch.inference_mode():
-            wanted = net.model(images[:1])
-        if any(side != 1 for side in recording[self.layer].shape[2:]):
-            shape = tuple(recording[self.layer].shape[1:])
-            raise SelectionError(
-                f"this network returns maps, {shape} at this size, and no score for each class"
-            )
-        got = recording[self.layer].flatten(1)
-        if (
-            not isinstance(wanted, Tensor)
-            or got.shape != wanted.flatten(1).shape
-            or not torch.allclose(got, wanted.flatten(1).to(got), rtol=1e-3, atol=1e-4)
-        ):
-            raise SelectionError(
-                "no layer of this network gives its class scores, so that what raises a class "
-                "cannot be said"
-            )
-        self._scores = LayerMaps(net.model, recording.tape, self.layer)
+        self._scores = score_maps(net, images)
 
     def contributions(
         self, images: Tensor, layer: str, label: int | Tensor, against: int | Tensor | None = None

@@ -39,7 +39,7 @@ class Why(Result):
     """What each of K units adds to the difference of two class scores in one picture.
 
     Attributes:
-        scores: (classes,) the network's scores.
+        scores: (classes,) the network's scores; of one that ends in a softmax, the values before.
         label: Number of the class that is explained.
         against: Number of the class that it is compared with.
         contribution: (K,) activation times the gradient of the difference, over all positions.
