@@ -169,16 +169,17 @@ def details(network: Network, view: AtlasView, layer: str, channel: int, look: L
     statistics(units, channel, head.pictures)
     noun = "Photographs" if view.of_photographs else CLASSES
     preferences(units, channel, head.classes, noun)
-    st.button(
-        f"Units like unit {channel}",
-        type="tertiary",
-        icon=":material/join_inner:",
-        on_click=atlas.take_example,
-        args=(channel,),
-    )
-    if layer in network.layers:
-        label = f"Reconstruct unit {channel} of {layer} in pictures of your choice"
-        link("workbench", label, layer, channel)
+    with st.container(gap="xsmall"):
+        st.button(
+            f"Units like unit {channel}",
+            type="tertiary",
+            icon=":material/join_inner:",
+            on_click=atlas.take_example,
+            args=(channel,),
+        )
+        if layer in network.layers:
+            label = f"Reconstruct unit {channel} of {layer} in pictures of your choice"
+            link("workbench", label, layer, channel)
 
 
 def asked_for(view: AtlasView) -> FindOptions:
@@ -196,7 +197,7 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
     """The units of a layer, and details of one; a click reruns this part alone."""
     with show.errors():
         units = view.numbers[layer]
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             channel = pickers.pick_channel(units.value[:, 0])
             order = pickers.sort_by(atlas.orders(view))
             with st.popover("Filter", icon=":material/filter_alt:"):

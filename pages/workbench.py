@@ -221,7 +221,7 @@ def details(
         other = replace(projector, network=random_twin(projector.network))
         st.caption("The same unit at the same place, in the same network with random weights:")
         show.row([window, *three_rules(other, unit, ", random weights")], crisp=look.crisp)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         name = file_name(projector, one)
         show.download(lambda: to_png(one.picture, settings(projector, one)), f"{name}.png", "PNG")
         tensor = partial(to_safetensors, projector, one, one.pixels)
