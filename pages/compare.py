@@ -84,8 +84,9 @@ def side_by_side(network: Network) -> None:
             st.markdown(f"{answer(found.second)}. Of its {same[-1]}, the units most like them:")
             row(found, found.second, rule)
         st.caption(
-            f"r: correlation of the activations of two units over {alike.data}, at all places of a "
-            f"grid of {alike.positions[0]} × {alike.positions[1]}; the best of "
+            "The number after a unit is its activation in this picture. r: correlation of the "
+            f"activations of two units over {alike.data}, at all places of a grid of "
+            f"{alike.positions[0]} × {alike.positions[1]}; the best of "
             f"{second.net.layers[same[-1]].channels} units. By chance: the same where each picture "
             f"in the one network is paired with another in the other. {display_caption()}"
         )

@@ -113,6 +113,29 @@ def render_units(
     return chain.from_iterable(map(drawer.draw, batches))
 
 
+def render_places(
+    bundle: Bundle,
+    dataset: Dataset,
+    layer: str,
+    unit: int,
+    top: Sequence[TopActivation],
+    *,
+    net: Deconvnet | None = None,
+    rule: Rule = "deconvnet",
+    max_bytes: int = 2**29,
+) -> UnitTiles:
+    """Project one unit from some places in pictures; as `render_units`, in the order given.
+
+    Raises:
+        UnknownLayerError: The network has no such layer.
+        SelectionError: The layer does not have such a unit or place.
+    """
+    net = net or Deconvnet(bundle.model, bundle.input_size)
+    drawer = _Drawer(bundle, net, dataset, layer, rule, max_bytes)
+    (tiles,) = drawer.draw([(unit, tuple(top))])
+    return tiles
+
+
 @dataclass(frozen=True)
 class _Drawer:
     """Draws units of one layer, in batches."""

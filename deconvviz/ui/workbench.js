@@ -130,8 +130,11 @@ class Bench {
     this.tour.onkeydown = (event) => {
       if (event.key === "Escape") this.guide(null);
     };
+    this.around = this.link("Show me around", () => this.guide(0));
     const top = make("div", "top");
-    top.append(this.answer, this.copyLink());
+    const links = make("div", "links");
+    links.append(this.around, this.copyLink());
+    top.append(this.answer, links);
     root.append(top, this.tour, panes);
     this.stage.onclick = (event) => this.pickPlace(event);
     this.stage.onkeydown = (event) => this.moveCross(event);
@@ -199,9 +202,6 @@ class Bench {
     }
     if (answer.rest) this.answer.append(make("span", "rest", answer.rest));
     if (answer.back) this.answer.append(this.link(answer.back, () => this.send("on", true)));
-    const around = this.link("Show me around", () => this.guide(0));
-    around.classList.add("around");
-    this.answer.append(around);
   }
 
   // One step of the tour, or its end.
@@ -209,7 +209,7 @@ class Bench {
     TOUR.forEach(([name]) => this[name].classList.remove("toured"));
     this.tour.hidden = step === null;
     if (step === null) {
-      this.answer.querySelector(".around").focus({ preventScroll: true });
+      this.around.focus({ preventScroll: true });
       return;
     }
     const [name, words] = TOUR[step];
