@@ -156,7 +156,7 @@ def ablation(
     ] = None,
     size: Side = None,
     count: Annotated[int, at_least(0, "Number of training pictures; 0: all.")] = 0,
-    seed: Annotated[list[int] | None, a_seed("Seed; repeatable. Default: 0.")] = None,
+    seed: Annotated[list[int] | None, a_seed("Seed; repeatable. Default: 0, 1, 2.")] = None,
     *,
     inputs: InputOptions,
     changes: dict[str, Any],
@@ -167,7 +167,7 @@ def ablation(
     """
     from deconvviz.io.data import train_test_split
     from deconvviz.plots.study import save, summary
-    from deconvviz.study.ablation import RECIPE, VARIANTS
+    from deconvviz.study.ablation import RECIPE, SEEDS, VARIANTS
     from deconvviz.study.ablation import ablation as compare
     from deconvviz.training.device import find_device
 
@@ -181,7 +181,7 @@ def ablation(
             out,
             variants={name: VARIANTS.get(name, name) for name in variant or VARIANTS},
             recipe=changed(RECIPE, changes),
-            seeds=seed or (0,),
+            seeds=seed or SEEDS,
             device=find_device(inputs.device),
             progress=bars,
         )

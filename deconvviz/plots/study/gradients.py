@@ -180,7 +180,8 @@ def _row(found: Gradients, condition: Condition) -> str:
 
 def _length(found: Gradients) -> str:
     setting = found.setting
-    return f"{setting.epochs} epochs" if setting.epochs else f"{setting.steps[-1]} steps"
+    count, what = (setting.epochs, "epoch") if setting.epochs else (setting.steps[-1], "step")
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def heading(found: Gradients) -> str:
