@@ -216,6 +216,12 @@ def layer_units(network: Network, view: AtlasView, layer: str) -> None:
                 "For each unit: the image patch with its highest activation, the projection, and "
                 "the activation."
             )
+            if st.session_state.get("sort") == atlas.OWN_KERNELS:
+                st.caption(
+                    f"Over {FindOptions().networks} networks with shuffled kernels. Other shuffles "
+                    "give another order, with a rank correlation of 0.68 to 0.95 in three layers "
+                    "of the demo networks: look at the ends of it, not at neighbours."
+                )
             with st.container(height=HEIGHT):
                 tiles = atlas.tiles(network, view, layer, tuple(channels[part]), look)
                 unit_grid(tiles, f"Units of {layer}", channel, crisp=look.crisp)
