@@ -19,7 +19,6 @@ from deconvviz.deconv.tape import Operation, Ref, Tape, kind_of, named_weights, 
 
 _aten = torch.ops.aten
 _IMAGES = "images"
-_BATCH = 2  # images; no layer of a chain needs to know
 
 # What a subclass of `nn.Sequential` may define of what that defines: none of it runs in a pass.
 _NOT_RUN = {
@@ -275,13 +274,18 @@ def _shaped(
     model: nn.Module,
     input_size: tuple[int, int, int],
 ) -> list[Operation]:
-    """The operations with the shapes of their values, which torch says without computing them."""
-    tensors, done = named_weights(model), list[Operation]()
-    values = {name: tensors[path].detach().to("meta") for name, path in weights.items()}
-    blank = weight_of(model).detach()
-    values[_IMAGES] = torch.empty(_BATCH, *input_size, dtype=blank.dtype, device="meta")
-    for op in operations:
-        value = op.call(values).run()
-        values[op.name] = value if isinstance(value, Tensor) else value[0]
-        done.append(replace(op, shape=tuple(values[op.name].shape[1:])))
+    """The operations with the shapes of their values, found by one pass of a blank picture.
+
+    torch could say shapes without computing, on the meta device, but imports for a second first.
+    """
+    tensors, done, last = named_weights(model), list[Operation](), _IMAGES
+    values = {name: tensors[path].detach() for name, path in weights.items()}
+    values[last] = weight_of(model).new_zeros(1, *input_size)
+    with torch.no_grad():
+        for op in operations:
+            value = op.call(values).run()
+            del values[last]
+            last = op.name
+            values[last] = value if isinstance(value, Tensor) else value[0]
+            done.append(replace(op, shape=tuple(values[last].shape[1:])))
     return done
