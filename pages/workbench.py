@@ -11,13 +11,12 @@ from deconvviz.errors import DeconvvizError
 from deconvviz.io.card import inert
 from deconvviz.io.images import Picture, to_png
 from deconvviz.io.project import ENDING, MAX_PROJECT_BYTES
+from deconvviz.plots.arrays import mosaic
 from deconvviz.plots.display import display, display_caption, number
-from deconvviz.plots.figures import mosaic
 from deconvviz.plots.look import FAINT, WHOLE_PERCENTILE, Look
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
 from deconvviz.ui.class_names import class_names, name_classes
-from deconvviz.ui.experiments import legend
 from deconvviz.ui.files import more_files
 from deconvviz.ui.labels import label_of, name_unit
 from deconvviz.ui.navigation import link
@@ -312,14 +311,14 @@ def trust(projector: Projector, one: Reconstruction) -> None:
         show.fitted(drawn(report, "story", ink), alt, "trust")
         with st.container(width=420):
             st.markdown(f"#### {report.trust.headline()}")
-            st.caption(legend("trust"))
+            st.caption(show.legend("trust"))
     with st.expander("The controls' pictures, and all numbers"):
         st.markdown(report.trust.summary())
         alt = f"The controls of unit {channel} side by side"
         st.image(drawn(report, "figure", ink), width="stretch", output_format="PNG", alt=alt)
     with st.expander("Other attributions of the same unit"):
         st.markdown(report.others.summary())
-        st.caption(legend("attributions"))
+        st.caption(show.legend("attributions"))
         alt = f"Attributions of unit {channel} side by side"
         st.image(drawn(report, "others", ink), width="stretch", output_format="PNG", alt=alt)
 

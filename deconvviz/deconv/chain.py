@@ -178,16 +178,16 @@ def _convolution(layer: Any, arguments: _Arguments) -> _Arguments:
     return arguments | {name: _pair(getattr(layer, name)) for name in names}
 
 
-def conv2d(layer: nn.Conv2d) -> _Arguments:
+def _conv2d(layer: nn.Conv2d) -> _Arguments:
     return _convolution(layer, {"groups": layer.groups})
 
 
-def conv_transpose2d(layer: nn.ConvTranspose2d) -> _Arguments:
+def _conv_transpose2d(layer: nn.ConvTranspose2d) -> _Arguments:
     padding = _pair(layer.output_padding)
     return _convolution(layer, {"groups": layer.groups, "output_padding": padding})
 
 
-def batch_norm(layer: nn.BatchNorm2d) -> _Arguments:
+def _batch_norm(layer: nn.BatchNorm2d) -> _Arguments:
     _require(layer.running_mean is not None, layer.running_var is not None)
     momentum = 0.0 if layer.momentum is None else layer.momentum
     return {"training": False, "momentum": momentum, "eps": layer.eps, "cudnn_enabled": False}
@@ -198,47 +198,47 @@ def _pooling(layer: Any) -> _Arguments:
     return {name: _pair(getattr(layer, name)) for name in names} | {"ceil_mode": layer.ceil_mode}
 
 
-def max_pool2d(layer: nn.MaxPool2d) -> _Arguments:
+def _max_pool2d(layer: nn.MaxPool2d) -> _Arguments:
     _require(not layer.return_indices)
     return _pooling(layer) | {"dilation": _pair(layer.dilation)}
 
 
-def avg_pool2d(layer: nn.AvgPool2d) -> _Arguments:
+def _avg_pool2d(layer: nn.AvgPool2d) -> _Arguments:
     names = ("count_include_pad", "divisor_override")
     return _pooling(layer) | {name: getattr(layer, name) for name in names}
 
 
-def adaptive(layer: Any) -> _Arguments:
+def _adaptive(layer: Any) -> _Arguments:
     _require(not getattr(layer, "return_indices", False))
     return {"output_size": _pair(layer.output_size)}
 
 
-def flatten(layer: nn.Flatten) -> _Arguments:
+def _flatten(layer: nn.Flatten) -> _Arguments:
     _require(layer.start_dim == 1, layer.end_dim == -1)  # else the batch may be in it
     return {"start_dim": 1, "end_dim": -1}
 
 
-def relu(layer: nn.ReLU) -> _Arguments:
+def _relu(layer: nn.ReLU) -> _Arguments:
     _require(not layer.inplace)
     return {}
 
 
-def linear(_layer: nn.Linear) -> _Arguments:
+def _linear(_layer: nn.Linear) -> _Arguments:
     return {}
 
 
 # A layer -> its operation, and the arguments that are no tensors.
 _LAYERS: Mapping[type, tuple[Any, Callable[[Any], _Arguments]]] = {
-    nn.Conv2d: (_aten.conv2d.default, conv2d),
-    nn.ConvTranspose2d: (_aten.conv_transpose2d.input, conv_transpose2d),
-    nn.BatchNorm2d: (_aten.batch_norm.default, batch_norm),
-    nn.ReLU: (_aten.relu.default, relu),
-    nn.MaxPool2d: (_aten.max_pool2d.default, max_pool2d),
-    nn.AvgPool2d: (_aten.avg_pool2d.default, avg_pool2d),
-    nn.AdaptiveAvgPool2d: (_aten.adaptive_avg_pool2d.default, adaptive),
-    nn.AdaptiveMaxPool2d: (_aten.adaptive_max_pool2d.default, adaptive),
-    nn.Flatten: (_aten.flatten.using_ints, flatten),
-    nn.Linear: (_aten.linear.default, linear),
+    nn.Conv2d: (_aten.conv2d.default, _conv2d),
+    nn.ConvTranspose2d: (_aten.conv_transpose2d.input, _conv_transpose2d),
+    nn.BatchNorm2d: (_aten.batch_norm.default, _batch_norm),
+    nn.ReLU: (_aten.relu.default, _relu),
+    nn.MaxPool2d: (_aten.max_pool2d.default, _max_pool2d),
+    nn.AvgPool2d: (_aten.avg_pool2d.default, _avg_pool2d),
+    nn.AdaptiveAvgPool2d: (_aten.adaptive_avg_pool2d.default, _adaptive),
+    nn.AdaptiveMaxPool2d: (_aten.adaptive_max_pool2d.default, _adaptive),
+    nn.Flatten: (_aten.flatten.using_ints, _flatten),
+    nn.Linear: (_aten.linear.default, _linear),
 }
 
 
@@ -262,9 +262,7 @@ def _operations(leaves: list[_Leaf], weights: Mapping[str, str]) -> Iterator[Ope
         name = f"{kind}_{seen[kind]}" if seen[kind] else kind
         seen[kind] += 1
         calls = tuple((f"L__self__{path}", path) for path in leaf.around)
-        yield Operation(
-            name, target, arguments, (last,), calls, None, returned_by=leaf.returned_by
-        )
+        yield Operation(name, target, arguments, (last,), calls, None, returned_by=leaf.returned_by)
         last = name
 
 

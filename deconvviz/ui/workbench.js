@@ -507,7 +507,7 @@ class Bench {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".bench");
   takeFiles();
   if (!benches.has(root)) benches.set(root, new Bench(root));

@@ -57,7 +57,8 @@ def all_words(app):
 def grid(app):
     """The data of the grid of units."""
     (element,) = app.get("bidi_component")
-    return json.loads(element.proto.json)
+    (data,) = json.loads(element.proto.json)
+    return data
 
 
 def channels(app):

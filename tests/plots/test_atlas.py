@@ -14,7 +14,7 @@ from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, draw_shapes
 from deconvviz.plots.atlas import grid_of, histogram_figure, render_units, unit_figure
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
 
 LAYERS = ("1", "4")
 DEAD = 3  # of the second layer

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from deconvviz.plots import figures
-from deconvviz.plots.figures import GREY
+from deconvviz.plots.arrays import GREY
 
 RUNS = {
     "a": [
