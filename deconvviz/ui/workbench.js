@@ -45,6 +45,17 @@ function loaded(source) {
   });
 }
 
+// The address of a picture on one of the shelves; undefined if it has not arrived.
+function source(name) {
+  const shelf = Object.values(window.deconvvizShelves || {}).find((one) => name in one);
+  return shelf && shelf[name];
+}
+
+function pictureNames({ picture, layers, tiles }) {
+  const names = tiles.flatMap((tile) => [tile.projection, tile.patch]);
+  return [picture.src, ...layers.map((layer) => layer.picture), ...names].filter(Boolean);
+}
+
 // A projection with its grey made transparent.
 function lit(image) {
   const canvas = make("canvas");
@@ -145,6 +156,12 @@ class Bench {
   }
 
   update(data, send) {
+    window.removeEventListener("deconvviz-shelves", this.waiting);
+    if (!pictureNames(data).every(source)) {
+      this.waiting = () => this.update(data, send);
+      window.addEventListener("deconvviz-shelves", this.waiting);
+      return;
+    }
     const focused = this.root.getRootNode().activeElement;
     this.redraw(data, send);
     if (!focused || focused.isConnected || !focused.dataset.focus) return;
@@ -164,7 +181,7 @@ class Bench {
     if (changed("heading")) this.drawHeading();
     const picture = changed("picture");
     if (picture) {
-      this.photo.src = data.picture.src;
+      this.photo.src = source(data.picture.src);
       this.photo.alt = data.picture.alt;
       this.about.textContent = data.picture.about;
       this.stage.style.aspectRatio = `${data.picture.width} / ${data.picture.height}`;
@@ -254,7 +271,7 @@ class Bench {
         node.title = layer.title;
         if (layer.picture) {
           const image = make("img");
-          image.src = layer.picture;
+          image.src = source(layer.picture);
           image.alt = "";
           node.append(image);
         }
@@ -290,8 +307,8 @@ class Bench {
     this.tiles.setAttribute("aria-label", this.data.heading.text);
     this.tiles.replaceChildren(...tiles.map((tile, place) => this.tile(tile, place)));
     this.marks.replaceChildren(...tiles.map((tile, place) => this.dot(tile, place)));
-    const photo = await loaded(picture.src);
-    const images = await Promise.all(tiles.map((tile) => loaded(tile.projection)));
+    const photo = await loaded(source(picture.src));
+    const images = await Promise.all(tiles.map((tile) => loaded(source(tile.projection))));
     if (turn !== this.turn || !photo) return;
     this.bitmaps = images.map((image) => image && lit(image));
     tiles.forEach((tile, place) => {
@@ -315,11 +332,11 @@ class Bench {
     const pictures = make("div", "pictures");
     const patch = tile.patch ? make("img") : make("canvas");
     if (tile.patch) {
-      patch.src = tile.patch;
+      patch.src = source(tile.patch);
       patch.alt = "";
     }
     const projection = make("img");
-    projection.src = tile.projection;
+    projection.src = source(tile.projection);
     projection.alt = tile.alt;
     pictures.append(patch, projection);
     const caption = make("div", "caption");
