@@ -41,7 +41,7 @@ class _Watch(TorchDispatchMode):
         return False
 
 
-class NoDraws(_Watch):
+class NoDraws(_Watch):  # type: ignore[no-untyped-call]  # torch's own has no types
     """Ends a forward pass with `DrawError` before it draws from torch's generators."""
 
     @override
@@ -53,7 +53,7 @@ class NoDraws(_Watch):
         return func(*args, **(kwargs or {}))
 
 
-class EveryValue(_Watch):
+class EveryValue(_Watch):  # type: ignore[no-untyped-call]
     """Shows every tensor that torch computes, in place or not, below its composite functions."""
 
     def __init__(self, see: Callable[[Tensor], None]) -> None:

@@ -31,7 +31,7 @@ def set_modules_aside() -> None:
     What refers to itself and is garbage later stays in memory: a few objects of the sessions at
     work, a few times in the life of a server.
     """
-    global _known  # noqa: PLW0603
+    global _known
     if len(sys.modules) < _known + _MANY:
         return
     if _known:

@@ -65,13 +65,18 @@ def row(pictures: Sequence[Captioned], *, crisp: bool = False) -> None:
     They are on the screen with the words around them; each of `picture` is one more request.
     `crisp` shows each pixel as a square.
     """
+    st.html(as_row(pictures, crisp=crisp))
+
+
+def as_row(pictures: Sequence[Captioned], *, crisp: bool = False) -> str:
+    """The HTML of `row`."""
     figures = (
         f'<figure><img src="{data_url(one.pixels)}" alt="{escape(one.alt)}">'
         f"<figcaption>{escape(one.caption)}</figcaption></figure>"
         for one in pictures
     )
     kind = "deconvviz-row deconvviz-crisp" if crisp else "deconvviz-row"
-    st.html(f'<div class="{kind}">{"".join(figures)}</div>')
+    return f'<div class="{kind}">{"".join(figures)}</div>'
 
 
 def figure(drawing: "Figure", alt: str, name: str = "", caption: str = "") -> None:

@@ -152,6 +152,7 @@ class Bench {
     this.tiles.onkeydown = (event) => this.walk(event);
     this.shown = null;
     this.bitmaps = [];
+    this.painted = undefined; // the tile over the picture; null for all of them
     this.turn = 0;
   }
 
@@ -188,13 +189,15 @@ class Bench {
       this.stage.style.setProperty("--ratio", data.picture.width / data.picture.height);
     }
     this.root.classList.toggle("crisp", data.crisp);
-    if (picture || changed("tiles")) this.drawTiles();
+    if (changed("crisp")) this.painted = undefined;
+    const others = picture || changed("tiles");
+    if (others) this.drawTiles();
     this.mark(data.chosen);
     this.markUnits();
     this.at = data.place;
     this.cross.hidden = !data.place;
     if (data.place) this.showCross(...data.place);
-    this.show(null);
+    this.show(others ? null : this.shown); // a mouse stays on its tile
   }
 
   drawAnswer() {
@@ -303,7 +306,7 @@ class Bench {
   async drawTiles() {
     const turn = ++this.turn;
     const { tiles, picture } = this.data;
-    this.bitmaps = [];
+    [this.bitmaps, this.painted] = [[], undefined];
     this.tiles.setAttribute("aria-label", this.data.heading.text);
     this.tiles.replaceChildren(...tiles.map((tile, place) => this.tile(tile, place)));
     this.marks.replaceChildren(...tiles.map((tile, place) => this.dot(tile, place)));
@@ -318,6 +321,7 @@ class Bench {
     const factor = Math.max(1, Math.ceil(900 / Math.max(picture.width, picture.height)));
     this.canvas.width = picture.width * factor;
     this.canvas.height = picture.height * factor;
+    this.painted = undefined;
     this.show(this.shown);
   }
 
@@ -417,17 +421,7 @@ class Bench {
   show(place) {
     this.shown = place;
     const { tiles } = this.data;
-    const context = this.canvas.getContext("2d");
-    const factor = this.canvas.width / this.data.picture.width;
-    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    context.imageSmoothingEnabled = !this.data.crisp;
-    const order = place === null ? tiles.map((_, at) => tiles.length - 1 - at) : [place];
-    for (const at of order) {
-      const bitmap = this.bitmaps[at];
-      if (!bitmap) continue;
-      const [top, left, bottom, right] = tiles[at].box.map((value) => value * factor);
-      context.drawImage(bitmap, left, top, right - left, bottom - top);
-    }
+    if (this.painted !== place) this.paint(place);
     const framed = place === null ? this.data.box : tiles[place].box;
     this.frame.hidden = !framed;
     if (framed) this.put(this.frame, framed);
@@ -439,6 +433,22 @@ class Bench {
       }),
     );
     this.shade();
+  }
+
+  paint(place) {
+    const { tiles } = this.data;
+    const context = this.canvas.getContext("2d");
+    const factor = this.canvas.width / this.data.picture.width;
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.imageSmoothingEnabled = !this.data.crisp;
+    const order = place === null ? tiles.map((_, at) => tiles.length - 1 - at) : [place];
+    for (const at of order) {
+      const bitmap = this.bitmaps[at];
+      if (!bitmap) continue;
+      const [top, left, bottom, right] = tiles[at].box.map((value) => value * factor);
+      context.drawImage(bitmap, left, top, right - left, bottom - top);
+    }
+    this.painted = place;
   }
 
   shade() {
@@ -462,10 +472,10 @@ class Bench {
   }
 
   pick(channel) {
+    this.send("unit", String(channel));
     this.mark(channel); // at once; the server's answer follows
     this.data.box = this.data.tiles[this.chosenPlace()].box;
     this.show(this.shown);
-    this.send("unit", String(channel));
   }
 
   pickPlace(event) {
