@@ -49,8 +49,8 @@ def test_the_first_picture_waits_for_no_module_that_it_does_not_need():
         "from streamlit.testing.v1 import AppTest\n"
         f"app = AppTest.from_file({str(PACKAGE / 'app.py')!r}, default_timeout=120).run()\n"
         "assert not app.exception and app.get('bidi_component')\n"
-        "slow = {'matplotlib', 'pandas', 'scipy', 'sympy', 'torch._dynamo', 'torch.export._trace',\n"
-        "        'captum', 'timm', 'torchvision'}\n"
+        "slow = {'matplotlib', 'pandas', 'scipy', 'sympy', 'captum', 'timm', 'torchvision',\n"
+        "        'torch._dynamo', 'torch.export._trace'}\n"
         "found = slow & set(sys.modules)\n"
         "sys.exit(str(found) if found else 0)\n"
     )
