@@ -4,8 +4,8 @@ import streamlit as st
 
 from deconvviz.analysis.compare import Compare, Seen, Side
 from deconvviz.io.card import inert
+from deconvviz.plots.arrays import enlarge
 from deconvviz.plots.display import display, display_caption, number
-from deconvviz.plots.figures import enlarge
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import spoken
 from deconvviz.ui.atlas import datasets

@@ -7,18 +7,18 @@ from functools import partial
 import streamlit as st
 
 from deconvviz.deconv.projection import Start
-from deconvviz.deconv.rules import RULES, Rule
+from deconvviz.deconv.rules import Rule
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.card import inert
 from deconvviz.io.images import Picture, to_png
 from deconvviz.io.project import ENDING, MAX_PROJECT_BYTES
-from deconvviz.plots.display import display, display_caption, number
-from deconvviz.plots.figures import mosaic
-from deconvviz.plots.look import FAINT, WHOLE_PERCENTILE, Look
+from deconvviz.plots.arrays import mosaic
+from deconvviz.plots.display import display_caption, number
+from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import clicks, pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switched_off
 from deconvviz.ui.class_names import class_names, name_classes
-from deconvviz.ui.experiments import legend
+from deconvviz.ui.details import twin_row, unit_row
 from deconvviz.ui.files import more_files
 from deconvviz.ui.labels import label_of, name_unit
 from deconvviz.ui.navigation import link
@@ -30,7 +30,6 @@ from deconvviz.ui.networks import (
     evenly_spaced,
     input_view,
     pick_layer,
-    random_twin,
 )
 from deconvviz.ui.own_pictures import own_pictures
 from deconvviz.ui.pictures import pick_pictures, upload_files
@@ -47,7 +46,6 @@ from deconvviz.ui.reconstructions import (
     to_safetensors,
     units_at,
     units_for,
-    whole_picture,
 )
 from deconvviz.ui.show import as_sentence, describe_layer
 from deconvviz.ui.trust import drawn, known_trust_report, trust_report
@@ -163,30 +161,6 @@ def scene(network: Network, view: InputView) -> Scene:
     )
 
 
-def whole(projector: Projector, unit: Unit, share: float) -> show.Captioned:
-    """Many positions of a unit's feature map, projected together, in their places."""
-    pixels, count = whole_picture(projector, unit.layer, unit.channel, share)
-    picture = display(pixels, percentile=WHOLE_PERCENTILE)
-    name = projector.view.picture.name
-    places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
-    return show.Captioned(
-        picture,
-        f"{name} through unit {unit.channel}, {projector.rule}",
-        f"{projector.rule}, whole picture: {places}, full contrast at percentile "
-        f"{WHOLE_PERCENTILE}",
-    )
-
-
-def three_rules(projector: Projector, unit: Unit, note: str = "") -> list[show.Captioned]:
-    """A unit's reconstruction by each rule."""
-    found = []
-    for rule in RULES:
-        (one,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
-        alt = f"Unit {unit.channel} reconstructed by the {rule} rule{note}"
-        found.append(show.Captioned(one.picture, alt, f"{rule}{note}"))
-    return found
-
-
 def details(
     projector: Projector,
     one: Reconstruction,
@@ -212,15 +186,10 @@ def details(
             f"Faint: {one.share:.2%} of the layer's largest activation in this picture, so its "
             "reconstructions are not stretched to full contrast."
         )
-    (patch,) = look.patches([one.patch], [one.pixels])
-    window = show.Captioned(patch, "The part of the picture in the window", "part of the picture")
-    show.row(
-        [window, *three_rules(projector, unit), whole(projector, unit, share)], crisp=look.crisp
-    )
+    st.html(unit_row(projector, unit, look, share, projector.view.picture.name))
     if twin:
-        other = replace(projector, network=random_twin(projector.network))
         st.caption("The same unit at the same place, in the same network with random weights:")
-        show.row([window, *three_rules(other, unit, ", random weights")], crisp=look.crisp)
+        st.html(twin_row(projector, unit, look))
     with st.container(horizontal=True, vertical_alignment="center"):
         name = file_name(projector, one)
         show.download(lambda: to_png(one.picture, settings(projector, one)), f"{name}.png", "PNG")
@@ -262,14 +231,14 @@ def trust(projector: Projector, one: Reconstruction) -> None:
         show.fitted(drawn(report, "story", ink), alt, "trust")
         with st.container(width=420):
             st.markdown(f"#### {report.trust.headline()}")
-            st.caption(legend("trust"))
+            st.caption(show.legend("trust"))
     with st.expander("The controls' pictures, and all numbers"):
         st.markdown(report.trust.summary())
         alt = f"The controls of unit {channel} side by side"
         st.image(drawn(report, "figure", ink), width="stretch", output_format="PNG", alt=alt)
     with st.expander("Other attributions of the same unit"):
         st.markdown(report.others.summary())
-        st.caption(legend("attributions"))
+        st.caption(show.legend("attributions"))
         alt = f"Attributions of unit {channel} side by side"
         st.image(drawn(report, "others", ink), width="stretch", output_format="PNG", alt=alt)
 

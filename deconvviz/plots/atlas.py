@@ -20,15 +20,9 @@ from deconvviz.deconv.tape import weight_of
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import crop, mosaic
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import (
-    ACCENTS,
-    NEUTRAL_INK,
-    contact_sheet,
-    crop,
-    mosaic,
-    plot,
-)
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, contact_sheet, plot
 
 _SIDE = 160  # pixels of an enlarged tile, about
 _INCHES = 2.1  # of nine tiles; twice as much for one unit alone

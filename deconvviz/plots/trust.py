@@ -12,8 +12,9 @@ from matplotlib.gridspec import GridSpec
 from deconvviz.analysis.trust.checks import Similarity
 from deconvviz.analysis.trust.examination import MUCH, SOME, SPREADS, Trust, kept_share
 from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import stretched
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet
 from deconvviz.units import Unit
 
 _DEPENDS = {

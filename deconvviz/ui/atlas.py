@@ -27,9 +27,9 @@ from deconvviz.atlas.cache import (
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
+from deconvviz.plots.arrays import GREY
 from deconvviz.plots.atlas import UnitTiles, render_units
 from deconvviz.plots.display import number
-from deconvviz.plots.figures import GREY
 from deconvviz.plots.look import Look
 from deconvviz.ui import pickers
 from deconvviz.ui.grid import Tile

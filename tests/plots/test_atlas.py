@@ -20,7 +20,7 @@ from deconvviz.plots.atlas import (
     render_units,
     unit_figure,
 )
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
 
 LAYERS = ("1", "4")
 DEAD = 3  # of the second layer
