@@ -1,8 +1,9 @@
-"""`deconvviz doctor` and `deconvviz cite`: what is installed, and how to cite it."""
+"""`deconvviz --version`, `doctor` and `cite`: what is installed, and how to cite it."""
 
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -28,6 +29,24 @@ _BIBTEX = """\
   doi       = {{10.1007/978-3-319-10590-1_53}},
   note      = {{arXiv:1311.2901}},
 }}"""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"deconvviz {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Show what any unit of a convolutional network responds to."""
 
 
 @app.command()

@@ -53,6 +53,10 @@ def test_doctor_says_where_each_data_set_is_or_how_to_get_it(caches, monkeypatch
     assert all("--download" in line or "photos20" in line for line in missing)
 
 
+def test_the_version_is_printed():
+    assert lines("--version") == [f"deconvviz {__version__}"]
+
+
 def test_cite_agrees_with_the_citation_file():
     said, file = "\n".join(lines("cite")), (ROOT / "CITATION.cff").read_text("utf-8")
     for value in re.findall(
