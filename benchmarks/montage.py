@@ -16,7 +16,7 @@ from deconvviz.deconv.rules import RULES
 from deconvviz.errors import CheckpointError
 from deconvviz.io.files import write_atomically
 from deconvviz.io.images import photograph
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
 
 FAMILIES = (
     *("alexnet", "vgg16", "vgg11_bn", "resnet18", "resnext50_32x4d", "wide_resnet50_2"),

@@ -12,8 +12,10 @@ import numpy as np
 from deconvviz import Bundle, Deconvnet, load
 from deconvviz.deconv import Box
 from deconvviz.io.images import PHOTOGRAPHS, limit_side, photograph
+from deconvviz.plots.arrays import crop, framed
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import GalleryRow, Pixels, crop, figure_png, framed, gallery
+from deconvviz.plots.figures import GalleryRow, Pixels, gallery
+from deconvviz.plots.files import figure_png
 
 SIDE = 320  # pixels, the longest side at which photographs go through the layers
 PICTURES = ("cat", "astronaut", "coffee", "rocket")

@@ -119,7 +119,7 @@ class UsualLoop:
         self.criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.optimiser = torch.optim.SGD(
             self.model.parameters(),
-            lr=0.1 * recipe.lr,
+            lr=0.1 * recipe.peak_lr,
             momentum=recipe.momentum,
             nesterov=True,
             weight_decay=recipe.weight_decay,

@@ -20,8 +20,10 @@ from torchvision.models import vgg16
 from deconvviz import Bundle, Deconvnet
 from deconvviz.deconv import Box, Projection, Recording
 from deconvviz.io.images import PHOTOGRAPHS, limit_side, photograph
+from deconvviz.plots.arrays import crop, framed
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import GalleryRow, Pixels, crop, figure_png, framed, gallery
+from deconvviz.plots.figures import GalleryRow, Pixels, gallery
+from deconvviz.plots.files import figure_png
 
 BLOCKS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  # places of the convolutions
 MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)  # of the pictures of ImageNet; no division

@@ -5,14 +5,18 @@ from pathlib import Path
 import deconvviz.ui.own_folder  # noqa: F401  before all other imports
 
 # isort: split
-import streamlit as st
+from deconvviz.ui.garbage import importing, set_modules_aside
 
-from deconvviz.ui import show
-from deconvviz.ui.navigation import moved, pages
-from deconvviz.ui.networks import pick_network
-from deconvviz.ui.own_networks import use_another
-from deconvviz.ui.pickers import translate_old_link
-from deconvviz.ui.uploads import limit_uploads
+with importing():
+    import streamlit as st
+
+    from deconvviz.ui import show
+    from deconvviz.ui.navigation import moved, pages
+    from deconvviz.ui.networks import pick_network
+    from deconvviz.ui.own_networks import use_another
+    from deconvviz.ui.pickers import translate_old_link
+    from deconvviz.ui.uploads import limit_uploads
+set_modules_aside()
 
 _HERE = Path(__file__).resolve().parent
 

@@ -12,7 +12,7 @@
     ├── UnknownLayerError           the model, recording or atlas has no layer of this name
     ├── SelectionError              there is no such unit, image or position
     ├── SettingError                an option has an invalid value
-    ├── DivergedError               the loss of a training run is NaN or infinite
+    ├── DivergedError               the loss of a training run, or a weight, is NaN or infinite
     ├── StudyError                  a study or one of its records is missing, damaged or different
     ├── SavedFileError              a saved projection or project is damaged, or of something else
     └── BusyError                   another process writes the same folder

@@ -98,11 +98,17 @@ def seed_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
     return StagedCNN(stages, _dense_head(widths[-1] * (size // 8) ** 2, 512, classes))
 
 
-def tutorial_cnn(channels: int = 3, classes: int = 10, size: int = 32) -> StagedCNN:
-    """Two unpadded convolutions with pools, then 64 hidden units: the CNN of many tutorials."""
+def tutorial_cnn(
+    channels: int = 3, classes: int = 10, size: int = 32, pool: str = "max"
+) -> StagedCNN:
+    """Two unpadded convolutions with pools, then 64 hidden units: the CNN of many tutorials.
+
+    With mean pooling by name: `tutorial-cnn:pool=mean`.
+    """
     widths = (32, 64)
+    pooling = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}[pool]
     stages: list[nn.Module] = [
-        _named(conv=nn.Conv2d(c, w, 3), relu=nn.ReLU(), pool=nn.MaxPool2d(2))
+        _named(conv=nn.Conv2d(c, w, 3), relu=nn.ReLU(), pool=pooling(2))
         for c, w in pairwise((channels, *widths))
     ]
     side = ((size - 2) // 2 - 2) // 2
@@ -375,6 +381,7 @@ _PLAIN = re.compile(
 )
 _WIDE = re.compile(rf"(fast|zf):({_WIDTHS})")
 _VGG = re.compile(rf"vgg:({_WIDTHS})(?::first=([13579]))?(?::pool=(max|overlap))?")
+_TUTORIAL = re.compile(r"tutorial-cnn:pool=(max|mean)")
 _DECONV_MNIST = re.compile(r"deconv-mnist(?::kernel=([3579]))?(?::pairs=([1-9]))?")
 
 
@@ -401,6 +408,8 @@ def build(name: str, *, channels: int = 3, classes: int = 10, size: int = 32) ->
         return vgg(channels, classes, size, widths, kernel, form[3] or "max")
     if form := _DECONV_MNIST.fullmatch(name):
         return deconv_mnist(channels, classes, size, int(form[1] or 3), int(form[2] or 1))
+    if form := _TUTORIAL.fullmatch(name):
+        return tutorial_cnn(channels, classes, size, form[1])
     if form := _WIDE.fullmatch(name):
         widths = tuple(_numbers(form[2]))
         return MODELS[form[1]](channels=channels, classes=classes, size=size, widths=widths)

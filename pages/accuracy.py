@@ -10,9 +10,9 @@ from pandas import DataFrame
 
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.zoo import TWINS
-from deconvviz.plots import gradients as heatmaps
 from deconvviz.plots import study as plots
 from deconvviz.plots.figures import confusion_matrix, per_class_accuracy
+from deconvviz.plots.study import gradients as heatmaps
 from deconvviz.plots.study import registry
 from deconvviz.plots.study.registry import StudyFigure
 from deconvviz.study import Report
@@ -87,8 +87,30 @@ def every_pair(view: reports.StudyView[Report]) -> None:
     numbers(
         plots.effect_table(view.result),
         "Means and 95 % t intervals in percentage points. p: exact, over all choices of signs "
-        "of the pairs; adjusted: Holm, over the budgets of a contrast.",
+        "of the pairs; adjusted: Holm, over all budgets that the plan declares for a contrast.",
     )
+    every_measure(view)
+
+
+def every_measure(view: reports.StudyView[Report]) -> None:
+    """The difference of each metric, and where the baselines stand beside published figures."""
+    measures, baselines = plots.measure_table(view.result), plots.baseline_table(view.result)
+    if not measures.empty:
+        st.subheader("Every metric", anchor=False)
+        numbers(
+            measures,
+            "Mean difference and 95 % interval of each metric. Only test accuracy decides; no "
+            "interval is corrected for being one of many.",
+        )
+    if not baselines.empty:
+        st.subheader("Where the baselines stand", anchor=False)
+        numbers(
+            baselines,
+            "Accuracy on the pictures it learned from says whether a network has room for a second "
+            "task: mean ± standard deviation, and in brackets how many runs.",
+        )
+    st.markdown(plots.published(view.result))
+    st.caption(plots.pooling(view.result))
 
 
 def curves() -> None:
@@ -148,6 +170,7 @@ def every_run(view: reports.StudyView[Report]) -> None:
         f"Differences from “{view.result.base}” are paired by seed; they are many, and not "
         "corrected for it.",
     )
+    every_measure(view)
 
 
 def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
@@ -160,6 +183,7 @@ def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
         )
 
     st.header("Gradients", anchor=False)
+    st.markdown(f"*{heatmaps.heading(view.result)}*")
     st.markdown(heatmaps.verdict(view.result))
     showing.folded(
         "Gradient norms, layer by layer",
@@ -172,7 +196,7 @@ def show_gradients(view: reports.StudyView[Gradients], number: int) -> None:
         lambda: heat_map("cosines", heatmaps.cosine_maps, "Cosines"),
     )
     with st.expander("All ratios, and how they were measured"):
-        st.markdown(heatmaps.details(view.result))
+        numbers(heatmaps.condition_table(view.result), heatmaps.method(view.result))
 
 
 def two_networks() -> None:

@@ -4,8 +4,8 @@ import streamlit as st
 
 from deconvviz.analysis.compare import Compare, Seen, Side
 from deconvviz.io.card import inert
+from deconvviz.plots.arrays import enlarge
 from deconvviz.plots.display import display, display_caption, number
-from deconvviz.plots.figures import enlarge
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import spoken
 from deconvviz.ui.atlas import datasets
@@ -84,8 +84,9 @@ def side_by_side(network: Network) -> None:
             st.markdown(f"{answer(found.second)}. Of its {same[-1]}, the units most like them:")
             row(found, found.second, rule)
         st.caption(
-            f"r: correlation of the activations of two units over {alike.data}, at all places of a "
-            f"grid of {alike.positions[0]} × {alike.positions[1]}; the best of "
+            "The number after a unit is its activation in this picture. r: correlation of the "
+            f"activations of two units over {alike.data}, at all places of a grid of "
+            f"{alike.positions[0]} × {alike.positions[1]}; the best of "
             f"{second.net.layers[same[-1]].channels} units. By chance: the same where each picture "
             f"in the one network is paired with another in the other. {display_caption()}"
         )

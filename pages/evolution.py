@@ -4,8 +4,8 @@ import streamlit as st
 
 from deconvviz.analysis.evolution import Evolution, History
 from deconvviz.io.data import Dataset
+from deconvviz.plots.arrays import mosaic
 from deconvviz.plots.display import display, display_caption, number
-from deconvviz.plots.figures import mosaic
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.experiments import history, patch, some_pictures

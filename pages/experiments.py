@@ -11,7 +11,6 @@ from deconvviz.ui.experiments import (
     SavedResult,
     has_story,
     is_quick,
-    legend,
     run_analysis,
     runnable_analyses,
     saved_result,
@@ -57,7 +56,7 @@ def tell(network: Network, analysis: Analysis) -> None:
         show.fitted(saved.story, f"The result of {name}", f"story-{name}")
     with words:
         st.markdown(f"#### {inert(saved.headline, code=True)}")
-        st.caption(legend(name))
+        st.caption(show.legend(name))
     with st.expander("All numbers, and the whole figure"):
         st.markdown(inert(saved.summary, code=True))
         st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from deconvviz.io.images import PHOTOGRAPHS, photograph
+from deconvviz.plots.arrays import enlarge, mosaic
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.plots.look import WHOLE_PERCENTILE
 from deconvviz.ui import show
 from deconvviz.ui.navigation import link

@@ -6,8 +6,8 @@ import streamlit as st
 
 from deconvviz.deconv.rules import RULES
 from deconvviz.io.images import PHOTOGRAPHS, photograph
+from deconvviz.plots.arrays import enlarge
 from deconvviz.plots.display import display_caption
-from deconvviz.plots.figures import enlarge
 from deconvviz.ui import show
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import chosen_network, evenly_spaced, input_view, random_twin

@@ -6,18 +6,19 @@ from functools import partial
 
 import streamlit as st
 
-from deconvviz.deconv.rules import RULES
+from deconvviz.deconv.projection import Start
+from deconvviz.deconv.rules import Rule
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.card import inert
 from deconvviz.io.images import Picture, to_png
 from deconvviz.io.project import ENDING, MAX_PROJECT_BYTES
-from deconvviz.plots.display import display, display_caption, number
-from deconvviz.plots.figures import mosaic
-from deconvviz.plots.look import FAINT, WHOLE_PERCENTILE, Look
-from deconvviz.ui import pickers, show
-from deconvviz.ui.answers import MEND, answers, spoken, switch, switched_off
+from deconvviz.plots.arrays import mosaic
+from deconvviz.plots.display import display_caption, number
+from deconvviz.plots.look import FAINT, Look
+from deconvviz.ui import clicks, pickers, show
+from deconvviz.ui.answers import MEND, answers, spoken, switched_off
 from deconvviz.ui.class_names import class_names, name_classes
-from deconvviz.ui.experiments import legend
+from deconvviz.ui.details import twin_row, unit_row
 from deconvviz.ui.files import more_files
 from deconvviz.ui.labels import label_of, name_unit
 from deconvviz.ui.navigation import link
@@ -29,7 +30,6 @@ from deconvviz.ui.networks import (
     evenly_spaced,
     input_view,
     pick_layer,
-    random_twin,
 )
 from deconvviz.ui.own_pictures import own_pictures
 from deconvviz.ui.pictures import pick_pictures, upload_files
@@ -46,11 +46,10 @@ from deconvviz.ui.reconstructions import (
     to_safetensors,
     units_at,
     units_for,
-    whole_picture,
 )
 from deconvviz.ui.show import as_sentence, describe_layer
 from deconvviz.ui.trust import drawn, known_trust_report, trust_report
-from deconvviz.ui.workbench import Choice, Heading, LayerButton, Scene, workbench
+from deconvviz.ui.workbench import Choice, Heading, LayerButton, Scene, UnitTile, workbench
 from deconvviz.units import Unit
 
 UNITS = 24
@@ -121,7 +120,7 @@ def raising_units(network: Network, view: InputView, layer: str, label: str, aga
     if off := switched_off(network):
         note += " All numbers here are those of the whole network, with every unit on."
     text = f"Units that raise the score of {spoken(label)} most"
-    left = still_on(found.units, off.get(layer, ()))
+    left = clicks.still_on(found.units, off.get(layer, ()))
     more = "next" if len(left) < len(found.units) else "first"
     mend = f"switch the {more} {len(left[:MEND])} off" if left else ""
     heading = Heading(text, back, choice, mend, note)
@@ -135,57 +134,6 @@ def parsed_place(text: str) -> tuple[float, float] | None:
     except ValueError:
         return None
     return (x, y) if 0 <= x <= 1 and 0 <= y <= 1 else None
-
-
-def take_unit(shown: Shown, channel: str) -> None:
-    """Choose the unit of a tile, at its place."""
-    named = {str(unit.channel): f"{unit.channel}/{unit.y}/{unit.x}" for unit in shown.units or ()}
-    st.session_state["unit"] = named.get(channel, channel)
-
-
-def take_layer(name: str) -> None:
-    """Go to another layer's strongest unit."""
-    st.session_state["layer"] = name
-    pickers.forget_unit()
-
-
-def take_place(place: str) -> None:
-    """Show the units at a place, as `parsed_place` reads it; an empty one is the whole picture."""
-    pickers.set_linked("place", place)
-    pickers.set_linked("class", "")
-    pickers.set_linked("against", "")
-    pickers.forget_unit()
-
-
-def take_class(name: str) -> None:
-    """Show the units that raise a class, or no longer; it takes the picture as trained."""
-    chosen = pickers.linked("class") == name
-    take_place("")
-    if not chosen:
-        pickers.set_linked("class", name)
-        st.session_state["input-size"] = "as trained"
-
-
-def take_against(name: str) -> None:
-    """Compare the class with another; an empty name is none."""
-    pickers.set_linked("against", name)
-    pickers.forget_unit()
-
-
-def take_off(network: Network, layer: str, unit: str) -> None:
-    """Switch a unit off, or on again."""
-    switch(network, layer, tuple({*switched_off(network).get(layer, ())} ^ {int(unit)}))
-
-
-def still_on(units: Sequence[Unit], off: Sequence[int]) -> list[int]:
-    """Channels of the units that are not switched off, in their order."""
-    return [unit.channel for unit in units if unit.channel not in off]
-
-
-def take_first(network: Network, layer: str, units: tuple[Unit, ...]) -> None:
-    """Switch the first units off that are still on."""
-    off = switched_off(network).get(layer, ())
-    switch(network, layer, (*off, *still_on(units, off)[:MEND]))
 
 
 def layer_buttons(projector: Projector, layer: str) -> list[LayerButton]:
@@ -213,30 +161,6 @@ def scene(network: Network, view: InputView) -> Scene:
     )
 
 
-def whole(projector: Projector, unit: Unit, share: float) -> show.Captioned:
-    """Many positions of a unit's feature map, projected together, in their places."""
-    pixels, count = whole_picture(projector, unit.layer, unit.channel, share)
-    picture = display(pixels, percentile=WHOLE_PERCENTILE)
-    name = projector.view.picture.name
-    places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
-    return show.Captioned(
-        picture,
-        f"{name} through unit {unit.channel}, {projector.rule}",
-        f"{projector.rule}, whole picture: {places}, full contrast at percentile "
-        f"{WHOLE_PERCENTILE}",
-    )
-
-
-def three_rules(projector: Projector, unit: Unit, note: str = "") -> list[show.Captioned]:
-    """A unit's reconstruction by each rule."""
-    found = []
-    for rule in RULES:
-        (one,) = reconstruct(replace(projector, rule=rule), unit.layer, unit)
-        alt = f"Unit {unit.channel} reconstructed by the {rule} rule{note}"
-        found.append(show.Captioned(one.picture, alt, f"{rule}{note}"))
-    return found
-
-
 def details(
     projector: Projector,
     one: Reconstruction,
@@ -262,16 +186,11 @@ def details(
             f"Faint: {one.share:.2%} of the layer's largest activation in this picture, so its "
             "reconstructions are not stretched to full contrast."
         )
-    (patch,) = look.patches([one.patch], [one.pixels])
-    window = show.Captioned(patch, "The part of the picture in the window", "part of the picture")
-    show.row(
-        [window, *three_rules(projector, unit), whole(projector, unit, share)], crisp=look.crisp
-    )
+    st.html(unit_row(projector, unit, look, share, projector.view.picture.name))
     if twin:
-        other = replace(projector, network=random_twin(projector.network))
         st.caption("The same unit at the same place, in the same network with random weights:")
-        show.row([window, *three_rules(other, unit, ", random weights")], crisp=look.crisp)
-    with st.container(horizontal=True):
+        st.html(twin_row(projector, unit, look))
+    with st.container(horizontal=True, vertical_alignment="center"):
         name = file_name(projector, one)
         show.download(lambda: to_png(one.picture, settings(projector, one)), f"{name}.png", "PNG")
         tensor = partial(to_safetensors, projector, one, one.pixels)
@@ -312,14 +231,14 @@ def trust(projector: Projector, one: Reconstruction) -> None:
         show.fitted(drawn(report, "story", ink), alt, "trust")
         with st.container(width=420):
             st.markdown(f"#### {report.trust.headline()}")
-            st.caption(legend("trust"))
+            st.caption(show.legend("trust"))
     with st.expander("The controls' pictures, and all numbers"):
         st.markdown(report.trust.summary())
         alt = f"The controls of unit {channel} side by side"
         st.image(drawn(report, "figure", ink), width="stretch", output_format="PNG", alt=alt)
     with st.expander("Other attributions of the same unit"):
         st.markdown(report.others.summary())
-        st.caption(legend("attributions"))
+        st.caption(show.legend("attributions"))
         alt = f"Attributions of unit {channel} side by side"
         st.image(drawn(report, "others", ink), width="stretch", output_format="PNG", alt=alt)
 
@@ -343,83 +262,114 @@ def other_pictures(
                 st.caption(f"{picture.name}: {value}")
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What the pickers above the picture say."""
+
+    pictures: Sequence[Picture]
+    rule: Rule
+    size: pickers.InputSize
+    layer: str
+    unit: Unit | int | None
+    share: float
+    start: Start
+    look: Look
+    beside: str
+
+
+def choices(network: Network) -> Chosen:
+    """Show the pickers, and the messages of a project that was opened."""
+    above = st.container()
+    line = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
+    with above if own_pictures() else line:  # many names need a line of their own
+        pictures = pick_pictures()
+    with line:
+        rule = pickers.rule()
+        with st.popover("More", icon=":material/tune:"):
+            size = pickers.input_size()
+            layer = pick_layer(network, "middle")
+            unit = pickers.pick_unit(layer, network.net.layers[layer].channels)
+            share, start, look = pickers.share(), pickers.start(), pickers.look()
+            beside = pickers.beside()
+        name_classes(network)
+        with st.popover(":material/folder_open:", help="Save a project, or open one"):
+            refused = project(network)
+    show.notes([*((text, True) for text in refused), *opened(network)])
+    return Chosen(pictures, rule, size, layer, unit, share, start, look, beside)
+
+
+def overview(
+    projector: Projector,
+    chosen: Chosen,
+    shown: Shown,
+    strongest: Sequence[UnitTile],
+    one: Reconstruction | None,
+) -> None:
+    """The picture with the answer, the layers and the tiles, one of which is chosen."""
+    network, layer = projector.network, chosen.layer
+    labels = {tile.channel: label_of(network, layer, tile.channel) for tile in strongest}
+    workbench(
+        scene(network, projector.view),
+        answers(network, chosen.pictures[0], asked_classes(network)),
+        layer_buttons(projector, layer),
+        shown.heading,
+        strongest,
+        one.unit.channel if one else None,
+        one.box if one else None,
+        off=switched_off(network).get(layer, ()) if class_names(network) else None,
+        labels={channel: text for channel, text in labels.items() if text},
+        place=shown.place,
+        crisp=chosen.look.crisp,
+        on_pick={
+            "unit": partial(clicks.take_unit, shown.units or ()),
+            "layer": clicks.take_layer,
+            "place": clicks.take_place,
+            "class": clicks.take_class,
+            "against": clicks.take_against,
+            "whole": lambda _: clicks.take_place(""),
+            "off": partial(clicks.take_off, network, layer),
+            "mend": lambda _: clicks.take_first(network, layer, shown.units or ()),
+            "on": lambda _: pickers.set_linked("off", ""),
+        },
+    )
+
+
+def inform(text: str) -> None:
+    """A sentence about what is shown, in a box."""
+    st.info(text, icon=":material/info:")
+
+
 @st.fragment
 def bench(network: Network) -> None:
     """All of one selection; a choice reruns this part alone."""
     rerun_opened()
     with show.errors():
-        above = st.container()
-        line = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
-        with above if own_pictures() else line:  # many names need a line of their own
-            pictures = pick_pictures()
-        with line:
-            rule = pickers.rule()
-            with st.popover("More", icon=":material/tune:"):
-                size = pickers.input_size()
-                layer = pick_layer(network, "middle")
-                chosen = pickers.pick_unit(layer, network.net.layers[layer].channels)
-                share, start, look = pickers.share(), pickers.start(), pickers.look()
-                beside = pickers.beside()
-            name_classes(network)
-            with st.popover(":material/folder_open:", help="Save a project, or open one"):
-                refused = project(network)
-        show.notes([*((text, True) for text in refused), *opened(network)])
-        if not pictures:
+        chosen = choices(network)
+        if not chosen.pictures:
             return
-        view = input_view(network, pictures[0], size)
+        layer, look = chosen.layer, chosen.look
+        view = input_view(network, chosen.pictures[0], chosen.size)
         if view.is_flat:
-            st.info(
+            inform(
                 "This picture has a single colour, so it contains no pattern. Any activation comes "
-                "from biases and from the zero padding at the border.",
-                icon=":material/info:",
+                "from biases and from the zero padding at the border."
             )
-        projector = Projector(network, view, rule, start)
+        projector = Projector(network, view, chosen.rule, chosen.start)
         shown = shown_units(network, view, layer)
-        if chosen is None and shown.units:
-            chosen = shown.units[0]
-        found = reconstruct(projector, layer, chosen)
+        unit = shown.units[0] if chosen.unit is None and shown.units else chosen.unit
+        found = reconstruct(projector, layer, unit)
         strongest = tiles(projector, layer, shown.units, UNITS, look, shown.values)
         one = next(iter(found or reconstruct(projector, layer)), None)
-        workbench(
-            scene(network, view),
-            answers(network, pictures[0], asked_classes(network)),
-            layer_buttons(projector, layer),
-            shown.heading,
-            strongest,
-            one.unit.channel if one else None,
-            one.box if one else None,
-            off=switched_off(network).get(layer, ()) if class_names(network) else None,
-            labels={
-                tile.channel: text
-                for tile in strongest
-                if (text := label_of(network, layer, tile.channel))
-            },
-            place=shown.place,
-            crisp=look.crisp,
-            on_pick={
-                "unit": partial(take_unit, shown),
-                "layer": take_layer,
-                "place": take_place,
-                "class": take_class,
-                "against": take_against,
-                "whole": lambda _: take_place(""),
-                "off": partial(take_off, network, layer),
-                "mend": lambda _: take_first(network, layer, shown.units or ()),
-                "on": lambda _: pickers.set_linked("off", ""),
-            },
-        )
+        overview(projector, chosen, shown, strongest, one)
         if one is None:
-            st.info(f"No unit of {layer} is active in this picture.", icon=":material/info:")
+            inform(f"No unit of {layer} is active in this picture.")
             return
         if not found:
-            st.info(
-                "The chosen unit is not active in this picture. The strongest one is shown.",
-                icon=":material/info:",
-            )
-        about = shown.about.get(one.unit.channel, "")
-        details(projector, one, look, share, about, twin=beside == "random weights")
+            inform("The chosen unit is not active in this picture. The strongest one is shown.")
+        about, twin = shown.about.get(one.unit.channel, ""), chosen.beside == "random weights"
+        details(projector, one, look, chosen.share, about, twin=twin)
         trust(projector, one)
-        other_pictures(projector, layer, one.unit.channel, pictures[1:])
+        other_pictures(projector, layer, one.unit.channel, chosen.pictures[1:])
         st.caption(display_caption())
 
 

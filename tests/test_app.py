@@ -39,3 +39,19 @@ def test_our_modules_shadow_nobody_elses():
         f"assert sys.path[0] == {str(PACKAGE)!r}  # else Streamlit changes the path under imports\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+def test_the_first_picture_waits_for_no_module_that_it_does_not_need():
+    """Together they take four seconds to import; each comes when it has something to do."""
+    program = (
+        "import sys, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(PACKAGE / 'app.py')!r}, default_timeout=120).run()\n"
+        "assert not app.exception and app.get('bidi_component')\n"
+        "slow = {'matplotlib', 'pandas', 'scipy', 'sympy', 'captum', 'timm', 'torchvision',\n"
+        "        'torch._dynamo', 'torch.export._trace'}\n"
+        "found = slow & set(sys.modules)\n"
+        "sys.exit(str(found) if found else 0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

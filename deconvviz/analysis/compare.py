@@ -9,6 +9,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from deconvviz.analysis.inputs import batches, chosen_layers, compared, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
+from deconvviz.analysis.scores import probabilities
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import PictureError
@@ -296,7 +297,7 @@ def _seen(side: Side, image: Tensor, channels: Tensor, rule: Rule) -> Seen:
         scores = bundle.model(image[None])
     answer, probability = "", float("nan")
     if isinstance(scores, Tensor) and scores.shape == (1, len(bundle.classes)):
-        probability = float(scores[0].softmax(0).max())
+        probability = float(probabilities(scores).max())
         answer = bundle.classes[int(scores[0].argmax())]
     projections = torch.zeros(len(channels), *image.shape)
     if there.any():

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from deconvviz.analysis.scores import score_maps
 from deconvviz.deconv import Deconvnet
-from deconvviz.deconv.unit_activation import LayerMaps
 from deconvviz.errors import SelectionError
 
 _AT_ONCE = 64  # pictures in one pass, of a network without one unit each; fewer of large layers
@@ -16,41 +16,23 @@ _ACTIVATIONS = 2**24  # of the largest layer in one pass
 class ClassScores:
     """A network's class scores, with the units of its layers open.
 
+    The scores are what it returns, or the values before the softmax that it ends in.
+
     Attributes:
         net: The network.
-        layer: The layer that gives the scores.
 
     Args:
         net: The network.
         images: (N, C, H, W) normalised; others may be of their size.
 
     Raises:
-        SelectionError: No layer gives what the model returns for the images, or that is not one
-            score for each class.
+        SelectionError: The model returns no single score for each class, or none of its operations
+            that can be followed gives them.
     """
 
     def __init__(self, net: Deconvnet, images: Tensor) -> None:
         self.net = net
-        self.layer = tuple(net.layers)[-1]
-        recording = net.record(images[:1], [self.layer])
-        with torch.inference_mode():
-            wanted = net.model(images[:1])
-        if any(side != 1 for side in recording[self.layer].shape[2:]):
-            shape = tuple(recording[self.layer].shape[1:])
-            raise SelectionError(
-                f"this network returns maps, {shape} at this size, and no score for each class"
-            )
-        got = recording[self.layer].flatten(1)
-        if (
-            not isinstance(wanted, Tensor)
-            or got.shape != wanted.flatten(1).shape
-            or not torch.allclose(got, wanted.flatten(1).to(got), rtol=1e-3, atol=1e-4)
-        ):
-            raise SelectionError(
-                "no layer of this network gives its class scores, so that what raises a class "
-                "cannot be said"
-            )
-        self._scores = LayerMaps(net.model, recording.tape, self.layer)
+        self._scores = score_maps(net, images)
 
     def contributions(
         self, images: Tensor, layer: str, label: int | Tensor, against: int | Tensor | None = None
@@ -74,6 +56,33 @@ class ClassScores:
             UnknownLayerError: There is no such layer.
             SelectionError: The scores do not depend on the layer.
         """
+        maps, scores = self._opened(images, layer)
+        value = _of_class(scores, label).sum()
+        if against is not None:
+            value = value - _of_class(scores, against).sum()
+        (gradient,) = torch.autograd.grad(value, maps)
+        return _with_places(maps * gradient)
+
+    def of_classes(
+        self, images: Tensor, layer: str, units: Sequence[int], labels: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """The activations of some units, and their contributions to several class scores.
+
+        As `contributions`, with one forward pass for all classes.
+
+        Returns:
+            (N, units, H, W) activations, and (N, classes, units, H, W) contributions, float32.
+        """
+        maps, scores = self._opened(images, layer)
+        chosen = maps[:, list(units)]
+        found = []
+        for label in labels:
+            (gradient,) = torch.autograd.grad(scores[:, label].sum(), maps, retain_graph=True)
+            found.append(_with_places(chosen * gradient[:, list(units)]))
+        return _with_places(chosen), torch.stack(found, dim=1)
+
+    def _opened(self, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+        """A layer's maps, and the (N, classes) scores as a function of them."""
         kept: list[Tensor] = []
 
         def keep(maps: Tensor) -> Tensor:
@@ -82,14 +91,9 @@ class ClassScores:
 
         with torch.enable_grad():
             scores = self._scores(images, {layer: keep}).flatten(1)
-            if not kept or not scores.requires_grad:
-                raise SelectionError(f"the class scores do not depend on `{layer}`")
-            value = _of_class(scores, label).sum()
-            if against is not None:
-                value = value - _of_class(scores, against).sum()
-        (gradient,) = torch.autograd.grad(value, kept[0])
-        products = (kept[0] * gradient).detach().float()
-        return products if products.dim() == 4 else products[:, :, None, None]
+        if not kept or not scores.requires_grad:
+            raise SelectionError(f"the class scores do not depend on `{layer}`")
+        return kept[0], scores
 
     def without(self, images: Tensor, off: Mapping[str, Tensor | Sequence[int]]) -> Tensor:
         """The scores when units of some layers are zero at all places.
@@ -152,6 +156,12 @@ class ClassScores:
         """Pictures in one pass, so that the maps of a large network fit in memory."""
         largest = max(one.channels * one.size[0] * one.size[1] for one in self.net.layers.values())
         return max(1, min(_AT_ONCE, _ACTIVATIONS // largest))
+
+
+def _with_places(maps: Tensor) -> Tensor:
+    """(N, channels, H, W) float32; of a layer without maps, H and W are 1."""
+    values = maps.detach().float()
+    return values if values.dim() == 4 else values[:, :, None, None]
 
 
 def _of_class(scores: Tensor, label: int | Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from deconvviz.analysis.result import Result
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.data import Dataset
+from deconvviz.io.data import Dataset, train_test_split
 from deconvviz.progress import Progress, track
 from deconvviz.schema import Positive, validated
 from deconvviz.training import evaluate
@@ -29,6 +29,10 @@ _HELD_OUT = 0.2
 class DepthOptions:
     """Options of the classification by depth."""
 
+    fit_on: Literal["test", "training"] = "test"
+    """Pictures to fit on. test: a half of the test pictures, which the network was not trained on,
+    measured on the other half. training: the training pictures, measured on the test pictures; the
+    upper layers separate those better than new ones."""
     layers: tuple[str, ...] = ()
     """Layers to classify from; by default the rectified map after each convolution."""
     grid: Positive = 2
@@ -48,8 +52,8 @@ class LayerAccuracy:
 
     Attributes:
         features: Number of features after pooling.
-        accuracy: Accuracy on the test pictures, in [0, 1].
-        training_accuracy: Accuracy on the training pictures, in [0, 1].
+        accuracy: Accuracy on the pictures that are measured, in [0, 1].
+        training_accuracy: Accuracy on the pictures of the fit, in [0, 1].
         gradient: Largest magnitude in the gradient of the objective; zero at the optimum.
     """
 
@@ -68,16 +72,19 @@ class Depth(Result):
     Attributes:
         rows: One row for each layer, lowest first.
         grid: Largest number of rows and columns of the averaged maps.
-        training: Number of training pictures.
-        test: Number of test pictures.
+        fit_on: "test" if the pictures of the fit are test pictures, which the network was not
+            trained on; "training" if it may have been trained on them.
+        training: Number of pictures of the fit.
+        test: Number of pictures that accuracy was measured on; none of them is in the fit.
         data: Title of the test pictures.
-        chance: Accuracy of always naming the most frequent class of the training pictures.
-        own: The network's own accuracy on the test pictures; None if it has other classes.
+        chance: Accuracy of always naming the most frequent class of the fit.
+        own: The network's own accuracy on the measured pictures; None if it has other classes.
     """
 
     network: str
     rows: tuple[LayerAccuracy, ...]
     grid: int
+    fit_on: str
     training: int
     test: int
     data: str
@@ -109,18 +116,20 @@ def depth(
     """Fit a linear classifier on the features of each layer.
 
     Features are a layer's maps averaged to `grid` x `grid` (adaptive pooling; smaller maps stay as
-    they are), each standardised by the training pictures. The classifier is a multinomial logistic
-    regression with an L2 penalty, which is chosen on a fifth of the training pictures and fitted
-    again on all; the test pictures are only measured. Zeiler & Fergus (2014), section 5.3 and
-    Table 7, arXiv:1311.2901, who take linear support vector machines and softmax.
+    they are), each standardised by the pictures of the fit. The classifier is a multinomial
+    logistic regression with an L2 penalty, which is chosen on a fifth of the pictures of the fit
+    and fitted again on all of these; others are only measured. Zeiler & Fergus (2014), section 5.3
+    and Table 7, arXiv:1311.2901, who take linear support vector machines and softmax, and other
+    data sets than the network was trained on.
 
-    Fit on other pictures than the network was trained on: its upper layers separate those better
-    than new ones, and the chosen penalty is too small.
+    For the same reason it is by default fitted on a half of the test pictures: a network's upper
+    layers separate the pictures that it was trained on better than new ones, and the penalty that
+    is chosen on them is too small. `training` is then not looked at.
 
     All features are held in memory: layers x pictures x features x 4 bytes.
 
-    `training` and `test` are different pictures of the same classes; other arguments are as in
-    `Inputs`.
+    `training` and `test` are different pictures of the same classes; `seed` chooses the half, and
+    other arguments are as in `Inputs`.
 
     Raises:
         DataError: The two sets have different classes, fewer than two, or too few pictures.
@@ -134,6 +143,8 @@ def depth(
         )
     if not len(test) or not len(training):
         raise DataError(f"need training and test pictures, got {len(training)} and {len(test)}")
+    if chosen.fit_on == "test":
+        training, test = train_test_split(test, 0.5, seed)
     net = net or Deconvnet(bundle.model, bundle.input_size)
     layers = chosen_layers(net, chosen.layers, net.default_layers)
     fitted, measured = (
@@ -163,6 +174,7 @@ def depth(
         network=bundle.name,
         rows=tuple(rows),
         grid=chosen.grid,
+        fit_on=chosen.fit_on,
         training=len(training),
         test=len(test),
         data=test.title,
@@ -192,9 +204,10 @@ def _features(
 
 ANALYSIS = Analysis(
     title="Depth",
-    question="How well does a linear classifier do on the features of each layer? Its penalty is "
-    "chosen on held-out training pictures.",
+    question="How well does a linear classifier do on the features of each layer? It is fitted on "
+    "a half of the test pictures, which the network was not trained on.",
     source="Table 7",
     needs=("network", "training data"),
     function=depth,
+    defaults={"test": 0},
 )

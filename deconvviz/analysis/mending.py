@@ -117,23 +117,15 @@ def mending(
     chosen = options or MendingOptions()
     net = net or Deconvnet(bundle.model, bundle.input_size)
     layers = chosen_layers(net, chosen.layers, net.default_layers[-1:])
-    check_dataset(bundle, dataset)
-    if bundle.classes != dataset.classes:
-        raise DataError(
-            f"the classes of {dataset.title} are not those of `{bundle.name}`, so that no answer "
-            "is right or wrong; name the data that it was trained on"
-        )
+    _check_classes(bundle, dataset)
     model = ClassScores(net, bundle.preprocessing.normalised(dataset.images[:1]))
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(dataset), generator=generator)
     wrong, right, tried = _answers(bundle, model, dataset, order, chosen.wrong, progress)
     found = []
     for layer in layers:
-        both = []
-        for some in (wrong, right):
-            switch = _Switch(bundle, model, dataset, layer, chosen.most, generator)
-            both.append(switch.right(some, progress))
-        mended, kept = both
+        switch = _Switch(bundle, model, dataset, layer, chosen.most, generator)
+        mended, kept = (switch.right(some, progress) for some in (wrong, right))
         broken = {name: ~one for name, one in kept.items()}
         found.append(LayerMending(layer, mended, broken))
     return Mending(
@@ -146,6 +138,15 @@ def mending(
         right=right.numbers,
         layers=tuple(found),
     )
+
+
+def _check_classes(bundle: Bundle, dataset: Dataset) -> None:
+    check_dataset(bundle, dataset)
+    if bundle.classes != dataset.classes:
+        raise DataError(
+            f"the classes of {dataset.title} are not those of `{bundle.name}`, so that no answer "
+            "is right or wrong; name the data that it was trained on"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from deconvviz.analysis.inputs import class_names
+from deconvviz.analysis.scores import probabilities
 from deconvviz.analysis.why import Why, why
 from deconvviz.deconv import Box, Coverage, Deconvnet, Layer, Projection, Verification
 from deconvviz.deconv.rules import Rule
@@ -157,7 +158,7 @@ def _probabilities(bundle: Bundle, pixels: Tensor) -> list[float]:
             f"`{bundle.name}` is not a classifier: its output is no tensor of scores"
         )
     class_names(bundle, scores if scores.dim() == 4 else scores.flatten(1)[..., None, None])
-    return [float(one) for one in scores.flatten().softmax(0)]
+    return [float(one) for one in probabilities(scores.flatten(1))[0]]
 
 
 def _layers(net: Deconvnet, pixels: Tensor, options: ReportOptions) -> Iterator[LayerReport]:

@@ -1,5 +1,6 @@
 """Useful: the pictures in which a unit raises a class most, beside those where it is strongest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,20 +43,29 @@ class UsefulOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranked:
+class Order:
     """The first K pictures in some order.
 
     Attributes:
         pictures: (K,) int64 numbers in the data.
-        value: (K,) what they are ranked by.
+        value: (K,) what they are ranked by, above zero.
         place: (K, 2) row and column in the feature map.
-        images: uint8 (K, H, W, 3).
-        projections: (K, C, H, W) of the unit at its place, deconvnet rule.
     """
 
     pictures: Tensor
     value: Tensor
     place: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked(Order):
+    """The same, as pictures.
+
+    Attributes:
+        images: uint8 (K, H, W, 3).
+        projections: (K, C, H, W) of the unit at its place, deconvnet rule.
+    """
+
     images: Pixels
     projections: Tensor
 
@@ -89,6 +99,75 @@ class Useful(Result):
         return len(set(self.useful.pictures.tolist()) & set(self.strongest.pictures.tolist()))
 
 
+@dataclass(frozen=True, eq=False)
+class Uses:
+    """What each of U units of a layer does in each of N pictures, for L classes.
+
+    Attributes:
+        activation: (N, U) largest activation.
+        peak: (N, U) int64 where it is, in the flattened feature map.
+        contribution: (N, L, U) activation times gradient of the class's score, over all places.
+        place: (N, L, U) int64 where that is largest.
+        width: Columns of the feature map.
+    """
+
+    activation: Tensor
+    peak: Tensor
+    contribution: Tensor
+    place: Tensor
+    width: int
+
+    def strongest(self, row: int, most: int) -> Order:
+        """The pictures in which a unit is most active; `row` counts the units."""
+        return self._first(self.activation[:, row], self.peak[:, row], most)
+
+    def most_useful(self, row: int, label: int, most: int) -> Order:
+        """The pictures in which it adds most to a class's score; `label` counts the classes."""
+        return self._first(self.contribution[:, label, row], self.place[:, label, row], most)
+
+    def _first(self, value: Tensor, place: Tensor, most: int) -> Order:
+        order = value.argsort(descending=True, stable=True)[:most]
+        order = order[value[order] > 0]
+        flat = place[order]
+        at = torch.stack([flat // self.width, flat % self.width], dim=1)
+        return Order(order, value[order], at)
+
+
+def uses(
+    model: ClassScores,
+    bundle: Bundle,
+    dataset: Dataset,
+    layer: str,
+    units: Sequence[int],
+    labels: Sequence[int],
+    progress: Progress | None = None,
+) -> Uses:
+    """Run pictures through a network once, and one pass back to the layer for each class.
+
+    Args:
+        model: The network's scores.
+        bundle: The network, with its preprocessing.
+        dataset: One picture or more.
+        layer: The layer.
+        units: Numbers of its units.
+        labels: Numbers of classes.
+        progress: Called after each batch of pictures.
+
+    Raises:
+        UnknownLayerError: There is no such layer.
+        SelectionError: The scores do not depend on the layer.
+    """
+    found: list[tuple[Tensor, ...]] = []
+    for rows in batches(len(dataset), dataset.images.shape[2:], "pictures", progress=progress):
+        images = bundle.preprocessing.normalised(dataset.images[rows])
+        maps, added = model.of_classes(images, layer, units, labels)
+        width = maps.shape[3]
+        peaks, places = (one.flatten(-2).max(-1) for one in (maps, added))
+        found.append((peaks.values, peaks.indices, added.sum((-2, -1)), places.indices))
+    activation, peak, contribution, place = (torch.cat(one) for one in zip(*found, strict=True))
+    return Uses(activation, peak, contribution, place, width)
+
+
 def useful(
     bundle: Bundle,
     dataset: Dataset,
@@ -118,58 +197,57 @@ def useful(
     count = net.layers[layer].channels
     if chosen.unit >= count:
         raise SelectionError(f"`{layer}` has no unit {chosen.unit}; it has 0 to {count - 1}")
-    model = ClassScores(net, bundle.preprocessing.normalised(dataset.images[:1]))
-    scores = model.without(bundle.preprocessing.normalised(dataset.images[:1]), {})
-    classes = class_names(bundle, scores)
-    if chosen.label is not None:
-        every = [class_number(classes, chosen.label)]
-    elif len(classes) <= _CLASSES:
-        every = list(range(len(classes)))
-    else:
-        raise SettingError(
-            f"`{bundle.name}` has {len(classes)} classes; name the one that is asked about"
-        )
-
-    added: list[Tensor] = []
-    peaks, places, useful_places = [], [], []
-    for rows in batches(len(dataset), dataset.images.shape[2:], "pictures", progress=progress):
-        images = bundle.preprocessing.normalised(dataset.images[rows])
-        activation = net.record(images, [layer])[layer][:, chosen.unit]
-        peaks.append(activation.amax((1, 2)))
-        places.append(activation.flatten(1).argmax(1))
-        maps = [model.contributions(images, layer, label)[:, chosen.unit] for label in every]
-        stacked = torch.stack(maps, dim=1)
-        added.append(stacked.sum((2, 3)))
-        useful_places.append(stacked.flatten(2).argmax(2))
-    contribution = torch.cat(added)
-    row = int(contribution.mean(0).argmax())
+    first = bundle.preprocessing.normalised(dataset.images[:1])
+    model = ClassScores(net, first)
+    classes = class_names(bundle, model.without(first, {}))
+    labels = _labels(bundle.name, classes, chosen.label)
+    found = uses(model, bundle, dataset, layer, [chosen.unit], labels, progress)
+    means = found.contribution[:, :, 0].mean(0)
+    row = int(means.argmax())
     total = torch.full((len(classes),), float("nan"))
-    total[every] = contribution.mean(0)
-    width = activation.shape[2]
-
-    def ranked(value: Tensor, place: Tensor) -> Ranked:
-        order = value.argsort(descending=True, stable=True)[: chosen.pictures]
-        order = order[value[order] > 0]
-        at = torch.stack([place[order] // width, place[order] % width], dim=1)
-        images = bundle.preprocessing.normalised(dataset.images[order])
-        projections = images[:0]
-        if len(order):
-            units = Selection(layer, range(len(order)), chosen.unit, *at.T.tolist())
-            projections = net.project(net.record(images, [layer]), units).full()
-        pixels = bundle.preprocessing.pixels(images)
-        return Ranked(order, value[order], at, pixels, projections)
-
+    total[labels] = means
+    unit = _Projected(bundle, net, dataset, layer, chosen.unit)
     return Useful(
         network=bundle.name,
         data=title_of(dataset),
         classes=classes,
         layer=layer,
         unit=chosen.unit,
-        label=every[row],
+        label=labels[row],
         total=total,
-        useful=ranked(contribution[:, row], torch.cat(useful_places)[:, row]),
-        strongest=ranked(torch.cat(peaks), torch.cat(places)),
+        useful=unit.ranked(found.most_useful(0, row, chosen.pictures)),
+        strongest=unit.ranked(found.strongest(0, chosen.pictures)),
     )
+
+
+def _labels(network: str, classes: Sequence[str], label: str | int | None) -> list[int]:
+    """Numbers of the class that is asked about, or of all of them."""
+    if label is not None:
+        return [class_number(classes, label)]
+    if len(classes) > _CLASSES:
+        raise SettingError(f"`{network}` has {len(classes)} classes; name the one to look at")
+    return list(range(len(classes)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Projected:
+    """One unit, projected in some pictures."""
+
+    bundle: Bundle
+    net: Deconvnet
+    dataset: Dataset
+    layer: str
+    unit: int
+
+    def ranked(self, order: Order) -> Ranked:
+        images = self.bundle.preprocessing.normalised(self.dataset.images[order.pictures])
+        projections = images[:0]
+        if count := len(images):
+            units = Selection(self.layer, range(count), self.unit, *order.place.T.tolist())
+            recording = self.net.record(images, [self.layer])
+            projections = self.net.project(recording, units).full()
+        pixels = self.bundle.preprocessing.pixels(images)
+        return Ranked(order.pictures, order.value, order.place, pixels, projections)
 
 
 ANALYSIS = Analysis(

@@ -1,6 +1,7 @@
 """Why: the units that make a network prefer one class to another in a picture."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from deconvviz.analysis.inputs import chosen_layers, class_names, class_number
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.trust.similarity import rank_correlation
-from deconvviz.deconv import Deconvnet, Selection
+from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.errors import SettingError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.preprocess import Pixels
@@ -39,7 +40,7 @@ class Why(Result):
     """What each of K units adds to the difference of two class scores in one picture.
 
     Attributes:
-        scores: (classes,) the network's scores.
+        scores: (classes,) the network's scores; of one that ends in a softmax, the values before.
         label: Number of the class that is explained.
         against: Number of the class that it is compared with.
         contribution: (K,) activation times the gradient of the difference, over all positions.
@@ -135,24 +136,15 @@ def why(
     model = ClassScores(net, images)
     scores = model.without(images, {})[0]
     classes = class_names(bundle, scores[None])
-    order = scores.argsort(descending=True).tolist()
-    label = order[0] if chosen.label is None else class_number(classes, chosen.label)
-    if chosen.against is None:
-        against = next(one for one in order if one != label)
-    else:
-        against = class_number(classes, chosen.against)
-    if against == label:
-        raise SettingError(f"both classes are `{classes[label]}`; name two")
+    label, against = _classes(classes, scores, chosen)
 
     maps = model.contributions(images, layer, label, against)[0]
     contribution = maps.sum((1, 2))
-    top = contribution.argsort(descending=True)
-    named = tuple(unit for unit in top[: chosen.most].tolist() if contribution[unit] > 0)
+    named = _first(contribution, chosen.most)
     off = tuple(dict.fromkeys(chosen.off)) or named
     flat = maps.flatten(1).argmax(1)
     place = torch.stack([flat // maps.shape[2], flat % maps.shape[2]], dim=1)
     recording = net.record(images, [layer])
-    units = Selection(layer, 0, list(named), *place[list(named)].T.tolist()) if named else None
     return Why(
         network=bundle.name,
         classes=classes,
@@ -168,8 +160,40 @@ def why(
         without=model.without(images, {layer: off})[0],
         named=named,
         picture=bundle.preprocessing.pixels(images)[0],
-        projections=images[:0] if units is None else net.project(recording, units).full(),
+        projections=_projections(net, recording, images, layer, named, place),
     )
+
+
+def _classes(classes: Sequence[str], scores: Tensor, chosen: WhyOptions) -> tuple[int, int]:
+    """Numbers of the class that is explained, and of the one that it is compared with."""
+    order = scores.argsort(descending=True).tolist()
+    label = order[0] if chosen.label is None else class_number(classes, chosen.label)
+    if chosen.against is None:
+        return label, next(one for one in order if one != label)
+    against = class_number(classes, chosen.against)
+    if against == label:
+        raise SettingError(f"both classes are `{classes[label]}`; name two")
+    return label, against
+
+
+def _first(contribution: Tensor, most: int) -> tuple[int, ...]:
+    """The units that contribute most, of those that contribute to the class at all."""
+    top = contribution.argsort(descending=True)[:most].tolist()
+    return tuple(unit for unit in top if contribution[unit] > 0)
+
+
+def _projections(
+    net: Deconvnet,
+    recording: Recording,
+    images: Tensor,
+    layer: str,
+    named: tuple[int, ...],
+    place: Tensor,
+) -> Tensor:
+    if not named:
+        return images[:0]
+    units = Selection(layer, 0, list(named), *place[list(named)].T.tolist())
+    return net.project(recording, units).full()
 
 
 ANALYSIS = Analysis(

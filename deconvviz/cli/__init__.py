@@ -1,10 +1,11 @@
 """`deconvviz COMMAND`: a module for each group of commands."""
 
-from deconvviz.cli import atlas, engine, experiment, restore, saved, start, study, training
+from deconvviz.cli import about, atlas, engine, experiment, restore, saved, start, study, training
 from deconvviz.cli.base import app
 from deconvviz.cli.failures import guarded
 
 __all__ = [
+    "about",
     "app",
     "atlas",
     "engine",

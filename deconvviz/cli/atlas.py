@@ -102,7 +102,7 @@ def show(
     from deconvviz.atlas import load_atlas
     from deconvviz.io.files import write_atomically
     from deconvviz.plots.atlas import render_units, unit_figure
-    from deconvviz.plots.figures import figure_png
+    from deconvviz.plots.files import figure_png
 
     found, name = load_atlas(source), rule_name(rule)
     bundle, dataset, device = load_inputs(inputs)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from deconvviz.io.data import Dataset
 
 app = typer.Typer(
-    help="Show what any unit of a convolutional network responds to.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -146,7 +146,7 @@ def _write(projection: "Projection", images: "Tensor", out: Path) -> None:
     from safetensors.torch import save
 
     from deconvviz.io.files import write_atomically
-    from deconvviz.plots.figures import figure_png
+    from deconvviz.plots.files import figure_png
 
     if out.suffix == ".png":
         write_atomically(out, figure_png(projection.plot(images=images)))

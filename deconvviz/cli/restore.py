@@ -120,7 +120,7 @@ def generate(
     """Generate pictures with a variational auto-encoder: samples of what it was trained on."""
     from deconvviz.io.files import write_atomically
     from deconvviz.io.images import to_png
-    from deconvviz.plots.figures import mosaic
+    from deconvviz.plots.arrays import mosaic
     from deconvviz.restoration.generation import as_pictures, load_generator, samples
 
     is_sheet = out.endswith(".png")

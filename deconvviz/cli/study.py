@@ -117,8 +117,8 @@ def gradients(
 
     Runs that have a record are not repeated.
     """
-    from deconvviz.plots.gradients import summary
     from deconvviz.plots.study import save
+    from deconvviz.plots.study.gradients import summary
     from deconvviz.study.gradients import gradients as follow
     from deconvviz.training.device import find_device
 
@@ -126,10 +126,13 @@ def gradients(
     training, device = load_split(inputs, "train"), find_device(inputs.device)
     path = results / "gradients.jsonl"
     with resumable(_RESUMES) as bars:
-        found = follow(training, path, options, device=device, progress=bars)
-    typer.echo(summary(found))
-    for path in save(found, figures) if figures else ():
-        typer.echo(path)
+        made = follow(training, path, options, device=device, progress=bars)
+    for found in made:
+        typer.echo(summary(found))
+        # a folder for each, if there are several
+        folder = figures / found.setting.init if figures and len(made) > 1 else figures
+        for written in save(found, folder) if folder else ():
+            typer.echo(written)
 
 
 def _ablation_recipe() -> "Recipe":
@@ -153,7 +156,7 @@ def ablation(
     ] = None,
     size: Side = None,
     count: Annotated[int, at_least(0, "Number of training pictures; 0: all.")] = 0,
-    seed: Annotated[list[int] | None, a_seed("Seed; repeatable. Default: 0.")] = None,
+    seed: Annotated[list[int] | None, a_seed("Seed; repeatable. Default: 0, 1, 2.")] = None,
     *,
     inputs: InputOptions,
     changes: dict[str, Any],
@@ -164,7 +167,7 @@ def ablation(
     """
     from deconvviz.io.data import train_test_split
     from deconvviz.plots.study import save, summary
-    from deconvviz.study.ablation import RECIPE, VARIANTS
+    from deconvviz.study.ablation import RECIPE, SEEDS, VARIANTS
     from deconvviz.study.ablation import ablation as compare
     from deconvviz.training.device import find_device
 
@@ -178,7 +181,7 @@ def ablation(
             out,
             variants={name: VARIANTS.get(name, name) for name in variant or VARIANTS},
             recipe=changed(RECIPE, changes),
-            seeds=seed or (0,),
+            seeds=seed or SEEDS,
             device=find_device(inputs.device),
             progress=bars,
         )

@@ -99,7 +99,7 @@ def decode(
     from deconvviz.io.files import write_atomically
     from deconvviz.io.images import open_picture
     from deconvviz.plots.decoder import decoder_figure
-    from deconvviz.plots.figures import figure_png
+    from deconvviz.plots.files import figure_png
     from deconvviz.training.decode import load_decoder
 
     decoded = load_decoder(network)

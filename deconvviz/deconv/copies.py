@@ -7,6 +7,7 @@ wraps another, would work on the model that is not to be touched.
 
 import copy
 import functools
+import sys
 import types
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
 from typing import Any, cast
@@ -28,6 +29,17 @@ def evaluation_copy(
     for module in copied.modules():
         vars(module).update(_backward_hooks={}, _backward_pre_hooks={}, _compiled_call_impl=None)
     return copied.eval()
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model in `DataParallel` or `torch.compile`, which compute the same."""
+    # Imported by whoever compiles a model, and slowly.
+    compiled = getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ())
+    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        model = model.module
+    if isinstance(model, compiled):
+        return unwrapped(model._orig_mod)
+    return model
 
 
 def is_of_torch(value: object) -> bool:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from deconvviz.deconv import projection, recording, verification
 from deconvviz.deconv.attributes import changed
+from deconvviz.deconv.chain import chain
+from deconvviz.deconv.copies import unwrapped
 from deconvviz.deconv.coverage import Coverage, cover, projectable
-from deconvviz.deconv.export import trace, unwrapped
 from deconvviz.deconv.geometry import receptive_fields
 from deconvviz.deconv.layers import (
     Convolved,
@@ -28,7 +29,7 @@ from deconvviz.deconv.rules import Rule
 from deconvviz.deconv.selection import Selection
 from deconvviz.deconv.selfcheck import SelfCheck, is_own, self_check
 from deconvviz.deconv.table import step_of
-from deconvviz.deconv.tape import named_weights, weight_of
+from deconvviz.deconv.tape import Tape, named_weights, weight_of
 from deconvviz.deconv.verification import Verification
 from deconvviz.errors import SelectionError, TraceError, UnsupportedOperationError
 
@@ -80,7 +81,7 @@ class Deconvnet:
         check: bool | None = None,
     ) -> None:
         self.model = model = unwrapped(model)
-        self._tape = simplify(trace(model, input_size))
+        self._tape = simplify(_tape_of(model, input_size))
         self._names = name_values(self._tape)
         blocked = self._tape.blocked()
         usable = {name: value for name, value in self._names.items() if value not in blocked}
@@ -304,6 +305,15 @@ class Deconvnet:
         result = self_check(self._tape, self.model, self._names, size)
         self._checked_at.add(key)
         return result
+
+
+def _tape_of(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
+    """A model's tape, written down if it is a chain of layers, else traced."""
+    if (tape := chain(model, input_size)) is not None:
+        return tape
+    from deconvviz.deconv.export import trace  # which takes two seconds to import
+
+    return trace(model, input_size)
 
 
 def _weight_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -4,7 +4,6 @@ Export turns modules, functions, methods and in-place spellings into the same AT
 """
 
 import logging
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -84,17 +83,6 @@ def trace(model: nn.Module, input_size: tuple[int, int, int]) -> Tape:
                     f"cannot trace {type(model).__name__} at images of {input_size}: {reason}"
                 ) from error
     return as_tape(exported, model, input_size, _BATCH)
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The model in `DataParallel` or `torch.compile`, which compute the same."""
-    # Imported by whoever compiles a model, and slowly.
-    compiled = getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ())
-    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        model = model.module
-    if isinstance(model, compiled):
-        return unwrapped(model._orig_mod)
-    return model
 
 
 def _check_model(model: nn.Module) -> None:

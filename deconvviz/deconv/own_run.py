@@ -30,11 +30,19 @@ class DrawError(Exception):
     """A model draws random numbers, so that its values cannot be compared. Nothing was drawn."""
 
 
-class NoDraws(TorchDispatchMode):
-    """Ends a forward pass with `DrawError` before it draws from torch's generators."""
+class _Watch(TorchDispatchMode):
+    """A mode that is never compiled, so that torch need not import its compiler to say so."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's own has no types
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:  # torch's own name; the import takes two seconds
+        return False
+
+
+class NoDraws(_Watch):  # type: ignore[no-untyped-call]  # torch's own has no types
+    """Ends a forward pass with `DrawError` before it draws from torch's generators."""
 
     @override
     def __torch_dispatch__(
@@ -45,11 +53,11 @@ class NoDraws(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-class EveryValue(TorchDispatchMode):
+class EveryValue(_Watch):  # type: ignore[no-untyped-call]
     """Shows every tensor that torch computes, in place or not, below its composite functions."""
 
     def __init__(self, see: Callable[[Tensor], None]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.see = see
 
     @override

@@ -6,15 +6,17 @@ It keeps the structure only: weights are read from a live model when it runs.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from deconvviz.deconv.attributes import Key, changed, tensors_of
-from deconvviz.deconv.guards import Guard
 from deconvviz.deconv.ops import part, untraced
 from deconvviz.errors import TraceError, UnsupportedOperationError
+
+if TYPE_CHECKING:
+    from deconvviz.deconv.guards import Guard  # whose sympy takes half a second to import
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Tape:
     held: Mapping[Key, Any]
     fixed_size: bool
     multiple: int
-    guards: tuple[Guard, ...]
+    guards: "tuple[Guard, ...]"
 
     @property
     def end(self) -> Operation | None:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -32,11 +32,24 @@ class LayerMaps:
     """
 
     def __init__(self, model: nn.Module, tape: Tape, layer: str) -> None:
-        self._model = model
-        self._tape = tape
+        self._set(model, tape, value_of(layer, name_values(tape)))
+
+    @classmethod
+    def of_value(cls, model: nn.Module, tape: Tape, value: str) -> Self:
+        """The same of a value on the tape that no layer's name stands for.
+
+        Raises:
+            TraceError: As above.
+            UnsupportedOperationError: The tape cannot run an operation below it.
+        """
+        made = cls.__new__(cls)
+        made._set(model, tape, value)
+        return made
+
+    def _set(self, model: nn.Module, tape: Tape, value: str) -> None:
+        self._model, self._tape, self._top = model, tape, value
         self._names = name_values(tape)
-        self._top = value_of(layer, self._names)
-        self._operations = tape.runnable([self._top], model)
+        self._operations = tape.runnable([value], model)
 
     def __call__(self, images: Tensor, edits: Mapping[str, Edit] | None = None) -> Tensor:
         """Images (N, C, H, W) -> (N, channels, h, w), or (N, channels).

@@ -20,15 +20,9 @@ from deconvviz.deconv.tape import weight_of
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import crop, mosaic
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import (
-    ACCENTS,
-    NEUTRAL_INK,
-    contact_sheet,
-    crop,
-    mosaic,
-    plot,
-)
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, contact_sheet, plot
 
 _SIDE = 160  # pixels of an enlarged tile, about
 _INCHES = 2.1  # of nine tiles; twice as much for one unit alone
@@ -111,6 +105,29 @@ def render_units(
     batch = drawer.max_pictures() // (k or atlas.header.k) or 1
     batches = (top[first : first + batch] for first in range(0, len(top), batch))
     return chain.from_iterable(map(drawer.draw, batches))
+
+
+def render_places(
+    bundle: Bundle,
+    dataset: Dataset,
+    layer: str,
+    unit: int,
+    top: Sequence[TopActivation],
+    *,
+    net: Deconvnet | None = None,
+    rule: Rule = "deconvnet",
+    max_bytes: int = 2**29,
+) -> UnitTiles:
+    """Project one unit from some places in pictures; as `render_units`, in the order given.
+
+    Raises:
+        UnknownLayerError: The network has no such layer.
+        SelectionError: The layer does not have such a unit or place.
+    """
+    net = net or Deconvnet(bundle.model, bundle.input_size)
+    drawer = _Drawer(bundle, net, dataset, layer, rule, max_bytes)
+    (tiles,) = drawer.draw([(unit, tuple(top))])
+    return tiles
 
 
 @dataclass(frozen=True)

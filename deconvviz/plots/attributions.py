@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from deconvviz.analysis.trust.attributions import Attribution, Attributions
 from deconvviz.analysis.trust.examination import SPREADS
+from deconvviz.plots.arrays import stretched
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet
 from deconvviz.plots.trust import LETTERS, picture_row, unit_title
 
 LEGEND = (

@@ -16,10 +16,15 @@ def summary(found: Depth) -> str:
     )
     error = max(found.standard_error(row.accuracy) for row in found.rows)
     own = f"; the network itself {found.own:.1%}" if found.own is not None else ""
+    fit = {
+        "test": "test pictures, which the network was not trained on,",
+        "training": "training pictures, on which the network may have been trained (upper layers "
+        "then look better than they are),",
+    }
     return (
-        f"A linear classifier on each depth, fitted on {found.training} pictures and measured on "
-        f"{found.test} ({found.data}), standard error at most {error:.1%}: {accuracies}; chance "
-        f"{found.chance:.1%}{own}."
+        f"A linear classifier on each depth, fitted on {found.training} {fit[found.fit_on]} and "
+        f"measured on {found.test} others ({found.data}), standard error at most {error:.1%}: "
+        f"{accuracies}; chance {found.chance:.1%}{own}."
     )
 
 
@@ -30,11 +35,11 @@ def figure(found: Depth, ink: str = NEUTRAL_INK) -> Figure:
     accuracy = [row.accuracy for row in found.rows]
     errors = [1.96 * found.standard_error(value) for value in accuracy]
     style: dict[str, Any] = {"color": ACCENTS[0], "marker": "o", "markersize": 5}
-    axes.errorbar(places, accuracy, errors, label="test", **style)
+    axes.errorbar(places, accuracy, errors, label="measured", **style)
     fitted = [row.training_accuracy for row in found.rows]
     axes.plot(places, fitted, ":", color=ACCENTS[0], label="as fitted")
     if found.own is not None:
-        axes.axhline(found.own, color=ACCENTS[1], linewidth=1, label="the network itself, test")
+        axes.axhline(found.own, color=ACCENTS[1], linewidth=1, label="the network itself")
     axes.axhline(found.chance, color=ink, linewidth=1, linestyle="--", label="chance")
     labels = [f"{row.layer}\n{row.features}" for row in found.rows]
     axes.set_xticks(places, labels, rotation=30, ha="right", rotation_mode="anchor")

@@ -11,9 +11,11 @@ from matplotlib.ticker import PercentFormatter
 from deconvviz.analysis.diagnosis import Diagnosis, DiagnosisOptions, Finding
 from deconvviz.analysis.kernels import NYQUIST_CHANCE
 from deconvviz.io.images import to_png
+from deconvviz.plots.arrays import crop, mosaic
 from deconvviz.plots.atlas import grid_of
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, crop, figure_png, legend, mosaic, plot
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, plot
+from deconvviz.plots.files import figure_png
 from deconvviz.plots.page import filled, image
 
 _NAMED = 24  # units of a finding

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deconvviz.analysis.evolution import Evolution, History
+from deconvviz.plots.arrays import mosaic
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, picture_on
 
 _BLOCKS = 3  # side by side
 _LARGEST, _NARROWEST = 0.9, 7.4  # inches of a projection, and of the figure, for its caption

@@ -1,39 +1,28 @@
-"""Common parts of all figures: picture arrays, and matplotlib figures without global state.
+"""Common parts of all figures, which are matplotlib's, without global state.
 
-Arrays are uint8 and crisp: small windows are enlarged by repeating pixels. Figures have no
-background and one `ink` for lines and letters, for light and dark pages.
+They have no background and one `ink` for lines and letters, for light and dark pages.
 """
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from itertools import cycle
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from skimage.util import montage
 
-from deconvviz.deconv import Box
 from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import enlarge
+from deconvviz.plots.files import figure_png
 
-Ending = Literal["png", "svg", "pdf"]
-"""Kinds of files of a figure."""
-
-GREY = 128  # zero, as `display` shows it, and what lies beyond a picture's edge
 NEUTRAL_INK = "#7a7a7a"  # stands on white and on black
 ACCENTS = ("#d0753c", "#3f92b0")
 COLOURS = (*ACCENTS, "#009e73", "#cc79a7", "#e8d444", "#7a5fb5")
 """More colours, after Okabe & Ito (2008): distinct also for those who see fewer."""
-_FRAME = (255, 255, 255)
-_CHOSEN = (255, 150, 60)
 # A contact sheet, in inches: a picture's longer side, what is left free around cells and between
 # the pictures of one, and a line of letters.
 _SIDE, _GAP, _NEAR, _LINE = 1.6, 0.1, 0.03, 0.13
@@ -41,106 +30,6 @@ _NARROWEST = 5.0  # inches of the sheet, so that its caption can be read
 _SMOOTH = 320  # pixels that a picture has at least, before matplotlib places it
 _LETTERS = 7  # points
 _WIDE = 0.6  # of its height is a letter of DejaVu Sans, a digit a little more
-
-
-def enlarge(pixels: Pixels, side: int, *, crisp: bool = False) -> Pixels:
-    """Enlarge by a whole factor, so that the longer side has about `side`, at least as now.
-
-    Smoothly, by bicubic interpolation; or `crisp`, each pixel as a square.
-    """
-    height, width = pixels.shape[:2]
-    factor = max(1, round(side / max(height, width)))
-    if crisp or factor == 1:
-        return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
-    size = (factor * width, factor * height)
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-
-
-def crop(picture: Pixels, box: Box) -> Pixels:
-    """The part of an (H, W, 3) picture in `box`, grey beyond its edges."""
-    top, left, bottom, right = box
-    height, width = picture.shape[:2]
-    shown = np.full((bottom - top, right - left, 3), GREY, np.uint8)
-    ys = slice(max(top, 0), max(0, min(bottom, height)))
-    xs = slice(max(left, 0), max(0, min(right, width)))
-    part = picture[ys, xs]
-    y, x = ys.start - top, xs.start - left
-    shown[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return shown
-
-
-def framed(
-    picture: Pixels, boxes: Sequence[Box], chosen: Box | None = None, side: int = 900
-) -> Pixels:
-    """A picture with the outlines of windows, thin white ones and a bold one for the chosen.
-
-    It is enlarged to about `side` first, so that lines hide little of it.
-    """
-    canvas = enlarge(picture, side)
-    factor = canvas.shape[0] // picture.shape[0]
-    image = Image.fromarray(canvas)
-    draw = ImageDraw.Draw(image)
-    thin = max(1, round(max(image.size) / 320))
-    for box in boxes:
-        _outline(draw, box, factor, _FRAME, thin)
-    if chosen is not None:
-        _outline(draw, chosen, factor, _CHOSEN, 2 * thin)
-    return np.asarray(image)
-
-
-def _outline(
-    draw: ImageDraw.ImageDraw, box: Box, factor: int, colour: tuple[int, int, int], width: int
-) -> None:
-    """A rectangle just outside the box, with a dark edge that shows it on white."""
-    top, left, bottom, right = (edge * factor for edge in box)
-    for grow, line, thickness in ((width + 1, (0, 0, 0), width + 2), (width, colour, width)):
-        corners = (left - grow, top - grow, right + grow - 1, bottom + grow - 1)
-        draw.rectangle(corners, outline=line, width=thickness)
-
-
-def mosaic(
-    tiles: Sequence[Pixels] | Pixels,
-    columns: int,
-    gap: int = 1,
-    side: int = 0,
-    places: int = 0,
-    *,
-    crisp: bool = False,
-) -> Pixels:
-    """K tiles (h, w, 3), at least one, row by row on a transparent background: (H, W, 4).
-
-    Each is enlarged to about `side` pixels, as in `enlarge`, then `gap` pixels are left between
-    them; there is room for at least `places` tiles.
-    """
-    large = np.stack([enlarge(tile, side, crisp=crisp) for tile in tiles])
-    opaque = np.full((*large.shape[:3], 1), 255, np.uint8)
-    places = max(places, len(large))
-    columns = min(columns, places)
-    sheet: Pixels = montage(
-        np.concatenate([large, opaque], axis=3),
-        fill=(0, 0, 0, 0),
-        grid_shape=(-(-places // columns), columns),
-        padding_width=gap,
-        channel_axis=3,
-    )
-    height, width = sheet.shape[:2]  # montage adds a gap around all tiles, too
-    return np.ascontiguousarray(sheet[gap : height - gap, gap : width - gap])
-
-
-def stretched(images: NDArray[np.floating]) -> Pixels:
-    """Images of any range as pictures: uint8 (N, H, W, 3).
-
-    Each goes from its smallest value, black, to its largest, white; one that is flat is black.
-
-    Images are (N, C, H, W). Three channels are red, green and blue; any other number is shown as
-    its mean, in grey.
-    """
-    if images.shape[1] != 3:
-        images = images.mean(axis=1, keepdims=True).repeat(3, axis=1)
-    low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
-    shades = 255 * (images - low) / np.where(high > low, high - low, 1)
-    shown: Pixels = shades.round().astype(np.uint8).transpose(0, 2, 3, 1)
-    return shown
 
 
 def learning_curves(
@@ -334,32 +223,6 @@ def _placed(figure: Figure, inches: tuple[float, float, float, float], pixels: P
     axes = figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height))
     picture_on(axes, pixels, "", NEUTRAL_INK, smooth=True)
     return axes
-
-
-def figure_png(figure: Figure, dpi: int = 200) -> bytes:
-    """A figure as the content of a PNG file."""
-    FigureCanvasAgg(figure)
-    stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi)
-    return stream.getvalue()
-
-
-def figure_file(figure: Figure, ending: Ending, about: Mapping[str, str], dpi: int = 200) -> bytes:
-    """A figure as the content of a PNG, SVG or PDF file, without the time it was made.
-
-    `about` it are texts; `Title` has a place of its own in each kind, and in SVG and PDF the
-    others stand together in its description.
-    """
-    FigureCanvasAgg(figure)
-    title, rest = about.get("Title", ""), [f"{k}: {v}" for k, v in about.items() if k != "Title"]
-    metadata: Mapping[str, Any] = {
-        "png": about,
-        "svg": {"Title": title, "Description": "; ".join(rest), "Date": None},
-        "pdf": {"Title": title, "Subject": "; ".join(rest), "CreationDate": None},
-    }[ending]
-    stream = BytesIO()
-    figure.savefig(stream, format=ending, dpi=dpi, metadata=metadata)
-    return stream.getvalue()
 
 
 def picture_on(

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from deconvviz.analysis.filters import Filters
 from deconvviz.analysis.kernels import NYQUIST_CHANCE
+from deconvviz.plots.arrays import mosaic
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, mosaic, picture_on, quiet
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, captioned, picture_on, quiet
 
 _FULL = 100  # percentile of the magnitudes at full contrast: nothing is clipped
 _TILE, _GAP = 60, 4  # pixels of a kernel on a sheet, and between two

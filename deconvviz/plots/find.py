@@ -3,8 +3,9 @@
 from matplotlib.figure import Figure
 
 from deconvviz.analysis.find import Found, FoundUnit
+from deconvviz.plots.arrays import crop
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import NEUTRAL_INK, contact_sheet, crop
+from deconvviz.plots.figures import NEUTRAL_INK, contact_sheet
 
 _COLUMNS = 5
 _ROWS = 20  # of the table in words

@@ -22,9 +22,9 @@ from deconvviz.io.data import Dataset
 from deconvviz.io.files import write_atomically
 from deconvviz.io.images import limit_side, to_png
 from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import mosaic
 from deconvviz.plots.atlas import UnitTiles, render_units
 from deconvviz.plots.display import display_caption
-from deconvviz.plots.figures import mosaic
 from deconvviz.progress import Progress
 
 INDEX = "index.html"

@@ -5,15 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from deconvviz.analysis.invariance import Invariance, Transformation
-from deconvviz.plots.figures import (
-    ACCENTS,
-    COLOURS,
-    NEUTRAL_INK,
-    captioned,
-    mosaic,
-    picture_on,
-    quiet,
-)
+from deconvviz.plots.arrays import mosaic
+from deconvviz.plots.figures import ACCENTS, COLOURS, NEUTRAL_INK, captioned, picture_on, quiet
 
 _DRAWN = 40  # curves of single pictures in a plot, at most
 _BORDERS = {

@@ -11,16 +11,9 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from deconvviz.analysis.occlusion import Occlusion
+from deconvviz.plots.arrays import mosaic
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import (
-    COLOURS,
-    NEUTRAL_INK,
-    captioned,
-    legend,
-    mosaic,
-    picture_on,
-    quiet,
-)
+from deconvviz.plots.figures import COLOURS, NEUTRAL_INK, captioned, legend, picture_on, quiet
 
 _SHOWN = 3  # other pictures
 _LETTERS = 11  # points in the story

@@ -10,8 +10,9 @@ from deconvviz.deconv import Projection
 from deconvviz.errors import PictureError
 from deconvviz.io.images import limit_side, to_png
 from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import crop, mosaic, stretched
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import contact_sheet, crop, mosaic, stretched
+from deconvviz.plots.figures import contact_sheet
 
 _COLUMNS = 8
 _SMALL, _LARGE = 96, 128  # pixels: smaller windows are enlarged, larger ones shrunk

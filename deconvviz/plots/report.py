@@ -12,8 +12,8 @@ from deconvviz.deconv import Box
 from deconvviz.io.images import limit_side, to_png
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots import why as why_words
+from deconvviz.plots.arrays import crop
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import crop
 from deconvviz.plots.look import contrast
 from deconvviz.plots.page import filled, image
 

@@ -9,13 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from deconvviz.analysis.trust.checks import SMALLEST, Similarity
-from deconvviz.analysis.trust.examination import MUCH, SOME, Trust, kept_share
+from deconvviz.analysis.trust.checks import Similarity
+from deconvviz.analysis.trust.examination import MUCH, SOME, SPREADS, Trust, kept_share
 from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import stretched
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet, stretched
+from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet
 from deconvviz.units import Unit
 
+_DEPENDS = {
+    "image": "not at all",
+    "layers_below": "little",
+    "partly_unit": "partly",
+    "unit": "strongly",
+}
 LETTERS = 8  # points
 _STORY = 11  # points in the story, which a telephone shows at two thirds
 _LINE = 165  # letters of that size in a line
@@ -38,7 +45,7 @@ def verdict(trust: Trust) -> str:
     """The outcome in one sentence, with the numbers that it follows from."""
     if not trust.cascade:
         return "This picture is the image's alone: there are no kernels below."
-    own, last = trust.cascade[0], trust.cascade[-1]
+    own, last = trust.ends
     more = f" and {len(own.modules) - 1} more" if len(own.modules) > 1 else ""
     kernels = f"shuffling the unit's own kernels ({own.modules[0]}{more})"
     level = trust.chance.similarity
@@ -48,11 +55,15 @@ def verdict(trust: Trust) -> str:
     )
     match trust.outcome:
         case "inconclusive":
-            high, wide = trust.patch.shape[1:]
-            why = f"a window of {high} x {wide} pixels is too small"
-            if high * wide >= SMALLEST:
-                why = "no unit was active in shuffled networks"
-            return f"Similarity shows nothing here: {why}."
+            return f"Similarity shows nothing here: {trust.unmeasured}."
+        case "between":
+            one, other = (_DEPENDS[name] for name in (trust.possible[0], trust.possible[-1]))
+            shuffled = "all kernels below" if "image" in trust.possible else kernels
+            kept = _kept(trust, "image" in trust.possible)
+            return (
+                f"Whether this picture depends {one} or {other} on this unit's own kernels is not "
+                f"settled: {shuffled.removeprefix('shuffling ')}, shuffled, leave {kept} of it."
+            )
         case "image":
             what = "mostly the image's own"
             if trust.is_on_edges:
@@ -66,9 +77,22 @@ def verdict(trust: Trust) -> str:
                 f"{kernels} changes it little {of_own}."
             )
         case "partly_unit":
-            return f"This picture is in part this unit's own: {kernels} changes it {of_own}."
+            return (
+                f"This picture depends partly on this unit's own kernels: {kernels} changes it "
+                f"{of_own}."
+            )
         case "unit":
-            return f"This picture is this unit's own: {kernels} leaves little of it {of_own}."
+            return (
+                "This picture depends strongly on this unit's own kernels: "
+                f"{kernels} leaves little of it {of_own}."
+            )
+
+
+def _kept(trust: Trust, everything: bool) -> str:
+    """What an end of the cascade keeps, and the half-width of its interval."""
+    place = 1 if everything else 0
+    kept = trust.kept(trust.ends[place].control.similarity)
+    return f"{max(0.0, kept):.0%} (± {SPREADS * trust.kept_error[place]:.0%})"
 
 
 def unit_title(units: Sequence[Unit], map_size: tuple[int, int]) -> str:
@@ -119,10 +143,11 @@ LEGEND = (
     "Each bar changes one thing and asks how much of the picture is left: 0 % is no more than two "
     "unrelated pictures share by chance, 100 % is the same picture. A *kernel* is a unit's set of "
     "learned weights; *shuffled*, it has the same weights in random order, and has learned "
-    "nothing. The first two bars decide the verdict: the shorter they are, the more the picture is "
-    "this unit's own. Long bars of *another unit* or of *random start values*: any unit would give "
-    "it. *Switches* are the places that max pooling remembers of the photograph: what is lost with "
-    "random ones came from there."
+    "nothing. The first two bars decide the verdict: the shorter they are, the more the picture "
+    "depends on this unit's own weights. Untrained networks have short bars as well: they do not "
+    "show that anything was learned. Long bars of *another unit* or of *random start values*: any "
+    "unit would give it. *Switches* are the places that max pooling remembers of the photograph: "
+    "what is lost with random ones came from there."
 )
 
 
@@ -144,9 +169,19 @@ def headline(trust: Trust) -> str:
                 "comes from the layers below."
             )
         case "partly_unit":
-            return f"This picture is partly this unit's own: {own} of it is left {shuffled}."
+            return f"This picture depends partly on this unit: {own} of it is left {shuffled}."
         case "unit":
-            return f"This picture is this unit's own: only {own} of it is left {shuffled}."
+            return (
+                f"This picture depends strongly on this unit: only {own} of it is left {shuffled}."
+            )
+        case "between":
+            one, other = (_DEPENDS[name] for name in (trust.possible[0], trust.possible[-1]))
+            everything = "image" in trust.possible
+            by = "when all learned weights are shuffled" if everything else shuffled
+            return (
+                f"This picture depends {one} or {other} on this unit; the shuffled networks do not "
+                f"settle which: {_kept(trust, everything)} of it is left {by}."
+            )
     return verdict(trust)
 
 

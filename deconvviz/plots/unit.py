@@ -3,8 +3,10 @@
 from matplotlib.figure import Figure
 
 from deconvviz.analysis.unit import UnitInPicture
+from deconvviz.plots.arrays import crop, framed
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import Ending, captioned, crop, figure_file, framed, picture_on
+from deconvviz.plots.figures import captioned, picture_on
+from deconvviz.plots.files import Ending, figure_file
 from deconvviz.plots.look import contrast
 
 PAPER_INK = "#333333"

@@ -4,8 +4,9 @@ from matplotlib.figure import Figure
 
 from deconvviz.analysis.useful import Ranked, Useful
 from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import mosaic
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import NEUTRAL_INK, captioned, mosaic, picture_on
+from deconvviz.plots.figures import NEUTRAL_INK, captioned, picture_on
 
 _COLUMNS = 9
 

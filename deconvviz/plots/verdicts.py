@@ -12,11 +12,12 @@ _MEASURES = {
     "deletion": "deletion, below random orders",
 }
 _OUTCOMES = {
-    "unit": "the unit",
-    "partly_unit": "partly the unit",
-    "layers_below": "the layers below",
-    "image": "the picture",
-    "inconclusive": "inconclusive",
+    "unit": "strongly",
+    "partly_unit": "partly",
+    "layers_below": "little",
+    "image": "not at all",
+    "between": "not settled",
+    "inconclusive": "not measurable",
 }
 
 
@@ -29,7 +30,7 @@ LEGEND = (
 
 
 def headline(found: Verdicts) -> str:
-    """How often a picture of the highest layer is the unit's own, network by network."""
+    """How often a picture of the highest layer depends strongly on its unit's own weights."""
     parts = [
         f"{one.layers[-1].rates.get('unit', 0.0):.0%} of {one.network}"
         for one in found.networks
@@ -37,7 +38,10 @@ def headline(found: Verdicts) -> str:
     ]
     if not parts:
         return "No unit of the highest layer is active."
-    return f"In the highest layer the picture is the unit's own for {', '.join(parts)}."
+    return (
+        "In the highest layer the picture depends strongly on its unit's own weights for "
+        f"{', '.join(parts)}."
+    )
 
 
 def summary(found: Verdicts) -> str:
@@ -60,7 +64,7 @@ def summary(found: Verdicts) -> str:
 
 def _rates(layer: LayerVerdicts) -> str:
     shares = (f"{_OUTCOMES[name]} {share:.0%}" for name, share in layer.rates.items())
-    return f"shown is: {', '.join(shares)}"
+    return f"the picture depends on its unit {', '.join(shares)}"
 
 
 def figure(found: Verdicts, ink: str = NEUTRAL_INK) -> Figure:

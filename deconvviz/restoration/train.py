@@ -90,7 +90,7 @@ def train_restoration(
     Raises:
         CheckpointError: `folder` holds another run, or damaged files, or `init` is no checkpoint.
         BusyError: Another process writes to `folder`.
-        DivergedError: The loss is NaN or inf; a checkpoint of the epoch before is stored.
+        DivergedError: The loss or a weight is NaN or inf; the epoch before is stored.
         DataError, SettingError, UnknownModelError: As `load_task`.
     """
     device = torch.device(device)

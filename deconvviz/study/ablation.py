@@ -18,6 +18,8 @@ from deconvviz.training import Recipe
 _PLAN = find_plan("ablation")
 RECIPE = _PLAN.recipe
 """Default recipe of all variants."""
+SEEDS = _PLAN.seeds
+"""Seeds of the declared plan: one run of each variant would say little."""
 VARIANTS: Mapping[str, str] = {arm.name: arm.changes["model"] for arm in _PLAN.arms}
 """Variant -> the network that the trainer builds; the first is the base of all comparisons."""
 
@@ -29,7 +31,7 @@ def ablation(
     *,
     variants: Mapping[str, str] = VARIANTS,
     recipe: Recipe = RECIPE,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] = SEEDS,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
 ) -> Report:

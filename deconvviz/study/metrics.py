@@ -3,8 +3,10 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from deconvviz.study.corruptions import CORRUPTIONS
+from deconvviz.study.plan import Plan
 from deconvviz.study.record import Record
 
 
@@ -35,6 +37,15 @@ class Metric:
         name = f"{self.name}, {self.unit}" if self.unit else self.name
         return f"{name} (median, range)" if self.median else name
 
+    @property
+    def difference_unit(self) -> str:
+        """Unit of a difference of two values: of shares that are percentage points."""
+        return "points" if self.unit == "%" else self.unit
+
+    def format_difference(self, value: float) -> str:
+        """A difference of two values with its sign, in `difference_unit`."""
+        return f"{self.scale * value:+.{self.digits}f}"
+
     def format(self, value: float) -> str:
         """A value in the metric's unit."""
         return f"{self.scale * value:.{self.digits}f}"
@@ -45,10 +56,11 @@ class Metric:
 
 
 ACCURACY = Metric("test accuracy", lambda r: r.test_accuracy, "%", 100, 2)
+TRAINING = Metric("training accuracy", lambda r: r.train_accuracy, "%", 100, 2)
 GAP = Metric("train-test gap", lambda r: r.gap, "points", 100, 2)
 NLL = Metric("NLL", lambda r: r.nll, "nats")
 ECE = Metric("ECE", lambda r: r.ece, "%", 100, 2)
-QUALITIES = (ACCURACY, GAP, NLL, ECE)
+QUALITIES = (ACCURACY, TRAINING, GAP, NLL, ECE)
 """Metrics of quality, without robustness."""
 RECONSTRUCTION = Metric(
     "reconstruction error", lambda r: r.epochs[-1].get("reconstruction_error") if r.epochs else None
@@ -82,16 +94,30 @@ COSTS = (
 """Metrics of cost."""
 
 
+@cache
+def corruption_metric(name: str) -> Metric:
+    """Mean accuracy over the severities of one corruption."""
+
+    def mean(record: Record) -> float | None:
+        accuracies = record.robustness.get(name)
+        return statistics.fmean(accuracies) if accuracies else None
+
+    return Metric(f"accuracy under {name}", mean, "%", 100, 2)
+
+
 def corruption_metrics(records: Sequence[Record]) -> dict[str, Metric]:
     """Corruption -> mean accuracy over its severities, for all that any record has."""
-
-    def metric(name: str) -> Metric:
-        def mean(record: Record) -> float | None:
-            accuracies = record.robustness.get(name)
-            return statistics.fmean(accuracies) if accuracies else None
-
-        return Metric(f"accuracy under {name}", mean, "%", 100, 2)
-
     measured = dict.fromkeys(name for record in records for name in record.robustness)
     known = [name for name in CORRUPTIONS if name in measured]
-    return {name: metric(name) for name in dict.fromkeys([*known, *measured])}
+    return {name: corruption_metric(name) for name in dict.fromkeys([*known, *measured])}
+
+
+def declared_metrics(plan: Plan, records: Sequence[Record]) -> tuple[Metric, ...]:
+    """What a plan measures of every run, and what any record has beside that; test accuracy first.
+
+    Without the reconstruction error, which an arm without a decoder does not have, and costs.
+    """
+    declared = CORRUPTIONS if plan.robustness else ()
+    corrupted = {name: corruption_metric(name) for name in declared} | corruption_metrics(records)
+    clear = CLARITY if plan.clarity or any(record.clarity for record in records) else ()
+    return (*QUALITIES, *corrupted.values(), *clear)

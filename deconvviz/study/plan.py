@@ -11,7 +11,15 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field
 
 from deconvviz.errors import SettingError, StudyError
-from deconvviz.schema import Count, Fraction, Positive, changed, dotted, validated
+from deconvviz.schema import (
+    Count,
+    Fraction,
+    Positive,
+    UnitInterval,
+    changed,
+    dotted,
+    validated,
+)
 from deconvviz.training import Recipe
 
 Changes = Annotated[Mapping[str, Any], AfterValidator(dotted)]
@@ -57,6 +65,25 @@ class Contrast:
         return f"{self.arm} − {self.base}"
 
 
+@validated
+class Published:
+    """Published accuracies that are shown beside an arm, with what they were measured on.
+
+    They are of other networks and recipes: they say where an arm stands, and decide nothing.
+
+    Attributes:
+        arm: Name of the arm.
+        name: The published network, in the words of its source.
+        source: Authors, year, data and whatever else a reader needs to judge the figures.
+        accuracy: Labels -> accuracy, from 0 to 1.
+    """
+
+    arm: str
+    name: str
+    source: str
+    accuracy: Annotated[Mapping[Positive, UnitInterval], Field(min_length=1)]
+
+
 class RunSpec(NamedTuple):
     """One run of a plan."""
 
@@ -96,6 +123,7 @@ class Plan:
         swept: Arms that are run at every budget; the others at the first one only. Empty: all.
         contrasts: Comparisons that answer the question; empty for a sweep.
         primary: Budget at which the contrasts with an aim decide.
+        published: Published figures beside our arms.
     """
 
     name: str
@@ -111,12 +139,14 @@ class Plan:
     swept: tuple[str, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
     primary: Positive | None = None
+    published: tuple[Published, ...] = ()
 
     def recipe_of(self, spec: RunSpec) -> Recipe:
         """The recipe of one run; an arm's changes override those of a budget."""
         changes = {**self.budgets[spec.labels], **spec.arm.changes, "seed": spec.seed}
         recipe = changed(self.recipe, changes)
-        return replace(recipe, epochs=math.ceil(recipe.epochs * spec.arm.epoch_scale))
+        epochs = math.ceil(recipe.epochs * spec.arm.epoch_scale)
+        return replace(recipe, epochs=epochs, lr=recipe.peak_lr)
 
     def specs(
         self,

@@ -8,7 +8,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from deconvviz.errors import StudyError
@@ -16,13 +16,13 @@ from deconvviz.study.metrics import (
     ACCURACY,
     CLARITY,
     COSTS,
-    QUALITIES,
     RECONSTRUCTION,
     Metric,
-    corruption_metrics,
+    declared_metrics,
 )
 from deconvviz.study.paired import MARGIN, PairedDifference, compare, holm
 from deconvviz.study.plan import Contrast, Plan
+from deconvviz.study.pooling import FEW, Pool, pool
 from deconvviz.study.record import Record
 
 LEVEL = 0.05
@@ -60,8 +60,11 @@ class Effect:
 
     Attributes:
         difference: Difference of test accuracy, arm minus base; None if no seed was run in both.
-        p: p value, Holm-adjusted over the budgets of the contrast; None without one.
+        p: p value, Holm-adjusted over the budgets that the plan declares for the contrast, where
+            one that was not run counts as p = 1; None without one.
         aim: The difference that was aimed at; None at other budgets.
+        measures: Name of every other metric of the plan that both arms have -> its difference.
+            These explain; no margin is declared for them, and they do not decide.
     """
 
     contrast: Contrast
@@ -69,6 +72,7 @@ class Effect:
     difference: PairedDifference | None = None
     p: float | None = None
     aim: float | None = None
+    measures: Mapping[str, PairedDifference] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -103,6 +107,7 @@ class Effect:
             "adjusted p": self.p,
             "aim": self.aim,
             "difference": None if self.difference is None else asdict(self.difference),
+            "measures": {name: asdict(found) for name, found in self.measures.items()},
         }
 
 
@@ -116,12 +121,31 @@ class Report:
         points: Every arm and budget, as declared; then all others that were run.
         effects: Each contrast at every budget, contrast by contrast; of a sweep each point
             against the first arm at the same budget.
+        pool: Deviation of a difference of test accuracy, pooled over all points, which differences
+            of few pairs take; None if there are none of these.
     """
 
     plan: Plan
     records: tuple[Record, ...]
     points: tuple[Point, ...]
     effects: tuple[Effect, ...]
+    pool: Pool | None = None
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that every contrast is reported for, test accuracy first."""
+        return declared_metrics(self.plan, self.records)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a difference of test accuracy takes the pooled deviation."""
+        return any(e.difference is not None and e.difference.pooled for e in self.effects)
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The arms that others are compared with."""
+        named = (contrast.base for contrast in self.plan.contrasts)
+        return tuple(dict.fromkeys(named)) or (self.base,)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -189,13 +213,14 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold: every metric of every point, and every effect."""
-        corrupted = corruption_metrics(self.records).values()
-        shown = [*QUALITIES, *corrupted, RECONSTRUCTION, *CLARITY, *COSTS]
+        shown = dict.fromkeys([*self.metrics, RECONSTRUCTION, *CLARITY, *COSTS])
         return {
             "study": self.plan.name,
             "question": self.plan.question,
             "arms": {arm.name: arm.description for arm in self.plan.arms},
             "margin": MARGIN,
+            "pool": None if self.pool is None else _pool_numbers(self.pool),
+            "published": [asdict(one) for one in self.plan.published],
             "points": [
                 {
                     "arm": point.arm,
@@ -230,37 +255,103 @@ def analyse(plan: Plan, records: Sequence[Record]) -> Report:
     order = {arm: place for place, arm in enumerate(dict.fromkeys(point.arm for point in points))}
     ordered = tuple(sorted(records, key=lambda r: (order[r.arm], r.labels, r.seed)))
     report = Report(plan, ordered, points, ())
+    differences = _Differences(report)
     if plan.contrasts:
-        effects = [effect for one in plan.contrasts for effect in _effects(report, one)]
+        effects = [effect for one in plan.contrasts for effect in _effects(differences, one)]
     else:
         effects = [
-            Effect(Contrast(p.arm, report.base), p.labels, _difference(report, p, report.base))
+            differences.effect(Contrast(p.arm, report.base), p.labels)
             for p in points
             if p.arm != report.base
         ]
-    return Report(plan, ordered, points, tuple(effects))
+    return Report(plan, ordered, points, tuple(effects), differences.pools[ACCURACY.name])
 
 
-def _effects(report: Report, contrast: Contrast) -> list[Effect]:
-    """A contrast at every budget, with p adjusted over those that have one."""
-    found = {n: _difference(report, Point(contrast.arm, n), contrast.base) for n in report.budgets}
-    p_values = {n: d.p for n, d in found.items() if d is not None and d.p is not None}
+class _Differences:
+    """The differences of a report's arms in every metric, each with the pool of its metric."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.pools = {metric.name: _pool(report, metric) for metric in report.metrics}
+
+    def effect(self, contrast: Contrast, labels: int) -> Effect:
+        """A contrast at one budget, with no p that is adjusted over others."""
+        found = {m.name: self._of(m, contrast, labels) for m in self.report.metrics}
+        measures = {name: one for name, one in found.items() if one is not None}
+        return Effect(contrast, labels, measures.pop(ACCURACY.name, None), measures=measures)
+
+    def _of(self, metric: Metric, contrast: Contrast, labels: int) -> PairedDifference | None:
+        """The arm's values minus the base's over shared seeds; None if there are none."""
+        points = Point(contrast.arm, labels), Point(contrast.base, labels)
+        ours, theirs = (_by_seed(self.report.runs(*point), metric) for point in points)
+        shared = [seed for seed in ours if seed in theirs]
+        if not shared:
+            return None
+        pooled = self.pools[metric.name]
+        if pooled is not None and not set(points).isdisjoint(pooled.apart):
+            pooled = None
+        margin = MARGIN if metric is ACCURACY else None
+        return compare([ours[s] for s in shared], [theirs[s] for s in shared], margin, pooled)
+
+
+def _effects(differences: _Differences, contrast: Contrast) -> list[Effect]:
+    """A contrast at every budget, with p adjusted over those that the plan declares for it.
+
+    A budget that was not run, or has one pair, counts as p = 1: else a plan that declares many
+    would be judged more gently for as long as it is not finished.
+    """
+    report = differences.report
+    found = [differences.effect(contrast, labels) for labels in report.budgets]
+    pair, declared = {contrast.arm, contrast.base}, set(report.plan.points)
+    p_values = {
+        e.labels: 1.0 if e.difference is None or e.difference.p is None else e.difference.p
+        for e in found
+        if e.difference is not None or {(arm, e.labels) for arm in pair} <= declared
+    }
     adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-    primary = report.plan.primary
     return [
-        Effect(contrast, n, d, adjusted.get(n), contrast.aim if n == primary else None)
-        for n, d in found.items()
+        replace(
+            effect,
+            p=adjusted[effect.labels] if effect.difference and effect.difference.p else None,
+            aim=contrast.aim if effect.labels == report.plan.primary else None,
+        )
+        for effect in found
     ]
 
 
-def _difference(report: Report, point: Point, base: str) -> PairedDifference | None:
-    """Test accuracy of a point minus that of the base over shared seeds; None if there are none."""
-    arms = (point.arm, base)
-    ours, theirs = (
-        {r.seed: ACCURACY.of([r])[0] for r in report.runs(arm, point.labels)} for arm in arms
+def _pool(report: Report, metric: Metric) -> Pool | None:
+    """The deviation of a difference of one metric, over all points that have two runs or more.
+
+    Runs of one seed and number of labels are a block. An arm that is another one by another name
+    counts once. None too where no point has few runs, and hence none would take it.
+    """
+    found = {point: _by_seed(report.runs(*point), metric) for point in report.points}
+    if not any(1 < len(own) < FEW for own in found.values()):
+        return None
+    names: dict[object, list[Point]] = {}
+    for point, own in found.items():
+        if len(own) > 1:
+            names.setdefault((point.labels, *own.items()), []).append(point)
+    pooled = pool(
+        {
+            (points[0], (points[0].labels, seed)): value
+            for points in names.values()
+            for seed, value in found[points[0]].items()
+        }
     )
-    shared = [seed for seed in ours if seed in theirs]
-    return compare([ours[s] for s in shared], [theirs[s] for s in shared]) if shared else None
+    if pooled is None:
+        return None
+    apart = (p for points in names.values() if points[0] in pooled.apart for p in points)
+    return replace(pooled, apart=tuple(apart))
+
+
+def _by_seed(records: Sequence[Record], metric: Metric) -> dict[int, float]:
+    return {r.seed: value for r in records if (value := metric.value(r)) is not None}
+
+
+def _pool_numbers(found: Pool) -> dict[str, Any]:
+    apart = [{"arm": arm, "labels": labels} for arm, labels in found.apart]
+    return {"deviation": found.deviation, "degrees": found.degrees, "apart": apart}
 
 
 def _statistics(values: Sequence[float]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Loop(ABC, Generic[Batch]):
             The number of epochs done.
 
         Raises:
-            DivergedError: The loss is NaN or inf; the epoch before is published.
+            DivergedError: The loss or a weight is NaN or inf; the epoch before is published.
         """
         done = self.resume()
         pictures = self.steps * self.batch_size
@@ -147,6 +147,9 @@ class Loop(ABC, Generic[Batch]):
                 bar.set_postfix(
                     {k: f"{v:.1%}" if k == "acc" else f"{v:.4g}" for k, v in means.items()}
                 )
+        # the last step may have spoilt what its own loss did not show
+        if not all(self.processes.all_gather(self._is_finite())):
+            raise self._diverged(self.steps, epoch)
         self.seconds += time.perf_counter() - started
         if self.processes.is_main:
             # Metrics first, state second: a kill between the two leaves a line too many, which
@@ -172,15 +175,19 @@ class Loop(ABC, Generic[Batch]):
         for optimiser in self.optimisers:
             optimiser.step()
 
+    def _is_finite(self) -> bool:
+        tensors = self.modules.state_dict().values()
+        return all(bool(one.isfinite().all()) for one in tensors if one.is_floating_point())
+
     def _diverged(self, bad: int, epoch: int) -> DivergedError:
-        """The error of a loss of NaN or inf in step `bad` of this epoch, counted from 1."""
+        """The error of a loss or weights of NaN or inf in step `bad` of this epoch, from 1."""
         step = (epoch - 1) * self.steps + bad
         scale = self.lr_scale(step / (self.steps * self.epochs))
         peak = self.optimisers[0].param_groups[0]["max_lr"]
         return DivergedError(
-            f"the loss is NaN or inf from step {step} (epoch {epoch}) at a learning rate of "
-            f"{scale * peak:.3g}; {self.folder / 'model.safetensors'} holds epoch {epoch - 1}; "
-            "train again with a lower learning rate in another folder"
+            f"the loss or a weight is NaN or inf from step {step} (epoch {epoch}) at a learning "
+            f"rate of {scale * peak:.3g}; {self.folder / 'model.safetensors'} holds epoch "
+            f"{epoch - 1}; train again with a lower learning rate in another folder"
         )
 
     def save_state(self, epoch: int) -> None:

@@ -90,10 +90,10 @@ def optimisers(objective: Objective, recipe: Recipe) -> list[torch.optim.Optimiz
     ]
     if recipe.optimiser in ("adam", "adamw"):
         kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
-        return [kind(groups, lr=recipe.lr)]
+        return [kind(groups, lr=recipe.peak_lr)]
     momentum = recipe.momentum
     made: list[torch.optim.Optimizer] = [
-        torch.optim.SGD(groups, lr=recipe.lr, momentum=momentum, nesterov=momentum > 0)
+        torch.optim.SGD(groups, lr=recipe.peak_lr, momentum=momentum, nesterov=momentum > 0)
     ]
     muon_groups = [
         {"params": params, "max_lr": scale * recipe.muon_lr}
@@ -118,7 +118,7 @@ def _groups(
     shifts = [m.bias for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
     # Lists, not sets: a resume finds the momentum of a parameter by its position.
     rest = [p for p in part.parameters() if not any(p is q for q in (*taken, *shifts))]
-    lr, decay = scale * recipe.lr, recipe.weight_decay
+    lr, decay = scale * recipe.peak_lr, recipe.weight_decay
     # Adam's steps do not depend on the gradient's size, so BatchNorm's biases are as the others.
     factor = recipe.bn_bias_lr_scale if recipe.optimiser in ("sgd", "muon") else 1.0
     groups = [

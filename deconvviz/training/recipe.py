@@ -5,6 +5,7 @@ option is a field here, its use and its test.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -17,6 +18,9 @@ from deconvviz.training.adversary import Adversary
 from deconvviz.training.losses import Loss
 from deconvviz.training.regulariser import DecoderConfig
 from deconvviz.training.schedule import Schedule, lr_scale
+
+_SGD_LR, _ADAM_LR = 0.125, 1e-3
+_SGD_LRS = {"ddnet": _SGD_LR / 10}  # its dense layer sees whole pictures: at `_SGD_LR` it diverges
 
 
 @validated
@@ -41,8 +45,9 @@ class Recipe:
     optimiser: Literal["sgd", "muon", "adam", "adamw"] = "sgd"
     """SGD with Nesterov momentum; Muon for kernels before BatchNorm and SGD for the rest; Adam;
     AdamW."""
-    lr: NonNegative = 0.125
-    """Peak learning rate of SGD, Adam or AdamW."""
+    lr: NonNegative | None = None
+    """Peak learning rate of SGD, Adam or AdamW; by default 0.125 with SGD, but 0.0125 for ddnet,
+    and 0.001 with Adam and AdamW."""
     muon_lr: NonNegative = 0.025
     """Peak learning rate of Muon."""
     schedule: Schedule = "one-cycle"
@@ -117,6 +122,15 @@ class Recipe:
                 "set the norm of kernels; leave one of them out"
             )
 
+    @property
+    def peak_lr(self) -> float:
+        """`lr`, or its default."""
+        if self.lr is not None:
+            return self.lr
+        if self.optimiser in ("adam", "adamw"):
+            return _ADAM_LR
+        return _SGD_LRS.get(self.model, _SGD_LR)
+
     def lr_scale(self, progress: float) -> float:
         """The learning rates over their peaks, at a fraction `progress` of all steps."""
         return lr_scale(self.schedule, self.warmup, progress)
@@ -147,7 +161,8 @@ def completed(stored: Mapping[str, Any], kind: type[Any] = Recipe) -> dict[str, 
     Raises:
         SettingError: It is not a valid recipe.
     """
-    return to_dict(read(kind, current_options(stored), "the stored recipe", SettingError))
+    recipe = read(kind, current_options(stored), "the stored recipe", SettingError)
+    return to_dict(_with_rate(recipe))
 
 
 def differences(stored: Mapping[str, Any], recipe: Any) -> list[str]:
@@ -155,6 +170,10 @@ def differences(stored: Mapping[str, Any], recipe: Any) -> list[str]:
     before = completed(stored, type(recipe))
     return [
         f"{name} was {before[name]}, not {value}"
-        for name, value in to_dict(recipe).items()
+        for name, value in to_dict(_with_rate(recipe)).items()
         if before[name] != value
     ]
+
+
+def _with_rate(recipe: Any) -> Any:
+    return replace(recipe, lr=recipe.peak_lr) if isinstance(recipe, Recipe) else recipe

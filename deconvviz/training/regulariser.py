@@ -43,12 +43,22 @@ class DecoderConfig:
     """Reconstruct what cutout hides (Pathak et al. 2016, arXiv:1604.07379); BatchNorm's running
     statistics are then of pictures without cutout."""
     free_branch: bool = False
-    """Add the reconstruction of a second encoder and decoder that see no classes (Robert et al.
-    2018, arXiv:1807.11407)."""
+    """Add the reconstruction of a second encoder and decoder that see no classes, and reconstruct
+    each input of their own stages by the same weights (Robert et al. 2018, arXiv:1807.11407)."""
+    balance: bool = False
+    """With a free branch: of the sum's error, the gradient goes only into the branch that alone
+    reconstructs the picture worse, so that neither does all (Robert et al. 2018)."""
+    other_targets: bool = False
+    """Reconstruct another picture of the batch: a control that has the decoder, the pictures and
+    the gradients, but nothing to learn about a picture from its features."""
     rampup: UnitInterval = 0.0
     """Fraction of all steps over which `deconv_weight` rises from 0."""
     rampdown: UnitInterval = 0.0
     """Fraction of all steps, at the end, over which `deconv_weight` falls to 0 by half a cosine."""
+
+    def __post_init__(self) -> None:
+        if self.balance and not self.free_branch:
+            raise SettingError("decoder.balance needs decoder.free_branch=true, two to balance")
 
     def weight_scale(self, progress: float) -> float:
         """Factor on the error's weight at a fraction `progress` of all steps."""
@@ -243,7 +253,7 @@ class Regulariser(nn.Module):
         """The reconstructions of both branches; see `Decoder.forward`."""
         outputs: list[Tensor] = self.decoder(encoded)
         if self.free is not None:
-            outputs[0] = outputs[0] + self.free(encoded.maps[0])
+            outputs[0] = outputs[0] + self.free.decoder(self.free.encode(encoded.maps[0]))[0]
         return outputs
 
     def forward(self, encoded: EncoderOutput, targets: EncoderOutput) -> Tensor:
@@ -253,11 +263,27 @@ class Regulariser(nn.Module):
             encoded: Maps of the input.
             targets: Maps of the clean pictures; the same without noise and cutout.
         """
-        outputs = self.reconstruct(encoded)
-        error = reconstruction_error(outputs[0], targets.maps[0])
-        for weight, output, target in zip(
-            self.config.stages, outputs[1:], targets.maps[1:], strict=False
-        ):
+        goals = [self._target(maps) for maps in targets.maps]
+        outputs: list[Tensor] = self.decoder(encoded)
+        picture, error = outputs[0], self._stages_error(outputs, goals)
+        if self.free is not None:
+            own = self.free.encode(encoded.maps[0])
+            free = self.free.decoder(own)
+            picture = (
+                _balanced(picture, free[0], goals[0])
+                if self.config.balance
+                else (picture + free[0])
+            )
+            error = error + self._stages_error(free, [self._target(maps) for maps in own.maps])
+        return reconstruction_error(picture, goals[0]) + error
+
+    def _target(self, maps: Tensor) -> Tensor:
+        return maps.roll(1, 0) if self.config.other_targets else maps
+
+    def _stages_error(self, outputs: list[Tensor], goals: list[Tensor]) -> Tensor:
+        """The weighted error of each later stage's input, relative to its variance."""
+        error = outputs[0].new_zeros((), dtype=torch.float32)
+        for weight, output, target in zip(self.config.stages, outputs[1:], goals[1:], strict=False):
             goal = target.detach() if self.config.detach_targets else target
             distance = reconstruction_error(output, goal)
             error = error + weight * distance / goal.float().var().clamp_min(_TINY)
@@ -278,10 +304,19 @@ class _FreeBranch(nn.Module):
         self.encoder = twin.stages
         self.decoder = Decoder(twin, input_size, config)
 
-    def forward(self, images: Tensor) -> Tensor:
-        encoded = encode(self.encoder, images, switches=self.decoder.switches)
-        outputs: list[Tensor] = self.decoder(encoded)
-        return outputs[0]
+    def encode(self, images: Tensor) -> EncoderOutput:
+        """The maps of its own stages."""
+        return encode(self.encoder, images, switches=self.decoder.switches)
+
+
+def _balanced(first: Tensor, second: Tensor, target: Tensor) -> Tensor:
+    """The sum of two reconstructions; gradients reach the one that alone is worse, per picture."""
+    with torch.no_grad():
+        errors = [
+            (one.float() - target.float()).square().flatten(1).mean(1) for one in (first, second)
+        ]
+        first_worse = (errors[0] > errors[1])[:, None, None, None]
+    return torch.where(first_worse, first + second.detach(), first.detach() + second)
 
 
 def reconstruction_error(output: Tensor, target: Tensor) -> Tensor:

@@ -67,13 +67,14 @@ class RunState:
 def start(
     folder: Path, config: RunConfig, device: torch.device, processes: ProcessGroup
 ) -> RunConfig:
-    """Decide the precision, check the run that is in the folder, and write `config.json`.
+    """Decide precision and learning rate, check the run in the folder, and write `config.json`.
 
     Raises:
         CheckpointError: The folder holds another run.
     """
     path = folder / "config.json"
     before = read_config(path) if path.is_file() else None
+    config = replace(config, recipe=replace(config.recipe, lr=config.recipe.peak_lr))
     if config.recipe.precision == "auto":
         # a resumed run keeps its precision, on another machine too
         precision = before.recipe.precision if before else native_precision(device)

@@ -100,7 +100,7 @@ def train(
         SettingError: The processes cannot share a batch evenly.
         CheckpointError: `folder` holds another run, or damaged files.
         BusyError: Another process writes to `folder`.
-        DivergedError: The loss is NaN or inf; a checkpoint of the epoch before is stored.
+        DivergedError: The loss or a weight is NaN or inf; the epoch before is stored.
     """
     processes = processes or ProcessGroup()
     _check(recipe, training, test, unlabelled, processes)

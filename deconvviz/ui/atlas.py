@@ -27,9 +27,9 @@ from deconvviz.atlas.cache import (
 from deconvviz.deconv.rules import Rule
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import limit_side
+from deconvviz.plots.arrays import GREY
 from deconvviz.plots.atlas import UnitTiles, render_units
 from deconvviz.plots.display import number
-from deconvviz.plots.figures import GREY
 from deconvviz.plots.look import Look
 from deconvviz.ui import pickers
 from deconvviz.ui.grid import Tile
@@ -195,6 +195,7 @@ def trusted(network: Network, view: AtlasView, layer: str) -> Tensor:
 
 SELECTIVITY = "class selectivity"
 LIKE = "like a chosen unit"
+OWN_KERNELS = "most made by its own kernels"
 Order = Callable[[Network, AtlasView, str, int], Tensor | None]
 
 ORDERS: Mapping[str, Order] = {
@@ -210,7 +211,7 @@ ORDERS: Mapping[str, Order] = {
     "most of one direction": lambda network, view, layer, _: (
         measured(network, view, layer).coherence
     ),
-    "most made by its own kernels": lambda network, view, layer, _: trusted(network, view, layer),
+    OWN_KERNELS: lambda network, view, layer, _: trusted(network, view, layer),
     LIKE: alike,
 }
 """Name of an order of a layer's units -> the values that it sorts by, largest first; of a network,

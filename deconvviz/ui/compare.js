@@ -150,7 +150,7 @@ function build(root) {
   return { state, draw };
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data: [data], parentElement }) {
   const root = parentElement.querySelector(".compare");
   if (!kept.has(root)) kept.set(root, build(root));
   const { state, draw } = kept.get(root);

@@ -20,7 +20,8 @@ from deconvviz.analysis.registry import Analysis, analyses
 from deconvviz.io.data import Dataset, cache_folder
 from deconvviz.io.files import write_atomically
 from deconvviz.io.preprocess import Pixels
-from deconvviz.plots.figures import GREY, crop, figure_png
+from deconvviz.plots.arrays import GREY, crop
+from deconvviz.plots.files import figure_png
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.memory import RESULTS, kept
 from deconvviz.ui.networks import InputView, Network
@@ -55,11 +56,6 @@ def runnable_analyses() -> Mapping[str, Analysis]:
 def has_story(name: str) -> bool:
     """Whether the first picture of an analysis is made for a narrow place."""
     return view(f"{name}.story", None) is not None
-
-
-def legend(name: str) -> str:
-    """How to read the picture of an analysis, its words explained, in Markdown."""
-    return str(view(f"{name}.LEGEND", ""))
 
 
 @dataclass(frozen=True, eq=False)

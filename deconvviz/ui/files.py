@@ -7,9 +7,7 @@ import streamlit as st
 
 from deconvviz.analysis.report import ReportOptions, report
 from deconvviz.analysis.unit import unit_in_picture
-from deconvviz.plots.figures import Ending
-from deconvviz.plots.report import page
-from deconvviz.plots.unit import file
+from deconvviz.plots.files import Ending
 from deconvviz.ui import show
 from deconvviz.ui.memory import working
 from deconvviz.ui.networks import verification
@@ -25,6 +23,8 @@ from deconvviz.ui.reconstructions import (
 def unit_figure(projector: Projector, one: Reconstruction, ending: Ending) -> bytes:
     """The figure of a unit by all rules: a PNG, SVG or PDF file."""
     network, view = projector.network, projector.view
+    from deconvviz.plots.unit import file  # here, because matplotlib takes half a second
+
     about = settings(projector, one)
     with working():
         found = unit_in_picture(
@@ -44,6 +44,8 @@ def picture_report(projector: Projector) -> bytes:
     size = None if view.size == "trained" else view.size
     options = ReportOptions(rule=projector.rule, size=size)
     checked = verification(network, network.layers)
+    from deconvviz.plots.report import page  # here, because matplotlib takes half a second
+
     with working():
         found = report(network.bundle, view.picture, options, net=network.net, verification=checked)
         return page(found).encode()

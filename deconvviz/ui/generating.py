@@ -6,8 +6,8 @@ from torch import Tensor
 
 from deconvviz.io.images import to_png
 from deconvviz.networks.generators import VaeNet
+from deconvviz.plots.arrays import enlarge, mosaic
 from deconvviz.plots.display import PERCENTILE, display
-from deconvviz.plots.figures import enlarge, mosaic
 from deconvviz.restoration import generation
 from deconvviz.ui import show
 from deconvviz.ui.memory import kept

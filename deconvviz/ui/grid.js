@@ -30,7 +30,7 @@ function tileElement(tile, noun, pick) {
   return node;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const grid = parentElement.querySelector(".grid");
   const clickable = data.chosen !== null;
   const signature = JSON.stringify([data.tiles, data.noun, clickable]);

@@ -27,11 +27,13 @@ def shipped_folder(name: str, package: Path = _PACKAGE) -> Path:
 
 def pages() -> dict[str, st.Page]:
     """Every page of the app by its short name; the workbench is shown first."""
-    folder = shipped_folder("pages")
-    return {
-        name: st.Page(folder / f"{name}.py", title=title, icon=icon, default=name == "workbench")
-        for name, (title, icon) in _PAGES.items()
-    }
+    return {name: _page(name) for name in _PAGES}
+
+
+def _page(name: str) -> st.Page:
+    title, icon = _PAGES[name]
+    script = shipped_folder("pages") / f"{name}.py"
+    return st.Page(script, title=title, icon=icon, default=name == "workbench")
 
 
 def moved() -> list[st.Page]:
@@ -42,11 +44,11 @@ def moved() -> list[st.Page]:
 
 
 def _to_workbench() -> None:
-    st.switch_page(pages()["workbench"], query_params=st.query_params.to_dict())
+    st.switch_page(_page("workbench"), query_params=st.query_params.to_dict())
 
 
 def link(name: str, label: str, layer: str = "", channel: int | None = None) -> None:
     """A link to a page of the app, there to a layer and a channel."""
     query = {"layer": layer} if layer else {}
     query |= {} if channel is None else {"unit": str(channel)}
-    st.page_link(pages()[name], label=label, query_params=query)
+    st.page_link(_page(name), label=label, query_params=query)

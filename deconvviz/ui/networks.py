@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from deconvviz.analysis.kernels import Kernels, kernels_of
+from deconvviz.analysis.scores import probabilities
 from deconvviz.deconv import Deconvnet, Verification
 from deconvviz.deconv.randomization import untrained
 from deconvviz.errors import SelectionError
@@ -176,7 +177,7 @@ def by_probability(classes: Sequence[str], probabilities: Sequence[float]) -> di
 @kept()
 def _probabilities(network: Network, view: InputView) -> tuple[float, ...]:
     with torch.inference_mode():
-        return tuple(network.bundle.model(view.pixels)[0].softmax(0).tolist())
+        return tuple(probabilities(network.bundle.model(view.pixels))[0].tolist())
 
 
 @kept()

@@ -171,6 +171,15 @@ only_colour = Picker[Colour]("only-colour", "Colour", {one or "any": one for one
 only_direction = Picker[float | None](
     "only-direction", "Lines", {"any": None, "—": 0.0, "╱": 45.0, "|": 90.0, "╲": 135.0}
 )
+useful_for = Picker[int | None](
+    "useful-for",
+    "Most useful for",
+    widget="list",
+    width=240,
+    help="The pictures in which the unit adds most to the score of a class, beside those in which "
+    "it is strongest. A unit may be strongest where it does not count for the answer.",
+    stays=True,
+)
 sort_by = Picker[Any]("sort", "Sort by", widget="list", width=240)
 part = Picker[slice]("part", "Range", widget="list", width=140, needs_choice=True)
 section = Picker[str]("section", "Section", widget="pills")

@@ -5,6 +5,7 @@ uploaded bytes are freed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -43,6 +44,7 @@ def pick_pictures(first: str = FIRST) -> list[Picture]:
 
     `first` is the photograph that is chosen before anybody does.
     """
+    keep = partial(_keep, first=first)
     uploads: dict[str, Picture] = dict(own_pictures())
     messages = _not_here(uploads)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
@@ -57,9 +59,9 @@ def pick_pictures(first: str = FIRST) -> list[Picture]:
         )
         with st.container(width="content", key="own-pictures"):
             label = f"{FORMATS}, up to {MAX_BYTES >> 20} MB; it stays in this session"
-            refused = upload_files(label, "upload", _keep)
+            refused = upload_files(label, "upload", keep)
         with st.popover(":material/photo_camera:", help="Take a picture with the camera"):
-            refused += _take_photograph()
+            refused += _take_photograph(keep)
         if uploads:
             with st.popover(":material/photo_library:", help="Remove pictures of your own"):
                 _list(uploads)
@@ -81,7 +83,7 @@ def pick_pictures(first: str = FIRST) -> list[Picture]:
     return sorted(pictures, key=lambda picture: picture.name != focus)
 
 
-def _take_photograph() -> list[str]:
+def _take_photograph(keep: Callable[[bytes, str], None]) -> list[str]:
     """The camera, once a person asks for it; it hands over what it takes like an upload."""
     if not st.toggle("Use the camera", key="camera-on"):
         return []
@@ -90,7 +92,7 @@ def _take_photograph() -> list[str]:
         if (file := st.session_state["camera"]) is None:
             return
         try:
-            _keep(file.getvalue(), "photograph.jpg")
+            keep(file.getvalue(), "photograph.jpg")
         except DeconvvizError as error:
             st.session_state["camera-errors"] = [as_sentence(error)]
         finally:
@@ -144,15 +146,19 @@ def upload_files(
     return list(st.session_state.pop(f"{key}-errors", ()))
 
 
-def _keep(content: bytes, name: str) -> None:
-    """Add an upload to the session and choose it; or open it if it is a project."""
+def _keep(content: bytes, name: str, first: str) -> None:
+    """Add an upload to the session and choose it; or open it if it is a project.
+
+    It stands beside the pictures that are chosen, but in the place of `first` if that is the only
+    one: nobody asked for it.
+    """
     if name.endswith(ENDING):
         open_project(content, name)
         return
     with working():  # so that many sessions' pictures are not decoded at once
         name = add_picture(open_picture(content, name))
     chosen = [other for other in st.session_state["pictures"] if other != name]
-    choose_pictures([*chosen, name], name)
+    choose_pictures([*(chosen if chosen != [first] else ()), name], name)
 
 
 def _not_here(uploads: Mapping[str, Picture]) -> list[str]:

@@ -18,8 +18,8 @@ from deconvviz.errors import UnsupportedOperationError
 from deconvviz.io.checkpoint import versions
 from deconvviz.io.images import safe_name
 from deconvviz.io.saved import PreprocessRecord, ProjectionRecord, SavedProjection
+from deconvviz.plots.arrays import crop
 from deconvviz.plots.display import display, number
-from deconvviz.plots.figures import crop
 from deconvviz.plots.look import FAINT, Look, contrast
 from deconvviz.ui.memory import kept
 from deconvviz.ui.networks import InputView, Network
@@ -320,7 +320,8 @@ def _highest(recording: Recording, layer: str, channel: int, share: float) -> Se
     """The active ones among the highest `share` of a feature map's positions, as one group."""
     feature_map = recording[layer][0, channel]
     values, places = feature_map.flatten().topk(max(1, round(share * feature_map.numel())))
-    y, x = torch.unravel_index(places[values > 0], feature_map.shape)
+    places, width = places[values > 0], feature_map.shape[1]
+    y, x = places // width, places % width  # `unravel_index` imports sympy first
     return Selection(layer, 0, channel, y, x, group=torch.zeros_like(y))
 
 

@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 from matplotlib.figure import Figure
 
-from deconvviz.plots.figures import NEUTRAL_INK, figure_png
+from deconvviz.plots.figures import NEUTRAL_INK
+from deconvviz.plots.files import figure_png
 from deconvviz.study import Report, analyse, find_plan, read_records
 from deconvviz.study.gradients import Gradients, read_gradients
 from deconvviz.ui.memory import kept

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from mimetypes import guess_type
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import streamlit as st
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,9 +18,13 @@ from deconvviz.deconv.verification import checked_line
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.card import inert
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
 from deconvviz.ui.grid import data_url
 from deconvviz.ui.runs import summary
+from deconvviz.views import view
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 200  # of figures: twice as fine as a page shows them, for screens that are
 ON_SCREEN = 104  # pixels of a page for an inch of a figure
@@ -62,16 +65,21 @@ def row(pictures: Sequence[Captioned], *, crisp: bool = False) -> None:
     They are on the screen with the words around them; each of `picture` is one more request.
     `crisp` shows each pixel as a square.
     """
+    st.html(as_row(pictures, crisp=crisp))
+
+
+def as_row(pictures: Sequence[Captioned], *, crisp: bool = False) -> str:
+    """The HTML of `row`."""
     figures = (
         f'<figure><img src="{data_url(one.pixels)}" alt="{escape(one.alt)}">'
         f"<figcaption>{escape(one.caption)}</figcaption></figure>"
         for one in pictures
     )
     kind = "deconvviz-row deconvviz-crisp" if crisp else "deconvviz-row"
-    st.html(f'<div class="{kind}">{"".join(figures)}</div>')
+    return f'<div class="{kind}">{"".join(figures)}</div>'
 
 
-def figure(drawing: Figure, alt: str, name: str = "", caption: str = "") -> None:
+def figure(drawing: "Figure", alt: str, name: str = "", caption: str = "") -> None:
     """A matplotlib figure as wide as its column; with a `name`, it can be downloaded."""
     png = figure_png(drawing)
     st.image(png, width="stretch", output_format="PNG", alt=alt)
@@ -88,6 +96,11 @@ def fitted(png: bytes, alt: str, key: str) -> None:
     wide = width > _TELEPHONE
     with st.container(key=f"{'slide' if wide else 'fit'}-{key}", width=width):
         st.image(png, width=width, output_format="PNG", alt=alt)
+
+
+def legend(name: str) -> str:
+    """How to read the picture of an analysis, its words explained, in Markdown."""
+    return str(view(f"{name}.LEGEND", ""))
 
 
 def below_figure(caption: str, content: Content, file: str) -> None:

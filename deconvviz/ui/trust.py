@@ -12,7 +12,7 @@ from deconvviz.analysis.trust import (
 )
 from deconvviz.analysis.trust.attributions import Attributions
 from deconvviz.deconv.rules import Rule
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
 from deconvviz.ui.memory import RESULTS, kept
 from deconvviz.ui.networks import InputView, Network
 from deconvviz.ui.work import bar

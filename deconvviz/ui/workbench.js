@@ -45,6 +45,17 @@ function loaded(source) {
   });
 }
 
+// The address of a picture on one of the shelves; undefined if it has not arrived.
+function source(name) {
+  const shelf = Object.values(window.deconvvizShelves || {}).find((one) => name in one);
+  return shelf && shelf[name];
+}
+
+function pictureNames({ picture, layers, tiles }) {
+  const names = tiles.flatMap((tile) => [tile.projection, tile.patch]);
+  return [picture.src, ...layers.map((layer) => layer.picture), ...names].filter(Boolean);
+}
+
 // A projection with its grey made transparent.
 function lit(image) {
   const canvas = make("canvas");
@@ -130,8 +141,11 @@ class Bench {
     this.tour.onkeydown = (event) => {
       if (event.key === "Escape") this.guide(null);
     };
+    this.around = this.link("Show me around", () => this.guide(0));
     const top = make("div", "top");
-    top.append(this.answer, this.copyLink());
+    const links = make("div", "links");
+    links.append(this.around, this.copyLink());
+    top.append(this.answer, links);
     root.append(top, this.tour, panes);
     this.stage.onclick = (event) => this.pickPlace(event);
     this.stage.onkeydown = (event) => this.moveCross(event);
@@ -141,10 +155,17 @@ class Bench {
     this.tiles.onkeydown = (event) => this.walk(event);
     this.shown = null;
     this.bitmaps = [];
+    this.painted = undefined; // the tile over the picture; null for all of them
     this.turn = 0;
   }
 
   update(data, send) {
+    window.removeEventListener("deconvviz-shelves", this.waiting);
+    if (!pictureNames(data).every(source)) {
+      this.waiting = () => this.update(data, send);
+      window.addEventListener("deconvviz-shelves", this.waiting);
+      return;
+    }
     const focused = this.root.getRootNode().activeElement;
     this.redraw(data, send);
     if (!focused || focused.isConnected || !focused.dataset.focus) return;
@@ -164,20 +185,22 @@ class Bench {
     if (changed("heading")) this.drawHeading();
     const picture = changed("picture");
     if (picture) {
-      this.photo.src = data.picture.src;
+      this.photo.src = source(data.picture.src);
       this.photo.alt = data.picture.alt;
       this.about.textContent = data.picture.about;
       this.stage.style.aspectRatio = `${data.picture.width} / ${data.picture.height}`;
       this.stage.style.setProperty("--ratio", data.picture.width / data.picture.height);
     }
     this.root.classList.toggle("crisp", data.crisp);
-    if (picture || changed("tiles")) this.drawTiles();
+    if (changed("crisp")) this.painted = undefined;
+    const others = picture || changed("tiles");
+    if (others) this.drawTiles();
     this.mark(data.chosen);
     this.markUnits();
     this.at = data.place;
     this.cross.hidden = !data.place;
     if (data.place) this.showCross(...data.place);
-    this.show(null);
+    this.show(others ? null : this.shown); // a mouse stays on its tile
   }
 
   drawAnswer() {
@@ -199,9 +222,6 @@ class Bench {
     }
     if (answer.rest) this.answer.append(make("span", "rest", answer.rest));
     if (answer.back) this.answer.append(this.link(answer.back, () => this.send("on", true)));
-    const around = this.link("Show me around", () => this.guide(0));
-    around.classList.add("around");
-    this.answer.append(around);
   }
 
   // One step of the tour, or its end.
@@ -209,7 +229,7 @@ class Bench {
     TOUR.forEach(([name]) => this[name].classList.remove("toured"));
     this.tour.hidden = step === null;
     if (step === null) {
-      this.answer.querySelector(".around").focus({ preventScroll: true });
+      this.around.focus({ preventScroll: true });
       return;
     }
     const [name, words] = TOUR[step];
@@ -254,7 +274,7 @@ class Bench {
         node.title = layer.title;
         if (layer.picture) {
           const image = make("img");
-          image.src = layer.picture;
+          image.src = source(layer.picture);
           image.alt = "";
           node.append(image);
         }
@@ -286,12 +306,12 @@ class Bench {
   async drawTiles() {
     const turn = ++this.turn;
     const { tiles, picture } = this.data;
-    this.bitmaps = [];
+    [this.bitmaps, this.painted] = [[], undefined];
     this.tiles.setAttribute("aria-label", this.data.heading.text);
     this.tiles.replaceChildren(...tiles.map((tile, place) => this.tile(tile, place)));
     this.marks.replaceChildren(...tiles.map((tile, place) => this.dot(tile, place)));
-    const photo = await loaded(picture.src);
-    const images = await Promise.all(tiles.map((tile) => loaded(tile.projection)));
+    const photo = await loaded(source(picture.src));
+    const images = await Promise.all(tiles.map((tile) => loaded(source(tile.projection))));
     if (turn !== this.turn || !photo) return;
     this.bitmaps = images.map((image) => image && lit(image));
     tiles.forEach((tile, place) => {
@@ -301,6 +321,7 @@ class Bench {
     const factor = Math.max(1, Math.ceil(900 / Math.max(picture.width, picture.height)));
     this.canvas.width = picture.width * factor;
     this.canvas.height = picture.height * factor;
+    this.painted = undefined;
     this.show(this.shown);
   }
 
@@ -315,11 +336,11 @@ class Bench {
     const pictures = make("div", "pictures");
     const patch = tile.patch ? make("img") : make("canvas");
     if (tile.patch) {
-      patch.src = tile.patch;
+      patch.src = source(tile.patch);
       patch.alt = "";
     }
     const projection = make("img");
-    projection.src = tile.projection;
+    projection.src = source(tile.projection);
     projection.alt = tile.alt;
     pictures.append(patch, projection);
     const caption = make("div", "caption");
@@ -400,17 +421,7 @@ class Bench {
   show(place) {
     this.shown = place;
     const { tiles } = this.data;
-    const context = this.canvas.getContext("2d");
-    const factor = this.canvas.width / this.data.picture.width;
-    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    context.imageSmoothingEnabled = !this.data.crisp;
-    const order = place === null ? tiles.map((_, at) => tiles.length - 1 - at) : [place];
-    for (const at of order) {
-      const bitmap = this.bitmaps[at];
-      if (!bitmap) continue;
-      const [top, left, bottom, right] = tiles[at].box.map((value) => value * factor);
-      context.drawImage(bitmap, left, top, right - left, bottom - top);
-    }
+    if (this.painted !== place) this.paint(place);
     const framed = place === null ? this.data.box : tiles[place].box;
     this.frame.hidden = !framed;
     if (framed) this.put(this.frame, framed);
@@ -422,6 +433,22 @@ class Bench {
       }),
     );
     this.shade();
+  }
+
+  paint(place) {
+    const { tiles } = this.data;
+    const context = this.canvas.getContext("2d");
+    const factor = this.canvas.width / this.data.picture.width;
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.imageSmoothingEnabled = !this.data.crisp;
+    const order = place === null ? tiles.map((_, at) => tiles.length - 1 - at) : [place];
+    for (const at of order) {
+      const bitmap = this.bitmaps[at];
+      if (!bitmap) continue;
+      const [top, left, bottom, right] = tiles[at].box.map((value) => value * factor);
+      context.drawImage(bitmap, left, top, right - left, bottom - top);
+    }
+    this.painted = place;
   }
 
   shade() {
@@ -445,10 +472,10 @@ class Bench {
   }
 
   pick(channel) {
+    this.send("unit", String(channel));
     this.mark(channel); // at once; the server's answer follows
     this.data.box = this.data.tiles[this.chosenPlace()].box;
     this.show(this.shown);
-    this.send("unit", String(channel));
   }
 
   pickPlace(event) {
@@ -507,7 +534,7 @@ class Bench {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".bench");
   takeFiles();
   if (!benches.has(root)) benches.set(root, new Bench(root));

@@ -1,5 +1,6 @@
 """The workbench's component: a picture with projections over it, the layers, and tiles of units."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +19,7 @@ PICKS = ("unit", "layer", "place", "class", "against", "whole", "off", "mend", "
 """What a person can choose: a unit, a layer, a place, a class and one against it, the whole picture
 again, a unit to switch off or on, the first units to switch off, all units on."""
 _component = component("workbench", '<div class="bench"></div>')
+_shelf = component("shelf")
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,13 @@ def workbench(
         crisp: Whether each pixel is shown as a square.
         on_pick: What to call with a person's choice: see `PICKS`.
     """
+    around, inside = dict[str, str](), dict[str, str]()
     data: dict[str, Any] = {
-        "picture": asdict(scene),
+        "picture": _shelved(scene, around, "src"),
         "answer": asdict(answers),
-        "layers": [asdict(one) for one in layers],
+        "layers": [_shelved(one, around, "picture") for one in layers],
         "heading": asdict(heading),
-        "tiles": [asdict(one) for one in tiles],
+        "tiles": [_shelved(one, inside, "projection", "patch") for one in tiles],
         "chosen": chosen,
         "box": box,
         "off": off,
@@ -177,4 +180,17 @@ def workbench(
     def picked(name: str) -> Callable[[], None]:
         return lambda: on_pick[name](str(st.session_state[_KEY][name]))
 
-    _component(data=data, key=_KEY, **{f"on_{name}_change": picked(name) for name in PICKS})
+    with st.container(gap=None):  # the shelves are not seen
+        for name, pictures in (("around", around), ("inside", inside)):
+            _shelf(data={"shelf": name, "pictures": pictures}, key=f"shelf-{name}")
+        _component(data=data, key=_KEY, **{f"on_{name}_change": picked(name) for name in PICKS})
+
+
+def _shelved(one: Any, shelf: dict[str, str], *names: str) -> dict[str, Any]:
+    """A part as a mapping, with its pictures on a shelf and their names in their place."""
+    fields = asdict(one)
+    for name in names:
+        if source := fields[name]:
+            fields[name] = hashlib.sha256(source.encode()).hexdigest()[:16]
+            shelf[fields[name]] = source
+    return fields

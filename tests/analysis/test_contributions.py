@@ -136,7 +136,7 @@ def test_a_model_that_returns_no_scores_is_refused(image):
         def forward(self, x):
             return super().forward(x), x
 
-    with pytest.raises(SelectionError, match="no layer of this network gives its class scores"):
+    with pytest.raises(SelectionError, match="returns a tuple and no tensor of class scores"):
         ClassScores(Deconvnet(Twice().eval(), (3, 12, 12)), image)
 
 

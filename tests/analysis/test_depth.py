@@ -9,7 +9,7 @@ from torch import nn
 from deconvviz.analysis.depth import DepthOptions, depth
 from deconvviz.errors import DataError, SettingError
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.data import Dataset, draw_shapes
+from deconvviz.io.data import Dataset, draw_shapes, train_test_split
 from deconvviz.io.zoo import load
 
 
@@ -43,7 +43,8 @@ def bundle():
 
 
 def test_only_the_layer_that_tells_the_classes_apart_classifies():
-    found = depth(bundle(), chessboards(200, 0), chessboards(100, 1))
+    seen = DepthOptions(fit_on="training")
+    found = depth(bundle(), chessboards(200, 0), chessboards(100, 1), seen)
     below, above = found.rows
     assert above.accuracy == above.training_accuracy == 1.0
     assert below.accuracy == pytest.approx(0.5, abs=0.15)
@@ -61,7 +62,9 @@ def test_random_labels_are_at_chance_however_deep():
     labels = torch.randint(0, 2, (700,), generator=noise)
     data = Dataset(images, labels, ("heads", "tails"), "noise")
     first, last = data.subset(range(300)), data.subset(range(300, 700))
-    found = depth(load("demo"), first, last, DepthOptions(layers=("stage1.relu2", "head.logits")))
+    found = depth(
+        load("demo"), first, last, DepthOptions("training", ("stage1.relu2", "head.logits"))
+    )
     for row in found.rows:
         assert abs(row.accuracy - 0.5) < 4 * found.standard_error(0.5)
     assert found.rows[1].features == 10
@@ -69,7 +72,7 @@ def test_random_labels_are_at_chance_however_deep():
 
 def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
     training, test = draw_shapes(120, seed=0), draw_shapes(60, seed=1)
-    options = DepthOptions(layers=("stage1.relu1", "stage3.relu2"), grid=1)
+    options = DepthOptions("training", ("stage1.relu1", "stage3.relu2"), grid=1)
     one, two = (depth(load("demo"), training, test, options) for _ in range(2))
     assert one.rows == two.rows
     assert one.chance == pytest.approx(1 / 6)
@@ -80,11 +83,26 @@ def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
     assert picture.stat().st_size > 1000
 
 
+def test_it_is_fitted_on_half_of_the_test_pictures_and_measured_on_the_others():
+    """The training pictures are not looked at: here they are of random classes."""
+    training, test = chessboards(40, 0), chessboards(200, 1)
+    shuffled = training.labels[torch.randperm(40, generator=torch.Generator().manual_seed(0))]
+    wrong = Dataset(training.images, shuffled, training.classes, training.title)
+    found = depth(bundle(), wrong, test, seed=3)
+    assert (found.fit_on, found.training, found.test) == ("test", 100, 100)
+    first, second = train_test_split(test, 0.5, 3)
+    by_hand = depth(bundle(), first, second, DepthOptions(fit_on="training"), seed=3)
+    assert found.rows == by_hand.rows
+    assert found.rows[1].accuracy == 1.0
+    assert "fitted on 100 test pictures, which the network was not trained on" in found.summary()
+    assert "on which the network may have been trained" in by_hand.summary()
+
+
 def test_the_networks_own_accuracy_is_told_where_it_knows_the_classes():
     demo = load("demo")
     drawn = draw_shapes(60)
     data = Dataset(drawn.images, drawn.labels, demo.classes, "shapes as something else")
-    found = depth(demo, data, data, DepthOptions(layers=("head.logits",)))
+    found = depth(demo, data, data, DepthOptions("training", ("head.logits",)))
     logits = demo.model(demo.preprocessing.normalised(data.images))
     assert found.own == pytest.approx(float((logits.argmax(1) == data.labels).float().mean()))
     assert f"the network itself {found.own:.1%}" in found.summary()

@@ -165,7 +165,7 @@ def test_units_that_fire_on_a_crop_are_ranked_by_their_share_there(bundle, datas
 
 
 def test_trust_and_the_figure(bundle, dataset, tmp_path):
-    result = find(bundle, dataset, FindOptions(sort="trust", units=3))
+    result = find(bundle, dataset, FindOptions(sort="trust", units=3, networks=5))
     options = VerdictsOptions(layers=("relu",), units=7, networks=5, orders=0, random_weights=False)
     (network,) = verdicts(bundle, dataset, options).networks
     (layer,) = network.layers

@@ -14,7 +14,7 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
 
 
 class OnePixel(nn.Module):

@@ -41,3 +41,17 @@ def test_units_are_found_by_direction_and_by_an_example(page, server):  # noqa: 
     page.wait_for_url(re.compile("like="))
     settled(page)
     assert page.locator("button.tile").first.get_attribute("data-channel") == example
+
+
+def test_the_most_useful_pictures_of_a_unit_are_shown_and_stay_with_the_link(page, server):  # noqa: F811
+    open_page(page, server, "atlas?model=demo-photos&layer=stage2.relu&unit=5")
+    page.get_by_role("combobox", name=re.compile("Most useful for")).click()
+    page.get_by_role("option", name="beagle", exact=True).click()
+    useful = "most useful patches of unit {} of stage2.relu"
+    page.get_by_alt_text(re.compile(useful.format(5))).wait_for()
+    page.get_by_text(re.compile(r"to the score of .* on average over \d+ pictures")).wait_for()
+    assert "useful-for=beagle" in page.url
+    page.locator("button.tile[data-channel='7']").click()
+    page.get_by_alt_text(re.compile(useful.format(7))).wait_for()
+    page.reload()
+    page.get_by_alt_text(re.compile(useful.format(7))).wait_for()

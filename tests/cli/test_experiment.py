@@ -87,14 +87,17 @@ def test_ablation_of_chosen_variants_and_seeds(tmp_path):
     assert [(point["labels"], point["seeds"]) for point in numbers["points"]] == [(60, [0, 1])] * 2
 
 
-def test_depth_of_chosen_layers(tmp_path):
-    words = ["--data", "shapes", "--count", 60, "--test", 30, "--grid", 1]
+@pytest.mark.parametrize(("fit_on", "counts"), [("test", (15, 15)), ("training", (60, 30))])
+def test_depth_of_chosen_layers(tmp_path, fit_on, counts):
+    words = [] if fit_on == "test" else ["--fit-on", fit_on]  # what is not trained on is usual
+    words += ["--data", "shapes", "--count", 60, "--test", 30, "--grid", 1]
     words += ["--layers", "stage1.relu1", "--layers", "stage2.relu1", "--out", tmp_path]
     said = invoke("depth", "demo", *words)
     numbers = written(tmp_path, "depth")
     assert numbers["summary"] in said
     assert [row["features"] for row in numbers["rows"]] == [32, 64]
-    assert (numbers["training"], numbers["test"]) == (60, 30)
+    assert numbers["fit_on"] == fit_on
+    assert (numbers["training"], numbers["test"]) == counts
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_missing_data_are_told_with_how_to_get_them(tmp_path):
 def test_gradients_are_followed_once_and_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("deconvviz.io.data.load_dataset", lambda *_, **__: draw_shapes(24, size=8))
     words = ["gradients", "--results", tmp_path, "--depths", 6, "--seeds", 0, "--width", 2]
-    words += ["--deconv-weight", 0, "--device", "cpu"]
+    words += ["--deconv-weight", 0, "--device", "cpu", "--init", "he", "--epochs", 2]
     assert "6 layers" in invoke(*words, "--figures", tmp_path / "f").output
     assert {path.name for path in (tmp_path / "f").iterdir()} >= {"gradients.png", "gradients.json"}
     before = (tmp_path / "gradients.jsonl").read_bytes()

@@ -102,7 +102,8 @@ def test_gradients_are_shown_once_somebody_has_looked(open_page, results):
     app = open_page("accuracy", section="Hyperparameters and recipe", **opened)
     assert not app.exception
     assert app.header[-1].value == "Gradients"
-    assert "The deep deconvolution network" in all_words(app)
+    assert "the deep deconvolution network" in all_words(app)
+    assert "He's initial weights, 1 step, 8 pictures of shapes" in all_words(app)
     assert {"Gradient norms", "Cosines"} == {alt.split(" by ")[0] for alt in alternatives(app)}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deconvviz.analysis.useful import UsefulOptions, useful
 from deconvviz.ui import networks
 from deconvviz.ui.atlas import LIKE, ORDERS, atlas_view
 from tests.pages.conftest import all_words, alternatives, channels, fine, grid
@@ -121,3 +122,34 @@ def test_units_are_filtered_and_sorted_by_their_projections(open_page):
     app = fine(open_page("atlas", **{**query, "sort": LIKE, "unit": "1", "like": str(everyone[0])}))
     assert channels(app)[0] == everyone[0]
     assert grid(app)["chosen"] == 1
+
+
+def test_the_most_useful_pictures_of_a_unit_stand_beside_the_strongest(open_page):
+    query = {"model": "demo-accurate", "unit": "3", "useful-for": "ship"}
+    app = fine(open_page("atlas", **query))
+    network = networks.network("demo-accurate")
+    view, layer = atlas_view(network), app.button_group(key="layer").value
+    options = UsefulOptions(layer=layer, unit=3, label="ship")
+    found = useful(network.bundle, view.dataset, options, net=network.net)
+    words = all_words(app)
+    assert ", ".join(f"{value:+.3g}" for value in found.useful.value.tolist()) in words
+    count = len(view.dataset)
+    mean = f"{float(found.total[found.label]):+.3g}"
+    assert f"It adds {mean} to the score of **ship** on average over {count} pictures" in words
+    assert f"**{found.shared or 'none'}** " in words
+    pictures = app.dataframe[1].value["picture"].tolist()
+    assert pictures == found.useful.pictures.tolist()
+    unit = f"of unit 3 of {layer}, row by row from the most useful"
+    assert {f"The 9 most useful patches {unit}", f"The 9 projections {unit}"} <= {
+        *alternatives(app)
+    }
+    app.selectbox(key="useful-for").set_value("no class").run()
+    assert "on average over" not in all_words(fine(app))
+
+
+def test_a_network_without_classes_is_not_asked_about_them(open_page, tmp_path, monkeypatch):
+    (tmp_path / "wordless_nets.py").write_text(CODE.replace("half_dead", "wordless"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.argv", ["app.py", "wordless_nets:wordless"])
+    app = fine(open_page("atlas", model="wordless_nets:wordless", **{"useful-for": "ship"}))
+    assert not [box for box in app.selectbox if box.key == "useful-for"]

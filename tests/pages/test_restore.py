@@ -64,7 +64,7 @@ def own(tmp_path, monkeypatch):
 def compared(app):
     """The pictures of the comparison by name, and what is on the right."""
     (element,) = app.get("bidi_component")
-    data = json.loads(element.proto.json)
+    (data,) = json.loads(element.proto.json)
 
     def decoded(one):
         content = base64.b64decode(one["source"].partition(",")[2])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from deconvviz.io.images import photograph, to_png
 from deconvviz.ui.networks import input_view, network
-from tests.pages.conftest import all_words, alternatives, channels, fine, grid
+from tests.pages.conftest import all_words, alternatives, channels, components, fine, grid
 
 
 def upload(app, *files):
@@ -36,7 +36,11 @@ def test_the_first_pictures_are_there_without_a_click(open_page):
     assert min(values) > 0
     assert data["chosen"] == data["tiles"][0]["channel"]
     assert [one["name"] for one in data["layers"]] == list(network("demo").layers)
-    assert all(one["picture"].startswith("data:image/png") for one in data["layers"])
+    shelves = {one["shelf"]: one["pictures"] for one in components(app, "shelf")}
+    assert {one["picture"] for one in data["layers"]} < {*shelves["around"]}
+    assert {one["projection"] for one in data["tiles"]} == {*shelves["inside"]}
+    sources = [source for shelf in shelves.values() for source in shelf.values()]
+    assert all(one.startswith("data:image/png") for one in sources)
     shares = [one["share"] for one in data["answer"]["classes"]]
     assert shares == sorted(shares, reverse=True)
     assert "of 10 classes" in data["answer"]["rest"]

@@ -13,8 +13,14 @@ from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import AtlasError, SelectionError, UnknownLayerError
 from deconvviz.io.bundle import Bundle
 from deconvviz.io.data import Dataset, draw_shapes
-from deconvviz.plots.atlas import grid_of, histogram_figure, render_units, unit_figure
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.atlas import (
+    grid_of,
+    histogram_figure,
+    render_places,
+    render_units,
+    unit_figure,
+)
+from deconvviz.plots.files import figure_png
 
 LAYERS = ("1", "4")
 DEAD = 3  # of the second layer
@@ -53,6 +59,16 @@ def test_many_at_once_are_each_alone(atlas, bundle, shapes, net, sheets, layer):
             top, left, bottom, right = (edge + 20 for edge in sheet.boxes[place])
             padded = np.pad(picture.permute(1, 2, 0), ((20,), (20,), (0,)), constant_values=128)
             assert np.array_equal(sheet.patches[place], padded[top:bottom, left:right])
+
+
+def test_places_that_are_given_are_drawn_as_those_of_the_atlas(bundle, shapes, net, sheets):
+    for sheet in sheets["4"][:3]:
+        top = sheet.top[::-1]
+        found = render_places(bundle, shapes, "4", sheet.unit, top, net=net)
+        assert found.top == top
+        assert found.boxes == sheet.boxes[::-1]
+        assert np.array_equal(found.patches, sheet.patches[::-1])
+        torch.testing.assert_close(found.projections, sheet.projections.flip(0), rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("layer", LAYERS)

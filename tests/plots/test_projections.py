@@ -12,8 +12,8 @@ from torch import Tensor
 
 from deconvviz.deconv import Projection, Selection
 from deconvviz.errors import PictureError
+from deconvviz.plots.arrays import GREY, crop, enlarge, stretched
 from deconvviz.plots.display import display, display_caption
-from deconvviz.plots.figures import GREY, crop, enlarge, stretched
 from deconvviz.plots.projections import titles
 from tests.deconv.networks import deconvnet, images_for
 

@@ -14,7 +14,7 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.io.data import draw_shapes
 from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
 from deconvviz.ui.experiments import legend, runnable_analyses
 from deconvviz.ui.show import INKS
 

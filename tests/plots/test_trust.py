@@ -65,8 +65,14 @@ def made(found, own, last, edges=0.0, others=0.0):
             "layers_below",
             "not specific to this unit: shuffling the unit's own kernels",
         ),
-        (0.3, 0.1, 0.5, "partly_unit", "in part this unit's own"),
-        (0.1, 0.1, 0.5, "unit", "is this unit's own: shuffling the unit's own kernels (c2)"),
+        (0.3, 0.1, 0.5, "partly_unit", "depends partly on this unit's own kernels"),
+        (
+            0.1,
+            0.1,
+            0.5,
+            "unit",
+            "on this unit's own kernels: shuffling the unit's own kernels (c2)",
+        ),
     ],
 )
 def test_the_verdict_follows_the_cascade(found, own, last, edges, outcome, says):
@@ -83,6 +89,27 @@ def test_where_no_shuffled_unit_was_active_the_outcome_is_inconclusive(found):
     trust = made(found, float("nan"), 0.1)
     assert trust.outcome == "inconclusive"
     assert "shows nothing here" in verdict(trust)
+
+
+@pytest.mark.parametrize(
+    ("own", "last", "says"),
+    [
+        (0.19, 0.0, "depends partly or strongly on this unit"),
+        (0.19, 0.39, "depends not at all or strongly on this unit"),
+    ],
+)
+def test_a_verdict_that_other_networks_may_change_is_not_settled(found, own, last, says):
+    def spread(kept):
+        networks = tuple(Similarity(kept + d, 0, kept + d, 0, 8) for d in (-0.05, 0.05))
+        return replace(control(kept), networks=networks)
+
+    cascade = (CascadeStep(("c2",), spread(own)), CascadeStep(("c1",), spread(last)))
+    chance = replace(control(0), networks=(Similarity(0, 0, 0, 0, 8),))
+    trust = replace(made(found, own, last), cascade=cascade, chance=chance)
+    assert trust.outcome == "between"
+    assert says in headline(trust)
+    assert "is not settled" in verdict(trust)
+    assert "(± 10%)" in headline(trust)
 
 
 def test_controls_that_give_much_the_same_are_named(found):
@@ -172,8 +199,8 @@ def test_a_control_that_is_not_there_leaves_its_place_empty(found):
     [
         (0.9, 0.8, "says little about the network: 80% of it is left"),
         (0.6, 0.1, "says little about this unit: 60% of it is left"),
-        (0.3, 0.1, "partly this unit's own: 30% of it is left"),
-        (0.1, 0.1, "this unit's own: only 10% of it is left"),
+        (0.3, 0.1, "depends partly on this unit: 30% of it is left"),
+        (0.1, 0.1, "depends strongly on this unit: only 10% of it is left"),
         (-0.1, 0.1, "only 0% of it"),
         (float("nan"), 0.1, "shows nothing here"),
     ],

@@ -14,7 +14,7 @@ from deconvviz.io.zoo import load
 from deconvviz.models import build
 from deconvviz.plots.study import save, summary
 from deconvviz.study import run
-from deconvviz.study.ablation import VARIANTS, ablation
+from deconvviz.study.ablation import SEEDS, VARIANTS, ablation
 from deconvviz.study.record import read_records
 from deconvviz.training import Recipe
 from deconvviz.training.cost import multiply_adds
@@ -98,9 +98,9 @@ def test_after_an_interruption_the_same_call_goes_on(data, tmp_path, monkeypatch
 
     monkeypatch.setattr(run, "train", stopping)
     with pytest.raises(KeyboardInterrupt):
-        ablation(*data, tmp_path, variants=TWO, recipe=RECIPE)
+        ablation(*data, tmp_path, variants=TWO, recipe=RECIPE, seeds=(0,))
     assert [one.arm for one in read_records(tmp_path / "ablation.jsonl")] == ["full"]
-    whole = ablation(*data, tmp_path, variants=TWO, recipe=RECIPE)
+    whole = ablation(*data, tmp_path, variants=TWO, recipe=RECIPE, seeds=(0,))
     assert calls == ["plain:8/8+16", "plain:8/8", "plain:8/8"]
     assert len(whole.records) == 2
 
@@ -149,6 +149,7 @@ def test_every_declared_variant_can_be_built_and_differs_from_the_first():
     counts = {sum(weight.numel() for weight in model.parameters()) for model in (first, *others)}
     assert len(counts) == len(VARIANTS)
     assert next(iter(VARIANTS)) == "full"
+    assert len(SEEDS) == 3
     for model in (first, *others):
         assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 

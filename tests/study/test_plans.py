@@ -124,7 +124,9 @@ def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
 
 
 def test_a_name_that_is_no_plan_lists_them():
-    with pytest.raises(StudyError, match="no study `help`; there are ablation, clarity, helps"):
+    with pytest.raises(
+        StudyError, match="no study `help`; there are ablation, clarity, decoder-search, helps"
+    ):
         find_plan("help")
 
 
@@ -148,6 +150,9 @@ arms = [
 ]
 contrasts = [{ arm = "B", base = "A", aim = 0.01 }]
 primary = 24
+published = [
+  { arm = "A", name = "theirs", source = "a text", accuracy = { 24 = 0.5, 36 = 0.6 } },
+]
 """
 
 
@@ -163,6 +168,7 @@ def test_a_plan_of_ones_own_is_a_file(tmp_path):
     *_, last = plan.specs()
     recipe = plan.recipe_of(last)
     assert (recipe.steps_per_epoch, recipe.decoder.stages) == (3, (0.5, 0.5))
+    assert [(one.arm, one.accuracy) for one in plan.published] == [("A", {24: 0.5, 36: 0.6})]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +181,7 @@ def test_a_plan_of_ones_own_is_a_file(tmp_path):
         ("aim = 0.01", "aim = nan", "aim"),
         ('name = "A", ', "", "arms"),
         ("primary = 24", "primary = 24\nmore = 1", "more"),
+        ("24 = 0.5", "24 = 50", "accuracy"),
     ],
 )
 def test_a_file_that_is_no_plan_is_one_sentence(tmp_path, before, after, says):

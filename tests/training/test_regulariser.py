@@ -192,9 +192,63 @@ def test_a_free_branch_adds_a_picture_of_its_own():
     regulariser = Regulariser(model, (3, 32, 32), DecoderConfig(free_branch=True))
     assert not torch.equal(regulariser.free.encoder.stage1.conv.weight, model.stage1.conv.weight)
     without = regulariser.decoder(encoded)[0]
-    assert torch.allclose(regulariser.reconstruct(encoded)[0], without + regulariser.free(images))
+    own = regulariser.free.decoder(regulariser.free.encode(images))[0]
+    assert torch.allclose(regulariser.reconstruct(encoded)[0], without + own)
     regulariser(encoded, encoded).backward()
     assert all(p.grad is not None for p in regulariser.parameters())
+
+
+def test_a_free_branch_reconstructs_the_inputs_of_its_own_stages():
+    model = build("vgg").eval()
+    images = torch.randn(2, 3, 32, 32)
+    encoded = encoding_of(model, images)
+    config = DecoderConfig(free_branch=True, stages=(2.0,))
+    regulariser = Regulariser(model, (3, 32, 32), config).eval()
+    own = regulariser.free.encode(images)
+    expected = (regulariser.reconstruct(encoded)[0] - images).square().mean()
+    branches = ((regulariser.decoder, encoded), (regulariser.free.decoder, own))
+    for decoder, maps in branches:
+        target = maps.maps[1]
+        expected = expected + 2 * (decoder(maps)[1] - target).square().mean() / target.var()
+    assert torch.isclose(regulariser(encoded, encoded), expected)
+
+
+def test_balanced_the_error_changes_only_the_branch_that_alone_is_worse():
+    model = build("seed-cnn").eval()
+    images = torch.randn(1, 3, 32, 32)
+    config = DecoderConfig(free_branch=True, balance=True)
+    for worse in ("decoder", "free"):
+        encoded = encoding_of(model, images)
+        regulariser = Regulariser(model, (3, 32, 32), config).eval()
+        decoders = {"decoder": regulariser.decoder, "free": regulariser.free.decoder}
+        # far from every picture
+        nn.init.constant_(decoders[worse].steps[-1].up.bias, 50.0)
+        error = regulariser(encoded, encoded)
+        assert torch.isclose(
+            error, reconstruction_error(regulariser.reconstruct(encoded)[0], images)
+        )
+        error.backward()
+        for name, decoder in decoders.items():
+            grad = decoder.steps[-1].up.weight.grad
+            assert (grad is not None and bool(grad.abs().sum() > 0)) == (name == worse)
+
+
+def test_balance_needs_two_branches():
+    with pytest.raises(SettingError, match="free_branch"):
+        DecoderConfig(balance=True)
+
+
+def test_with_other_targets_a_perfect_reconstruction_is_of_another_picture():
+    model = build("vgg").eval()
+    encoded = encoding_of(model, torch.randn(3, 3, 32, 32))
+    regulariser = Regulariser(
+        model, (3, 32, 32), DecoderConfig(other_targets=True, stages=(1.0, 0.5))
+    )
+    others = [maps[[2, 0, 1]] for maps in encoded.maps[:3]]
+    regulariser.decoder.forward = lambda _: others
+    assert regulariser(encoded, encoded) == 0
+    regulariser.decoder.forward = lambda _: encoded.maps[:3]
+    assert regulariser(encoded, encoded) > 1
 
 
 def test_the_loss_of_a_perfect_reconstruction_is_zero_and_of_the_mean_is_the_variance():

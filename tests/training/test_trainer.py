@@ -1,6 +1,7 @@
 """The trainer: it learns, it can be killed, and it says what it did."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -234,6 +235,34 @@ def test_the_step_that_is_named_is_the_first_whose_loss_is_no_number(tmp_path, s
     with pytest.raises(DivergedError, match=rf"from step 11 \(epoch 2\) .* rate of {rate:.3g};"):
         run(tmp_path, shapes)
     assert load_checkpoint(tmp_path / "model.safetensors").description.training["epochs"] == 1
+
+
+def test_a_last_step_that_spoils_a_statistic_counts_as_diverged(tmp_path, shapes, monkeypatch):
+    """Its own loss is still a number; the next epoch's would not be."""
+    real, steps = Trainer.step, count(1)
+
+    def step(self, batch):
+        values = real(self, batch)
+        if next(steps) == 2 * self.steps:
+            self.model.stage1.bn1.running_var.fill_(float("inf"))
+        return values
+
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(DivergedError, match=r"from step 16 \(epoch 2\)"):
+        run(tmp_path, shapes)
+    kept = load_checkpoint(tmp_path / "model.safetensors")
+    assert kept.description.training["epochs"] == 1
+
+
+def test_the_default_learning_rate_is_the_networks_and_is_recorded(tmp_path, shapes):
+    """At the rate of the others ddnet diverges in its first epoch."""
+    recipe = Recipe(model="ddnet", epochs=4, batch_size=32, precision="float32", snapshots=())
+    run(tmp_path, shapes, recipe)
+    losses = [line["train_loss"] for line in read_metrics(tmp_path)]
+    assert losses[-1] < math.log(6) < losses[0]
+    assert json.loads((tmp_path / "config.json").read_text())["recipe"]["lr"] == 0.0125
+    assert Recipe(model="vgg").peak_lr == Recipe(model="ddnet", lr=0.125).peak_lr == 0.125
+    assert Recipe(model="ddnet", optimiser="adam").peak_lr == 0.001
 
 
 def test_an_epoch_of_so_many_steps_goes_round_and_round_a_few_pictures(tmp_path, shapes):

@@ -25,7 +25,7 @@ def test_the_grid_has_every_tile_with_its_text():
     app = AppTest.from_function(page, default_timeout=120).run()
     assert not app.exception
     (grid,) = app.get("bidi_component")
-    data = json.loads(grid.proto.json)
+    (data,) = json.loads(grid.proto.json)
     assert (data["chosen"], data["label"], data["noun"]) == (7, "G", "unit")
     assert [tile["channel"] for tile in data["tiles"]] == [7, 9]
     assert [len(tile["pictures"]) for tile in data["tiles"]] == [2, 1]

@@ -90,11 +90,10 @@ def test_a_link_to_photographs_needs_no_word():
 
 def test_uploads_are_removed_one_by_one(app):
     upload(app, ("a.png", png("teal")), ("b.png", png("navy")))
-    assert [line.split()[0] for line in shown(app)] == ["b.png", "cat", "a.png"]
+    assert [line.split()[0] for line in shown(app)] == ["b.png", "a.png"]
     app.button(key="remove-b.png").click().run()
-    assert {line.split()[0] for line in shown(app)} == {"a.png", "cat"}
+    assert shown(app) == ["a.png 32x32"]
     assert list(app.session_state["uploads"]) == ["a.png"]
-    app.button_group(key="pictures").set_value(["a.png"]).run()
     app.button(key="remove-a.png").click().run()
     assert shown(app) == ["cat 451x300"]
     assert not [one for one in app.button if one.key.startswith("remove-")]
@@ -103,8 +102,26 @@ def test_uploads_are_removed_one_by_one(app):
 
 def test_an_upload_is_looked_at_and_its_bytes_are_let_go(app):
     upload(app, ("mine.png", png("teal")))
-    assert shown(app) == ["mine.png 32x32", "cat 451x300"]
+    assert shown(app) == ["mine.png 32x32"]
     assert app.get("file_uploader")[0].value in (None, [])
+
+
+def test_an_upload_takes_the_place_of_the_first_photograph_alone(app):
+    assert not [one for one in app.button_group if one.key == "focus"]
+    upload(app, ("a.png", png("teal")))
+    assert shown(app) == ["a.png 32x32"]
+    assert not [one for one in app.button_group if one.key == "focus"]  # there is nothing to choose
+    app.button_group(key="pictures").set_value(["a.png", "cat"]).run()
+    upload(app, ("b.png", png("navy")))
+    assert [line.split()[0] for line in shown(app)] == ["b.png", "a.png", "cat"]
+
+
+@pytest.mark.parametrize("chosen", [["rocket"], ["cat", "rocket"], ["rocket", "cat"]])
+def test_an_upload_stands_beside_what_a_person_has_chosen(app, chosen):
+    app.button_group(key="pictures").set_value(chosen).run()
+    upload(app, ("a.png", png("teal")))
+    assert shown(app)[0] == "a.png 32x32"
+    assert {line.split()[0] for line in shown(app)} == {"a.png", *chosen}
 
 
 def test_a_large_upload_is_shrunk_to_the_largest_size_in_use(app):
@@ -151,9 +168,10 @@ def test_names_are_inert(app):
 
 
 def test_a_name_like_a_photographs_does_not_hide_it(app):
+    app.button_group(key="pictures").set_value(["cat", "rocket"]).run()
     upload(app, ("cat", png("teal")))
     assert "cat 451x300" in shown(app)
-    assert len(shown(app)) == 2
+    assert len(shown(app)) == 3
 
 
 def test_a_session_keeps_a_few_uploads_only(app):

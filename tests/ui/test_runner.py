@@ -142,7 +142,7 @@ def test_a_loss_that_is_no_number_is_told_in_one_sentence(monkeypatch):
     runner.start(SMALL)
     status = ended(runner)
     assert status.failed
-    assert status.message.startswith("The loss is NaN or inf from step ")
+    assert status.message.startswith("The loss or a weight is NaN or inf from step ")
     assert status.message.count(". ") == 0
     assert runner.start(SMALL)  # nothing stays locked
     ended(runner)

@@ -1,9 +1,9 @@
 """The controls: each changes one thing and measures how similar the projection stays."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from deconvviz.deconv.randomization import shuffle_weights, weights_below
 SMALLEST = 64
 """Pixels of a window; fewer cannot show whether two pictures are similar."""
 
+_FEWEST = 16  # pixels of a projection that are not zero
+_FLAT = 1e-6  # range of a picture that is constant, in normalised units
 _UNITS = 8  # projected in each shuffled network
 
 
@@ -43,10 +45,13 @@ class Control:
 
     Attributes:
         example: (C, h, w) first of its pictures; None where there are none.
+        networks: Similarity of the pictures of each shuffled network; empty for controls that
+            shuffle none.
     """
 
     similarity: Similarity
     example: Tensor | None
+    networks: tuple[Similarity, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +86,7 @@ def _mean_and_spread(values: Tensor) -> tuple[float, float]:
 
 
 def cascade(
-    target: Target, networks: int, steps: int, generator: torch.Generator
+    target: Target, networks: int, inner: int, steps: int, generator: torch.Generator
 ) -> Iterator[CascadeStep]:
     """Cascading randomisation of the weights, from the units' own layer downwards.
 
@@ -95,19 +100,27 @@ def cascade(
     are alike, so each is another draw: up to eight that are active at the place are projected for
     each network.
 
-    Layers above the units take no part in the projection, by construction, and are left out.
+    The first and the last step, which decide the verdict, take `networks` shuffled networks, those
+    between them at most `inner`. Layers above the units take no part in the projection, by
+    construction, and are left out.
     """
     kernels = weights_below(target.recording.tape, target.layer)
     depths = sorted({kernel.depth for kernel in kernels})
-    models = [target.net.model] * networks
+    models = [target.net.model] * min(inner, networks)
+    above: list[str] = []
     for first, last in _parts(len(depths), steps):
         part = [kernel for kernel in kernels if kernel.depth in depths[first:last]]
         names = [name for kernel in part for name in kernel.names]
         models = [shuffle_weights(model, names, generator) for model in models]
-        pictures = torch.cat(
-            [_drawn(target, target.net.with_model(m), target.image, generator) for m in models]
-        )
-        yield CascadeStep(tuple(kernel.module for kernel in part), _control(target, pictures))
+        above += names
+        more = networks - len(models) if first == 0 or last == len(depths) else 0
+        # made one at a time: fifteen copies of a large network need not fit the memory
+        others = (shuffle_weights(target.net.model, above, generator) for _ in range(more))
+        pictures = [
+            _drawn(target, target.net.with_model(model), target.image, generator)
+            for model in chain(models, others)
+        ]
+        yield CascadeStep(tuple(kernel.module for kernel in part), _shuffled(target, pictures))
 
 
 def _parts(count: int, most: int) -> list[tuple[int, int]]:
@@ -131,7 +144,7 @@ def chance_level(target: Target, networks: int, generator: torch.Generator) -> C
         net = target.net.with_model(shuffle_weights(target.net.model, names, generator))
         image = target.with_patches(scrambled(target.patch, generator)[None])
         drawn.append(_drawn(target, net, image, generator))
-    return _control(target, torch.cat(drawn))
+    return _shuffled(target, drawn)
 
 
 def scrambled(patch: Tensor, generator: torch.Generator) -> Tensor:
@@ -214,6 +227,30 @@ def _control(target: Target, pictures: Tensor) -> Control:
     """The outcome of a control that gave (N, C, h, w), N from 0."""
     example = pictures[0].clone() if len(pictures) else None
     return Control(similarity(pictures, target.pixels), example)
+
+
+def _shuffled(target: Target, pictures: Sequence[Tensor]) -> Control:
+    """The outcome of a control with shuffled networks, from the pictures of each."""
+    networks = tuple(similarity(several, target.pixels) for several in pictures)
+    return replace(_control(target, torch.cat(list(pictures))), networks=networks)
+
+
+def unmeasurable(pixels: Tensor, patch: Tensor) -> str:
+    """Why similarity shows nothing of a projection; empty if it does.
+
+    Args:
+        pixels: (C, h, w) projection in its window.
+        patch: (C, h, w) picture in the window.
+    """
+    high, wide = pixels.shape[1:]
+    if high * wide < SMALLEST:
+        return f"a window of {high} × {wide} pixels is too small"
+    if not bool((patch.amax((1, 2)) - patch.amin((1, 2)) > _FLAT).any()):
+        return "the picture has a single colour here"
+    drawn = int(magnitudes(pixels).count_nonzero())
+    if drawn < _FEWEST:
+        return f"the projection has {drawn} pixels that are not zero, which are too few"
+    return ""
 
 
 def select_other_units(

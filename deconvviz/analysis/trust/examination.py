@@ -1,9 +1,11 @@
 """Examination of one projection: every control against its chance level."""
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
-from typing import Literal, TypeVar
+from itertools import count, product
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -35,15 +37,18 @@ _CONTROLS = 6  # besides the steps of the cascade
 
 Value = TypeVar("Value")
 
-Outcome = Literal["inconclusive", "image", "layers_below", "partly_unit", "unit"]
+Outcome = Literal["inconclusive", "between", "image", "layers_below", "partly_unit", "unit"]
 
 
 @validated
 class TrustOptions(AttributionOptions):
     """Options of an examination."""
 
-    networks: Positive = 3
-    """Number of shuffled networks for each cascade step and for the chance level."""
+    networks: Positive = 15
+    """Number of shuffled networks for the chance level and for the cascade's first and last step,
+    which decide the verdict."""
+    inner: Positive = 3
+    """Maximum number of shuffled networks for the cascade's steps between these."""
     steps: Positive = 10
     """Maximum number of steps of the cascade."""
 
@@ -74,9 +79,18 @@ class Trust(Result):
     """
 
     name = "trust"
-    omitted = ("pixels", "patch", "example", "random")
+    omitted = ("pixels", "patch", "example", "random", "networks")
     thresholds = {"much": MUCH, "some": SOME, "spreads": SPREADS, "pixels": SMALLEST}  # noqa: RUF012
-    derived = ("outcome", "thresholds", "kept_by", "is_on_edges", "beats_random_orders")
+    derived = (
+        "outcome",
+        "possible",
+        "unmeasured",
+        "thresholds",
+        "kept_by",
+        "kept_error",
+        "is_on_edges",
+        "beats_random_orders",
+    )
 
     units: tuple[Unit, ...]
     map_size: tuple[int, int]
@@ -130,13 +144,46 @@ class Trust(Result):
         )
 
     @property
-    def outcome(self) -> Outcome:
-        """The content of the projection, by the ends of the cascade; see `verdict`."""
+    def ends(self) -> tuple[CascadeStep, CascadeStep]:
+        """The cascade's first and last step."""
+        return self.cascade[0], self.cascade[-1]
+
+    @property
+    def kept_error(self) -> tuple[float, float]:
+        """Standard error, over shuffled networks, of what each end of the cascade keeps."""
         if not self.cascade:
-            return "image"
-        ends = self.cascade[0], self.cascade[-1]
-        own, last = (self.kept(step.control.similarity) for step in ends)
-        return verdict(own, last, self.patch[0].numel())
+            return 0.0, 0.0
+        one, other = (kept_error(step.control.networks, self.chance.networks) for step in self.ends)
+        return one, other
+
+    @property
+    def unmeasured(self) -> str:
+        """Why the controls show nothing here; empty if they do."""
+        if reason := checks.unmeasurable(self.pixels, self.patch):
+            return reason
+        known = not self.cascade or all(
+            math.isfinite(self.kept(step.control.similarity)) for step in self.ends
+        )
+        return "" if known else "no unit was active in shuffled networks"
+
+    @property
+    def possible(self) -> tuple[Outcome, ...]:
+        """Every outcome within `SPREADS` standard errors; see `verdicts_within`."""
+        if not self.cascade:
+            return ("image",)
+        own, last = (self.kept(step.control.similarity) for step in self.ends)
+        return verdicts_within(own, last, self.kept_error)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The content of the projection, by the ends of the cascade; see `verdict`.
+
+        "inconclusive" where nothing can be measured, "between" where shuffling other networks may
+        give another outcome.
+        """
+        if self.unmeasured:
+            return "inconclusive"
+        return self.possible[0] if len(self.possible) == 1 else "between"
 
 
 def kept_share(similarity: Similarity, chance: Similarity) -> float:
@@ -150,20 +197,63 @@ def kept_share(similarity: Similarity, chance: Similarity) -> float:
     return sum(shares) / len(shares) if shares else math.nan
 
 
-def verdict(own: float, last: float, pixels: int) -> Outcome:
+def kept_error(networks: Sequence[Similarity], chance: Sequence[Similarity]) -> float:
+    """Standard error of the share that is kept.
+
+    It comes from the shuffled networks of the control, and from those of the chance level.
+
+    Args:
+        networks: Similarity in each shuffled network.
+        chance: The same for the chance level.
+    """
+    level, value = together(chance), together(networks)
+    return math.hypot(
+        _standard_error([kept_share(one, level) for one in networks]),
+        _standard_error([kept_share(value, one) for one in chance]),
+    )
+
+
+def together(several: Sequence[Similarity]) -> Similarity:
+    """The mean of similarities, weighted by their numbers of pictures; without spreads."""
+    counts = [one.count for one in several]
+    means = []
+    for name in ("rank", "ssim"):
+        pairs = zip((getattr(one, name) for one in several), counts, strict=True)
+        known = [(value, n) for value, n in pairs if n and math.isfinite(value)]
+        total = sum(n for _, n in known)
+        means.append(sum(value * n for value, n in known) / total if total else math.nan)
+    return Similarity(means[0], 0.0, means[1], 0.0, sum(counts))
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return statistics.stdev(known) / len(known) ** 0.5 if len(known) > 1 else 0.0
+
+
+def verdict(own: float, last: float) -> Outcome:
     """What a projection shows, by what the ends of the cascade keep of it.
 
     "image" if `MUCH` is kept with all kernels shuffled; else "layers_below" if `MUCH` is kept with
     the unit's own kernels shuffled, "partly_unit" if `SOME` is, and "unit" if not. "inconclusive"
-    in windows under `SMALLEST` pixels, or where no shuffled unit was active.
+    where no shuffled unit was active.
     """
-    if pixels < SMALLEST or not math.isfinite(own + last):
+    if not math.isfinite(own + last):
         return "inconclusive"
     if last >= MUCH:
         return "image"
     if own >= MUCH:
         return "layers_below"
     return "partly_unit" if own >= SOME else "unit"
+
+
+def verdicts_within(own: float, last: float, errors: tuple[float, float]) -> tuple[Outcome, ...]:
+    """Every verdict of values within `SPREADS` standard errors, in the order of `Outcome`."""
+    ends = (
+        (value - SPREADS * e, value, value + SPREADS * e)
+        for value, e in zip((own, last), errors, strict=True)
+    )
+    found = {verdict(one, other) for one, other in product(*ends)}
+    return tuple(one for one in get_args(Outcome) if one in found)
 
 
 def examine(
@@ -187,7 +277,7 @@ def examine(
         SelectionError: The selection makes several projections, or the projection is zero.
     """
     chosen = options or TrustOptions()
-    networks, repeats = chosen.networks, chosen.repeats
+    networks, inner, repeats = chosen.networks, chosen.inner, chosen.repeats
     target = find_target(net, image, selection, chosen.rule)
     generator = torch.Generator().manual_seed(seed)
     tape = target.recording.tape
@@ -201,7 +291,9 @@ def examine(
 
     # The order of the controls is the order of the random draws: another one gives other numbers.
     chance = step(checks.chance_level(target, networks, generator))
-    cascade = [step(one) for one in checks.cascade(target, networks, chosen.steps, generator)]
+    cascade = [
+        step(one) for one in checks.cascade(target, networks, inner, chosen.steps, generator)
+    ]
     other_units = step(checks.other_units(target, 2 * repeats, generator))
     random_starts = step(checks.random_starts(target, repeats, generator))
     random_switches = step(checks.random_switches(target, repeats, generator))

@@ -2,8 +2,6 @@
 
 import numpy as np
 import torch
-from scipy import ndimage
-from skimage import metrics
 from torch import Tensor
 
 _WINDOW = 7  # pixels; the side of the windows of structural similarity
@@ -47,6 +45,8 @@ def structural_similarity(maps: Tensor, other: Tensor) -> Tensor:
     Returns:
         (K,) float64 up to 1; NaN where a side is under three pixels or a map is all zero.
     """
+    from skimage import metrics  # here, because it takes a third of a second
+
     side = min(_WINDOW, *other.shape)
     side -= 1 - side % 2
     found = np.full(len(maps), np.nan)
@@ -71,6 +71,8 @@ def edges(image: Tensor) -> Tensor:
     Returns:
         (H, W) float64, in the image's units per pixel; the border is repeated beyond the edge.
     """
+    from scipy import ndimage  # here, because it takes a third of a second
+
     lengths = [
         np.hypot(*(ndimage.sobel(channel, axis, mode="nearest") for axis in (0, 1))) / 8
         for channel in image.double().cpu().numpy()

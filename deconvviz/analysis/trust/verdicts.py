@@ -15,10 +15,17 @@ from torch import Tensor
 from deconvviz.analysis.inputs import chosen_layers, compared, peaks, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
-from deconvviz.analysis.trust.checks import Similarity, scrambled, similarity
-from deconvviz.analysis.trust.examination import Outcome, kept_share, verdict
+from deconvviz.analysis.trust.checks import Similarity, scrambled, similarity, unmeasurable
+from deconvviz.analysis.trust.examination import (
+    Outcome,
+    kept_error,
+    kept_share,
+    together,
+    verdicts_within,
+)
 from deconvviz.analysis.trust.insertion import insertion_and_deletion
 from deconvviz.analysis.trust.target import Target, find_target
+from deconvviz.atlas.accumulator import Accumulator
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.randomization import shuffle_weights, weights_below
 from deconvviz.deconv.rules import Rule
@@ -151,19 +158,52 @@ def verdicts(
         default = its_net.default_layers[-2:]
         layers = chosen_layers(its_net, chosen.layers, default, f"`{one.name}`")
         strongest = peaks(its_net, one, dataset, layers, title=one.name, progress=progress)
-        measured = []
-        for layer in layers:
-            top, channels = strongest[layer], its_net.layers[layer].channels
-            units = torch.linspace(0, channels - 1, min(chosen.units, channels)).round().long()
-            active = units[top.picture[units, 0].cpu() >= 0]
-            picture, y, x = (column[active, 0].cpu() for column in (top.picture, top.y, top.x))
-            images = one.preprocessing.normalised(dataset.images[picture])
-            selection = Selection(layer, torch.arange(len(active)), active, y, x)
-            generator = torch.Generator().manual_seed(seed)
-            layer_of = _Layer(its_net, images, selection, chosen, generator, progress)
-            measured.append(layer_of.measure(len(units), f"{one.name}, {layer}"))
+        measured = (
+            _Layer(one, its_net, dataset, layer, top, chosen, seed, progress).measure()
+            for layer, top in strongest.items()
+        )
         found.append(NetworkVerdicts(one.name, tuple(measured)))
     return Verdicts(tuple(found), chosen.rule, chosen.networks, title_of(dataset), seed)
+
+
+@dataclass(frozen=True, eq=False)
+class OwnShares:
+    """What U units' pictures keep with their own kernels shuffled, network by network.
+
+    Attributes:
+        channels: (U,) int64.
+        own: For each unit, its picture beside those of each network with these kernels shuffled.
+        chance: Likewise with all kernels shuffled, and the pixels of its window.
+    """
+
+    channels: Tensor
+    own: list[list[Similarity]]
+    chance: list[list[Similarity]]
+
+    def after(self, networks: int | None = None) -> Tensor:
+        """(U,) share kept by the first networks, by default all: 0 as by chance, 1 all of it."""
+        return _kept(*([row[:networks] for row in rows] for rows in (self.own, self.chance)))
+
+
+def own_shares(
+    bundle: Bundle,
+    dataset: Dataset,
+    layer: str,
+    networks: int,
+    *,
+    net: Deconvnet,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> OwnShares:
+    """The first control of `verdicts` alone, for all units of a layer that project to something.
+
+    Raises:
+        DataError: There are no pictures, or they have other channels.
+        UnknownLayerError: The network has no such layer.
+    """
+    top = peaks(net, bundle, dataset, [layer], title=bundle.name, progress=progress)[layer]
+    options = VerdictsOptions(units=net.layers[layer].channels, networks=networks)
+    return _Layer(bundle, net, dataset, layer, top, options, seed, progress).own_shares()
 
 
 class _Layer:
@@ -171,15 +211,25 @@ class _Layer:
 
     def __init__(
         self,
+        bundle: Bundle,
         net: Deconvnet,
-        images: Tensor,
-        selection: Selection,
+        dataset: Dataset,
+        layer: str,
+        top: Accumulator,
         options: VerdictsOptions,
-        generator: torch.Generator,
+        seed: int,
         progress: Progress | None,
     ) -> None:
-        self.net, self.options, self.generator = net, options, generator
-        self.layer, self.progress, self.done = selection.layer, progress, 0
+        self.net, self.layer, self.options, self.progress = net, layer, options, progress
+        self.generator = torch.Generator().manual_seed(seed)
+        self.title, self.done, self.steps = f"{bundle.name}, {layer}", 0, 2 * options.networks
+        channels = net.layers[layer].channels
+        units = torch.linspace(0, channels - 1, min(options.units, channels)).round().long()
+        self.asked = len(units)
+        active = units[top.picture[units, 0].cpu() >= 0]
+        picture, y, x = (column[active, 0].cpu() for column in (top.picture, top.y, top.x))
+        images = bundle.preprocessing.normalised(dataset.images[picture])
+        selection = Selection(layer, torch.arange(len(active)), active, y, x)
         self.targets: list[Target] = []
         rows = []
         for row in range(len(selection)):
@@ -190,52 +240,69 @@ class _Layer:
             except SelectionError:  # its projection is zero
                 continue
         self.images, self.selection = images[rows], selection[rows]
+        below = weights_below(self.targets[0].recording.tape, layer) if rows else ()
+        self.names = [name for one in below for name in one.names]
+        self.own_names = [name for one in below if one.depth == 0 for name in one.names]
 
-    def measure(self, asked: int, title: str) -> LayerVerdicts:
+    def measure(self) -> LayerVerdicts:
         """All controls of all units."""
-        self.title, self.total = title, 3 * self.options.networks + len(self.targets)
-        if not self.targets:
-            nothing = torch.empty(0)
-            return LayerVerdicts(
-                self.layer, nothing.long(), nothing, nothing, nothing, nothing, (), asked
+        self.steps = 3 * self.options.networks + len(self.targets)
+        shares = self.own_shares()
+        whole = self._similarities(self.names, self.images)
+        curves = torch.tensor([self._curves(target) for target in self.targets]).reshape(-1, 2)
+        outcomes = (
+            self._outcome(target, ends, level)
+            for target, *ends, level in zip(
+                self.targets, shares.own, whole, shares.chance, strict=True
             )
-        below = weights_below(self.targets[0].recording.tape, self.layer)
-        names = [name for one in below for name in one.names]
-        own = [name for one in below if one.depth == 0 for name in one.names]
-        windows = torch.stack([torch.tensor(target.box) for target in self.targets])
-        mixed = self.images.clone()
-        for image, (top, left, bottom, right) in zip(mixed, windows.tolist(), strict=True):
-            inside = slice(top, bottom), slice(left, right)
-            image[:, *inside] = scrambled(image[:, *inside], self.generator)
-        chance = self._similarities(names, mixed)
-        shares = [
-            torch.tensor([kept_share(one, level) for one, level in zip(found, chance, strict=True)])
-            for found in map(self._similarities, (own, names), (self.images, self.images))
-        ]
-        curves = torch.tensor([self._curves(target) for target in self.targets])
-        pixels = [target.patch[0].numel() for target in self.targets]
-        outcomes = tuple(map(verdict, *(share.tolist() for share in shares), pixels))
-        insertion, deletion = curves.reshape(-1, 2).T
+        )
         return LayerVerdicts(
             layer=self.layer,
             channels=self.selection.channel,
-            own=shares[0],
-            all=shares[1],
-            insertion=insertion,
-            deletion=deletion,
-            outcomes=outcomes,
-            silent=asked - len(self.targets),
+            own=shares.after(),
+            all=_kept(whole, shares.chance),
+            insertion=curves[:, 0],
+            deletion=curves[:, 1],
+            outcomes=tuple(outcomes),
+            silent=self.asked - len(self.targets),
         )
+
+    def own_shares(self) -> OwnShares:
+        """The units' own kernels alone, and chance."""
+        chance = self._similarities(self.names, self._scrambled())
+        own = self._similarities(self.own_names, self.images)
+        return OwnShares(self.selection.channel, own, chance)
+
+    def _scrambled(self) -> Tensor:
+        """The pictures with the pixels of each unit's window in a random order."""
+        mixed = self.images.clone()
+        for image, target in zip(mixed, self.targets, strict=True):
+            top, left, bottom, right = target.box
+            inside = slice(top, bottom), slice(left, right)
+            image[:, *inside] = scrambled(image[:, *inside], self.generator)
+        return mixed
 
     def _step(self) -> None:
         self.done += 1
         if self.progress:
-            self.progress(self.title, self.done, self.total)
+            self.progress(self.title, self.done, self.steps)
 
-    def _similarities(self, names: Sequence[str], images: Tensor) -> list[Similarity]:
-        """For each unit, its picture beside those of networks with these weights shuffled."""
+    @staticmethod
+    def _outcome(
+        target: Target, ends: Sequence[Sequence[Similarity]], chance: Sequence[Similarity]
+    ) -> Outcome:
+        """The outcome of one unit, as `Trust.outcome`."""
+        if unmeasurable(target.pixels, target.patch):
+            return "inconclusive"
+        own, last = (kept_share(together(one), together(chance)) for one in ends)
+        errors = (kept_error(ends[0], chance), kept_error(ends[1], chance))
+        possible = verdicts_within(own, last, errors)
+        return possible[0] if len(possible) == 1 else "between"
+
+    def _similarities(self, names: Sequence[str], images: Tensor) -> list[list[Similarity]]:
+        """For each unit, its picture beside those of each network with these weights shuffled."""
         found: list[list[Similarity]] = [[] for _ in self.targets]
-        for _ in range(self.options.networks):
+        for _ in range(self.options.networks if self.targets else 0):
             net = self.net.with_model(shuffle_weights(self.net.model, names, self.generator))
             recording = net.record(images, [self.layer])
             starts = self._active(recording[self.layer])
@@ -245,7 +312,7 @@ class _Layer:
                 pictures = full[starts.image == row, :, top:bottom, left:right]
                 found[row].append(similarity(pictures, target.pixels))
             self._step()
-        return [_together(several) for several in found]
+        return found
 
     def _active(self, maps: Tensor) -> Selection:
         """Some units of (U, C, H, W) maps that are above zero at each unit's place."""
@@ -268,16 +335,10 @@ class _Layer:
         return one.area - one.chance, other.chance - other.area
 
 
-def _together(several: Sequence[Similarity]) -> Similarity:
-    """The mean of similarities, weighted by their numbers of pictures."""
-    counts = [one.count for one in several]
-    means = []
-    for name in ("rank", "ssim"):
-        pairs = zip((getattr(one, name) for one in several), counts, strict=True)
-        known = [(value, n) for value, n in pairs if n and math.isfinite(value)]
-        total = sum(n for _, n in known)
-        means.append(sum(value * n for value, n in known) / total if total else math.nan)
-    return Similarity(means[0], 0.0, means[1], 0.0, sum(counts))
+def _kept(found: Sequence[Sequence[Similarity]], chance: Sequence[Sequence[Similarity]]) -> Tensor:
+    """(U,) share that each unit's picture keeps beside its level by chance."""
+    pairs = zip(map(together, found), map(together, chance), strict=True)
+    return torch.tensor([kept_share(*pair) for pair in pairs])
 
 
 ANALYSIS = Analysis(

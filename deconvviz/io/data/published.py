@@ -73,15 +73,23 @@ class PublishedDataset:
                 f"{self.title}'s pictures are {side} pixels wide, not {options.size}; "
                 "leave the size out, or load class folders of another size as `folder`"
             )
-        looked_in = roots(options.data_dir)
-        for place in (place for root in looked_in for place in (root, root / self.name)):
-            if (root := self._torchvision_root(place)) is not None:
-                return self._load_original(root, options)
-            if self.class_folders and self._has_own_folders(place / "train"):
-                return self._load_class_folders(place, options)
-        if options.download and self.torchvision:
+        place = self._place(options.data_dir)
+        if place is None and options.download and self.torchvision:
             return self._load_original(options.data_dir or cache_folder() / self.name, options)
-        looked = ", ".join(map(str, looked_in))
+        place = place or self.find(options.data_dir)
+        if (root := self._torchvision_root(place)) is not None:
+            return self._load_original(root, options)
+        return self._load_class_folders(place, options)
+
+    def find(self, data_dir: Path | None = None) -> Path:
+        """The folder in which the set is found; see `load`.
+
+        Raises:
+            DataError: It is missing; the sentence says where it was looked for and how to get it.
+        """
+        if (place := self._place(data_dir)) is not None:
+            return place
+        looked = ", ".join(map(str, roots(data_dir)))
         stored = [str(self.folder)] * bool(self.folder)
         stored += ["train/CLASS/*.png"] * self.class_folders
         raise DataError(
@@ -89,6 +97,14 @@ class PublishedDataset:
             + ("download it (--download), or " if self.torchvision else "")
             + f"name a folder with {' or '.join(stored)} in --data-dir or DECONVVIZ_DATA"
         )
+
+    def _place(self, data_dir: Path | None) -> Path | None:
+        for place in (place for root in roots(data_dir) for place in (root, root / self.name)):
+            if self._torchvision_root(place) is not None:
+                return place
+            if self.class_folders and self._has_own_folders(place / "train"):
+                return place
+        return None
 
     def _torchvision_root(self, place: Path) -> Path | None:
         """The `root` for torchvision, where `place` is it or a folder between it and the files."""

@@ -35,6 +35,9 @@ class DatasetEntry:
     augmentation: Augmentation | None = None
 
 
+PUBLISHED = (CIFAR10, CIFAR100, MNIST, FASHION_MNIST, PHOTOS20)
+"""The published sets among them, which a person has to have or to download."""
+
 DATASETS = {
     "cifar10": DatasetEntry(CIFAR10.load, "32x32 colour photographs, 10 classes", True),
     "cifar100": DatasetEntry(CIFAR100.load, "32x32 colour photographs, 100 classes", True),
@@ -98,8 +101,8 @@ def load_dataset(
 
 def name_of(title: str) -> str:
     """The published data set whose title, as a card has it, this is; empty if there is none."""
-    sets = (CIFAR10, CIFAR100, MNIST, FASHION_MNIST, PHOTOS20)
-    return next((one.name for one in sets if one.title == title.removesuffix(", JPEG copy")), "")
+    same = (one.name for one in PUBLISHED if one.title == title.removesuffix(", JPEG copy"))
+    return next(same, "")
 
 
 def load_for(

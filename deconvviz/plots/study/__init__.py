@@ -7,7 +7,14 @@ too.
 
 from deconvviz.plots.study.publish import publish, save
 from deconvviz.plots.study.registry import figures
-from deconvviz.plots.study.tables import effect_table, metric_table, run_only, sweep_table
+from deconvviz.plots.study.tables import (
+    baseline_table,
+    effect_table,
+    measure_table,
+    metric_table,
+    run_only,
+    sweep_table,
+)
 from deconvviz.plots.study.text import (
     answer,
     arms,
@@ -16,6 +23,8 @@ from deconvviz.plots.study.text import (
     markdown_report,
     missing,
     plain,
+    pooling,
+    published,
     summary,
     sweep_headline,
 )
@@ -23,15 +32,19 @@ from deconvviz.plots.study.text import (
 __all__ = [
     "answer",
     "arms",
+    "baseline_table",
     "cautions",
     "effect_table",
     "figures",
     "headline",
     "markdown_report",
+    "measure_table",
     "metric_table",
     "missing",
     "plain",
+    "pooling",
     "publish",
+    "published",
     "run_only",
     "save",
     "summary",

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from deconvviz.errors import StudyError
 from deconvviz.io.files import write_atomically
-from deconvviz.plots import gradients as heatmaps
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
+from deconvviz.plots.study import gradients as heatmaps
 from deconvviz.plots.study.registry import figures
 from deconvviz.plots.study.text import markdown_report, summary
 from deconvviz.study import Report, analyse, find_plan, read_records

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from deconvviz.plots.figures import NEUTRAL_INK
 from deconvviz.plots.study import comparison, factors
 from deconvviz.study.metrics import RECONSTRUCTION as ERROR
+from deconvviz.study.pooling import FEW
 from deconvviz.study.report import Report
 
 
@@ -31,6 +32,10 @@ class StudyFigure(NamedTuple):
     columns: int = 1
 
 
+_POOLED = (
+    f" With fewer than {FEW} pairs the interval takes the deviation of all arms together, because "
+    "that of so few pairs is often small by luck."
+)
 ANSWER = StudyFigure(
     "answer",
     "The answer",
@@ -47,7 +52,7 @@ DIFFERENCES = StudyFigure(
     "Every pair of runs",
     "A dot is one pair: two runs from one seed, which had the same labels, initial weights, "
     "order and augmentation. Below the dots their mean and its 95 % interval. Shaded is what "
-    "counts as no difference; dashed what was aimed at.",
+    f"counts as no difference; dashed what was aimed at.{_POOLED}",
     "Differences of test accuracy between arms, every pair, by labels",
     comparison.paired_differences,
     3,
@@ -87,7 +92,7 @@ RECONSTRUCTION = StudyFigure(
 RANKED = StudyFigure(
     "ranking",
     "Every change, ranked",
-    "One thing changed at a time: mean difference of accuracy and its 95 % interval.",
+    f"One thing changed at a time: mean difference of accuracy and its 95 % interval.{_POOLED}",
     "Mean differences of test accuracy from the first arm, by size",
     lambda report, _, ink: factors.ranked_differences(report, ink),
 )
@@ -95,7 +100,7 @@ SWEEP = StudyFigure(
     "differences",
     "Every change",
     "One thing removed or replaced at a time: every pair with the first arm, and below the pairs "
-    "their mean and its 95 % interval.",
+    f"their mean and its 95 % interval.{_POOLED}",
     "Differences of test accuracy from the first arm, every pair",
     lambda report, _, ink: factors.sweep_differences(report, ink),
 )

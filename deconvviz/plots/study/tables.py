@@ -6,10 +6,18 @@ from typing import Any
 
 import pandas as pd
 
-from deconvviz.study.metrics import ACCURACY, CLARITY, COSTS, GAP, RECONSTRUCTION, Metric
+from deconvviz.study.metrics import (
+    ACCURACY,
+    CLARITY,
+    COSTS,
+    GAP,
+    RECONSTRUCTION,
+    TRAINING,
+    Metric,
+)
 from deconvviz.study.paired import PairedDifference
 from deconvviz.study.record import Record
-from deconvviz.study.report import NOT_RUN, Report
+from deconvviz.study.report import NOT_RUN, Effect, Report
 
 
 def points(share: float) -> str:
@@ -74,6 +82,79 @@ def effect_table(report: Report) -> pd.DataFrame:
         for effect in report.effects
     ]
     return pd.DataFrame(rows).astype(dict.fromkeys(("p", "p, adjusted", "p, equivalence"), float))
+
+
+def measure_table(report: Report) -> pd.DataFrame:
+    """Every contrast of which a pair was run: the difference of each metric, and its 95 % interval.
+
+    A contrast and budget a row, a metric that was measured a column; a dash where it was not.
+    """
+    shown = [m for m in report.metrics if any(_of(effect, m) for effect in report.effects)]
+    rows = [
+        {
+            "contrast": effect.contrast.name,
+            "labels": effect.labels,
+            "pairs": len(effect.difference.pairs),
+            **{
+                _difference_title(metric): _difference_cell(metric, found)
+                for metric in shown
+                for found in [_of(effect, metric)]
+            },
+        }
+        for effect in report.effects
+        if effect.difference is not None and any(effect.difference.pairs)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _of(effect: Effect, metric: Metric) -> PairedDifference | None:
+    return effect.difference if metric is ACCURACY else effect.measures.get(metric.name)
+
+
+def _difference_title(metric: Metric) -> str:
+    unit = metric.difference_unit
+    return f"{metric.name}, {unit}" if unit else metric.name
+
+
+def _difference_cell(metric: Metric, found: PairedDifference | None) -> str:
+    if found is None:
+        return "–"
+    mean = metric.format_difference(found.mean)
+    if found.low is None or found.high is None:
+        return mean
+    ends = (metric.format_difference(end) for end in (found.low, found.high))
+    return f"{mean} ({' to '.join(ends)})"
+
+
+def baseline_table(report: Report) -> pd.DataFrame:
+    """Where our arms stand: the baselines and all arms with published figures, as far as run.
+
+    Their accuracy on the pictures they learned from says whether the network is large enough to
+    afford a second task; beside it what was published.
+    """
+    shown = dict.fromkeys([*report.bases, *(one.arm for one in report.plan.published)])
+    rows = [
+        {
+            "arm": arm,
+            "labels": labels,
+            **{m.title: cell(m, records) for m in (ACCURACY, TRAINING, COSTS[0])},
+            "published, %": _published(report, arm, labels),
+        }
+        for arm in shown
+        for labels in report.budgets
+        if (records := report.runs(arm, labels))
+    ]
+    table = pd.DataFrame(rows)
+    return table if report.plan.published or not rows else table.drop(columns="published, %")
+
+
+def _published(report: Report, arm: str, labels: int) -> str:
+    found = [
+        f"{ACCURACY.format(one.accuracy[labels])} ({one.name})"
+        for one in report.plan.published
+        if one.arm == arm and labels in one.accuracy
+    ]
+    return "; ".join(found) or "–"
 
 
 def sweep_table(report: Report) -> pd.DataFrame:

@@ -4,18 +4,23 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from scipy import stats
+
 from deconvviz.plots.study.tables import (
+    baseline_table,
     cell,
     cost_table,
     effect_table,
     interval,
     markdown,
+    measure_table,
     metric_table,
     points,
     sweep_table,
 )
-from deconvviz.study.metrics import ACCURACY, GAP, QUALITIES, corruption_metrics
+from deconvviz.study.metrics import ACCURACY, GAP
 from deconvviz.study.paired import MARGIN
+from deconvviz.study.pooling import FEW, Pool
 from deconvviz.study.report import (
     HARMS,
     HELPS,
@@ -31,9 +36,14 @@ _METHOD = (
     "Pairs are runs of both arms with the same seed, which is also the same labelled pictures and "
     "initial weights. p counts all choices of signs of the pairs (with n pairs it is never below "
     "2/2^n, so that five or fewer can show neither help nor harm); adjusted: Holm, over the "
-    "budgets of a contrast. helps and harms: the 95 % t interval lies on one side of zero and "
-    f"the adjusted p is below {LEVEL}. {NO_EFFECT}: two one-sided t tests against that "
-    f"margin have p below {LEVEL}. The last epoch of each run counts."
+    "budgets that the plan declares for a contrast, where one that was not run counts as p = 1. "
+    f"helps and harms: the 95 % t interval lies on one side of zero and the adjusted p is below "
+    f"{LEVEL}. {NO_EFFECT}: two one-sided t tests against that margin have p below {LEVEL}. The "
+    "last epoch of each run counts."
+)
+_MEASURES = (
+    "Mean over pairs, and in brackets the 95 % t interval. Only test accuracy decides; the others "
+    "explain, and no interval is corrected for being one of many."
 )
 
 
@@ -59,6 +69,7 @@ def summary(report: Report) -> str:
         f"{cell(GAP, base)} points with {first} labels of {base[0].data.get('title', '')}. "
         f"Difference of test accuracy, in points: {', '.join(changes) or 'no other arm'}. "
         f"{pictures} test pictures alone give each a standard error of {noise:.1f}."
+        f"{f' {said}' if (said := pooling(report)) else ''}"
     )
 
 
@@ -192,6 +203,48 @@ def arms(report: Report) -> str:
     return "".join(f"- **{arm.name}**: {arm.description}.\n" for arm in report.plan.arms)
 
 
+def pooling(report: Report) -> str:
+    """Where the intervals of few pairs come from; empty where none is pooled."""
+    found = report.pool
+    if found is None or not report.pooled:
+        return ""
+    apart = [f"“{arm}” at {labels} labels" for arm, labels in found.apart]
+    alone = f" {', '.join(apart)} varies more than the others (F test), and keeps its own."
+    return (
+        f"Pooled: with fewer than {FEW} pairs an interval and the equivalence test take not the "
+        "deviation of these pairs, which is often small by luck, but that of all arms together: "
+        f"{100 * found.deviation:.2f} points for a difference of one pair, {found.degrees} degrees "
+        "of freedom, from a fit of arms and seeds to all runs (randomised blocks)."
+        f"{alone * bool(apart)}{_reach(report, found)} Other metrics likewise, each with its own."
+    )
+
+
+def _reach(report: Report, pool: Pool) -> str:
+    """How far a pooled interval reaches, and how far if it is to hold for all differences."""
+    found = [e.difference for e in report.effects if e.difference and e.difference.pooled]
+    count = max(len(one.pairs) for one in found)
+    # an arm by another name is no other difference
+    many = len({one.pairs for one in found if any(one.pairs)})
+    alone, together = (
+        100 * pool.deviation / math.sqrt(count) * stats.t.ppf(1 - LEVEL / 2 / tests, pool.degrees)
+        for tests in (1, many)
+    )
+    return (
+        f" With {count} pairs an interval reaches {alone:.2f} points to each side, and "
+        f"{together:.2f} if all {many} are to hold together (Bonferroni)."
+    )
+
+
+def published(report: Report) -> str:
+    """The published figures beside our arms, a list in Markdown; empty without any."""
+    return "".join(
+        f"- {one.name}, beside {one.arm}: "
+        + ", ".join(f"{100 * share:.1f} % with {n} labels" for n, share in one.accuracy.items())
+        + f" ({one.source}).\n"
+        for one in report.plan.published
+    )
+
+
 def markdown_report(report: Report, source: str = "") -> str:
     """All words and tables; `source` names the study on the command line, by default its name."""
     plan, name = report.plan, source or report.plan.name
@@ -199,28 +252,63 @@ def markdown_report(report: Report, source: str = "") -> str:
         f"# {plan.question}\n\nMade by `deconvviz study report {name}` from the records of all "
         f"runs, which `deconvviz study run {name}` makes.\n\n"
     )
-    note = "Mean ± standard deviation over seeds, and in brackets the number of runs."
-    if not plan.contrasts:
-        return (
-            f"{head}{arms(report)}\n{markdown(sweep_table(report))}\n{note} Differences from "
-            f"“{report.base}” are paired by seed; their intervals are not corrected for being "
-            "many.\n"
-        )
-    metrics = [*QUALITIES, *corruption_metrics(report.records).values()]
-    tables = "\n".join(
-        f"### {metric.title[:1].upper()}{metric.title[1:]}\n\n"
-        f"{markdown(metric_table(report, metric))}"
-        for metric in metrics
-    )
+    body = _comparison(report) if plan.contrasts else _sweep(report)
+    body += [_baselines(report), _every_measure(report)]
     devices = dict.fromkeys(r.device for r in report.records if r.device)
     titles, machines = (", ".join(words) or "unknown" for words in (report.titles, devices))
-    return (
-        f"{head}{summary(report)}\n\n{arms(report)}\n{note}\n\n{tables}"
-        f"\n### What a run costs\n\n{markdown(cost_table(report))}"
-        "\n### Differences of test accuracy, in points\n\n"
-        f"{markdown(effect_table(report))}\n{_METHOD}\n\n"
-        f"{len(report.records)} runs. Data: {titles}. Device: {machines}.\n"
+    text = "\n\n".join(block.strip("\n") for block in body if block)
+    return f"{head}{text}\n\n{len(report.records)} runs. Data: {titles}. Device: {machines}.\n"
+
+
+_RUNS = "Mean ± standard deviation over seeds, and in brackets the number of runs."
+
+
+def _comparison(report: Report) -> list[str]:
+    """What a plan with contrasts found."""
+    tables = [
+        f"### {metric.title[:1].upper()}{metric.title[1:]}\n\n"
+        f"{markdown(metric_table(report, metric))}"
+        for metric in report.metrics
+    ]
+    return [
+        summary(report),
+        arms(report),
+        _RUNS,
+        *tables,
+        f"### What a run costs\n\n{markdown(cost_table(report))}",
+        f"### Differences of test accuracy, in points\n\n{markdown(effect_table(report))}",
+        _METHOD,
+        pooling(report),
+    ]
+
+
+def _sweep(report: Report) -> list[str]:
+    """What a plan without contrasts found."""
+    many = (
+        f"Differences from “{report.base}” are paired by seed; their intervals are not corrected "
+        "for being many."
     )
+    return [
+        arms(report),
+        markdown(sweep_table(report)),
+        f"{_RUNS} {many}",
+        pooling(report),
+    ]
+
+
+def _baselines(report: Report) -> str:
+    table = baseline_table(report)
+    parts = [markdown(table) if not table.empty else "", published(report)]
+    if not any(parts):
+        return ""
+    return "### Where the baselines stand\n\n" + "\n".join(filter(None, parts))
+
+
+def _every_measure(report: Report) -> str:
+    table = measure_table(report)
+    if table.empty:
+        return ""
+    return f"### Differences of every metric\n\n{markdown(table)}\n{_MEASURES}"
 
 
 def cautions(report: Report) -> list[str]:
@@ -256,8 +344,9 @@ def cautions(report: Report) -> list[str]:
         )
     names = " and ".join(one.name for one in report.plan.contrasts if one.aim is not None)
     found.append(
-        "**Multiple comparisons.** p is Holm-adjusted over the budgets of a contrast, not over the "
-        f"contrasts. Only {names} at {primary} labels were declared to decide; the others explain."
+        "**Multiple comparisons.** p is Holm-adjusted over the budgets that the plan declares for "
+        "a contrast, run or not, and not over the contrasts. "
+        f"Only {names} at {primary} labels were declared to decide; the others explain."
     )
     found.append(
         "**One design.** Arms, weights and schedules are those of the declared plan, and the last "

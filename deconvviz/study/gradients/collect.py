@@ -1,6 +1,7 @@
 """Train the networks whose gradients are compared."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -9,9 +10,9 @@ import torch
 from pydantic import Field
 
 from deconvviz.errors import DataError, SettingError
-from deconvviz.io.data import Dataset
+from deconvviz.io.data import Dataset, stratified_subset
 from deconvviz.progress import Progress
-from deconvviz.schema import NonNegative, Positive, validated
+from deconvviz.schema import Count, NonNegative, Positive, validated
 from deconvviz.study.complete import complete
 from deconvviz.study.gradients.result import Gradients
 from deconvviz.study.gradients.trace import FORMS, Condition, Setting, Trace, follow, trace_file
@@ -40,12 +41,21 @@ class GradientOptions:
     """Seeds of initial weights and batches."""
     deconv_weight: NonNegative = 0.3
     """Weight of the reconstruction error in the runs on both losses; 0 leaves these out."""
-    steps: tuple[Positive, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
-    """Updates after which gradients are measured, beside 0; the last one ends a run."""
+    init: tuple[Literal["pytorch", "he"], ...] = ("pytorch", "he")
+    """Initial weights, PyTorch's own and He's; see `Setting`. Each is a result of its own."""
+    pictures: Count = 10_000
+    """Pictures to train on, chosen with the class proportions of all; 0: all."""
+    epochs: Count = 10
+    """Passes over the pictures; with 0 a run ends at the last of `steps`, and each batch is drawn
+    anew."""
+    patience: Count = 5
+    """Epochs after which a run stops whose mean cross-entropy is no lower than chance; 0: none
+    does."""
+    steps: tuple[Positive, ...] = (1, 10, 100)
+    """Updates after which gradients are measured, beside 0 and the ends of epochs 1, 2, 5 and the
+    last one."""
     width: Annotated[int, Field(ge=1, le=4096)] = 8
     """Number of maps in the first stage; the widest has four times as many."""
-    init: Literal["pytorch", "he"] = "pytorch"
-    """Initial weights; see `Setting`."""
     lr: Annotated[float, Field(gt=0)] = 0.01
     """Learning rate of SGD with momentum 0.9, the same for all."""
     batch_size: Annotated[int, Field(ge=2)] = 64
@@ -59,7 +69,7 @@ def gradients(
     *,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
-) -> Gradients:
+) -> tuple[Gradients, ...]:
     """Train plain and deconvolution networks of equal depth, and follow their gradients.
 
     Each depth is trained as `ddnet` and as a plain CNN without transposed convolutions, as many
@@ -67,7 +77,8 @@ def gradients(
     the reconstruction error, for which the plain CNN gets a decoder. All have the same batches, and
     SGD, because Adam's steps, which are of one length whatever the gradient, would hide what is to
     be seen. Gradients are measured on 256 pictures, always the same, with BatchNorm in training
-    mode. A run that is in the file already is not made again.
+    mode. A run that is in the file already is not made again. Runs are made seed by seed, so that
+    an early end leaves whole comparisons.
 
     Args:
         training: The pictures.
@@ -76,45 +87,39 @@ def gradients(
         device: Device to train on.
         progress: Called with the share of finished updates.
 
+    Returns:
+        One result for each of the initial weights, in their order.
+
     Raises:
         DataError: The pictures are too few, all alike, or of a side that cannot be halved so often.
-        SettingError: There is no such depth, or none, or no seed.
+        SettingError: There is no such depth, or none, or no seed, initial weights or step.
         StudyError: A record in the file is damaged.
     """
     chosen = options or GradientOptions()
-    mean, std = training.channel_statistics()
-    setting = Setting(
-        dataset=training.title,
-        fingerprint=training.fingerprint,
-        pictures=len(training),
-        mean=mean,
-        std=std,
-        width=chosen.width,
-        init=chosen.init,
-        lr=chosen.lr,
-        batch_size=chosen.batch_size,
-        steps=tuple(sorted({0, *chosen.steps})),
-    )
-    if not chosen.depths or not chosen.seeds:
-        raise SettingError("no depths or seeds; give at least one of each")
+    if not (chosen.depths and chosen.seeds and chosen.init):
+        raise SettingError("no depths or seeds, or no initial weights; give at least one of each")
+    if 0 < chosen.pictures < len(training):
+        training = stratified_subset(training, chosen.pictures)
+    settings = [_setting(training, chosen, init) for init in dict.fromkeys(chosen.init)]
     specs = [
         _TraceSpec(Condition(architecture, depth, norm, weight), seed, setting)
-        for weight, norm, architecture, depth, seed in product(
+        for seed, setting, weight, norm, architecture, depth in product(
+            dict.fromkeys(chosen.seeds),
+            settings,
             dict.fromkeys((0.0, chosen.deconv_weight)),
             (False, True),
             ("plain", "ddnet"),
             sorted(set(chosen.depths)),
-            dict.fromkeys(chosen.seeds),
         )
     ]
-    _check(training, setting, chosen.depths)
+    _check(training, settings[0], chosen.depths)
     pictures = training.to(device)
 
     def make(spec: _TraceSpec, report: Callable[[float], None]) -> Trace:
         return follow(spec.condition, spec.seed, pictures, spec.setting, report)
 
     traces = complete(specs, trace_file(path), make, title="gradients", progress=progress)
-    return Gradients(traces)
+    return _by_setting(traces)
 
 
 def read_gradients(path: Path) -> tuple[Gradients, ...]:
@@ -123,15 +128,43 @@ def read_gradients(path: Path) -> tuple[Gradients, ...]:
     Raises:
         StudyError: A record in it is damaged.
     """
-    traces = trace_file(path).read()
+    return _by_setting(trace_file(path).read())
+
+
+def _by_setting(traces: Sequence[Trace]) -> tuple[Gradients, ...]:
     return tuple(
         Gradients(tuple(sorted((t for t in traces if t.setting == setting), key=_order)))
         for setting in dict.fromkeys(trace.setting for trace in traces)
     )
 
 
+def _setting(training: Dataset, chosen: GradientOptions, init: Literal["pytorch", "he"]) -> Setting:
+    mean, std = training.channel_statistics()
+    setting = Setting(
+        dataset=training.title,
+        fingerprint=training.fingerprint,
+        pictures=len(training),
+        mean=mean,
+        std=std,
+        width=chosen.width,
+        init=init,
+        lr=chosen.lr,
+        batch_size=chosen.batch_size,
+        steps=(0, *sorted(set(chosen.steps))),
+        classes=len(training.classes),
+        epochs=chosen.epochs,
+        patience=chosen.patience if chosen.epochs else 0,
+    )
+    if not chosen.epochs:
+        return setting
+    measured = {epoch for epoch in (1, 2, 5, chosen.patience) if 0 < epoch <= chosen.epochs}
+    ends = {setting.steps_per_epoch * epoch for epoch in (*measured, chosen.epochs)}
+    before = {step for step in setting.steps if step < max(ends)}
+    return replace(setting, steps=tuple(sorted(before | ends)))
+
+
 def _order(trace: Trace) -> tuple[object, ...]:
-    """Sort key of `gradients`: each plain network before the ddnet that it is compared with."""
+    """Sort key: each plain network before the ddnet that it is compared with."""
     one = trace.condition
     return one.deconv_weight, one.norm, one.architecture != "plain", one.depth, trace.seed
 

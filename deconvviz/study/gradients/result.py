@@ -1,6 +1,7 @@
 """Gradients of plain and deconvolution networks: numbers, and conclusions from them."""
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deconvviz.analysis.result import plain
-from deconvviz.study.gradients.trace import PROBE, Condition, Setting, Trace
+from deconvviz.study.gradients.trace import LEARNED, PROBE, Condition, Setting, Trace
 
 VANISHES, EXPLODES = 1e-3, 1e3
 """Bounds of the first layer's gradient over the last one's: it vanishes below, explodes above."""
@@ -29,6 +30,33 @@ class Ratio:
     low: float
     high: float
     zero: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The cosines between the gradients of two losses, over layers, steps and seeds.
+
+    A mean near zero is not agreement to be orthogonal: single cosines may lie near -1 and 1, so it
+    is never shown without the others.
+
+    Attributes:
+        mean: Their mean; NaN without any.
+        deviation: Standard deviation of single cosines; NaN with fewer than two.
+        low: The lowest one.
+        high: The highest.
+        count: Number of cosines.
+    """
+
+    mean: float
+    deviation: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        if not self.count:
+            return "none"
+        return f"{self.mean:+.2f} ± {self.deviation:.2f} ({self.low:+.2f} to {self.high:+.2f})"
 
 
 @dataclass(frozen=True)
@@ -90,6 +118,19 @@ class Gradients:
         """(L, S) float64: the mean over seeds of the cosines; NaN where there is none."""
         return _mean([run.table("cosines") for run in self.of(condition)])
 
+    def agreement(self, condition: Condition) -> Agreement:
+        """Single cosines of all layers, steps and seeds, beside their mean."""
+        tables = [run.table("cosines").flatten() for run in self.of(condition)]
+        values = [float(value) for value in torch.cat(tables) if not value.isnan()]
+        if not values:
+            return Agreement(math.nan, math.nan, math.nan, math.nan, 0)
+        deviation = statistics.stdev(values) if len(values) > 1 else math.nan
+        return Agreement(statistics.fmean(values), deviation, min(values), max(values), len(values))
+
+    def learned(self, condition: Condition) -> int:
+        """Number of its runs that learned anything: whose cross-entropy came below chance."""
+        return sum(run.learned for run in self.of(condition))
+
     def entropies(self, condition: Condition) -> tuple[list[float], list[float]]:
         """The cross-entropies of its runs at the start and when measured last."""
         runs = self.of(condition)
@@ -106,6 +147,7 @@ class Gradients:
             "probe": min(PROBE, self.setting.pictures),
             "vanishes below": VANISHES,
             "explodes above": EXPLODES,
+            "learned below chance by": LEARNED,
             "versions": self.traces[0].versions,
             "devices": sorted({run.device for run in self.traces}),
             "conditions": [self._numbers(one) for one in self.conditions],
@@ -118,6 +160,9 @@ class Gradients:
             **plain(condition),
             "seeds": [run.seed for run in runs],
             "diverged at step": [run.diverged for run in runs],
+            "stopped at step": [run.stopped for run in runs],
+            "learned": [run.learned for run in runs],
+            "cross-entropy by epoch": [run.losses for run in runs],
             "layers": runs[0].layers,
             "first over last at the start": self.ratio(condition),
             "first over last at the end": self.ratio(condition, end=True),
@@ -126,6 +171,7 @@ class Gradients:
             "log10 of gradient norms": self.log_norms(condition),
             "log10 of gradient norms over weights' norms": self.log_shares(condition),
             "cosines": self.cosines(condition),
+            "cosines over layers, steps and seeds": self.agreement(condition),
         }
 
 

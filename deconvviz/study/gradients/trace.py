@@ -1,7 +1,7 @@
 """One network in training, its gradients layer by layer, and the record that keeps them."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +23,9 @@ from deconvviz.training.regulariser import Regulariser
 
 FORMS = {6: ((1, 2, 4), 1), 12: ((1, 2, 4), 2), 20: ((1, 1, 2, 2, 4), 2)}
 """Depth -> the widths of `ddnet`'s stages, in multiples of the first, and convolutions in each."""
+
+LEARNED = 0.01
+"""Nats by which the cross-entropy must lie below chance for a network to have learned anything."""
 
 PROBE = 256
 """Pictures on which gradients are measured, the same ones in every run and at every step."""
@@ -64,8 +67,12 @@ class Setting:
         init: Initial weights: PyTorch's own, which lose five sixths of a rectified signal's power
             in each layer, or He's, which keep it.
         lr: Learning rate of SGD with momentum 0.9, constant.
-        batch_size: Pictures in a step, drawn anew from all.
+        batch_size: Pictures in a step.
         steps: Updates after which gradients are measured, rising; the last one ends the run.
+        classes: Number of classes; 10, those of CIFAR-10, in records that do not say.
+        epochs: Passes over the pictures, each in an order of its own; 0, as in records that do not
+            say: each batch is drawn anew from all.
+        patience: Epochs after which a run that has learned nothing stops; 0: none does.
     """
 
     dataset: str
@@ -78,6 +85,19 @@ class Setting:
     lr: Annotated[float, Field(gt=0)]
     batch_size: Annotated[int, Field(ge=2)]
     steps: Annotated[tuple[Count, ...], Field(min_length=2)]
+    classes: Positive = 10
+    epochs: Count = 0
+    patience: Count = 0
+
+    @property
+    def chance(self) -> float:
+        """The cross-entropy of a network that knows nothing, in nats."""
+        return math.log(self.classes)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in one pass over the pictures."""
+        return max(1, self.pictures // self.batch_size)
 
 
 @validated
@@ -112,6 +132,10 @@ class Trace:
         diverged: Number of updates after which the loss was NaN or infinite, or None.
         setting: Settings that all runs share.
         versions: Versions of Python and the libraries.
+        losses: Mean cross-entropy of the batches of each whole epoch, in nats; none if batches were
+            drawn anew.
+        stopped: Number of updates after which it was stopped because it had learned nothing, or
+            None.
     """
 
     condition: Condition
@@ -122,6 +146,14 @@ class Trace:
     setting: Setting
     versions: Mapping[str, str]
     device: str
+    losses: tuple[float | None, ...] = ()
+    stopped: Count | None = None
+
+    @property
+    def learned(self) -> bool:
+        """Whether its cross-entropy fell below chance, in the last epoch or when last measured."""
+        last = self.losses[-1] if self.losses else self.stats[self.last].entropy
+        return self.diverged is None and _below_chance(last, self.setting)
 
     @property
     def key(self) -> tuple[Setting, Condition, int]:
@@ -154,6 +186,10 @@ class Trace:
         ]
         numbers = [[math.nan if value is None else value for value in row] for row in columns]
         return torch.tensor(numbers, dtype=torch.float64).T
+
+
+def _below_chance(entropy: float | None, setting: Setting) -> bool:
+    return entropy is not None and entropy < setting.chance - LEARNED
 
 
 def trace_file(path: Path) -> RecordFile[Trace]:
@@ -275,29 +311,79 @@ def follow(
     """
     losses = _Losses(condition, seed, training, setting)
     weights = layer_weights(losses.network)
-    generator = torch.Generator().manual_seed(seed)
+    batches = _batches(len(training), setting, seed)
     probe = torch.randperm(len(training), generator=torch.Generator().manual_seed(0))[:PROBE]
     optimiser = torch.optim.SGD(losses.parameters(), lr=setting.lr, momentum=_MOMENTUM)
     stats: dict[int, GradientStats] = {}
-    diverged, last = None, setting.steps[-1]
+    epochs = _Epochs(setting)
+    diverged, stopped, last = None, None, setting.steps[-1]
     for step in range(last + 1):
-        batch = torch.randint(len(training), (setting.batch_size,), generator=generator)
-        entropy, error = losses(batch)
+        entropy, error = losses(next(batches))
         loss = entropy if error is None else entropy + condition.deconv_weight * error
         if not loss.isfinite():
             diverged = step
             break
         if step in setting.steps:
-            entropy, error = losses(probe)
-            stats[step] = gradient_stats(entropy, error, list(weights.values()))
+            probed = losses(probe)  # the batch's own loss is still needed below
+            stats[step] = gradient_stats(probed[0], probed[1], list(weights.values()))
         if step == last:
+            break
+        if epochs.hopeless:
+            stopped = step
             break
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
+        epochs.add(entropy)
         report((step + 1) / last)
-    device = device_name(training.images.device)
-    return Trace(condition, seed, tuple(weights), stats, diverged, setting, versions(), device)
+    return Trace(
+        condition,
+        seed,
+        tuple(weights),
+        stats,
+        diverged,
+        setting,
+        versions(),
+        device_name(training.images.device),
+        tuple(epochs.means),
+        stopped,
+    )
+
+
+def _batches(count: int, setting: Setting, seed: int) -> Iterator[Tensor]:
+    """Rows of the pictures of each step, without end; the same for all networks of a seed."""
+    generator, size = torch.Generator().manual_seed(seed), setting.batch_size
+    while True:
+        if not setting.epochs:
+            yield torch.randint(count, (size,), generator=generator)
+            continue
+        order = torch.randperm(count, generator=generator)
+        for step in range(setting.steps_per_epoch):
+            yield order[step * size : (step + 1) * size]
+
+
+class _Epochs:
+    """The mean cross-entropy of each whole epoch."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.means = setting, list[float | None]()
+        self._recent: list[float] = []
+
+    def add(self, entropy: Tensor) -> None:
+        """Count the cross-entropy of one update's batch."""
+        if not self.setting.epochs:
+            return
+        self._recent.append(float(entropy.detach()))
+        if len(self._recent) == self.setting.steps_per_epoch:
+            self.means.append(_kept(math.fsum(self._recent) / len(self._recent)))
+            self._recent = []
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it has just finished the epoch by which it should have learned, and has not."""
+        if self._recent or not 0 < self.setting.patience == len(self.means):
+            return False
+        return not _below_chance(self.means[-1], self.setting)
 
 
 class _Losses(nn.Module):

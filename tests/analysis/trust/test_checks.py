@@ -38,7 +38,7 @@ def test_the_identity_projects_the_picture_itself(same, blob):
 
 
 def test_shuffling_the_identity_changes_nothing(same):
-    (step,) = checks.cascade(same, 2, 10, draws())
+    (step,) = checks.cascade(same, 2, 2, 10, draws())
     found = step.control.similarity
     assert (found.rank, found.ssim) == (pytest.approx(1), pytest.approx(1))
     assert torch.equal(step.control.example, same.pixels)
@@ -93,7 +93,7 @@ def test_one_random_kernel_is_destroyed_by_shuffling(linear):
     torch.testing.assert_close(
         linear.pixels / linear.activation, linear.net.model[0].weight[4].detach()
     )
-    (step,) = checks.cascade(linear, 4, 10, draws())
+    (step,) = checks.cascade(linear, 4, 2, 10, draws())
     for control in (step.control, checks.other_units(linear, 11, draws())):
         found = control.similarity
         assert abs(found.rank) < 4 / math.sqrt(81 * found.count)
@@ -122,7 +122,7 @@ def brightest():
 
 def test_where_the_image_alone_decides_nothing_but_switches_matters(brightest):
     assert brightest.pixels.nonzero().tolist() == [[0, 3, 12]]
-    (step,) = checks.cascade(brightest, 2, 10, draws())
+    (step,) = checks.cascade(brightest, 2, 2, 10, draws())
     others, seed = (f(brightest, 3, draws()) for f in (checks.other_units, checks.random_starts))
     for control in (step.control, others, seed):
         assert control.similarity.rank == pytest.approx(1)
@@ -138,15 +138,15 @@ def test_the_cascade_goes_from_the_unit_to_the_pixels(demo, rule):
     net, cat = demo
     recording = net.record(cat[None], ["stage2.relu2"])
     target = find_target(net, cat, recording.strongest("stage2.relu2", 1), rule)
-    steps = list(checks.cascade(target, 1, 3, draws()))
+    steps = list(checks.cascade(target, 1, 1, 3, draws()))
     modules = [module for step in steps for module in step.modules]
     assert modules == ["stage2.conv2", "stage2.conv1", "stage1.conv2", "stage1.conv1"]
     assert steps[0].modules == ("stage2.conv2",)
     assert len(steps) == 3
     assert all(step.control.similarity.count > 0 for step in steps)
-    again = list(checks.cascade(target, 1, 3, draws()))
+    again = list(checks.cascade(target, 1, 1, 3, draws()))
     assert [s.control.similarity for s in again] == [s.control.similarity for s in steps]
-    other = list(checks.cascade(target, 1, 3, draws(1)))
+    other = list(checks.cascade(target, 1, 1, 3, draws(1)))
     assert other[0].control.similarity != steps[0].control.similarity
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from deconvviz.analysis.trust import TrustOptions, examine
 from deconvviz.analysis.trust.checks import Control, Similarity
+from deconvviz.analysis.trust.examination import kept_share, together, verdicts_within
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.deconv.randomization import shuffle_weights
 from deconvviz.errors import SelectionError
@@ -52,7 +53,7 @@ def test_one_layer_of_random_kernels_shows_the_unit_alone():
     net = Deconvnet(nn.Sequential(nn.Conv2d(1, 12, 9, bias=False)), (1, 20, 20))
     found = examine(net, torch.randn(1, 20, 20), Selection("0", 0, 4, 5, 6))
     assert found.outcome == "unit"
-    assert "this unit's own" in verdict(found)
+    assert "depends strongly on this unit's own kernels" in verdict(found)
 
 
 def test_units_that_all_read_alike_show_what_the_layers_below_let_through():
@@ -129,7 +130,65 @@ def test_small_windows_tell_nothing(demo):
     recording = net.record(cat[None], ["stage1.relu1"])
     found = examine(net, cat, recording.strongest("stage1.relu1", 1), FEW)
     assert found.outcome == "inconclusive"
-    assert "3 x 3 pixels is too small" in verdict(found)
+    assert "3 × 3 pixels is too small" in verdict(found)
+
+
+def test_a_picture_of_one_colour_and_a_projection_of_few_pixels_tell_nothing():
+    torch.manual_seed(0)
+    net = Deconvnet(nn.Sequential(nn.Conv2d(1, 12, 9, bias=False)), (1, 20, 20))
+    unit = Selection("0", 0, 4, 5, 6)
+    flat = examine(net, torch.full((1, 20, 20), 0.5), unit, FEW)
+    assert flat.outcome == "inconclusive"
+    assert "a single colour" in verdict(flat)
+    with torch.no_grad():
+        net.model[0].weight[4].zero_()
+        net.model[0].weight[4, 0, 2, 2:5] = 1.0
+    few = examine(Deconvnet(net.model, (1, 20, 20)), torch.randn(1, 20, 20).abs(), unit, FEW)
+    assert few.outcome == "inconclusive"
+    assert "3 pixels that are not zero" in verdict(few)
+
+
+def test_the_error_of_what_is_kept_is_that_of_the_shuffled_networks(demo):
+    """By the bootstrap over networks, of the control and of the chance level."""
+    net, cat = demo
+    recording = net.record(cat[None], ["stage3.relu1"])
+    options = TrustOptions(networks=12, steps=2, repeats=2, points=4)
+    found = examine(net, cat, recording.strongest("stage3.relu1", 1), options)
+    drawn = torch.Generator().manual_seed(0)
+
+    def resampled(networks):
+        rows = torch.randint(len(networks), (len(networks),), generator=drawn).tolist()
+        return together([networks[row] for row in rows])
+
+    for step, error in zip(found.ends, found.kept_error, strict=True):
+        assert len(step.control.networks) == 12
+        kept = [
+            kept_share(resampled(step.control.networks), resampled(found.chance.networks))
+            for _ in range(2000)
+        ]
+        assert error == pytest.approx(torch.tensor(kept).std().item(), rel=0.2)
+
+
+def test_a_share_near_a_threshold_is_between_two_verdicts():
+    assert verdicts_within(0.1, 0.0, (0.0, 0.0)) == ("unit",)
+    assert verdicts_within(0.19, 0.0, (0.01, 0.0)) == ("partly_unit", "unit")
+    assert verdicts_within(0.3, 0.0, (0.02, 0.0)) == ("partly_unit",)
+    assert verdicts_within(0.39, 0.0, (0.02, 0.0)) == ("layers_below", "partly_unit")
+    assert verdicts_within(0.3, 0.39, (0.0, 0.02)) == ("image", "partly_unit")
+    assert verdicts_within(float("nan"), 0.1, (0.0, 0.0)) == ("inconclusive",)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("layer", ["stage2.relu2", "stage3.relu2"])
+def test_no_seed_contradicts_another(demo, layer, place):
+    """By default: a verdict may be unsettled, but none that is settled is another one elsewhere."""
+    net, cat = demo
+    unit = net.record(cat[None], [layer]).strongest(layer, 3)[place : place + 1]
+    # what the verdict does not follow from is left out
+    options = TrustOptions(steps=2, repeats=2, points=4)
+    outcomes = {examine(net, cat, unit, options, seed=seed).outcome for seed in range(8)}
+    assert len(outcomes - {"between"}) <= 1
 
 
 def test_kept_is_nothing_by_chance_and_all_for_the_same(found):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from deconvviz.analysis.trust.checks import Similarity
 from deconvviz.analysis.trust.examination import TrustOptions, examine
-from deconvviz.analysis.trust.verdicts import VerdictsOptions, verdicts
+from deconvviz.analysis.trust.verdicts import OwnShares, VerdictsOptions, own_shares, verdicts
 from deconvviz.deconv import Deconvnet, Selection
 from deconvviz.errors import SettingError
 from deconvviz.io.bundle import Bundle
@@ -66,6 +67,28 @@ def deep():
         nn.ReLU(),
         name="deep",
     )
+
+
+def test_the_first_control_alone_is_that_of_all_controls(deep, pictures):
+    options = VerdictsOptions(("4",), networks=3, units=12, orders=0, random_weights=False)
+    (layer,) = verdicts(deep, pictures, options, seed=4).networks[0].layers
+    net, steps = Deconvnet(deep.model, deep.input_size), []
+    alone = own_shares(
+        deep, pictures, "4", 3, net=net, seed=4, progress=lambda *step: steps.append(step)
+    )
+    assert torch.equal(alone.channels, layer.channels)
+    assert torch.equal(alone.after(), layer.own)
+    assert steps[-1] == ("deep, 4", 6, 6)
+
+
+def test_the_share_after_some_networks_is_that_of_the_first_ones():
+    def level(value):
+        return Similarity(value, 0.0, value, 0.0, 4)
+
+    shares = OwnShares(torch.arange(1), [[level(0.6), level(0.2)]], [[level(0.2), level(0.2)]])
+    # (share - chance) / (1 - chance), of means over the networks
+    assert shares.after(1).tolist() == pytest.approx([(0.6 - 0.2) / 0.8])
+    assert shares.after().tolist() == pytest.approx([(0.4 - 0.2) / 0.8])
 
 
 def test_it_is_what_one_unit_at_a_time_gives(deep, pictures):

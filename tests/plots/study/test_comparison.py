@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deconvviz.plots.figures import figure_png
+from deconvviz.plots.files import figure_png
 from deconvviz.plots.study import comparison as figures
 from tests.plots.study.drawn import arm, dots, words
 from tests.study.samples import helps, record

@@ -4,9 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from deconvviz.plots.gradients import norm_maps, summary
+from deconvviz.plots.study.gradients import (
+    condition_table,
+    cosine_maps,
+    norm_maps,
+    summary,
+    verdict,
+)
 from deconvviz.study.gradients import Condition, Gradients
-from tests.study.gradients.made import made, result
+from tests.study.gradients.made import SETTING, made, result
 
 
 @pytest.mark.parametrize(
@@ -67,3 +73,41 @@ def test_a_diverged_run_counts_as_far_as_it_came():
     assert found.to_dict()["conditions"][0]["diverged at step"] == [None, 7]
     assert "1 diverged, the first at step 7" in summary(found)
     assert norm_maps(found).axes[0].get_xlabel() == "of 2: 1 diverged, the first at step 7\nstep"
+
+
+def test_a_mean_cosine_stands_beside_its_spread():
+    """Half of the layers agree and half oppose: the mean alone would say orthogonal."""
+    condition = Condition("ddnet", 6, norm=False, deconv_weight=0.3)
+    runs = [made(condition, 0.1, seed=seed, cosine=sign) for seed, sign in enumerate((0.9, -0.9))]
+    found = Gradients(tuple(runs))
+    one = found.agreement(condition)
+    assert (one.mean, one.low, one.high) == pytest.approx((0, -0.9, 0.9), abs=1e-12)
+    assert one.count == 2 * 2 * 6  # seeds, steps and layers below the head
+    assert one.deviation == pytest.approx(0.9 * (24 / 23) ** 0.5)
+    spread = "+0.00 ± 0.92 (-0.90 to +0.90)"
+    assert spread in summary(found)
+    assert spread in condition_table(found)["cosine"].tolist()
+    assert "0.00 ± 0.92\n-0.90 to +0.90" in cosine_maps(found).axes[0].get_title(loc="left")
+    numbers = found.to_dict()["conditions"][0]["cosines over layers, steps and seeds"]
+    assert numbers["low"] == pytest.approx(-0.9)
+    assert str(Gradients((made(condition, 0.1),)).agreement(condition)) == "none"
+
+
+@pytest.mark.parametrize(
+    ("init", "other"), [("pytorch", "He's start"), ("he", "PyTorch's default")]
+)
+def test_the_conclusion_is_of_its_own_start_and_names_who_did_not_learn(init, other):
+    condition = Condition("plain", 12, norm=False)
+    setting = replace(SETTING, init=init)
+    lost, fine = (replace(made(condition, 1e-5, seed=seed), setting=setting) for seed in range(2))
+    flat = {step: replace(one, entropy=2.3026) for step, one in lost.stats.items()}
+    lost = replace(lost, stats=flat, stopped=10)
+    found = Gradients((lost, fine))
+    assert found.learned(condition) == 1
+    said = verdict(found)
+    assert said.startswith(f"From {'He' if init == 'he' else 'PyTorch'}'s")
+    assert "plain, 12 layers without BatchNorm: 1 of 2 runs. That says nothing of " + other in said
+    assert condition_table(found)["learned"].tolist() == ["1 of 2; 1 stopped at step 10"]
+    assert found.to_dict()["conditions"][0]["learned"] == [False, True]
+    assert "all of them learned" in verdict(Gradients((fine,)))
+    assert "says nothing" not in verdict(Gradients((fine,)))

@@ -17,6 +17,7 @@ from deconvviz.study.gradients.trace import (
     GradientStats,
     Setting,
     Trace,
+    _batches,
     follow,
     gradient_stats,
     he_init,
@@ -195,6 +196,50 @@ def test_the_second_loss_changes_the_training_and_not_the_init():
     assert plain.cosines[-1] is None  # no picture comes back through the head
 
 
+EPOCHS = replace(SETTING, steps=(0, 8, 16), epochs=4, classes=6)  # of four batches of 6 pictures
+
+
+def test_an_epoch_has_every_picture_once_and_its_mean_loss():
+    """The rows of each step, and the loss before each update, over a run that never learns."""
+    batches = _batches(24, EPOCHS, 3)
+    epochs = [torch.cat([next(batches) for _ in range(4)]) for _ in range(2)]
+    assert [sorted(rows.tolist()) for rows in epochs] == [list(range(24))] * 2
+    assert epochs[0].tolist() != epochs[1].tolist()
+    still = replace(EPOCHS, lr=1e-12, batch_size=24, steps=(0, 4))
+    found = follow(Condition("plain", 6, norm=False), 0, DATA, still)
+    assert found.losses == pytest.approx([found.stats[0].entropy] * 4, rel=1e-5)
+    assert found.stopped is None
+
+
+def test_a_run_that_learns_nothing_stops_and_one_that_learns_goes_on():
+    still = replace(EPOCHS, lr=1e-12, patience=2)
+    bare = Condition("plain", 12, norm=False)  # its logits hardly depend on the picture
+    lost = follow(bare, 0, draw_shapes(24, size=8), still)
+    assert (lost.stopped, lost.last, len(lost.losses)) == (8, 8, 2)
+    assert list(lost.stats) == [0, 8]
+    assert not lost.learned
+    assert lost.table("gradients")[:, 2].isnan().all()
+    assert follow(bare, 0, DATA, replace(still, patience=0)).stopped is None
+    long = replace(EPOCHS, patience=20, epochs=30, steps=(0, 120), width=8)
+    eager = follow(Condition("plain", 6, norm=True), 0, DATA, long)
+    assert (eager.stopped, eager.last, len(eager.losses)) == (None, 120, 30)
+    assert eager.losses[-1] < math.log(6) - 0.01
+    assert eager.learned
+
+
+@pytest.mark.parametrize(
+    ("last", "losses", "learned"),
+    [(2.31, (), False), (2.20, (), True), (2.20, (2.4, 2.30), False), (2.31, (2.0,), True)],
+)
+def test_learning_is_falling_below_chance(last, losses, learned):
+    """Over the last epoch if there was one: 256 pictures may lie below chance by luck."""
+    stats = {0: STATS, 3: replace(STATS, entropy=last)}
+    setting = replace(SETTING, classes=10)
+    one = replace(MADE, setting=setting, stats=stats, diverged=None, losses=losses)
+    assert one.learned == learned
+    assert not replace(one, diverged=2).learned
+
+
 def test_a_run_that_diverges_ends_there_and_says_when(tmp_path):
     found = follow(
         Condition("plain", 6, False), 0, DATA, replace(SETTING, lr=1e9, steps=(0, 1, 30))
@@ -223,8 +268,10 @@ MADE = Trace(
 
 def test_a_file_holds_all_of_a_run(tmp_path):
     path = tmp_path / "gradients.jsonl"
-    trace_file(path).append(MADE)
-    assert trace_file(path).read() == (MADE,)
+    new = replace(MADE, seed=3, losses=(2.3, None), stopped=4, setting=replace(SETTING, epochs=2))
+    for one in (MADE, new):
+        trace_file(path).append(one)
+    assert trace_file(path).read() == (MADE, new)
 
 
 def test_a_file_under_old_names_is_read_too(tmp_path):

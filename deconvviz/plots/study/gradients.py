@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import pandas as pd
 import torch
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -10,31 +11,39 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from deconvviz.plots.figures import NEUTRAL_INK, captioned
-from deconvviz.study.gradients import EXPLODES, VANISHES, Condition, Gradients
+from deconvviz.plots.study.tables import markdown
+from deconvviz.study.gradients import EXPLODES, LEARNED, VANISHES, Condition, Gradients
+from deconvviz.study.gradients.result import Ratio
 
+_INITS = {"pytorch": "PyTorch's default", "he": "He's"}
 _NAMES = {"plain": "plain CNN", "ddnet": "ddnet"}
 _CELL = 0.085  # inches of a layer in a figure, and the least height of a panel
 _LEAST_HIGH = 0.95
 
 
 def summary(found: Gradients) -> str:
-    """The answer: whether ddnet cures the plain network, BatchNorm's effect, and the ratios."""
+    """The answer: whether ddnet cures the plain network, who learned, and the ratios."""
     return f"{verdict(found)} {details(found)}"
 
 
 def markdown_report(results: Sequence[Gradients]) -> str:
-    """All results in words."""
+    """All results in words and tables, one for each setting."""
     title = "# Do deep deconvolution networks cure vanishing and exploding gradients?"
     command = (
         "Made by `deconvviz study report gradients` from the records of all runs, which "
-        "`deconvviz study gradients` makes."
+        "`deconvviz study gradients` makes. Each result holds for its own initial weights, length "
+        "of training and pictures."
     )
-    found = [f"**{verdict(one)}** {details(one)}" for one in results] or ["Not run."]
-    return "\n\n".join([title, command, *found]) + "\n"
+    found = [
+        f"## {heading(one)}\n\n**{verdict(one)}**\n\n"
+        f"{markdown(condition_table(one))}\n{method(one)}"
+        for one in results
+    ]
+    return "\n\n".join([title, command, *(found or ["Not run."])]) + "\n"
 
 
 def verdict(found: Gradients) -> str:
-    """The verdict on the claim, from the networks as training begins."""
+    """The verdict on the claim under one setting, and what it leaves open."""
     plain = [one for one in found.classifiers if one.architecture == "plain"]
     ours = [one for one in found.classifiers if one.architecture == "ddnet"]
     bad = [one for one in plain if found.trouble(one)]
@@ -49,10 +58,69 @@ def verdict(found: Gradients) -> str:
     else:
         does = "does not cure vanishing or exploding gradients"
     return (
-        f"The deep deconvolution network {does}: at the start of training {len(bad)} of "
-        f"{len(plain)} plain networks have them{_which(bad)}, and of as many deconvolution "
-        f"networks of the same depths {len(ill)}{_which(ill)}."
+        f"From {_INITS[found.setting.init]} initial weights the deep deconvolution network {does}: "
+        f"at the start of training {len(bad)} of {len(plain)} plain networks have them"
+        f"{_which(bad)}, and of as many deconvolution networks of the same depths {len(ill)}"
+        f"{_which(ill)}. {_learning(found)}"
     )
+
+
+def _learning(found: Gradients) -> str:
+    """Who learned nothing, and what follows from it and what does not."""
+    length = _length(found)
+    lost = [one for one in found.classifiers if found.learned(one) < len(found.of(one))]
+    if not lost:
+        return f"Within {length} all of them learned."
+    named = "; ".join(
+        f"{one.architecture}, {_depth(one)}: {len(found.of(one)) - found.learned(one)} of "
+        f"{len(found.of(one))} runs"
+        for one in lost
+    )
+    others = "He's start" if found.setting.init == "pytorch" else "PyTorch's default start"
+    return (
+        f"Within {length} these did not learn (their cross-entropy stayed at chance, or they "
+        f"diverged): {named}. That says nothing of {others}, of other rates or optimisers, of "
+        "longer training, or of networks with skip connections."
+    )
+
+
+def condition_table(found: Gradients) -> pd.DataFrame:
+    """Every network of one setting: ratios, losses, whether it learned, and both losses' cosines.
+
+    A cosine is the mean ± standard deviation over layers, steps and seeds, and in brackets the
+    lowest and the highest one.
+    """
+    return pd.DataFrame([_table_row(found, condition) for condition in found.conditions])
+
+
+def _table_row(found: Gradients, condition: Condition) -> dict[str, object]:
+    runs, weight = found.of(condition), condition.deconv_weight
+    start, end = (found.ratio(condition, end=end) for end in (False, True))
+    before, after = found.entropies(condition)
+    learned = f"{found.learned(condition)} of {len(runs)}"
+    stopped = [run.stopped for run in runs if run.stopped is not None]
+    notes = [f"{len(stopped)} stopped at step {min(stopped)}"] if stopped else []
+    notes += [gone] if (gone := _diverged(found, condition)) else []
+    return {
+        "network": condition.architecture,
+        "layers": condition.depth,
+        "BatchNorm": "yes" if condition.norm else "no",
+        "losses": f"both, {weight:g}" if weight else "classes",
+        "first/last at the start": _ratio(start),
+        "at the end": _ratio(end),
+        "cross-entropy": f"{_mean(before):.2f}, then {_mean(after):.2f}",
+        "learned": "; ".join([learned, *notes]),
+        "cosine": str(found.agreement(condition)),
+    }
+
+
+def _ratio(ratio: Ratio) -> str:
+    zero = f", {ratio.zero} zero" if ratio.zero else ""
+    return f"{ratio.mean:.2g} ({ratio.low:.2g} to {ratio.high:.2g}{zero})"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def details(found: Gradients) -> str:
@@ -66,44 +134,62 @@ def details(found: Gradients) -> str:
     for norm in (False, True):
         rows = [_row(found, one) for one in found.classifiers if one.norm == norm]
         sentences.append(f"With{'' if norm else 'out'} BatchNorm: {'; '.join(rows)}.")
+    return " ".join([*sentences, method(found), _agreement(found)]).strip()
+
+
+def method(found: Gradients) -> str:
+    """How the numbers were measured."""
     setting = found.setting
-    sentences.append(
-        "These are norms of the cross-entropy's gradient, by the first layer's weights over "
-        "by the last ones' below the head, at the start and at the end: geometric mean (lowest "
-        f"to highest) of {_seeds(found)}, {setting.steps[-1]} steps of {_optimiser(found)}, "
-        f"{setting.pictures} pictures ({setting.dataset}). Below {VANISHES:g} a gradient counts "
-        f"as vanishing, above {EXPLODES:g} as exploding."
+    stopped = f" One that had not after {setting.patience} epochs was stopped."
+    cosine = (
+        " Cosine: between the gradients of cross-entropy and reconstruction by a layer's weights "
+        "(1: same direction, 0: orthogonal, -1: opposite), mean ± standard deviation over layers, "
+        "steps and seeds, and in brackets the lowest and the highest. A mean near zero hides "
+        "single ones near -1 and 1."
     )
-    return " ".join([*sentences, _agreement(found)]).strip()
+    return (
+        "First/last: the norm of the cross-entropy's gradient, by the first layer's weights over "
+        "by the last ones' below the head, at the start and at the end: geometric mean (lowest "
+        f"to highest) of {_seeds(found)}, {_length(found)} of {_optimiser(found)}, "
+        f"{setting.pictures} pictures ({setting.dataset}). Below {VANISHES:g} a gradient counts "
+        f"as vanishing, above {EXPLODES:g} as exploding. A run learned if its cross-entropy came "
+        f"{LEARNED:g} nats below chance, {setting.chance:.2f}.{stopped * bool(setting.patience)}"
+        f"{cosine * any(found.agreement(one).count for one in found.conditions)}"
+    )
 
 
 def _agreement(found: Gradients) -> str:
-    """The cosines of the two losses, if networks were trained on both."""
+    """The cosines of the networks that were trained on both losses."""
     both = [one for one in found.conditions if one.deconv_weight]
-    means = [float(found.cosines(one).nanmean()) for one in both]
-    known = sorted(
-        (mean, f"{one.architecture}, {_depth(one)}")
-        for mean, one in zip(means, both, strict=True)
-        if mean == mean
-    )
+    known = [(one, found.agreement(one)) for one in both if found.agreement(one).count]
     if not known:
         return ""
-    (low, lowest), (high, highest) = known[0], known[-1]
-    return (
-        "Trained on both losses, the cosine between the gradients of cross-entropy and "
-        "reconstruction (1: same direction, 0: orthogonal), mean over layers "
-        f"and steps, lies between {low:+.2f} ({lowest}) and {high:+.2f} ({highest})."
-    )
+    rows = [f"{one.architecture}, {_depth(one)} {cosine}" for one, cosine in known]
+    return f"Cosines of those trained on both losses: {'; '.join(rows)}."
 
 
 def _row(found: Gradients, condition: Condition) -> str:
     """A condition's ratios, and whether it diverged."""
     diverged = f", {gone}" if (gone := _diverged(found, condition)) else ""
     start, end = (found.ratio(condition, end=end) for end in (False, True))
-    zero = f", {start.zero} zero" if start.zero else ""
     return (
-        f"{condition.architecture} {condition.depth} layers {start.mean:.2g} ({start.low:.2g} to "
-        f"{start.high:.2g}{zero}), then {end.mean:.2g}{diverged}"
+        f"{condition.architecture} {condition.depth} layers {_ratio(start)}, then {end.mean:.2g}"
+        f"{diverged}"
+    )
+
+
+def _length(found: Gradients) -> str:
+    setting = found.setting
+    count, what = (setting.epochs, "epoch") if setting.epochs else (setting.steps[-1], "step")
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def heading(found: Gradients) -> str:
+    """The setting of a result, in a line."""
+    setting = found.setting
+    return (
+        f"{_INITS[setting.init]} initial weights, {_length(found)}, {setting.pictures} pictures of "
+        f"{setting.dataset}"
     )
 
 
@@ -122,10 +208,10 @@ def _seeds(found: Gradients) -> str:
 
 
 def _optimiser(found: Gradients) -> str:
-    setting, names = found.setting, {"pytorch": "PyTorch's", "he": "He's"}
+    setting = found.setting
     return (
         f"SGD (learning rate {setting.lr:g}, momentum 0.9, batches of {setting.batch_size}) from "
-        f"{names[setting.init]} initial weights"
+        f"{_INITS[setting.init]} initial weights"
     )
 
 
@@ -160,13 +246,13 @@ def cosine_maps(found: Gradients, ink: str = NEUTRAL_INK) -> Figure:
     both = [condition for condition in found.conditions if condition.deconv_weight]
     alone = [condition for condition in found.classifiers if condition.architecture == "ddnet"]
     tables = {condition: found.cosines(condition)[:-1] for condition in both or alone}
-    titles = {condition: f"mean {table.nanmean():+.2f}" for condition, table in tables.items()}
+    titles = {condition: _cosine_title(found, condition) for condition in tables}
     trained = "both losses" if both else "cross-entropy alone"
     caption = (
         "Cosine between the gradients of cross-entropy and reconstruction error by each "
         f"layer's weights, from the first layer (top) on, by steps of\ntraining on {trained}; "
-        "mean over seeds. Blue: both want the same; red: one undoes what the other does. "
-        "Dark line: ddnet turns."
+        "mean over seeds. Above: mean ± deviation, lowest and highest of all single ones.\n"
+        "Blue: both want the same; red: one undoes what the other does. Dark line: ddnet turns."
     )
     scale = ScalarMappable(Normalize(-1, 1), "RdBu")
     return _panels(found, tables, titles, scale, "cosine", "#333333", caption, ink)
@@ -228,9 +314,14 @@ def _panels(
 
 def _title(found: Gradients, condition: Condition) -> str:
     start, end = (found.ratio(condition, end=end).mean for end in (False, True))
-    losses = [sum(side) / len(side) for side in found.entropies(condition)]
+    losses = [_mean(side) for side in found.entropies(condition)]
     ratios = f"first/last {_rough(start)}, then {_rough(end)}"
     return f"{ratios}\nloss {losses[0]:.2f}, then {losses[1]:.2f}"
+
+
+def _cosine_title(found: Gradients, condition: Condition) -> str:
+    one = found.agreement(condition)
+    return f"{one.mean:+.2f} ± {one.deviation:.2f}\n{one.low:+.2f} to {one.high:+.2f}"
 
 
 def _rough(ratio: float) -> str:

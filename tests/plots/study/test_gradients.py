@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from deconvviz.plots.gradients import norm_maps
+from deconvviz.plots.study.gradients import norm_maps
 from deconvviz.study.gradients import Condition
 from tests.study.gradients.made import result
 
