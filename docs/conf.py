@@ -37,6 +37,7 @@ toc_object_entries = False
 
 html_theme = "furo"
 html_title = "deconvviz"
+html_show_copyright = False
 html_favicon = html_logo = "../deconvviz/ui/icon.svg"
 html_static_path = ["style"]
 html_css_files = ["site.css"]

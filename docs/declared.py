@@ -38,10 +38,12 @@ def _command(path: str, command: Any) -> str:
     shown = [one for one in command.params if one.name != "help" and not getattr(one, "hidden", 0)]
     arguments = [one for one in shown if one.param_type_name == "argument"]
     rows = [f"| {_names(one)} | {_default(one)} | {_cell(one.help or '')} |" for one in shown]
-    usage = " ".join([path, *(one.metavar or one.name.upper() for one in arguments), "[options]"])
+    words = [path, *(one.metavar or one.name.upper() for one in arguments)]
+    usage = " ".join([*words, *(["[options]"] if len(shown) > len(arguments) else [])])
     text = inspect.cleandoc(command.help or "").replace("\f", "")
     head = [f"## {path.removeprefix('deconvviz ')}", "", text, "", "```text", usage, "```", ""]
-    return "\n".join([*head, "| option | default | meaning |", "|---|---|---|", *rows])
+    table = ["| option | default | meaning |", "|---|---|---|", *rows] if rows else []
+    return "\n".join([*head, *table])
 
 
 def _names(parameter: Any) -> str:
