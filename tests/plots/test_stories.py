@@ -15,8 +15,8 @@ from deconvviz.io.data import draw_shapes
 from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load
 from deconvviz.plots.files import figure_png
-from deconvviz.ui.experiments import legend, runnable_analyses
-from deconvviz.ui.show import INKS
+from deconvviz.ui.experiments import runnable_analyses
+from deconvviz.ui.show import INKS, legend
 
 
 @pytest.fixture(scope="module")

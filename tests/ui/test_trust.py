@@ -41,7 +41,7 @@ def test_it_is_kept_for_this_unit_and_rule_alone():
     app = AppTest.from_function(page, default_timeout=240).run()
     assert not app.exception
     shown = json.loads(app.json[0].value)
-    assert shown.pop("summary").startswith(("This picture is", "Similarity shows"))
+    assert shown.pop("summary").startswith("Whether this picture depends partly or strongly on")
     assert shown == {
         "before": False,
         "same": True,
