@@ -45,7 +45,10 @@ def test_units_are_found_by_direction_and_by_an_example(page, server):  # noqa: 
 
 def test_the_most_useful_pictures_of_a_unit_are_shown_and_stay_with_the_link(page, server):  # noqa: F811
     open_page(page, server, "atlas?model=demo-photos&layer=stage2.relu&unit=5")
-    page.get_by_role("combobox", name=re.compile("Most useful for")).click()
+    classes = page.get_by_role("combobox", name=re.compile("Most useful for"))
+    classes.scroll_into_view_if_needed()
+    page.wait_for_timeout(1000)  # a page that is still scrolling closes the list again
+    classes.click()
     page.get_by_role("option", name="beagle", exact=True).click()
     useful = "most useful patches of unit {} of stage2.relu"
     page.get_by_alt_text(re.compile(useful.format(5))).wait_for()
