@@ -76,6 +76,12 @@ class Notes:
     done: Counter[str] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)
 
+CHOSEN = """() => [...document.querySelectorAll('[data-testid=stButtonGroup]')[0]?.querySelectorAll('button') || []]
+    .map((one) => (one.dataset.testid?.endsWith('Active') ? '*' : '') + one.innerText.trim())
+    .concat([...document.querySelectorAll('input[type=file]')].map((one) => one.files.length))
+    .concat([...document.querySelectorAll('[data-testid=stFileUploaderFile]')].map((one) => one.innerText))"""
+"""The names of the pictures, the chosen ones marked; files in the uploaders."""
+
 
 @dataclass
 class Person:
@@ -123,9 +129,10 @@ class Person:
             state = await self.page.get_by_test_id("stApp").get_attribute(
                 "data-test-script-state", timeout=5000
             )
+            chosen = await self.page.evaluate(CHOSEN)
         except Exception as error:  # noqa: BLE001  the page itself may be gone
             return f"the page does not answer: {error!s:.80}"
-        return f"script {state}; messages: {boxes}"
+        return f"script {state}; pictures: {chosen}; messages: {boxes}"
 
     async def settled(self) -> None:
         """Wait for the page; then look for errors, lost pictures, and others' names."""
