@@ -76,11 +76,10 @@ class Notes:
     done: Counter[str] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)
 
-CHOSEN = """() => [...document.querySelectorAll('[data-testid=stButtonGroup]')[0]?.querySelectorAll('button') || []]
-    .map((one) => (one.dataset.testid?.endsWith('Active') ? '*' : '') + one.innerText.trim())
-    .concat([...document.querySelectorAll('input[type=file]')].map((one) => one.files.length))
-    .concat([...document.querySelectorAll('[data-testid=stFileUploaderFile]')].map((one) => one.innerText))"""
-"""The names of the pictures, the chosen ones marked; files in the uploaders."""
+
+CHOSEN = """() => [...document.querySelectorAll('[data-testid=stButtonGroup]')]
+    .slice(0, 1).map((one) => one.innerText.replaceAll("\\n", " "))"""
+"""The names of the pictures to choose from."""
 
 
 @dataclass
@@ -157,7 +156,8 @@ class Person:
         name = f"person-{self.number}-{self.uploads}.png"
         seed = 1000 * self.number + self.uploads
         file = {"name": name, "mimeType": "image/png", "buffer": picture(self.hue, seed)}
-        await self.page.locator("input[type=file]").first.set_input_files(file)
+        uploaders = self.page.locator(".st-key-own-pictures input[type=file]")
+        await uploaders.last.set_input_files(file)
         await self.page.get_by_alt_text(re.compile(f"{name}, with")).first.wait_for()
         await self.settled()
         await self.check_colour()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.card import inert
@@ -89,7 +90,8 @@ def _take_photograph(keep: Callable[[bytes, str], None]) -> list[str]:
         return []
 
     def take() -> None:
-        if (file := st.session_state["camera"]) is None:
+        file = st.session_state["camera"]
+        if not isinstance(file, UploadedFile):  # none, or taken before, and freed
             return
         try:
             keep(file.getvalue(), "photograph.jpg")
@@ -121,11 +123,12 @@ def upload_files(
     Returns:
         One sentence for each file of the last upload that `keep` raised a `DeconvvizError` on.
     """
-    turn = st.session_state.setdefault(f"{key}-turn", 0)
 
     def take() -> None:
         errors: list[str] = []
-        for file in st.session_state[f"{key}-{turn}"]:
+        for file in st.session_state[f"{key}-files"]:
+            if not isinstance(file, UploadedFile):  # taken before, and freed
+                continue
             try:
                 keep(file.getvalue(), file.name)
             except DeconvvizError as error:
@@ -133,13 +136,14 @@ def upload_files(
             finally:
                 free(file)
         st.session_state[f"{key}-errors"] = errors + refused_uploads()
-        st.session_state[f"{key}-turn"] = turn + 1  # a new, empty uploader
 
+    # The same one all along, whose list of files app.css hides: where an empty one took its place,
+    # files that were on their way to a busy server were lost.
     st.file_uploader(
         label,
         endings,
         accept_multiple_files=True,
-        key=f"{key}-{turn}",
+        key=f"{key}-files",
         on_change=take,
         max_upload_size=max_mb,
     )
