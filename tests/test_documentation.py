@@ -53,11 +53,13 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
 
 @pytest.fixture
 def _as_it_was():
-    """Modules that a page makes are forgotten after it."""
-    before = set(sys.modules)
+    """Modules that a page makes are not those of other tests of the same name."""
+    made = ("my_nets", "many")
+    others = {name: sys.modules.pop(name) for name in made if name in sys.modules}
     yield
-    for name in {"my_nets", "many"} & (set(sys.modules) - before):
-        del sys.modules[name]
+    for name in made:
+        sys.modules.pop(name, None)
+    sys.modules.update(others)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def test_commands_named_in_prose_exist():
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     prose = "".join(page.read_text("utf-8") for page in pages)
     named = set(re.findall(r"deconvviz experiment ([a-z]+)", prose))
-    assert named == {*analyses(), *BY_HAND}
+    assert named
+    assert named <= {*analyses(), *BY_HAND}
 
 
 def test_the_group_lists_all():
