@@ -77,11 +77,6 @@ class Notes:
     waits: list[float] = field(default_factory=list)
 
 
-CHOSEN = """() => [...document.querySelectorAll('[data-testid=stButtonGroup]')]
-    .slice(0, 1).map((one) => one.innerText.replaceAll("\\n", " "))"""
-"""The names of the pictures to choose from."""
-
-
 @dataclass
 class Person:
     """One browser context with a colour, and names that begin with its number."""
@@ -128,7 +123,8 @@ class Person:
             state = await self.page.get_by_test_id("stApp").get_attribute(
                 "data-test-script-state", timeout=5000
             )
-            chosen = await self.page.evaluate(CHOSEN)
+            names = self.page.get_by_test_id("stButtonGroup").first
+            chosen = (await names.inner_text(timeout=5000)).split("\n")
         except Exception as error:  # noqa: BLE001  the page itself may be gone
             return f"the page does not answer: {error!s:.80}"
         return f"script {state}; pictures: {chosen}; messages: {boxes}"

@@ -160,16 +160,16 @@ def test_layers_are_listed_with_what_their_units_see():
 
 def test_coverage_is_for_people_or_for_programs():
     words = ["coverage", "torchvision/squeezenet1_1", "--weights", "none"]
-    told = runner.invoke(app, words)
-    assert told.exit_code == 0, told.output
-    assert "26 x conv2d" in told.output
+    reply = runner.invoke(app, words)
+    assert reply.exit_code == 0, reply.output
+    assert "26 x conv2d" in reply.output
     read = json.loads(runner.invoke(app, [*words, "--json"]).output)
     assert {"conv2d", "relu", "max_pool2d", "cat"} <= {row["operation"] for row in read}
 
 
 def test_coverage_compares_with_the_model_and_fails_where_they_differ(monkeypatch):
-    told = runner.invoke(app, ["coverage", "demo"])
-    assert "\nChecked: values equal the model's own (largest relative error" in told.output
+    reply = runner.invoke(app, ["coverage", "demo"])
+    assert "\nChecked: values equal the model's own (largest relative error" in reply.output
     verified = runner.invoke(app, ["coverage", "demo", "--verify", "--dtype", "float64"])
     assert verified.exit_code == 0, verified.output
     assert "; projections of 48 units in 6 layers equal autograd" in verified.output

@@ -1,4 +1,4 @@
-"""A process alone, and what it is told of others."""
+"""A process alone, and what it knows of others."""
 
 import torch
 

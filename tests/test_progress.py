@@ -1,4 +1,4 @@
-"""Progress is told, and drawn only once there is some."""
+"""Progress is reported, and drawn only once there is some."""
 
 from deconvviz.progress import TerminalBars, track
 

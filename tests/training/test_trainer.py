@@ -455,11 +455,11 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path, shapes):
         for rank in "01"
     ]
     try:
-        told = [process.communicate(timeout=200)[1] for process in together]
+        reply = [process.communicate(timeout=200)[1] for process in together]
     finally:
         for process in together:
             process.kill()
-    assert [process.returncode for process in together] == [0, 0], "\n".join(told)
+    assert [process.returncode for process in together] == [0, 0], "\n".join(reply)
 
     def curve(metrics, name):
         return [line[name] for line in metrics]

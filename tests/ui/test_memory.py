@@ -95,8 +95,8 @@ def test_the_size_agrees_with_the_memory_of_a_process():
     )
     words = [sys.executable, "-c", program]
     environment = {**os.environ, "DECONVVIZ_CACHE_MB": "64"}
-    told = subprocess.run(words, check=True, capture_output=True, env=environment, timeout=100)
-    share, limit = told.stdout.split()
+    reply = subprocess.run(words, check=True, capture_output=True, env=environment, timeout=100)
+    share, limit = reply.stdout.split()
     assert 0.85 < float(share) < 1.15
     assert int(limit) == 64 * MB
 

@@ -1,4 +1,4 @@
-"""Runs in the background: one at a time, told how far they are, ended when asked to."""
+"""Runs in the background: one at a time, with how far they are, ended when asked to."""
 
 import time
 from dataclasses import dataclass, replace

@@ -134,9 +134,9 @@ def test_hostile_names_are_told_inert_and_in_a_bounded_number(endpoint):
         for turn in range(PENDING_FILES + 30):
             endpoint.put(str(session), str(turn), 1, "../<b>x</b>" + "y" * 500)
     assert len(limit._refused) <= PENDING_FILES
-    told = limit.refused("49")
-    assert 0 < len(told) <= 8
-    assert all("<" not in name and "/" not in name and len(name) < 100 for name in told)
+    reply = limit.refused("49")
+    assert 0 < len(reply) <= 8
+    assert all("<" not in name and "/" not in name and len(name) < 100 for name in reply)
 
 
 def add(session_id, file):

@@ -22,5 +22,5 @@ def test_a_ratio_above_ten_is_told_in_plain_digits():
     titles = [
         axes.get_title(loc="left") for axes in norm_maps(result((12.3, 1e-9), (0.2, 1.0))).axes
     ]
-    told = [title.split("first/last ")[1].split("\n")[0] for title in titles if "first" in title]
-    assert {"12, then 12", "1e-09, then 1e-09", "0.2, then 0.2"} < set(told)
+    reply = [title.split("first/last ")[1].split("\n")[0] for title in titles if "first" in title]
+    assert {"12, then 12", "1e-09, then 1e-09", "0.2, then 0.2"} < set(reply)
