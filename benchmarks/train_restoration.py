@@ -72,9 +72,9 @@ RECIPES = {
     ),
     **{
         f"x3-{last}": Named(
-            changed(SR, {"network": f"fsrcnn:scale=3:last={last}", "epochs": 12}), minutes
+            changed(SR, {"network": f"fsrcnn:scale=3:last={last}", "epochs": 6}), minutes
         )
-        for last, minutes in (("transposed", 9), ("resize", 52), ("shuffle", 7))
+        for last, minutes in (("transposed", 5), ("resize", 26), ("shuffle", 4))
     },
     **DENSE,
 }
