@@ -12,6 +12,7 @@ this script (--json). Published figures are quoted from the papers.
 import json
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -103,7 +104,9 @@ def denoising(find: Finder) -> Iterator[Row]:
         training, *tests = sets[name]
         for title, sigma in product(tests, (15, 25, 50)):
             classical = denoisers(noisy(_held_out(training), sigma), sigma)
+            eight = replace(network, self_ensemble=True)
             methods = {"noisy": unchanged, **classical, "ours": restored_by(network)}
+            methods["ours, self-ensemble"] = restored_by(eight)
             yield f"{title} {sigma}", measured(noisy(load_pictures(title.lower()), sigma), methods)
 
 

@@ -32,6 +32,13 @@ def restore(
         typer.Option(help="For inpaint: picture of the same size, white where pixels are missing."),
     ] = None,
     checkpoint: Own = None,
+    self_ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--self-ensemble",
+            help="Mean over eight rotated and mirrored copies: better, 8 times slower.",
+        ),
+    ] = False,
 ) -> None:
     """Restore pictures: remove noise or blur, fill in missing pixels, enlarge by 2, 3 or 4.
 
@@ -44,7 +51,7 @@ def restore(
 
     if mask and task != "inpaint":
         raise SettingError(f"--mask is for --task inpaint, not for {task}")
-    restorer = Restorer.load(task, checkpoint)
+    restorer = Restorer.load(task, checkpoint, self_ensemble=self_ensemble)
     pairs = targets(source, out)
     _one_by_one(pairs, lambda bars: restore_files(pairs, restorer, mask, bars), out, "restored")
 

@@ -1,7 +1,7 @@
 """A trained network on a person's picture of any size."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ NAMES: tuple[Name, ...] = ("denoise", "deblur", "inpaint", "sr2", "sr3", "sr4")
 MAX_PIXELS = 100_000_000
 """Pixels of the largest picture that super-resolution makes."""
 _TILE = 256  # pixels; larger tiles leave the processor's cache, smaller ones overlap more
+_EIGHT = [(turns, mirror) for turns in range(4) for mirror in (False, True)]
 _PER_LUMA = 255 / 219  # grey levels of RGB for one of Y, which has 219 of them
 
 
@@ -41,12 +42,15 @@ class Restorer:
     colour: "Network"
 
     @classmethod
-    def load(cls, name: str, checkpoint: Path | None = None) -> "Restorer":
+    def load(
+        cls, name: str, checkpoint: Path | None = None, *, self_ensemble: bool = False
+    ) -> "Restorer":
         """The networks in the package, or one of your own.
 
         Args:
             name: One of `NAMES`.
             checkpoint: Network to take instead of those in the package.
+            self_ensemble: See `Network`.
 
         Raises:
             SettingError: There is no such task, or the checkpoint is of another one.
@@ -60,7 +64,8 @@ class Restorer:
         for one in networks:
             if one.task != task or one.architecture.enlarges != scale:
                 raise SettingError(f"{checkpoint} is a network for `{one.task}`, not for {name}")
-        return cls(task, networks[0], networks[-1])
+        made = [replace(one, self_ensemble=self_ensemble) for one in networks]
+        return cls(task, made[0], made[-1])
 
     @property
     def enlarges(self) -> int:
@@ -113,12 +118,22 @@ class Restorer:
 
 @dataclass(frozen=True)
 class Network:
-    """One network, applied tile by tile."""
+    """One network, applied tile by tile.
+
+    Attributes:
+        model: The network, in evaluation mode.
+        architecture: What it was built from.
+        task: A name in `TASKS`.
+        channels: Channels of its input.
+        self_ensemble: Whether its answer is the mean over the picture's eight rotated and mirrored
+            copies (Timofte et al. 2016, arXiv:1511.02228): better, in eight times the time.
+    """
 
     model: nn.Module
     architecture: PictureToPicture
     task: str
     channels: int
+    self_ensemble: bool = False
 
     @classmethod
     def load(cls, path: Path) -> "Network":
@@ -157,6 +172,17 @@ class Network:
         Tiles overlap by as much as the network sees, so that the result is that of the whole
         picture at once.
         """
+        if not self.self_ensemble:
+            return self._answer(pixels, progress, tile)
+        answers = [
+            _mirrored(
+                self._answer(_mirrored(pixels.rot90(turns, (1, 2)), mirror), None, tile), mirror
+            ).rot90(-turns, (1, 2))
+            for turns, mirror in track(_EIGHT, "restoring", progress)
+        ]
+        return torch.stack(answers).mean(0)
+
+    def _answer(self, pixels: Tensor, progress: Progress | None, tile: int) -> Tensor:
         factor, multiple = self.architecture.enlarges, self.architecture.multiple
         height, width = pixels.shape[-2:]
         padding = (0, -width % multiple, 0, -height % multiple)
@@ -178,6 +204,10 @@ class Network:
             ]
         assert whole is not None
         return whole[:, : height * factor, : width * factor]
+
+
+def _mirrored(pixels: Tensor, mirror: bool) -> Tensor:
+    return pixels.flip(-1) if mirror else pixels
 
 
 def _tiles(height: int, width: int, side: int) -> Iterator[tuple[int, int, int, int]]:

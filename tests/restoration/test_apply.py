@@ -1,5 +1,7 @@
 """Networks on pictures of any size: tiles change nothing, and what is not restored stays."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -52,6 +54,19 @@ def test_tiles_give_what_the_whole_picture_at_once_gives(task, name):
     whole = net.model(pixels[None])[0].clamp(0, 1)
     for tile in (32, 50, 200):
         assert torch.allclose(net(pixels, tile=tile), whole, atol=1e-5), tile
+
+
+@pytest.mark.parametrize("task", ["sr", "denoise"])
+def test_a_self_ensemble_answers_alike_to_a_rotated_or_mirrored_picture(task):
+    net = network(task)
+    eight = replace(net, self_ensemble=True)
+    pixels = torch.rand(net.channels, 36, 30)
+    whole = eight(pixels)
+    assert whole.shape == net(pixels).shape
+    assert not torch.allclose(net(pixels.flip(2)).flip(2), net(pixels), atol=1e-3)
+    for turns, axes in ((1, ()), (2, (1,)), (3, (2,)), (0, (1, 2))):
+        other = eight(pixels.rot90(turns, (1, 2)).flip(axes))
+        assert torch.allclose(other, whole.rot90(turns, (1, 2)).flip(axes), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [*(one for one, _ in SMALL.values()), "fsrcnn:scale=2"])
