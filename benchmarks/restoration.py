@@ -16,13 +16,17 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import torch
 from report import environment, markdown, options, publish
+from torchvision.transforms.functional import pil_to_tensor
 
 from deconvviz.io.data.benchmarks import PictureSet, load_pictures
 from deconvviz.io.files import write_atomically
+from deconvviz.io.images import PHOTOGRAPHS, photograph
 from deconvviz.progress import TerminalBars
 from deconvviz.restoration.apply import Network
 from deconvviz.restoration.classical import biharmonic, deblurrers, denoisers, interpolated
+from deconvviz.restoration.degradations import resize
 from deconvviz.restoration.evaluate import (
     Method,
     Problem,
@@ -89,6 +93,16 @@ def super_resolution(find: Finder) -> Iterator[Row]:
         yield name, measured(enlarging(load_pictures("set5"), scale), methods)
 
 
+def large_pictures(find: Finder) -> Iterator[Row]:
+    """1024 x 768 pixels enlarged 2 times: photographs brought to 2048 x 1536 and reduced again."""
+    images = {name: pil_to_tensor(photograph(name).image) for name in PHOTOGRAPHS}
+    large = tuple(resize(image, 1536, 2048) for image in images.values())
+    problems = enlarging(PictureSet("photographs", large, tuple(images)), 2)
+    for _, network in find.trained("sr2"):
+        methods = {"bicubic": bicubic(2), "ours": enlarged_by(network)}
+        yield f"1024 x 768, {torch.get_num_threads()} threads", measured(problems, methods)
+
+
 def last_layers(find: Finder) -> Iterator[Row]:
     """Three last layers of equally many weights and equally many steps, at scale 3."""
     found = find.trained("x3-transposed", "x3-resize", "x3-shuffle")
@@ -133,6 +147,7 @@ def _held_out(name: str) -> PictureSet:
 
 TABLES: Mapping[str, tuple[str, Callable[[Finder], Iterator[Row]]]] = {
     "sr": ("Super-resolution", super_resolution),
+    "large": ("Super-resolution of a large picture", large_pictures),
     "last": ("Super-resolution: the last layer", last_layers),
     "denoise": ("Denoising", denoising),
     "deblur": ("Deblurring", deblurring),
