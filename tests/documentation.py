@@ -150,8 +150,7 @@ def furnish(folder):
     from deconvviz.io.images import photograph
 
     cat, cup = photograph("cat").image, photograph("coffee").image
-    for name, image in (("cat.jpg", cat), ("cat.png", cat), ("photo.jpg", cup)):
-        image.resize((image.width // 2, image.height // 2)).save(folder / name)
+    cup.resize((cup.width // 2, cup.height // 2)).save(folder / "photo.jpg")
     for label, image in (("cat", cat), ("cup", cup)):
         place = folder / "pictures" / label
         place.mkdir(parents=True)

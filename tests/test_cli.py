@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 from typer.testing import CliRunner
 
 from deconvviz import cli
@@ -278,6 +279,29 @@ def test_app_shows_random_networks_by_an_option_that_is_there(monkeypatch):
     assert choices.offered()["demo"] == choices.Choice("demo")
     refused = runner.invoke(app, ["app", "demo", "--weights", "none"])
     assert "--weights none is for torchvision/NAME" in str(refused.exception)
+
+
+def test_app_opens_a_function_first_and_with_trained_weights(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(os, "execv", lambda _, command: calls.append(command))
+    (tmp_path / "net_for_weights.py").write_text(
+        "from torch import nn\ndef net():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    trained = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    torch.save(trained.state_dict(), "own.pt")
+    words = ["net_for_weights:net", "--checkpoint", "own.pt", "--input-size", "1,20,20"]
+    assert runner.invoke(app, ["app", *words]).exit_code == 0
+    monkeypatch.setattr(sys, "argv", ["app.py", *calls[0][6:]])
+    assert next(iter(choices.offered())) == "net_for_weights:net"
+    opened = networks.opened(choices.offered()["net_for_weights:net"]).bundle
+    assert opened.input_size == (1, 20, 20)
+    assert torch.equal(opened.model[0].weight, trained[0].weight)
+    assert choices.offered()["demo"] == choices.Choice("demo")
+    refused = runner.invoke(app, ["app", "demo", "--checkpoint", "own.pt"])
+    assert "--checkpoint is for one package.module:function" in str(refused.exception)
 
 
 def test_app_that_downloads_nothing_says_so_to_the_script(monkeypatch):

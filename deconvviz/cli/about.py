@@ -17,6 +17,7 @@ _BIBTEX = """\
   title   = {{deconvviz: what any unit of a convolutional network responds to}},
   author  = {{{{The deconvviz developers}}}},
   version = {{{version}}},
+  year    = {{2026}},
   license = {{MIT}},
 }}
 

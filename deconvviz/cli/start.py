@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from deconvviz.cli.base import InputOptions, app, load_network
+from deconvviz.cli.base import NETWORK, InputOptions, app, load_network
 from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 
 
 @app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-@takes(InputOptions(), "inputs", only=("weights", "download"))
+@takes(InputOptions(), "inputs", only=NETWORK)
 def start_app(
     context: typer.Context,
     inputs: InputOptions,
@@ -27,20 +27,32 @@ def start_app(
 ) -> None:
     """Start the app in a browser.
 
-    Arguments that name networks add them to the app; other options go to `streamlit run`.
+    Arguments that name networks add them to the app, which opens the first of them; other options
+    go to `streamlit run`.
     """
+    from deconvviz.io.zoo import is_function
+
     if no_downloads and inputs.download:
         raise SettingError("--download and --no-downloads exclude each other; leave one out")
     weights, (networks, options) = inputs.weights, _divided(context.args)
     libraries = [name for name in networks if name.startswith(("torchvision/", "timm/"))]
     if weights != "default" and not libraries:
         raise SettingError(f"--weights {weights} is for torchvision/NAME and timm/NAME; name one")
+    functions = [name for name in networks if is_function(name)]
+    if inputs.checkpoint and len(functions) != 1:
+        raise SettingError("--checkpoint is for one package.module:function; name it")
+    if inputs.input_size and not functions:
+        raise SettingError("--input-size is for package.module:function; name one")
     for name in networks:  # so that downloads and errors appear here, before any browser
-        own = weights if name in libraries else "default"
-        load_network(replace(inputs, model=name, weights=own))
+        own = replace(inputs, model=name, weights=weights if name in libraries else "default")
+        if name not in functions:
+            own = replace(own, checkpoint=None, input_size=None)
+        load_network(own)
     script = Path(__file__).parents[1] / "app.py"
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
     ours = [*networks, *([f"--weights={weights}"] * (weights != "default"))]
+    ours += [f"--checkpoint={inputs.checkpoint}"] * bool(inputs.checkpoint)
+    ours += [f"--input-size={inputs.input_size}"] * bool(inputs.input_size)
     ours += ["--no-downloads"] * no_downloads
     command += ["--", *ours] if ours else []
     if os.name == "nt":  # where a process cannot become another

@@ -60,7 +60,7 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if start == _BEFORE_ZIP:
         raise CheckpointError(
             f"{path} has the form that torch.save wrote before version 1.6, which is not read; "
-            "write it anew with torch.save(torch.load(path, weights_only=True), path)"
+            "write it anew with torch.save(torch.load(path, weights_only=True), new_path)"
         )
     if start[8:] != b"{":
         raise _unreadable(path)

@@ -1,7 +1,8 @@
 """Which networks a session may choose, by label: what the picker shows and a link says.
 
-The demos and what the command line names are offered to all. A session adds a library's network by
-its name, "torchvision/NAME" or "torchvision/NAME, untrained", and checkpoints that only it has.
+What the command line names and the demos are offered to all, in this order. A session adds a
+library's network by its name, "torchvision/NAME" or "torchvision/NAME, untrained", and checkpoints
+that only it has.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import streamlit as st
 from deconvviz.errors import SettingError, UnknownModelError
 from deconvviz.io.checkpoint import read_checkpoint
 from deconvviz.io.images import safe_name
-from deconvviz.io.zoo import DEMOS
+from deconvviz.io.zoo import DEMOS, is_function
 from deconvviz.io.zoo.library import (
     check_name,
     is_library,
@@ -31,6 +32,8 @@ million. 150 million take 0.6 GB, and as much again for a twin of random weights
 
 _NO_DOWNLOADS = "--no-downloads"  # options of `deconvviz app`
 _WEIGHTS = "--weights="
+_CHECKPOINT = "--checkpoint="
+_INPUT_SIZE = "--input-size="
 _OPENED = 8  # names of libraries' networks that a session's picker keeps
 _TRAINED = {"trained": "default", "untrained": None}
 
@@ -42,6 +45,8 @@ class Choice:
     Attributes:
         name: As `load` takes it; of an uploaded checkpoint the name of its file.
         weights: As `load` takes them.
+        checkpoint: Weights file of a function's network, or "".
+        input_size: Channels, height, width of it, with commas; "" for its own.
         content: An uploaded checkpoint, which is in the session alone.
         digest: Its SHA-256.
         is_bounded: Whether a session added it by name, so that its size is limited and its weights
@@ -50,6 +55,8 @@ class Choice:
 
     name: str
     weights: str | None = "default"
+    checkpoint: str = ""
+    input_size: str = ""
     content: bytes = b""
     digest: str = ""
     is_bounded: bool = False
@@ -71,8 +78,8 @@ def offered() -> dict[str, Choice]:
     """What the session may choose, by label: the demos, the command line's, its own."""
     named = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     return {
-        **{name: Choice(name) for name in DEMOS},
-        **{_label(name): Choice(name, _weights_of(name)) for name in named},
+        **{_label(name): _named(name) for name in named},
+        **{name: Choice(name) for name in DEMOS if name not in named},
         **{label: library_choice(label) for label in _opened()},
         **uploaded(),
     }
@@ -88,11 +95,23 @@ def _label(name: str) -> str:
     return str(Path(*Path(name).parts[-2:])) if name.endswith(".safetensors") else name
 
 
+def _named(name: str) -> Choice:
+    """A network with what the command line says of it."""
+    if not is_function(name):
+        return Choice(name, _weights_of(name))
+    return Choice(name, checkpoint=_given(_CHECKPOINT), input_size=_given(_INPUT_SIZE))
+
+
 def _weights_of(name: str) -> str | None:
     """The weights that the command line gives a library's network."""
-    given = [one.removeprefix(_WEIGHTS) for one in sys.argv if one.startswith(_WEIGHTS)]
-    weights = given[-1] if given and is_library(name) else "default"
+    weights = (_given(_WEIGHTS) if is_library(name) else "") or "default"
     return None if weights == "none" else weights
+
+
+def _given(option: str) -> str:
+    """The value of an option of `deconvviz app`, or ""."""
+    given = [one.removeprefix(option) for one in sys.argv if one.startswith(option)]
+    return given[-1] if given else ""
 
 
 def library_label(name: str, *, trained: bool) -> str:

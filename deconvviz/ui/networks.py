@@ -94,10 +94,15 @@ _seeding = Lock()
 
 
 @st.cache_resource(max_entries=NETWORKS, show_spinner="Opening the network …")
-def _network(name: str, weights: str | None, digest: str, _content: bytes) -> Network:
+def _network(
+    name: str, weights: str | None, checkpoint: str, input_size: str, digest: str, _content: bytes
+) -> Network:
     """One network for all sessions; an uploaded one by its digest, so that no name is shared."""
     if digest:
         loaded = Bundle.from_checkpoint(UPLOADED, read_checkpoint(_content, UPLOADED))
+    elif checkpoint or input_size:
+        size: Any = tuple(map(int, input_size.split(","))) if input_size else None
+        loaded = load(name, checkpoint=checkpoint or None, input_size=size)
     elif weights is None:
         # so that a link shows the same random weights; the generator is the whole process's
         with _seeding, torch.random.fork_rng(devices=[]):
@@ -110,14 +115,14 @@ def _network(name: str, weights: str | None, digest: str, _content: bytes) -> Ne
 
 def network(name: str, weights: str | None = "default") -> Network:
     """A traced network, by name or path; errors as for `load`."""
-    return _network(name, weights, "", b"")
+    return opened(Choice(name, weights))
 
 
 def opened(choice: Choice) -> Network:
     """The network of a choice; errors as for `load`."""
     if choice.digest:
-        return _network("", "default", choice.digest, choice.content)
-    return network(choice.name, choice.weights)
+        return _network("", "default", "", "", choice.digest, choice.content)
+    return _network(choice.name, choice.weights, choice.checkpoint, choice.input_size, "", b"")
 
 
 @kept("Comparing with autograd …")
@@ -233,7 +238,8 @@ def chosen_network() -> Network:
     """
     for message in messages():
         st.warning(inert(as_sentence(message), code=True), icon=":material/info:")
-    choice = offered().get(st.session_state.get("model", ""), Choice(DEMOS[0]))
+    choices = offered()
+    choice = choices.get(st.session_state.get("model", ""), next(iter(choices.values())))
     if choice.is_bounded:
         check_size(choice.name)
         offer_download(choice)

@@ -26,6 +26,11 @@ _EPOCH = re.compile(r"epoch-([0-9]{1,9})\.safetensors")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
+def is_function(name: str) -> bool:
+    """Whether a name is "package.module:function", and no file."""
+    return bool(_FUNCTION.fullmatch(name)) and not Path(name).exists()
+
+
 def load(
     name: str | Path,
     *,
@@ -55,19 +60,20 @@ def load(
         SettingError: An option does not apply to this kind of name.
     """
     text = str(name)
-    is_function = bool(_FUNCTION.fullmatch(text)) and not Path(text).exists()
-    if not is_function and (checkpoint is not None or input_size is not None):
+    by_function = is_function(text)
+    if not by_function and (checkpoint is not None or input_size is not None):
         raise SettingError(
             "checkpoint and input_size are for package.module:function alone, and "
-            f"`{text}` is not one; leave them out"
+            f"`{text}` is not one; leave them out, or write a function that returns the network, "
+            "as docs/how-to/model.md shows"
         )
     source, _, rest = text.partition("/")
-    if weights != "default" and (is_function or source not in ("torchvision", "timm")):
+    if weights != "default" and (by_function or source not in ("torchvision", "timm")):
         raise SettingError(
             f"weights are chosen for torchvision/NAME and timm/NAME alone, and `{text}` is not "
             f"one; leave out {weights or 'none'}"
         )
-    if is_function:
+    if by_function:
         from deconvviz.io.zoo.function import load_function
 
         return load_function(text, checkpoint, input_size)
