@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -63,7 +64,12 @@ class VaeNet(nn.Module):
     Attributes:
         latent: Dimensions of the latent.
         maps: (channels, height, width) of the decoder's lowest maps.
+        centre: (latent,) mean of the latents of training pictures, zero before it is fitted.
+        spread: (latent, latent) lower Cholesky factor of their covariance, at first the identity.
     """
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, options: Vae, channels: int, size: int) -> None:
         super().__init__()
@@ -77,6 +83,8 @@ class VaeNet(nn.Module):
         units = widths[-1] * side**2
         self.latent, self.maps = options.latent, (widths[-1], side, side)
         self.down = named(**down, flatten=nn.Flatten())
+        self.register_buffer("centre", torch.zeros(options.latent))
+        self.register_buffer("spread", torch.eye(options.latent))
         self.statistics = nn.Linear(units, 2 * options.latent)
         self.widen = named(linear=nn.Linear(options.latent, units), relu=nn.ReLU())
         outputs = [channels, *widths[:-1]]

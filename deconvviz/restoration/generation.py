@@ -21,6 +21,7 @@ from deconvviz.restoration.task import Batch, Task, drawn, generators
 HELD_OUT = 5000
 """Training pictures that are held out to validate on."""
 _BLOCK = 500
+_FITTED = 10_000  # training pictures, for 64 + 64 * 65 / 2 numbers at most
 
 
 class Generation(Task[Dataset]):
@@ -74,6 +75,11 @@ class Generation(Task[Dataset]):
         error = reconstruction(logits, batch.inputs, self.recipe.loss)
         divergence = kl_divergence(mean, log_variance).mean()
         return torch.stack([error + self.recipe.kl_weight * divergence, error, divergence])
+
+    def finish(self, model: nn.Module) -> None:
+        """Fit the normal distribution that samples are drawn from."""
+        images = self.training.images[:: max(1, len(self.training) // _FITTED)]
+        fit_latents(cast(VaeNet, model), images)
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> Mapping[str, float]:
@@ -135,15 +141,36 @@ def as_pictures(pixels: Tensor) -> NDArray[np.uint8]:
     return eight_bit.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def draw_latents(model: VaeNet, count: int, seed: int) -> Tensor:
-    """(count, L) from a standard normal distribution."""
-    return torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed))
+@torch.no_grad()
+def fit_latents(model: VaeNet, images: Tensor) -> None:
+    """Fit the normal distribution of the latents of pictures, from which samples are drawn.
+
+    Over all pictures the latents of a trained encoder are not distributed as N(0, 1), as its loss
+    supposes, and what lies between them looks like no picture (Ghosh et al. 2020,
+    arXiv:1903.12436).
+
+    Args:
+        model: The network, in evaluation mode; its `centre` and `spread` are set.
+        images: (N, C, H, W) uint8.
+    """
+    device = next(model.parameters()).device
+    blocks = [model.encode(one.to(device).float() / 255) for one in torch.split(images, _BLOCK)]
+    means, log_variances = (torch.cat(part).double() for part in zip(*blocks, strict=True))
+    covariance = means.T.cov() + log_variances.exp().mean(0).diag()
+    model.centre.copy_(means.mean(0))
+    model.spread.copy_(torch.linalg.cholesky(covariance))
+
+
+def draw_latents(model: VaeNet, count: int, seed: int, *, prior: bool = False) -> Tensor:
+    """(count, L) latents, distributed as those of training pictures, or as the prior, N(0, 1)."""
+    normal = torch.randn(count, model.latent, generator=torch.Generator().manual_seed(seed))
+    return normal if prior else model.centre.cpu() + normal @ model.spread.cpu().T
 
 
 @torch.inference_mode()
-def samples(model: VaeNet, count: int, seed: int = 0) -> Tensor:
-    """(count, C, H, W) in [0, 1], from latents of a standard normal distribution."""
-    latents = draw_latents(model, count, seed)
+def samples(model: VaeNet, count: int, seed: int = 0, *, prior: bool = False) -> Tensor:
+    """(count, C, H, W) in [0, 1], from latents as `draw_latents` draws them."""
+    latents = draw_latents(model, count, seed, prior=prior)
     device = next(model.parameters()).device
     blocks = torch.split(latents.to(device), _BLOCK)
     return torch.cat([model.decode(block).float().cpu() for block in blocks])

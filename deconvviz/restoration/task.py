@@ -91,6 +91,9 @@ class Task(ABC, Generic[Pictures]):
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """(K,) values to average over an epoch, as `values` names them, the loss first."""
 
+    def finish(self, model: nn.Module) -> None:
+        """Fit what depends on the trained weights; of most networks that is nothing."""
+
     @abstractmethod
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Named figures of `model`, in evaluation mode, on pictures held out of the training."""

@@ -193,6 +193,7 @@ class RestorationTrainer(Loop[tuple[float, Batch]]):
         """Write the checkpoint, evaluated as stored, and its card."""
         path = self.folder / "model.safetensors"
         description = self.describe(epoch)
+        self.task.finish(self.eval_model.eval())
         save_checkpoint(path, self.eval_model, description, fp16=self.recipe.fp16)
         stored = load_checkpoint(path).network().to(self.device)
         self.held_out = dict(self.task.validate(stored))

@@ -48,7 +48,10 @@ def generate(tool: Tool) -> None:
     with right:
         what, seed, other = _what(), _seed(), 0
         alt = f"64 samples, seed {seed}"
-        words = "Decoded from 64 latents of a standard normal distribution."
+        words = (
+            "Decoded from 64 latents, drawn from the normal distribution that fits those of "
+            "training pictures."
+        )
         if what == "interpolation":
             other = _other()
             alt = f"From the sample of seed {seed} to that of seed {other}"

@@ -14,6 +14,8 @@ from deconvviz.restoration import RestorationRecipe, train_restoration
 from deconvviz.restoration.generation import (
     Generation,
     along,
+    draw_latents,
+    fit_latents,
     from_feature,
     interpolated,
     kl_divergence,
@@ -158,3 +160,25 @@ def test_a_feature_draws_only_where_its_kernels_reach(net):
 def test_another_loss_is_refused(pictures):
     with pytest.raises(SettingError, match="cross-entropy or l2"):
         Generation(replace(RECIPE, loss="l1"), *pictures)
+
+
+def test_samples_are_drawn_as_the_latents_of_training_pictures_lie(net, pictures):
+    images = pictures[0].images
+    fit_latents(net, images)
+    mean, log_variance = net.encode(images.float() / 255)
+    many = mean + torch.randn(4000, *mean.shape) * (log_variance / 2).exp()
+    latents = draw_latents(net, 50_000, seed=1)
+    assert torch.allclose(latents.mean(0), mean.mean(0), atol=0.02)
+    assert torch.allclose(latents.T.cov(), many.flatten(0, 1).T.cov(), atol=0.05)
+    prior = draw_latents(net, 50_000, seed=1, prior=True)
+    assert torch.allclose(prior.T.cov(), torch.eye(5), atol=0.05)
+    assert not torch.allclose(latents.mean(0), prior.mean(0), atol=0.02)
+
+
+def test_a_run_stores_the_fitted_latents(tmp_path, pictures):
+    train_restoration(RECIPE, tmp_path / "run", task=Generation(RECIPE, *pictures))
+    stored = load_checkpoint(tmp_path / "run" / "model.safetensors").network()
+    centre = stored.centre.clone()
+    fit_latents(stored, pictures[0].images)
+    assert centre.abs().max() > 0
+    assert torch.allclose(stored.centre, centre, atol=1e-5)
