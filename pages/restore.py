@@ -1,4 +1,4 @@
-"""Restore: networks that denoise, deblur, fill in, enlarge, segment and generate pictures."""
+"""Restore: encoder-decoders at work on pictures, beside classical methods."""
 
 import math
 from dataclasses import replace
@@ -177,13 +177,12 @@ def legend(
     st.html(f'<table style="border-spacing:0.6rem 0.15rem">{"".join(rows)}</table>')
 
 
-show.title(
-    "Restore",
-    "Encoder-decoders at work on a picture: remove noise or blur, fill in missing pixels, enlarge, "
-    "segment, generate.",
-)
+top = st.container()  # filled after the networks are read, because a warning of one stands below it
 tools = restoring.tools()
 lacking = restoring.untrained()
+what = f": they {restoring.deeds(tools.values())}" if tools else ""
+with top:
+    show.title("Restore", f"Encoder-decoders at work on pictures{what}.")
 if tools:
     tool = task(tools)
     if tool.purpose.startswith("generate"):
@@ -195,9 +194,9 @@ if lacking:
         f"No network comes with this version for: {', '.join(lacking)}. Train one with a command "
         "below, and open it with `deconvviz app runs/NAME/model.safetensors`."
     )
-    if tools:
-        st.caption(none)
-    else:
+    if not tools:
         st.info(none, icon=":material/model_training:")
-    with st.expander("Commands that train them", expanded=not tools):
+    with st.expander("Commands that train others" if tools else "Commands", expanded=not tools):
+        if tools:
+            st.caption(none)
         st.code("\n".join(lacking.values()), language="sh", wrap_lines=True)
