@@ -86,7 +86,7 @@ def every_pair(view: reports.StudyView[Report]) -> None:
     show(view, registry.DIFFERENCES)
     numbers(
         plots.effect_table(view.result),
-        "Means and 95 % t intervals in percentage points. p: exact, over all choices of signs "
+        "Means and 95% t intervals in percentage points. p: exact, over all choices of signs "
         "of the pairs; adjusted: Holm, over all budgets that the plan declares for a contrast.",
     )
     every_measure(view)
@@ -99,7 +99,7 @@ def every_measure(view: reports.StudyView[Report]) -> None:
         st.subheader("Every metric", anchor=False)
         numbers(
             measures,
-            "Mean difference and 95 % interval of each metric. Only test accuracy decides; no "
+            "Mean difference and 95% interval of each metric. Only test accuracy decides; no "
             "interval is corrected for being one of many.",
         )
     if not baselines.empty:

@@ -6,7 +6,7 @@ import torch
 from deconvviz.analysis.evolution import Evolution, History
 from deconvviz.io.data import Dataset
 from deconvviz.plots.arrays import mosaic
-from deconvviz.plots.display import display, display_caption, number
+from deconvviz.plots.display import display, display_caption, number, percent
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.experiments import history, patch, some_pictures
@@ -72,7 +72,7 @@ def epochs(found: Evolution, units: History, pictures: Dataset) -> None:
             share = float(units.changed[:, column - 1].double().mean())
             st.markdown(
                 f"Between epochs {found.epochs[column - 1]} and {epoch}, the strongest activation "
-                f"of **{share:.0%}** of the {every} units moved to another picture."
+                f"of **{percent(share)}** of the {every} units moved to another picture."
             )
         else:
             st.markdown("This is the first stored epoch.")

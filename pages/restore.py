@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from deconvviz.io.images import PHOTOGRAPHS, Picture, to_png
+from deconvviz.plots.display import percent
 from deconvviz.restoration.degradations import to_image
 from deconvviz.restoration.segmenter import class_map, overlaid
 from deconvviz.restoration.trial import Trial
@@ -169,7 +170,7 @@ def legend(
         f'<tr style="opacity:{1 if share else 0.5}"><td><span style="display:inline-block;'
         f"width:1.1rem;height:1.1rem;border:1px solid gray;vertical-align:middle;"
         f'background:rgb{colour}"></span></td><td>{escape(name)}</td>'
-        f'<td style="text-align:right">{share:.1%}</td></tr>'
+        f'<td style="text-align:right">{escape(percent(share, 1))}</td></tr>'
         for share, name, colour in sorted(
             zip(shares.tolist(), classes, colours, strict=True), reverse=True
         )

@@ -140,8 +140,8 @@ def _deletion(trust: Trust) -> str:
 
 
 LEGEND = (
-    "Each bar changes one thing and asks how much of the picture is left: 0 % is no more than two "
-    "unrelated pictures share by chance, 100 % is the same picture. A *kernel* is a unit's set of "
+    "Each bar changes one thing and asks how much of the picture is left: 0% is no more than two "
+    "unrelated pictures share by chance, 100% is the same picture. A *kernel* is a unit's set of "
     "learned weights; *shuffled*, it has the same weights in random order, and has learned "
     "nothing. The first two bars decide the verdict: the shorter they are, the more the picture "
     "depends on this unit's own weights. Untrained networks have short bars as well: they do not "
@@ -352,7 +352,7 @@ def _finish(axes: Axes, title: str, ink: str) -> None:
 _CAPTION = (
     "Each control changes one thing and shows its first example; below it, the similarity of "
     "its pictures to the examined one, by magnitudes, the mean of all. Unrelated pictures, of "
-    "shuffled networks on shuffled pixels, are the chance level: a control keeps 0 % there and "
-    "100 % where nothing changes. Inserted into, or deleted to, the training pictures' mean "
+    "shuffled networks on shuffled pixels, are the chance level: a control keeps 0% there and "
+    "100% where nothing changes. Inserted into, or deleted to, the training pictures' mean "
     "colour. A deconvnet is a projection, not an attribution."
 )
