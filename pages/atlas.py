@@ -13,6 +13,7 @@ from deconvviz.plots.atlas import UnitTiles, grid_of, histogram_figure
 from deconvviz.plots.display import display_caption, number, percent
 from deconvviz.plots.look import Look
 from deconvviz.ui import atlas, pickers, show, useful
+from deconvviz.ui.answers import spoken
 from deconvviz.ui.atlas import AtlasView
 from deconvviz.ui.class_names import class_names
 from deconvviz.ui.grid import unit_grid
@@ -62,7 +63,7 @@ def places_table(view: AtlasView, sheet: UnitTiles, value: str) -> None:
     table: dict[str, list[float] | list[int] | list[str]] = {
         value: [one.value for one in top],
         "picture": [one.picture for one in top],
-        of: [dataset.classes[int(dataset.labels[one.picture])] for one in top],
+        of: [spoken(dataset.classes[int(dataset.labels[one.picture])]) for one in top],
         "row": [one.y for one in top],
         "column": [one.x for one in top],
     }
@@ -86,7 +87,7 @@ def most_useful(
     except SelectionError as error:
         st.info(as_sentence(error), icon=":material/info:")
         return
-    name = inert(classes[label])
+    name = inert(spoken(classes[label]))
     looked, here = (spaced(len(some)) for some in (useful.looked_through(view), view.dataset))
     over = (
         f"{here} pictures" if looked == here else f"{looked} of the {here} pictures, evenly spaced"
@@ -142,7 +143,8 @@ def preferences(units: Units, channel: int, classes: tuple[str, ...], noun: str)
     st.subheader(f"{noun} with the highest mean activation", anchor=False)
     values, labels = means.topk(min(PREFERRED, len(means)))
     for value, label in zip(values.tolist(), labels.tolist(), strict=True):
-        st.progress(max(0.0, value / highest), f"{classes[label]}, mean activation {number(value)}")
+        text = f"{spoken(classes[label])}, mean activation {number(value)}"
+        st.progress(max(0.0, value / highest), text)
     if noun != CLASSES:
         return
     st.caption(

@@ -155,3 +155,10 @@ def test_a_network_without_classes_is_not_asked_about_them(open_page, tmp_path, 
     monkeypatch.setattr("sys.argv", ["app.py", "wordless_nets:wordless"])
     app = fine(open_page("atlas", model="wordless_nets:wordless", **{"useful-for": "ship"}))
     assert not [box for box in app.selectbox if box.key == "useful-for"]
+
+
+def test_classes_are_named_without_underscores(open_page):
+    app = fine(open_page("atlas", model="demo-photos", layer="stage4.relu1", unit="5"))
+    bars = [one.proto.text for one in app.get("progress")]
+    assert len(bars) == 5
+    assert not [text for text in bars if "_" in text]
