@@ -48,12 +48,16 @@ def draw(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> 
 
 
 def has_runs(view: reports.StudyView[Report]) -> bool:
-    """Whether there is anything to show, with what is missing; if not, how the study is run."""
+    """Whether there is anything to show; if not, how the study is run."""
     if not view.result.records:
         st.info(reports.command(view.study), icon=":material/info:")
-    elif missing := plots.missing(view.result):
-        st.caption(missing)
     return bool(view.result.records)
+
+
+def say_missing(view: reports.StudyView[Report]) -> None:
+    """What was declared and not run, if anything was."""
+    if missing := plots.missing(view.result):
+        st.caption(missing)
 
 
 def numbers(table: DataFrame, caption: str) -> None:
@@ -75,6 +79,7 @@ def the_answer() -> None:
         with st.expander("In numbers"):
             st.markdown(plots.answer(view.result)[1])
             st.markdown(plots.arms(view.result))
+            say_missing(view)
             showing.download(lambda: reports.numbers(view), "helps.json", "All numbers")
         showing.folded("Every comparison, every pair", "pairs", partial(every_pair, view))
     st.header("What may not be concluded", anchor=False)
@@ -118,6 +123,7 @@ def curves() -> None:
     view = reports.study("helps")
     if not has_runs(view):
         return
+    say_missing(view)
     report = view.result
     for shown, metric in ((registry.BY_LABELS, ACCURACY), (registry.OVERFITTING, GAP)):
         show(view, shown)
@@ -162,6 +168,7 @@ def sweep(view: reports.StudyView[Report]) -> None:
 def every_run(view: reports.StudyView[Report]) -> None:
     """A sweep's runs as charts and as a table."""
     st.markdown(plots.arms(view.result))
+    say_missing(view)
     for shown in registry.of_sweep(view.result):
         if shown is not registry.RANKED:
             show(view, shown)

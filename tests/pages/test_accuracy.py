@@ -61,7 +61,10 @@ def test_the_answer_stands_before_its_pairs_and_its_cautions(open_page, full):
     assert "changes accuracy by +2.00 points" in all_words(app)
     assert "rests on 3 pairs" in all_words(app)
     assert len(set(alternatives(app))) == 1
-    assert "Not run, and left out: 500, 4000" in all_words(app)
+    (folded,) = [one for one in app.expander if one.label == "In numbers"]
+    shown = [one.value for one in app.caption if one.value.startswith("Not run")]
+    assert shown == [one.value for one in folded.caption]  # below what the arms are
+    assert "Not run, and left out: 500, 4000" in shown[0]
     labels = [button.label for button in app.get("download_button")]
     assert sorted(labels) == ["All numbers", "PNG"]
     app = open_page("accuracy", **{"open-pairs": "true"})

@@ -341,11 +341,11 @@ def cautions(report: Report) -> list[str]:
             "**A JPEG copy.** Accuracy on it is lower than on the original pixels, and is not to "
             "be compared with published figures; differences between arms are."
         )
-    names = " and ".join(one.name for one in report.plan.contrasts if one.aim is not None)
+    names = " and ".join(one.subject for one in report.plan.contrasts if one.aim is not None)
     found.append(
-        "**Multiple comparisons.** p is Holm-adjusted over the budgets that the plan declares for "
-        "a contrast, run or not, and not over the contrasts. "
-        f"Only {names} at {primary} labels were declared to decide; the others explain."
+        "**Multiple comparisons.** p is corrected (Holm) for the several numbers of labels that a "
+        "comparison was declared for, run or not, and not for there being several comparisons. "
+        f"Only {names} with {primary} labels were declared to decide; the others explain."
     )
     found.append(
         "**One design.** Arms, weights and schedules are those of the declared plan, and the last "
