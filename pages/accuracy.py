@@ -48,12 +48,16 @@ def draw(view: reports.StudyView[Report], shown: StudyFigure, key: str = "") -> 
 
 
 def has_runs(view: reports.StudyView[Report]) -> bool:
-    """Whether there is anything to show, with what is missing; if not, how the study is run."""
+    """Whether there is anything to show; if not, how the study is run."""
     if not view.result.records:
         st.info(reports.command(view.study), icon=":material/info:")
-    elif missing := plots.missing(view.result):
-        st.caption(missing)
     return bool(view.result.records)
+
+
+def say_missing(view: reports.StudyView[Report]) -> None:
+    """What was declared and not run, if anything was."""
+    if missing := plots.missing(view.result):
+        st.caption(missing)
 
 
 def numbers(table: DataFrame, caption: str) -> None:
@@ -75,6 +79,7 @@ def the_answer() -> None:
         with st.expander("In numbers"):
             st.markdown(plots.answer(view.result)[1])
             st.markdown(plots.arms(view.result))
+            say_missing(view)
             showing.download(lambda: reports.numbers(view), "helps.json", "All numbers")
         showing.folded("Every comparison, every pair", "pairs", partial(every_pair, view))
     st.header("What may not be concluded", anchor=False)
@@ -86,7 +91,7 @@ def every_pair(view: reports.StudyView[Report]) -> None:
     show(view, registry.DIFFERENCES)
     numbers(
         plots.effect_table(view.result),
-        "Means and 95 % t intervals in percentage points. p: exact, over all choices of signs "
+        "Means and 95% t intervals in percentage points. p: exact, over all choices of signs "
         "of the pairs; adjusted: Holm, over all budgets that the plan declares for a contrast.",
     )
     every_measure(view)
@@ -99,7 +104,7 @@ def every_measure(view: reports.StudyView[Report]) -> None:
         st.subheader("Every metric", anchor=False)
         numbers(
             measures,
-            "Mean difference and 95 % interval of each metric. Only test accuracy decides; no "
+            "Mean difference and 95% interval of each metric. Only test accuracy decides; no "
             "interval is corrected for being one of many.",
         )
     if not baselines.empty:
@@ -118,6 +123,7 @@ def curves() -> None:
     view = reports.study("helps")
     if not has_runs(view):
         return
+    say_missing(view)
     report = view.result
     for shown, metric in ((registry.BY_LABELS, ACCURACY), (registry.OVERFITTING, GAP)):
         show(view, shown)
@@ -162,6 +168,7 @@ def sweep(view: reports.StudyView[Report]) -> None:
 def every_run(view: reports.StudyView[Report]) -> None:
     """A sweep's runs as charts and as a table."""
     st.markdown(plots.arms(view.result))
+    say_missing(view)
     for shown in registry.of_sweep(view.result):
         if shown is not registry.RANKED:
             show(view, shown)

@@ -7,12 +7,13 @@ from deconvviz.atlas import Units
 from deconvviz.atlas.cache import PHOTOS
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import SelectionError
-from deconvviz.io.card import inert
+from deconvviz.io.card import inert, spaced
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.atlas import UnitTiles, grid_of, histogram_figure
-from deconvviz.plots.display import display_caption, number
+from deconvviz.plots.display import display_caption, number, percent
 from deconvviz.plots.look import Look
 from deconvviz.ui import atlas, pickers, show, useful
+from deconvviz.ui.answers import spoken
 from deconvviz.ui.atlas import AtlasView
 from deconvviz.ui.class_names import class_names
 from deconvviz.ui.grid import unit_grid
@@ -62,7 +63,7 @@ def places_table(view: AtlasView, sheet: UnitTiles, value: str) -> None:
     table: dict[str, list[float] | list[int] | list[str]] = {
         value: [one.value for one in top],
         "picture": [one.picture for one in top],
-        of: [dataset.classes[int(dataset.labels[one.picture])] for one in top],
+        of: [spoken(dataset.classes[int(dataset.labels[one.picture])]) for one in top],
         "row": [one.y for one in top],
         "column": [one.x for one in top],
     }
@@ -86,8 +87,8 @@ def most_useful(
     except SelectionError as error:
         st.info(as_sentence(error), icon=":material/info:")
         return
-    name = inert(classes[label])
-    looked, here = len(useful.looked_through(view)), len(view.dataset)
+    name = inert(spoken(classes[label]))
+    looked, here = (spaced(len(some)) for some in (useful.looked_through(view), view.dataset))
     over = (
         f"{here} pictures" if looked == here else f"{looked} of the {here} pictures, evenly spaced"
     )
@@ -117,9 +118,9 @@ def statistics(units: Units, channel: int, pictures: int) -> None:
         return
     mean = number(float(units.mean[channel]))
     st.markdown(
-        f"Over all {pictures} pictures, its mean activation is **{mean}**. It is active in "
-        f"**{units.activation_frequency[channel]:.1%}** of the pictures and at "
-        f"**{units.active[channel]:.1%}** of all positions."
+        f"Over all {spaced(pictures)} pictures, its mean activation is **{mean}**. It is active in "
+        f"**{percent(float(units.activation_frequency[channel]), 1)}** of the pictures and at "
+        f"**{percent(float(units.active[channel]), 1)}** of all positions."
     )
     if units.histogram is not None:
         counts = units.histogram[channel].tolist()
@@ -127,7 +128,7 @@ def statistics(units: Units, channel: int, pictures: int) -> None:
         show.figure(figure, f"Pictures by the maximum activation of unit {channel}")
         st.caption(
             "Number of pictures by maximum activation, two bars per doubling. The unit is not "
-            f"active in {counts[0]} of {pictures}."
+            f"active in {spaced(counts[0])} of {spaced(pictures)}."
         )
 
 
@@ -142,7 +143,8 @@ def preferences(units: Units, channel: int, classes: tuple[str, ...], noun: str)
     st.subheader(f"{noun} with the highest mean activation", anchor=False)
     values, labels = means.topk(min(PREFERRED, len(means)))
     for value, label in zip(values.tolist(), labels.tolist(), strict=True):
-        st.progress(max(0.0, value / highest), f"{classes[label]}, mean activation {number(value)}")
+        text = f"{spoken(classes[label])}, mean activation {number(value)}"
+        st.progress(max(0.0, value / highest), text)
     if noun != CLASSES:
         return
     st.caption(
@@ -159,7 +161,8 @@ def details(network: Network, view: AtlasView, layer: str, channel: int, look: L
     if bool(units.dead[channel]) or bool(view.atlas[layer].dead[channel]):
         st.info(
             f"Unit {channel} is dead: it is not active anywhere in the "
-            f"{view.atlas.header.pictures} pictures that are here, so there is nothing to show.",
+            f"{spaced(view.atlas.header.pictures)} pictures that are here, so there is nothing to "
+            "show.",
             icon=":material/info:",
         )
         return
@@ -241,19 +244,19 @@ view = atlas.atlas_view(network, chosen)
 layers, head = list(view.atlas.units), view.atlas.header
 layer = pickers.layer(layers, default=layers[len(layers) // 2])
 st.caption(
-    f"{layer}: {show.describe_layer(network.net.layers[layer])}. {head.pictures} pictures: "
+    f"{layer}: {show.describe_layer(network.net.layers[layer])}. {spaced(head.pictures)} pictures: "
     f"{head.data}."
 )
 if view.numbers is not view.atlas:
     real = view.numbers.header
     st.caption(
-        f"Order, activations and classes are those over all {real.pictures} pictures of "
+        f"Order, activations and classes are those over all {spaced(real.pictures)} pictures of "
         f"{real.data}, which are not on this machine; the patches are of {head.data}."
     )
 if chosen == PHOTOS or len(view.dataset) < ENOUGH:
-    few = f"{len(view.dataset)} pictures"
+    few = f"{spaced(len(view.dataset))} pictures"
     if chosen == PHOTOS:
-        few = f"{len(view.dataset)} tiles of {len(view.dataset.classes)} photographs"
+        few = f"{spaced(len(view.dataset))} tiles of {len(view.dataset.classes)} photographs"
     st.caption(
         f"The patches were chosen from {few} alone. They show what a unit does in these, and say "
         "little of what it detects."

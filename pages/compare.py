@@ -5,7 +5,7 @@ import streamlit as st
 from deconvviz.analysis.compare import Compare, Seen, Side
 from deconvviz.io.card import inert
 from deconvviz.plots.arrays import enlarge
-from deconvviz.plots.display import display, display_caption, number
+from deconvviz.plots.display import display, display_caption, number, percent
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import spoken
 from deconvviz.ui.atlas import datasets
@@ -24,7 +24,7 @@ def answer(seen: Seen) -> str:
     """What a network says of the picture."""
     if not seen.answer:
         return f"**{seen.network}**"
-    return f"**{seen.network}** says {inert(spoken(seen.answer))}, {seen.probability:.0%}"
+    return f"**{seen.network}** says {inert(spoken(seen.answer))}, {percent(seen.probability)}"
 
 
 def row(found: Compare, seen: Seen, rule: str) -> None:

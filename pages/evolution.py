@@ -1,15 +1,17 @@
 """Evolution: how the strongest activations of units change during training."""
 
 import streamlit as st
+import torch
 
 from deconvviz.analysis.evolution import Evolution, History
 from deconvviz.io.data import Dataset
 from deconvviz.plots.arrays import mosaic
-from deconvviz.plots.display import display, display_caption, number
+from deconvviz.plots.display import display, display_caption, number, percent
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.experiments import history, patch, some_pictures
 from deconvviz.ui.grid import Tile, unit_grid
+from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import chosen_network, pick_layer
 
 UNITS = 60  # in the grid
@@ -31,8 +33,16 @@ def grid(found: Evolution, units: History, pictures: Dataset, column: int, chose
 
 
 def all_epochs(found: Evolution, units: History, pictures: Dataset, channel: int) -> None:
-    """One unit at all epochs, side by side."""
+    """One unit at all epochs, side by side, or a note if it is none of the projected ones."""
     st.subheader(f"Unit {channel} of {units.layer} at all epochs", anchor=False)
+    if channel >= len(units.units):
+        st.info(
+            f"The first {len(units.units)} of the {len(units.activation)} units are shown here; "
+            f"unit {channel} is not among them.",
+            icon=":material/info:",
+        )
+        link("atlas", f"Unit {channel} of the trained network", units.layer, channel)
+        return
     place = units.units.tolist().index(channel)
     shown = display(units.projections[place])
     with st.container(horizontal=True, gap="small"):
@@ -54,17 +64,21 @@ def epochs(found: Evolution, units: History, pictures: Dataset) -> None:
     with show.errors():
         epoch = pickers.epoch(found.epochs, default=str(found.epochs[-1]))
         column = found.epochs.index(epoch)
-        channel = pickers.pick_channel(units.activation[: len(units.units), -1])
+        shown, every = len(units.units), len(units.activation)
+        last = units.activation[:, -1].clone()
+        last[shown:] = -torch.inf  # "strongest" is the strongest of those that are shown
+        channel = pickers.pick_channel(last)
         if column:
             share = float(units.changed[:, column - 1].double().mean())
             st.markdown(
                 f"Between epochs {found.epochs[column - 1]} and {epoch}, the strongest activation "
-                f"of **{share:.0%}** of the {len(units.activation)} units moved to another picture."
+                f"of **{percent(share)}** of the {every} units moved to another picture."
             )
         else:
             st.markdown("This is the first stored epoch.")
         all_epochs(found, units, pictures, channel)
-        st.subheader(f"Units of {units.layer} after epoch {epoch}", anchor=False)
+        which = "Units" if shown == every else f"Units 0 to {shown - 1} of the {every}"
+        st.subheader(f"{which} of {units.layer} after epoch {epoch}", anchor=False)
         grid(found, units, pictures, column, channel)
         st.caption(
             f"{display_caption()} Each projection starts from the unit's strongest activation over "

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from deconvviz.analysis.kernels import Kernels
-from deconvviz.plots.display import display, number
+from deconvviz.io.card import spaced
+from deconvviz.plots.display import display, number, percent
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import AtlasView, atlas_view
 from deconvviz.ui.grid import Tile, unit_grid
@@ -31,8 +32,8 @@ def show_kernels(found: Kernels, channel: int) -> None:
     ]
     st.markdown(
         f"Unit {channel} has one kernel for each of the {found.weights.shape[1]} feature maps "
-        f"below it. These {len(tiles)} are the largest; together they hold **{share:.0%}** of its "
-        "squared weights."
+        f"below it. These {len(tiles)} are the largest; together they hold **{percent(share)}** of "
+        "its squared weights."
     )
     unit_grid(tiles, f"Kernels of unit {channel}", noun="map", crisp=True)
     st.caption(f"White is positive, black is negative; all on one scale, {SCALE}.")
@@ -45,16 +46,16 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
     assert units.active is not None
     assert units.activation_frequency is not None
     st.markdown(
-        f"Measured on **{pictures}** natural tiles: photographs of scikit-image, cut into squares "
-        "of the network's input size. The network was not trained on them. A unit is *active* "
-        "where its value is above zero, and *dead* if it is not active on any tile."
+        f"Measured on **{spaced(pictures)}** natural tiles: photographs of scikit-image, cut into "
+        "squares of the network's input size. The network was not trained on them. A unit is "
+        "*active* where its value is above zero, and *dead* if it is not active on any tile."
     )
     dead, total = int(units.dead.sum()), len(units)
     st.markdown(
         f"**{dead}** of {total} units {'is' if dead == 1 else 'are'} dead. Unit {channel} is "
-        f"active at {units.active[channel]:.1%} of all positions, and on "
-        f"{units.activation_frequency[channel]:.0%} of the tiles. Its mean activation is "
-        f"{number(float(units.mean[channel]))}."
+        f"active at {percent(float(units.active[channel]), 1)} of all positions, and on "
+        f"{percent(float(units.activation_frequency[channel]))} of the tiles. Its mean activation "
+        f"is {number(float(units.mean[channel]))}."
     )
     table = {
         "unit": range(total),
@@ -74,10 +75,10 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
         x_label="active positions, %",
         y_label="mean activation",
     )
-    percent = st.column_config.NumberColumn(format="%.1f %%")
+    shares = st.column_config.NumberColumn(format="%.1f %%")
     plain = st.column_config.NumberColumn(format="%.3f")
     formats = {"mean": plain, "maximum": plain}
-    formats |= {"active positions": percent, "active tiles": percent}
+    formats |= {"active positions": shares, "active tiles": shares}
     sortable.dataframe(table, hide_index=True, height=380, column_config=formats)
     link("atlas", f"Strongest activations of unit {channel} of {layer}", layer, channel)
     link("workbench", f"Reconstruct unit {channel} of {layer}", layer, channel)

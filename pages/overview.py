@@ -22,9 +22,11 @@ def strongest_unit(projector: Projector, layer: str) -> None:
         channel = one.unit.channel
         pixels, _ = whole_picture(projector, layer, channel, SHARE)
         whole = display(pixels, percentile=WHOLE_PERCENTILE)
-        show.picture(enlarge(whole, 500), f"The cat, reconstructed from unit {channel} of {layer}")
+        alt = f"The cat, reconstructed from unit {channel} of {layer}"
+        show.picture(enlarge(whole, 500), alt, width="stretch")
         pair = mosaic([one.patch, one.picture], columns=2, gap=8, side=250)
-        show.picture(pair, f"Window of unit {channel} of {layer}, and its reconstruction")
+        alt = f"Window of unit {channel} of {layer}, and its reconstruction"
+        show.picture(pair, alt, width="stretch")
         link("workbench", f"{layer}, unit {channel}", layer, channel)
         st.caption(show.describe_layer(projector.network.net.layers[layer]))
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from deconvviz.deconv.rules import RULES
 from deconvviz.io.images import PHOTOGRAPHS, photograph
+from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.arrays import enlarge
 from deconvviz.plots.display import display_caption
 from deconvviz.ui import show
@@ -26,13 +27,18 @@ RULE_WORDS = {
 }
 
 
+def picture(pixels: Pixels, alt: str, caption: str) -> None:
+    """A small picture as wide as its column, so that those of a row are equally large."""
+    show.picture(enlarge(pixels, SIDE), alt, caption, "stretch")
+
+
 def pair(one: Reconstruction, name: str) -> None:
     """A unit's window and its projection."""
     left, right = st.columns(2)
     with left:
-        show.picture(enlarge(one.patch, SIDE), f"{name}: part of the photograph", "its window")
+        picture(one.patch, f"{name}: part of the photograph", "its window")
     with right:
-        show.picture(enlarge(one.picture, SIDE), f"{name}: its projection", "its projection")
+        picture(one.picture, f"{name}: its projection", "its projection")
 
 
 show.title(
@@ -73,8 +79,7 @@ st.markdown(
 )
 for cell, one in zip(st.columns(STEPS), found, strict=False):
     with cell:
-        picture = enlarge(one.picture, SIDE)
-        show.picture(picture, f"Strongest unit of {one.unit.layer}", one.unit.layer)
+        picture(one.picture, f"Strongest unit of {one.unit.layer}", one.unit.layer)
 
 st.header("Three rules", anchor=False)
 st.markdown(
@@ -84,36 +89,36 @@ st.markdown(
 for cell, rule in zip(st.columns(len(RULES)), RULES, strict=True):
     with cell:
         (one,) = reconstruct(replace(projector, rule=rule), top.unit.layer, top.unit)
-        show.picture(enlarge(one.picture, SIDE), f"The same unit by the {rule} rule", rule)
+        picture(one.picture, f"The same unit by the {rule} rule", rule)
         st.markdown(RULE_WORDS[rule])
 
 st.header("When not to believe them", anchor=False)
-with st.container(horizontal=True, gap="large"):
-    with st.container(width=420):
-        st.subheader("It may come from the picture, not from the unit", anchor=False)
-        st.markdown(
-            "Below is the same unit in the same network **with new random weights**, which "
-            "learned nothing. What looks alike in both cannot have been learned; mostly it is the "
-            "picture's own edges, kept by the switches of the max poolings (Nie et al. 2018)."
-        )
-        twin = replace(projector, network=random_twin(network))
-        for one in reconstruct(twin, top.unit.layer, top.unit):
-            pair(one, "With random weights")
-    with st.container(width=420):
-        st.subheader("It is not the reason for the answer", anchor=False)
-        st.markdown(
-            "A projection shows *what a unit responded to*. It does not show whether the unit "
-            "mattered for the network's answer. For that, click a class on the workbench: it shows "
-            "the units that raise its score most, estimated by activation times gradient.\n\n"
-            "Guided and deconvnet projections can even stay the same when the layers above are "
-            "replaced by random ones (Adebayo et al. 2018; Sixt et al. 2020)."
-        )
-        st.subheader("It is one picture", anchor=False)
-        st.markdown(
-            "A unit that responds to this eye may respond to wheels as well. See its strongest "
-            "activations over many pictures before you give it a name."
-        )
-        link("atlas", "Atlas: each unit over many pictures", top.unit.layer, top.unit.channel)
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("It may come from the picture, not from the unit", anchor=False)
+    st.markdown(
+        "Below is the same unit in the same network **with new random weights**, which "
+        "learned nothing. What looks alike in both cannot have been learned; mostly it is the "
+        "picture's own edges, kept by the switches of the max poolings (Nie et al. 2018)."
+    )
+    twin = replace(projector, network=random_twin(network))
+    for one in reconstruct(twin, top.unit.layer, top.unit):
+        pair(one, "With random weights")
+with right:
+    st.subheader("It is not the reason for the answer", anchor=False)
+    st.markdown(
+        "A projection shows *what a unit responded to*. It does not show whether the unit "
+        "mattered for the network's answer. For that, click a class on the workbench: it shows "
+        "the units that raise its score most, estimated by activation times gradient.\n\n"
+        "Guided and deconvnet projections can even stay the same when the layers above are "
+        "replaced by random ones (Adebayo et al. 2018; Sixt et al. 2020)."
+    )
+    st.subheader("It is one picture", anchor=False)
+    st.markdown(
+        "A unit that responds to this eye may respond to wheels as well. See its strongest "
+        "activations over many pictures before you give it a name."
+    )
+    link("atlas", "Atlas: each unit over many pictures", top.unit.layer, top.unit.channel)
 st.markdown(
     "**How far to trust it**, on the workbench, puts numbers to this for one unit: it shuffles the "
     "unit's kernels, takes another unit, another start value and another picture's switches, and "

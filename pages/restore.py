@@ -1,4 +1,4 @@
-"""Restore: networks that denoise, deblur, fill in, enlarge, segment and generate pictures."""
+"""Restore: encoder-decoders at work on pictures, beside classical methods."""
 
 import math
 from dataclasses import replace
@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from deconvviz.io.images import PHOTOGRAPHS, Picture, to_png
+from deconvviz.plots.display import percent
 from deconvviz.restoration.degradations import to_image
 from deconvviz.restoration.segmenter import class_map, overlaid
 from deconvviz.restoration.trial import Trial
@@ -169,7 +170,7 @@ def legend(
         f'<tr style="opacity:{1 if share else 0.5}"><td><span style="display:inline-block;'
         f"width:1.1rem;height:1.1rem;border:1px solid gray;vertical-align:middle;"
         f'background:rgb{colour}"></span></td><td>{escape(name)}</td>'
-        f'<td style="text-align:right">{share:.1%}</td></tr>'
+        f'<td style="text-align:right">{escape(percent(share, 1))}</td></tr>'
         for share, name, colour in sorted(
             zip(shares.tolist(), classes, colours, strict=True), reverse=True
         )
@@ -177,13 +178,12 @@ def legend(
     st.html(f'<table style="border-spacing:0.6rem 0.15rem">{"".join(rows)}</table>')
 
 
-show.title(
-    "Restore",
-    "Encoder-decoders at work on a picture: remove noise or blur, fill in missing pixels, enlarge, "
-    "segment, generate.",
-)
+top = st.container()  # filled after the networks are read, because a warning of one stands below it
 tools = restoring.tools()
 lacking = restoring.untrained()
+what = f": they {restoring.deeds(tools.values())}" if tools else ""
+with top:
+    show.title("Restore", f"Encoder-decoders at work on pictures{what}.")
 if tools:
     tool = task(tools)
     if tool.purpose.startswith("generate"):
@@ -195,9 +195,9 @@ if lacking:
         f"No network comes with this version for: {', '.join(lacking)}. Train one with a command "
         "below, and open it with `deconvviz app runs/NAME/model.safetensors`."
     )
-    if tools:
-        st.caption(none)
-    else:
+    if not tools:
         st.info(none, icon=":material/model_training:")
-    with st.expander("Commands that train them", expanded=not tools):
+    with st.expander("Commands that train others" if tools else "Commands", expanded=not tools):
+        if tools:
+            st.caption(none)
         st.code("\n".join(lacking.values()), language="sh", wrap_lines=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from deconvviz.deconv import Box
 from deconvviz.errors import DataError, SettingError, UnknownModelError
-from deconvviz.io.card import card, inert
+from deconvviz.io.card import card, inert, spaced
 from deconvviz.io.checkpoint import Checkpoint, Description, load_checkpoint
 from deconvviz.io.data import Dataset
 from deconvviz.io.images import MAX_SIDE
@@ -208,6 +208,6 @@ def _summary(described: Description) -> tuple[str, ...]:
         f"trained on {inert(described.data['title'])} for {epochs} epoch{'s' * (epochs != 1)}"
     ]
     if test:
-        pictures = f"{test['pictures']:,}".replace(",", "\u202f")  # a thin space, never broken
+        pictures = spaced(test["pictures"])
         phrases.append(f"**{test['accuracy']:.1%}** of {pictures} test pictures right")
     return tuple(phrases)

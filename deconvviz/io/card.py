@@ -49,7 +49,9 @@ def _table(d: Description) -> str:
     if d.classes:
         rows.append(("Classes", inert(", ".join(d.classes))))
     if "test" in t:
-        accuracy = f"**{t['test']['accuracy']:.2%} of {_spaced(t['test']['pictures'])} pictures**"
+        accuracy = (
+            f"**{t['test']['accuracy']:.2%} of {spaced(t['test']['pictures'], ' ')} pictures**"
+        )
         how = "last epoch, weights as stored, float32, each picture once as it is"
         rows.append(("Test accuracy", f"{accuracy} ({how})"))
     if held_out := t.get("held_out"):
@@ -58,12 +60,14 @@ def _table(d: Description) -> str:
     for one in t.get("robust", ()):
         attacked = f"{inert(one['norm'])} radius {one['radius']:.4g} of pixels in [0, 1], PGD, "
         attacked += f"{one['steps']} steps from the picture itself"
-        measured = f"**{one['accuracy']:.1%} of {_spaced(one['pictures'])} pictures** ({attacked})"
+        measured = (
+            f"**{one['accuracy']:.1%} of {spaced(one['pictures'], ' ')} pictures** ({attacked})"
+        )
         rows.append(("Under attack", measured))
     rows.append(("Data", f"{title}: {_ORIGIN[title]}" if title in _ORIGIN else inert(title)))
     rows.append(("Data fingerprint", f"`{inert(d.data['fingerprint'][:16])}`"))
     if "pictures" in t:
-        rows.append(("Training pictures", _spaced(t["pictures"])))
+        rows.append(("Training pictures", spaced(t["pictures"], " ")))
     if "epochs" in t and "epochs" in recipe:
         seed = f", seed {recipe['seed']}" if "seed" in recipe else ""
         epochs = f"{t['epochs']} of {recipe['epochs']}"
@@ -79,8 +83,9 @@ def _table(d: Description) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), ""])
 
 
-def _spaced(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
+def spaced(number: int, space: str = "\N{NARROW NO-BREAK SPACE}") -> str:
+    """A whole number with its thousands apart."""
+    return f"{number:,}".replace(",", space)
 
 
 def _training(d: Description) -> str:

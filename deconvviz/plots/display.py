@@ -89,13 +89,26 @@ def _full_contrast(batch: Tensor, scale: Scale, percentile: float) -> Tensor:
     return rows.topk(most + 1).values.gather(1, above[:, None])[:, :, None, None]
 
 
+def minus(text: str) -> str:
+    """Written numbers with minus signs in place of hyphens."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share for people: 44%, and <1% or >99% where it would be rounded to none or all."""
+    least = 10.0**-digits / 100
+    if 0 < share < least / 2:
+        return f"<{least:.{digits}%}"
+    if 1 - least / 2 < share < 1:
+        return f">{1 - least:.{digits}%}"
+    return f"{share:.{0 if share in (0, 1) else digits}%}"
+
+
 def number(value: float, form: str = ".3g") -> str:
-    """A number for people: 0.012, 3450, or 2.03 · 10⁻⁸ instead of 2.03e-08."""
-    text = f"{value:{form}}"
-    digits, exponential, exponent = text.partition("e")
-    if not exponential:
-        return text
-    power = int(exponent)
-    if 0 <= power < _LONGEST:
-        return f"{float(text):{'+' * form.startswith('+')}.0f}"
-    return f"{digits} · 10{str(power).translate(_RAISED)}"
+    """A number for people: 0.012, −3450, or 2.03 · 10⁻⁸ instead of 2.03e-08."""
+    digits, exponential, exponent = f"{value:{form}}".partition("e")
+    power = int(exponent or 0)
+    if 0 <= power < _LONGEST and exponential:
+        return minus(f"{float(digits) * 10**power:{'+' * form.startswith('+')}.0f}")
+    raised = f" · 10{str(power).translate(_RAISED)}" if exponential else ""
+    return f"{minus(digits)}{raised}"

@@ -1,5 +1,7 @@
 """Invariance to transformations, as curves and in words."""
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
@@ -41,11 +43,12 @@ def _of(found: Invariance, one: Transformation) -> str:
     p = one.mean_probability
     if p is None or found.untouched is None:
         return text
-    worst = int(p.argmin())
-    return (
-        f"{text}, and p({_class(found)}) falls from {found.untouched.mean():.2f} to "
-        f"{p[worst]:.2f} at {float(one.strengths[worst]):g}"
-    )
+    lowest, at = _worst(one)
+    before = float(found.untouched.mean())
+    how = f"falls from {before:.2f} to {lowest:.2f} at {at:g}"
+    if lowest >= before:
+        how = f"does not fall below {before:.2f}"
+    return f"{text}, and p({_class(found)}) {how}"
 
 
 LEGEND = (
@@ -73,18 +76,28 @@ def headline(found: Invariance) -> str:
             f"{a} the pictures changes {last} most ({at:.2f} of the distance between two pictures, "
             f"{how.format(x)}), {b.lower()} them least ({other:.2f}, {also.format(y)})."
         )
+    if at >= before:
+        return f"None of these changes lowers the probability of the class, {before:.0%}."
+    cheap = f"costs least ({also.format(y)}: {other:.0%})" if other < before else "costs nothing"
     return (
         f"{a} the pictures costs most: {how.format(x)}, the probability of the class "
-        f"falls from {before:.0%} to {at:.0%}. {b} them costs least ({other:.0%} {also.format(y)})."
+        f"falls from {before:.0%} to {at:.0%}. {b} them {cheap}."
     )
 
 
 def _worst(one: Transformation) -> tuple[float, float]:
-    """The lowest mean probability, or the largest mean distance of the last layer; its strength."""
-    p = one.mean_probability
-    values = one.mean_distance[-1] if p is None else p
-    place = int(values.argmax() if p is None else values.argmin())
-    return float(values[place]), float(one.strengths[place])
+    """The lowest mean probability, or the largest mean distance of the last layer; its strength.
+
+    Strengths that leave a picture as it is do not count, unless there are no others.
+    """
+    p, strengths = one.mean_probability, one.strengths
+    values = one.mean_distance[-1] if p is None else -p
+    turn = strengths % 360 if one.kind == "rotation" else strengths
+    is_same = turn == (1 if one.kind == "scale" else 0)
+    if not is_same.all():
+        values = values.masked_fill(is_same, -math.inf)
+    place = int(values.argmax())
+    return abs(float(values[place])), float(strengths[place])
 
 
 def story(found: Invariance, ink: str = NEUTRAL_INK) -> Figure:

@@ -13,7 +13,7 @@ from deconvviz.io.images import limit_side, to_png
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots import why as why_words
 from deconvviz.plots.arrays import crop
-from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.display import display, display_caption, percent
 from deconvviz.plots.look import contrast
 from deconvviz.plots.page import filled, image
 
@@ -32,7 +32,9 @@ def headline(found: Report) -> str:
         return f"{found.network} comes without names of classes, so it can give no answer."
     name, share = next(iter(found.answer.items()))
     count = len(found.answer)
-    return f"{found.network} says {_spoken(name)}, {share:.0%}, of {count} classes that it knows."
+    return (
+        f"{found.network} says {_spoken(name)}, {percent(share)}, of {count} classes that it knows."
+    )
 
 
 def page(found: Report, command: str = "") -> str:
@@ -93,7 +95,7 @@ def _frame(crop: Box, width: int, height: int) -> str:
 def _answer(found: Report) -> str:
     rows = [
         f"<dt>{escape(_spoken(name))}</dt>"
-        f'<dd><span><i style="width: {share:.1%}"></i></span>{share:.0%}</dd>'
+        f'<dd><span><i style="width: {share:.1%}"></i></span>{escape(percent(share))}</dd>'
         for name, share in list(found.answer.items())[:_CLASSES]
     ]
     return f'<dl class="bars">{"".join(rows)}</dl>' if rows else ""

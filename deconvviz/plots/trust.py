@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from deconvviz.analysis.trust.checks import Similarity
+from deconvviz.analysis.trust.checks import Control, Similarity
 from deconvviz.analysis.trust.examination import MUCH, SOME, SPREADS, Trust, kept_share
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.arrays import stretched
-from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.display import display, display_caption, percent
 from deconvviz.plots.figures import ACCENTS, NEUTRAL_INK, legend, quiet
 from deconvviz.units import Unit
 
@@ -26,14 +26,14 @@ _DEPENDS = {
 LETTERS = 8  # points
 _STORY = 11  # points in the story, which a telephone shows at two thirds
 _LINE = 165  # letters of that size in a line
+_ROW = 0.16  # inches of a line
 
 
 def summary(trust: Trust) -> str:
     """The verdict, and the results of the other controls."""
     sentences = [verdict(trust)]
-    named = " and ".join(similar_controls(trust))
-    if named and trust.outcome != "inconclusive":
-        sentences.append(f"{named.capitalize()} give much the same picture.")
+    if trust.outcome != "inconclusive":
+        sentences += _other_controls(trust)
     sentences.append(_deletion(trust))
     if trust.above:
         ends = " to ".join(dict.fromkeys((trust.above[0], trust.above[-1])))
@@ -104,14 +104,32 @@ def unit_title(units: Sequence[Unit], map_size: tuple[int, int]) -> str:
     return f"Unit {first.channel} of {first.layer}{place}"
 
 
-def similar_controls(trust: Trust) -> list[str]:
-    """The controls besides the cascade that keep much of the picture."""
-    controls = {
+def _others(trust: Trust) -> dict[str, Control | None]:
+    """The controls besides the cascade, by name."""
+    return {
         "other units": trust.other_units,
         "random starts": trust.random_starts,
         "random switches": trust.random_switches,
     }
-    return [name for name, control in controls.items() if control and trust.keeps_much(control)]
+
+
+def similar_controls(trust: Trust) -> list[str]:
+    """The controls besides the cascade that keep much of the picture."""
+    return [name for name, one in _others(trust).items() if one and trust.keeps_much(one)]
+
+
+def _other_controls(trust: Trust) -> Iterator[str]:
+    """Which controls besides the cascade keep much of the picture, and which do not."""
+    kept = {name: trust.kept(one.similarity) for name, one in _others(trust).items() if one}
+    kept = {name: share for name, share in kept.items() if math.isfinite(share)}
+    similar = [name for name in kept if name in similar_controls(trust)]
+    rest = [name for name in kept if name not in similar]
+    refusal = "do not" if similar else "do not give much the same picture"
+    for names, end in ((similar, "give much the same picture"), (rest, refusal)):
+        listed = [f"{name} ({percent(max(0.0, kept[name]))} left)" for name in names]
+        if listed:
+            *most, last = listed
+            yield f"{' and '.join(filter(None, [', '.join(most), last]))} {end}.".capitalize()
 
 
 def _numbers(similarity: Similarity) -> str:
@@ -140,8 +158,8 @@ def _deletion(trust: Trust) -> str:
 
 
 LEGEND = (
-    "Each bar changes one thing and asks how much of the picture is left: 0 % is no more than two "
-    "unrelated pictures share by chance, 100 % is the same picture. A *kernel* is a unit's set of "
+    "Each bar changes one thing and asks how much of the picture is left: 0% is no more than two "
+    "unrelated pictures share by chance, 100% is the same picture. A *kernel* is a unit's set of "
     "learned weights; *shuffled*, it has the same weights in random order, and has learned "
     "nothing. The first two bars decide the verdict: the shorter they are, the more the picture "
     "depends on this unit's own weights. Untrained networks have short bars as well: they do not "
@@ -247,19 +265,25 @@ def _bars(trust: Trust) -> Iterator[tuple[str, float]]:
 
 def figure(trust: Trust, ink: str = NEUTRAL_INK) -> Figure:
     """The controls' pictures beside the examined one; the cascade; insertion and deletion."""
-    panel = Figure(figsize=(11.0, 5.7), facecolor="none")
+    title = unit_title(trust.units, trust.map_size)
+    heading = textwrap.fill(f"{title}, {trust.rule}. {verdict(trust)}", _LINE - 15)
+    text = textwrap.fill(f"{_CAPTION} {display_caption()}", _LINE)
+    pictures = 0.55 + _ROW * len(heading.splitlines())  # inches from the top
+    plots = pictures + 2.5
+    under_plots = max(0.5, 0.25 + 0.03 * max(map(len, _steps(trust))))  # names are rotated
+    high = plots + 1.4 + under_plots + 0.1 + _ROW * len(text.splitlines())
+    panel = Figure(figsize=(11.0, high), facecolor="none")
     cells = list(_cells(trust))
-    place = {"left": 0.01, "right": 0.99, "top": 0.79, "bottom": 0.59, "wspace": 0.08}
-    for axes in picture_row(panel.add_gridspec(1, len(cells), **place), cells, ink):
+    place = {"top": 1 - pictures / high, "bottom": 1 - (pictures + 1.14) / high, "wspace": 0.08}
+    row = panel.add_gridspec(1, len(cells), left=0.01, right=0.99, **place)
+    for axes in picture_row(row, cells, ink):
         axes.set_box_aspect(1)
         axes.set_anchor("S")
-    plots = panel.add_gridspec(1, 2, left=0.05, right=0.99, top=0.43, bottom=0.19, wspace=0.13)
-    _cascade(panel.add_subplot(plots[0]), trust, ink)
-    _curves(panel.add_subplot(plots[1]), trust, ink)
-    title = unit_title(trust.units, trust.map_size)
-    heading = textwrap.fill(f"{title}, {trust.rule}. {verdict(trust)}", 130)
-    panel.text(0.01, 0.99, heading, va="top", color=ink, fontsize=9, parse_math=False)
-    text = textwrap.fill(f"{_CAPTION} {display_caption()}", _LINE)
+    place = {"top": 1 - plots / high, "bottom": 1 - (plots + 1.4) / high, "wspace": 0.13}
+    row = panel.add_gridspec(1, 2, left=0.05, right=0.99, **place)
+    _cascade(panel.add_subplot(row[0]), trust, ink)
+    _curves(panel.add_subplot(row[1]), trust, ink)
+    panel.text(0.01, 1 - 0.05 / high, heading, va="top", color=ink, fontsize=9, parse_math=False)
     panel.text(0.01, 0.01, text, va="bottom", color=ink, fontsize=LETTERS, parse_math=False)
     return panel
 
@@ -321,9 +345,13 @@ def _cascade(axes: Axes, trust: Trust, ink: str) -> None:
     for colour, (name, values, spreads, level) in zip(ACCENTS, lines, strict=True):
         axes.errorbar(places, [1, *values], [0, *spreads], color=colour, label=name, **style)
         axes.axhline(level, color=colour, linewidth=1, linestyle=":", label=f"{name} by chance")
-    names = ["nothing", *("+ " + ", ".join(step.modules[:1]) for step in trust.cascade)]
-    axes.set_xticks(places, names, rotation=25, ha="right", rotation_mode="anchor")
+    axes.set_xticks(places, _steps(trust), rotation=25, ha="right", rotation_mode="anchor")
     _finish(axes, "Cascading randomisation: kernels shuffled, from the unit's own down", ink)
+
+
+def _steps(trust: Trust) -> list[str]:
+    """What is shuffled at each step of the cascade, in addition to all before."""
+    return ["nothing", *("+ " + ", ".join(step.modules[:1]) for step in trust.cascade)]
 
 
 def _curves(axes: Axes, trust: Trust, ink: str) -> None:
@@ -333,7 +361,7 @@ def _curves(axes: Axes, trust: Trust, ink: str) -> None:
         axes.plot(curve.share, curve.value, color=colour, linewidth=1.4, label=label)
         mean, spread = curve.random.mean(dim=0), curve.random.std(dim=0)
         low, high = mean - spread, mean + spread
-        chance = f"{name} in random orders: {curve.chance:.2f} ± {curve.spread:.2f}"
+        chance = f"in random orders: {curve.chance:.2f} ± {curve.spread:.2f}"
         axes.fill_between(curve.share, low, high, color=colour, alpha=0.22, lw=0, label=chance)
     axes.set_xlabel("share of the window's pixels, those of the largest projection × image first")
     _finish(axes, "The unit's activation, relative, as pixels are inserted or deleted", ink)
@@ -343,16 +371,16 @@ def _finish(axes: Axes, title: str, ink: str) -> None:
     quiet(axes, ink)
     axes.tick_params(labelsize=LETTERS)
     axes.xaxis.label.set(fontsize=LETTERS + 1)
-    axes.set_title(title, loc="left", fontsize=LETTERS + 1, color=ink)
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, -0.05), high + 0.3 * (high - low))
-    legend(axes, ink, fontsize=LETTERS, loc="upper left", ncols=2)
+    axes.set_title(title, loc="left", fontsize=LETTERS + 1, color=ink, pad=32)
+    axes.set_ylim(bottom=min(axes.get_ylim()[0], -0.05))
+    place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1), "borderaxespad": 0.2}
+    legend(axes, ink, fontsize=LETTERS, ncols=2, **place)
 
 
 _CAPTION = (
     "Each control changes one thing and shows its first example; below it, the similarity of "
     "its pictures to the examined one, by magnitudes, the mean of all. Unrelated pictures, of "
-    "shuffled networks on shuffled pixels, are the chance level: a control keeps 0 % there and "
-    "100 % where nothing changes. Inserted into, or deleted to, the training pictures' mean "
+    "shuffled networks on shuffled pixels, are the chance level: a control keeps 0% there and "
+    "100% where nothing changes. Inserted into, or deleted to, the training pictures' mean "
     "colour. A deconvnet is a projection, not an attribution."
 )

@@ -94,7 +94,7 @@ def figure(found: Verdicts, ink: str = NEUTRAL_INK) -> Figure:
     legend(panels[-1], ink, fontsize=7)
     most = max(len(one.channels) for n in found.networks for one in n.layers)
     text = (
-        f"Up to {most} units of each layer, each at its strongest of {found.data}; bars: 95 % of "
+        f"Up to {most} units of each layer, each at its strongest of {found.data}; bars: 95% of "
         f"the mean over units; {found.shuffled} shuffled networks. Rule: {found.rule}. Kept: 0 as "
         "by chance, 1 the same picture."
     )

@@ -64,6 +64,11 @@ class Contrast:
         """Arm minus base."""
         return f"{self.arm} − {self.base}"
 
+    @property
+    def subject(self) -> str:
+        """The description without the arms, or if there is none the name."""
+        return self.description.partition(" (")[0] or self.name
+
 
 @validated
 class Published:

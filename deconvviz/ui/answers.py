@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture
+from deconvviz.plots.display import percent
 from deconvviz.ui import pickers
 from deconvviz.ui.class_names import class_names
 from deconvviz.ui.networks import Network, by_probability, classify, input_view, outputs
@@ -46,8 +47,8 @@ def answers(network: Network, picture: Picture, wanted: tuple[str, ...]) -> Answ
             name,
             spoken(name),
             after[name],
-            f"{after[name]:.0%}",
-            f"{before[name]:.0%}" if off else "",
+            percent(after[name]),
+            percent(before[name]) if off else "",
             f"Show the units that raise the score of {spoken(name)} most",
             name == wanted[0],
         )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from deconvviz.deconv.rules import RULES
+from deconvviz.io.card import spaced
 from deconvviz.plots.display import display
 from deconvviz.plots.look import WHOLE_PERCENTILE, Look
 from deconvviz.ui.memory import kept
@@ -59,7 +60,7 @@ def _three_rules(projector: Projector, unit: Unit, note: str = "") -> list[Capti
 def _whole(projector: Projector, unit: Unit, share: float, name: str) -> Captioned:
     """Many positions of a unit's feature map, projected together, in their places."""
     pixels, count = whole_picture(projector, unit.layer, unit.channel, share)
-    places = "1 position" if count == 1 else f"{count:,} positions".replace(",", " ")
+    places = "1 position" if count == 1 else f"{spaced(count)} positions"
     return Captioned(
         display(pixels, percentile=WHOLE_PERCENTILE),
         f"{name} through unit {unit.channel}, {projector.rule}",

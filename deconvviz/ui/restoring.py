@@ -1,6 +1,6 @@
 """Networks that restore, segment and generate: which there are, and what they make of a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -41,6 +41,16 @@ TITLES: Mapping[str, str] = {
     "generate-mnist": "Generate digits",
     "generate-cifar10": "Generate photographs",
 }
+_DEEDS: Mapping[str, str] = {
+    "denoise": "remove noise",
+    "deblur": "remove blur",
+    "inpaint": "fill in missing pixels",
+    "sr": "enlarge",
+    "segment": "segment",
+    "generate": "generate",
+}
+"""Beginning of a purpose -> what its networks do."""
+
 _OPTIONS: Mapping[str, str] = {
     "denoise": "--task denoise --network half --patch 48 --channels 3",
     "deblur": "--task deblur --network half --patch 48 --channels 3",
@@ -117,6 +127,15 @@ def tools() -> dict[str, Tool]:
             title = f"{title}, {path.stem}" if title in found else title
             found[title] = Tool(purpose, path, modified)
     return found
+
+
+def deeds(tools: Iterable[Tool]) -> str:
+    """What some networks do, as the end of a sentence; empty without any."""
+    purposes = [tool.purpose for tool in tools]
+    *most, last = [
+        deed for start, deed in _DEEDS.items() if any(one.startswith(start) for one in purposes)
+    ] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def untrained() -> dict[str, str]:

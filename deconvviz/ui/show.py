@@ -43,11 +43,16 @@ def title(name: str, lead: str) -> None:
     st.markdown(lead)
 
 
-def picture(pixels: NDArray[np.uint8], alt: str, caption: str | None = None) -> None:
-    """A picture at its own size, shrunk where the page is narrower."""
+def picture(
+    pixels: NDArray[np.uint8],
+    alt: str,
+    caption: str | None = None,
+    width: Literal["content", "stretch"] = "content",
+) -> None:
+    """A picture at its own size, shrunk where the page is narrower, or as wide as its column."""
     stream = BytesIO()  # our own PNG, because Streamlit's takes three times as long for a few bytes
     Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
-    st.image(stream.getvalue(), caption=caption, output_format="PNG", alt=alt)
+    st.image(stream.getvalue(), caption=caption, width=width, output_format="PNG", alt=alt)
 
 
 @dataclass(frozen=True)

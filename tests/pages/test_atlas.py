@@ -3,6 +3,8 @@
 import pytest
 
 from deconvviz.analysis.useful import UsefulOptions, useful
+from deconvviz.io.card import spaced
+from deconvviz.plots.display import percent
 from deconvviz.ui import networks
 from deconvviz.ui.atlas import LIKE, ORDERS, atlas_view
 from tests.pages.conftest import all_words, alternatives, channels, fine, grid
@@ -30,9 +32,9 @@ def test_the_strongest_unit_of_a_layer_is_shown_without_a_click(open_page, atlas
     assert all(texts)
     words = all_words(app)
     assert ", ".join(f"{value:.3g}" for value in units.value[strongest].tolist()) in words
-    assert f"{units.activation_frequency[strongest]:.1%}" in words
+    assert percent(float(units.activation_frequency[strongest]), 1) in words
     assert "symmetric about grey" in words
-    assert f"{atlas.header.pictures} pictures: photographs" in words
+    assert f"{spaced(atlas.header.pictures)} pictures: photographs" in words
 
 
 def test_every_unit_of_a_layer_is_in_a_grid(open_page, atlas):
@@ -133,7 +135,7 @@ def test_the_most_useful_pictures_of_a_unit_stand_beside_the_strongest(open_page
     found = useful(network.bundle, view.dataset, options, net=network.net)
     words = all_words(app)
     assert ", ".join(f"{value:+.3g}" for value in found.useful.value.tolist()) in words
-    count = len(view.dataset)
+    count = spaced(len(view.dataset))
     mean = f"{float(found.total[found.label]):+.3g}"
     assert f"It adds {mean} to the score of **ship** on average over {count} pictures" in words
     assert f"**{found.shared or 'none'}** " in words
@@ -153,3 +155,10 @@ def test_a_network_without_classes_is_not_asked_about_them(open_page, tmp_path, 
     monkeypatch.setattr("sys.argv", ["app.py", "wordless_nets:wordless"])
     app = fine(open_page("atlas", model="wordless_nets:wordless", **{"useful-for": "ship"}))
     assert not [box for box in app.selectbox if box.key == "useful-for"]
+
+
+def test_classes_are_named_without_underscores(open_page):
+    app = fine(open_page("atlas", model="demo-photos", layer="stage4.relu1", unit="5"))
+    bars = [one.proto.text for one in app.get("progress")]
+    assert len(bars) == 5
+    assert not [text for text in bars if "_" in text]

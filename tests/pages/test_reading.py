@@ -1,5 +1,8 @@
 """The page that explains the pictures."""
 
+import pytest
+import streamlit as st
+
 from tests.pages.conftest import all_words, alternatives, fine
 
 
@@ -12,3 +15,14 @@ def test_it_explains_with_pictures_of_the_chosen_network(open_page):
     assert sum(text.startswith("Strongest unit of") for text in texts) == 4
     assert "not the reason for the answer" in words
     assert all(texts)
+
+
+@pytest.mark.parametrize("page", ["reading", "overview"])
+def test_pictures_are_as_wide_as_their_columns(open_page, monkeypatch, page):
+    widths, image = [], st.image
+    monkeypatch.setattr(
+        st, "image", lambda *args, **how: (widths.append(how["width"]), image(*args, **how))
+    )
+    fine(open_page(page))
+    assert len(widths) > 8
+    assert set(widths) == {"stretch"}

@@ -96,6 +96,27 @@ def test_a_page_without_networks_says_how_to_train_them(open_page, own):
     assert not app.get("bidi_component")
 
 
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ((), ""),
+        (("plain",), ": they remove noise"),
+        (
+            ("double", "plain", "kinds", "small"),
+            ": they remove noise, enlarge, segment and generate",
+        ),
+    ],
+)
+def test_the_first_line_names_the_tasks_that_are_there(open_page, own, names, says):
+    own(*names)
+    app = fine(open_page("restore"))
+    assert app.markdown[0].value == f"Encoder-decoders at work on pictures{says}."
+    folded = [one.value for one in app.expander[0].caption]
+    assert [text.startswith("No network comes with this version") for text in folded] == [
+        True for _ in names[:1]
+    ]
+
+
 def test_a_picture_is_degraded_restored_and_measured(open_page, own):
     own("plain")
     app = fine(open_page("restore"))

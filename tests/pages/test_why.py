@@ -94,8 +94,8 @@ def test_one_class_rather_than_another(open_page):
     unit = grid(app)["chosen"]
     whole, cut = scores.detach(), torch.tensor(list(probabilities({LAYER: [unit]}).values())).log()
     lost = float((whole[a] - whole[b]) - (cut[a] - cut[b]))
-    (said,) = re.findall(r"switched off alone, .* changes by ([-+.\d]+)\.", all_words(app))
-    assert float(said) == pytest.approx(-lost, rel=0.01)
+    (said,) = re.findall(r"switched off alone, .* changes by ([−+.\d]+)\.", all_words(app))
+    assert float(said.replace("−", "-")) == pytest.approx(-lost, rel=0.01)
 
 
 def test_a_network_without_names_of_classes_has_nothing_to_switch(open_page, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from deconvviz.errors import PictureError
-from deconvviz.plots.display import display, display_caption, number
+from deconvviz.plots.display import display, display_caption, number, percent
 
 
 def slow_display(pixels: np.ndarray, percentile: float) -> np.ndarray:
@@ -122,9 +122,11 @@ def test_captions_say_how_signed_pixels_are_shown():
     [
         (0.01234, ".3g", "0.0123"),
         (2.03e-8, ".3g", "2.03 · 10⁻⁸"),
-        (-2.03e-8, ".2g", "-2 · 10⁻⁸"),
+        (-2.03e-8, ".2g", "−2 · 10⁻⁸"),
         (3456.7, ".3g", "3460"),
         (3456.7, "+.3g", "+3460"),
+        (-3456.7, ".3g", "−3460"),
+        (-0.5, "+.3g", "−0.5"),
         (2.5e12, ".3g", "2.5 · 10¹²"),
         (0.0, ".3g", "0"),
         (float("nan"), ".3g", "nan"),
@@ -132,3 +134,23 @@ def test_captions_say_how_signed_pixels_are_shown():
 )
 def test_numbers_are_written_for_people(value, form, text):
     assert number(value, form) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "text"),
+    [
+        (0.444, 0, "44%"),
+        (0.0, 0, "0%"),
+        (1.0, 0, "100%"),
+        (0.004, 0, "<1%"),
+        (0.006, 0, "1%"),
+        (0.997, 0, ">99%"),
+        (0.004, 1, "0.4%"),
+        (0.0004, 1, "<0.1%"),
+        (0.9997, 1, ">99.9%"),
+        (1.0, 1, "100%"),
+        (0.0, 1, "0%"),
+    ],
+)
+def test_a_share_is_none_or_all_only_if_it_is_exactly(share, digits, text):
+    assert percent(share, digits) == text

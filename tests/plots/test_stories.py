@@ -89,7 +89,7 @@ def test_the_worst_transformation_is_named_with_its_numbers(demo):
     bundle, net = demo
     options = InvarianceOptions(shifts=(0, 4), scales=(1, 1.5), angles=(0, 90))
     found = invariance(bundle, draw_shapes(4), options, net=net)
-    falls = {one.kind: float(one.mean_probability.min()) for one in found.transformations}
+    falls = {one.kind: float(one.mean_probability[1]) for one in found.transformations}
     worst, best = min(falls, key=falls.get), max(falls, key=falls.get)
     names = {"translation": "Moving", "scale": "Enlarging", "rotation": "Turning"}
     said = found.headline()
@@ -107,9 +107,35 @@ def test_the_worst_transformation_is_named_with_its_numbers(demo):
         untouched=None,
         transformations=tuple(replace(t, probability=None) for t in found.transformations),
     )
-    far = {one.kind: float(one.mean_distance[-1].max()) for one in blind.transformations}
+    far = {one.kind: float(one.mean_distance[-1][1]) for one in blind.transformations}
     assert blind.headline().startswith(f"{names[max(far, key=far.get)]} the pictures changes")
     assert blind.story()
+
+
+def likely(found, *probabilities):
+    """The invariance with mean probabilities given for each transformation."""
+    return replace(
+        found,
+        untouched=torch.tensor([0.5]),
+        transformations=tuple(
+            replace(one, probability=torch.tensor([values]))
+            for one, values in zip(found.transformations, probabilities, strict=True)
+        ),
+    )
+
+
+def test_the_untouched_picture_is_no_transformation(demo):
+    bundle, net = demo
+    options = InvarianceOptions(shifts=(-4, 0), scales=(1, 1.5, 1.8), angles=(0, 90, 360))
+    found = invariance(bundle, draw_shapes(4), options, net=net)
+    some = likely(found, (0.4, 0.5), (0.5, 0.6, 0.55), (0.5, 0.2, 0.5))
+    assert some.headline().endswith("falls from 50% to 20%. Enlarging them costs nothing.")
+    assert some.headline().startswith("Turning the pictures costs most: by 90 degrees,")
+    assert "untransformed picture) does not fall below 0.50" in some.summary()
+    all_fall = likely(found, (0.4, 0.5), (0.5, 0.6, 0.45), (0.5, 0.2, 0.5))
+    assert all_fall.headline().endswith("Enlarging them costs least (1.8 times: 45%).")
+    none = likely(found, (0.5, 0.5), (0.5, 0.6, 0.55), (0.5, 0.7, 0.5))
+    assert none.headline() == "None of these changes lowers the probability of the class, 50%."
 
 
 @pytest.mark.parametrize("name", runnable_analyses())

@@ -115,8 +115,21 @@ def test_a_verdict_that_other_networks_may_change_is_not_settled(found, own, las
 def test_controls_that_give_much_the_same_are_named(found):
     trust = made(found, 0.9, 0.1, others=0.5)
     assert similar_controls(trust) == ["other units", "random starts"]
-    assert "Other units and random starts give much the same picture." in summary(trust)
-    assert "much the same" not in summary(made(found, 0.9, 0.1, others=0.3))
+    same = "Other units (50% left) and random starts (50% left) give much the same picture."
+    assert same in summary(trust)
+
+
+def test_every_control_with_pictures_is_in_the_summary(found):
+    trust = replace(made(found, 0.9, 0.1, others=0.5), random_switches=control(0.2))
+    assert "much the same picture. Random switches (20% left) do not." in summary(trust)
+    trust = replace(made(found, 0.9, 0.1, others=0.3), random_switches=control(0.2))
+    assert (
+        "Other units (30% left), random starts (30% left) and random switches (20% left) do not "
+        "give much the same picture."
+    ) in summary(trust)
+    nothing = control(float("nan"))
+    trust = replace(made(found, 0.9, 0.1, others=0.5), random_starts=nothing, other_units=None)
+    assert "much the same picture" not in summary(trust)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +181,25 @@ def test_every_control_has_its_picture(found):
         assert word in said
     assert verdict(found).split(":")[0] in said.replace("\n", " ")
     assert "symmetric about grey" in said.replace("\n", " ")
+
+
+def test_names_of_layers_and_legends_lie_beside_the_curves_and_the_words(found):
+    long = (CascadeStep(("features.stage3.block2.conv1",), control(0.5)),) * 4
+    panel = figure(replace(found, cascade=long))
+    FigureCanvasAgg(panel).draw()
+    *_, words = panel.texts
+    caption = words.get_window_extent()
+    *_, cascade, curves = panel.axes
+    for label in cascade.get_xticklabels():
+        box = label.get_window_extent()
+        assert box.y0 >= caption.y1
+        assert box.x0 >= panel.bbox.x0
+    assert curves.xaxis.label.get_window_extent().y0 >= caption.y1
+    for axes in (cascade, curves):
+        box = axes.get_legend().get_window_extent()
+        assert box.y0 >= axes.bbox.y1
+        assert box.x1 <= panel.bbox.x1
+        assert box.y1 <= axes._left_title.get_window_extent().y0 + 1
 
 
 def test_letters_have_the_ink_and_stay_on_the_page(found):

@@ -98,6 +98,9 @@ def test_the_cautions_are_about_these_records():
     )
     text = " ".join(cautions(helps(runs)))
     assert "rests on 3 pairs" in text
+    decide = "reconstruction beside cross-entropy and reconstruction beside consistency"
+    assert f"Only {decide} with 1000 labels" in text
+    assert "R-all" not in text
     assert "`vgg:8,8,8`, 0.31 M parameters; data: CIFAR." in text
     assert "JPEG" not in text
     copies = tuple(replace(one, data={"title": "CIFAR-10, JPEG copy"}) for one in runs)

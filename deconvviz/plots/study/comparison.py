@@ -34,7 +34,7 @@ def deciding_differences(report: Report, columns: int = 2, ink: str = NEUTRAL_IN
     for row, effect in enumerate(shown):
         colour = drawing.styles_of([effect.contrast.arm])[effect.contrast.arm].colour
         drawing.draw_pairs(axes, row + 0.15, effect.difference, colour, ink)
-        subject = (effect.contrast.description or effect.contrast.name).partition(" (")[0]
+        subject = effect.contrast.subject
         for place, text in (
             (0, f"{effect.labels} labels: {subject}"),
             (1, _VERDICTS[effect.verdict]),

@@ -39,7 +39,7 @@ _POOLED = (
 ANSWER = StudyFigure(
     "answer",
     "The answer",
-    "A dot is one pair of networks; below the dots their mean and its 95 % interval. Right of the "
+    "A dot is one pair of networks; below the dots their mean and its 95% interval. Right of the "
     "line the one with the decoder was more accurate. Shaded: too small to matter. "
     "*Cross-entropy*: learning from the labels alone; *consistency*: learning, too, that changed "
     "copies of a picture are the same thing.",
@@ -51,7 +51,7 @@ DIFFERENCES = StudyFigure(
     "differences",
     "Every pair of runs",
     "A dot is one pair: two runs from one seed, which had the same labels, initial weights, "
-    "order and augmentation. Below the dots their mean and its 95 % interval. Shaded is what "
+    "order and augmentation. Below the dots their mean and its 95% interval. Shaded is what "
     f"counts as no difference; dashed what was aimed at.{_POOLED}",
     "Differences of test accuracy between arms, every pair, by labels",
     comparison.paired_differences,
@@ -92,7 +92,7 @@ RECONSTRUCTION = StudyFigure(
 RANKED = StudyFigure(
     "ranking",
     "Every change, ranked",
-    f"One thing changed at a time: mean difference of accuracy and its 95 % interval.{_POOLED}",
+    f"One thing changed at a time: mean difference of accuracy and its 95% interval.{_POOLED}",
     "Mean differences of test accuracy from the first arm, by size",
     lambda report, _, ink: factors.ranked_differences(report, ink),
 )
@@ -100,7 +100,7 @@ SWEEP = StudyFigure(
     "differences",
     "Every change",
     "One thing removed or replaced at a time: every pair with the first arm, and below the pairs "
-    f"their mean and its 95 % interval.{_POOLED}",
+    f"their mean and its 95% interval.{_POOLED}",
     "Differences of test accuracy from the first arm, every pair",
     lambda report, _, ink: factors.sweep_differences(report, ink),
 )

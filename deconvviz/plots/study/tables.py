@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from deconvviz.plots.display import minus
 from deconvviz.study.metrics import (
     ACCURACY,
     CLARITY,
@@ -22,7 +23,7 @@ from deconvviz.study.report import NOT_RUN, Effect, Report
 
 def points(share: float) -> str:
     """A difference of accuracies, in percentage points with its sign."""
-    return f"{100 * share:+.2f}"
+    return minus(f"{100 * share:+.2f}")
 
 
 def interval(found: PairedDifference) -> str:
@@ -119,10 +120,10 @@ def _difference_title(metric: Metric) -> str:
 def _difference_cell(metric: Metric, found: PairedDifference | None) -> str:
     if found is None:
         return "–"
-    mean = metric.format_difference(found.mean)
+    mean = minus(metric.format_difference(found.mean))
     if found.low is None or found.high is None:
         return mean
-    ends = (metric.format_difference(end) for end in (found.low, found.high))
+    ends = (minus(metric.format_difference(end)) for end in (found.low, found.high))
     return f"{mean} ({' to '.join(ends)})"
 
 

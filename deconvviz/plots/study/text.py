@@ -37,12 +37,12 @@ _METHOD = (
     "initial weights. p counts all choices of signs of the pairs (with n pairs it is never below "
     "2/2^n, so that five or fewer can show neither help nor harm); adjusted: Holm, over the "
     "budgets that the plan declares for a contrast, where one that was not run counts as p = 1. "
-    f"helps and harms: the 95 % t interval lies on one side of zero and the adjusted p is below "
+    f"helps and harms: the 95% t interval lies on one side of zero and the adjusted p is below "
     f"{LEVEL}. {NO_EFFECT}: two one-sided t tests against that margin have p below {LEVEL}. The "
     "last epoch of each run counts."
 )
 _MEASURES = (
-    "Mean over pairs, and in brackets the 95 % t interval. Only test accuracy decides; the others "
+    "Mean over pairs, and in brackets the 95% t interval. Only test accuracy decides; the others "
     "explain, and no interval is corrected for being one of many."
 )
 
@@ -105,9 +105,8 @@ def headline(report: Report) -> str:
     if first is None or first.labels != report.plan.primary:
         return short
     arms = first.contrast.arm, first.contrast.base
-    with_it, without = (100 * fmean(ACCURACY.of(report.runs(arm, first.labels))) for arm in arms)
-    text = f"{short}: {with_it:.1f} % of the pictures right with it, {without:.1f} % without"
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+    with_it, without = (fmean(ACCURACY.of(report.runs(arm, first.labels))) for arm in arms)
+    return f"{short}: {with_it:.1%} of the pictures right with it, {without:.1%} without"
 
 
 def plain(report: Report) -> str:
@@ -118,7 +117,7 @@ def plain(report: Report) -> str:
             continue  # the chart shows these, too
         found = effect.difference
         assert found is not None
-        spread = f" (95 % interval {interval(found)})" if len(found.pairs) > 1 else ""
+        spread = f" (95% interval {interval(found)})" if len(found.pairs) > 1 else ""
         parts.append(
             f"with {effect.labels} labelled pictures the difference is {points(found.mean)} "
             f"percentage points{spread}, {_PLAIN[effect.verdict]}"
@@ -147,7 +146,7 @@ def sweep_headline(report: Report) -> str:
     (worst, loser), (best, winner) = min(found), max(found)
     ends = [f"“{winner}” gains most, {points(best)} points"] if best > 0 else []
     ends += [f"“{loser}” loses most, {points(worst)}"] if worst < 0 else []
-    right = f"{100 * fmean(ACCURACY.of(base)):.1f} %"
+    right = f"{fmean(ACCURACY.of(base)):.1%}"
     return (
         f"“{report.base}” ({first.description}) names {right} of the test pictures rightly. Of "
         f"{len(found)} changes of one thing, {' and '.join(ends) or 'none counts'}. With so many "
@@ -193,7 +192,7 @@ def _sentence(effect: Effect) -> str:
     if effect.aim is not None:
         aim = f", and the aim of {100 * effect.aim:+g} is {'' if effect.met else 'not '}met"
     return (
-        f"{change} (95 % interval {interval(found)}, {len(found.pairs)} pairs, "
+        f"{change} (95% interval {interval(found)}, {len(found.pairs)} pairs, "
         f"adjusted p = {effect.p:.2g}): {effect.verdict}{aim}"
     )
 
@@ -239,7 +238,7 @@ def published(report: Report) -> str:
     """The published figures beside our arms, a list in Markdown; empty without any."""
     return "".join(
         f"- {one.name}, beside {one.arm}: "
-        + ", ".join(f"{100 * share:.1f} % with {n} labels" for n, share in one.accuracy.items())
+        + ", ".join(f"{share:.1%} with {n} labels" for n, share in one.accuracy.items())
         + f" ({one.source}).\n"
         for one in report.plan.published
     )
@@ -342,11 +341,11 @@ def cautions(report: Report) -> list[str]:
             "**A JPEG copy.** Accuracy on it is lower than on the original pixels, and is not to "
             "be compared with published figures; differences between arms are."
         )
-    names = " and ".join(one.name for one in report.plan.contrasts if one.aim is not None)
+    names = " and ".join(one.subject for one in report.plan.contrasts if one.aim is not None)
     found.append(
-        "**Multiple comparisons.** p is Holm-adjusted over the budgets that the plan declares for "
-        "a contrast, run or not, and not over the contrasts. "
-        f"Only {names} at {primary} labels were declared to decide; the others explain."
+        "**Multiple comparisons.** p is corrected (Holm) for the several numbers of labels that a "
+        "comparison was declared for, run or not, and not for there being several comparisons. "
+        f"Only {names} with {primary} labels were declared to decide; the others explain."
     )
     found.append(
         "**One design.** Arms, weights and schedules are those of the declared plan, and the last "
