@@ -38,7 +38,7 @@ def show_kernels(found: Kernels, channel: int) -> None:
     st.caption(f"White is positive, black is negative; all on one scale, {SCALE}.")
 
 
-def activity(view: AtlasView, layer: str, channel: int) -> None:
+def activity(network: Network, view: AtlasView, layer: str, channel: int) -> None:
     """Activation frequency of the units: one in words, all in a chart and a table."""
     units, pictures = view.atlas[layer], view.atlas.header.pictures
     assert units.mean is not None
@@ -80,7 +80,8 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
     formats |= {"active positions": percent, "active tiles": percent}
     sortable.dataframe(table, hide_index=True, height=380, column_config=formats)
     link("atlas", f"Strongest activations of unit {channel} of {layer}", layer, channel)
-    link("workbench", f"Reconstruct unit {channel} of {layer}", layer, channel)
+    if layer in network.layers:
+        link("workbench", f"Reconstruct unit {channel} of {layer}", layer, channel)
 
 
 @st.fragment
@@ -95,9 +96,9 @@ def units(network: Network, layer: str) -> None:
         channel = pickers.pick_channel(view.atlas[layer].value[:, 0])
         show_kernels(found, channel)
         st.header("Activity", anchor=False)
-        activity(view, layer, channel)
+        activity(network, view, layer, channel)
 
 
 show.title("Filters", "The kernels that a network has learned, and how often its units are active.")
 network = chosen_network()
-units(network, pick_layer(network))
+units(network, pick_layer(network, all_maps=True))

@@ -51,10 +51,15 @@ class Network:
         return self.bundle.sha256
 
     @property
-    def layers(self) -> tuple[str, ...]:
+    def maps(self) -> tuple[str, ...]:
         """The rectified maps after each convolution, lowest first; without any, all maps."""
         maps = (name for name, one in self.net.layers.items() if one.size != (1, 1))
         return self.net.default_layers or tuple(maps)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those of `maps` that can be projected; all if none can."""
+        return tuple(one for one in self.maps if one in self.net.projectable) or self.maps
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ BY_KEY: dict[str | type, Any] = {Network: attrgetter("key")}
 
 UPLOADED = "uploaded checkpoint"
 """Name of every network that a session uploaded: results are kept for all, and names are not."""
+
+_NAMED = 3  # layers that cannot be projected
 
 
 _seeding = Lock()
@@ -194,8 +201,12 @@ def kernels(network: Network, layer: str) -> Kernels:
     return kernels_of(network.net, layer)
 
 
-def pick_layer(network: Network, first: Literal["lowest", "middle"] = "lowest") -> str:
+def pick_layer(
+    network: Network, first: Literal["lowest", "middle"] = "lowest", *, all_maps: bool = False
+) -> str:
     """Show the picker of a layer, at first the lowest or the middle one, and its description.
+
+    With `all_maps` also those that cannot be projected.
 
     Raises:
         SelectionError: The network has no feature maps.
@@ -203,8 +214,9 @@ def pick_layer(network: Network, first: Literal["lowest", "middle"] = "lowest") 
     if not network.layers:
         raise SelectionError(f"`{network.bundle.name}` has no feature maps, so nothing to project")
     default = network.layers[len(network.layers) // 2 if first == "middle" else 0]
-    name = layer(network.layers, default)
-    st.caption(f"{name}: {describe_layer(network.net.layers[name])}")
+    name = layer(network.maps if all_maps else network.layers, default)
+    mark = "" if name in network.net.projectable else ", not projectable"
+    st.caption(f"{name}: {describe_layer(network.net.layers[name])}{mark}")
     return name
 
 
@@ -253,11 +265,13 @@ def _say_what_is_right(network: Network) -> None:
     """How many layers can be projected, and whether the values were found to be the model's."""
     net = network.net
     layers = net.default_layers or tuple(net.layers)
-    count = sum(name in net.projectable for name in layers)
+    others = [name for name in layers if name not in net.projectable]
+    named = ", ".join(others[:_NAMED]) + ", …" * (len(others) > _NAMED)
+    but = f" (not {inert(named)})" if others else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(
-            f"{count} of its {len(layers)} layers can be projected. Checked when it was opened: "
-            f"{net.checked}.",
+            f"{len(layers) - len(others)} of its {len(layers)} layers can be projected{but}. "
+            f"Checked when it was opened: {net.checked}.",
             width="content",
         )
         link("overview", "The network")
