@@ -1,6 +1,7 @@
 """Two networks side by side on a page: what can be compared, and which units are alike."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import streamlit as st
@@ -8,11 +9,19 @@ import streamlit as st
 from deconvviz.analysis.compare import Compare, Matches, Side, match_units, side_by_side
 from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.rules import Rule
+from deconvviz.errors import DeconvvizError
 from deconvviz.io.data import Dataset
-from deconvviz.io.zoo import DEMOS, load
 from deconvviz.ui.choices import offered
 from deconvviz.ui.memory import NETWORKS, kept
-from deconvviz.ui.networks import BY_KEY, InputView, Network, opened, random_twin
+from deconvviz.ui.networks import (
+    BY_KEY,
+    UPLOADED,
+    InputView,
+    Network,
+    identity,
+    opened,
+    random_twin,
+)
 from deconvviz.ui.work import long_result
 
 RANDOM = "with random weights"
@@ -21,22 +30,25 @@ RANDOM = "with random weights"
 def others(network: Network) -> Mapping[str, Callable[[], Network]]:
     """What a network can be compared with, by name, opened when called.
 
-    The same one with random weights and at earlier epochs, and the demos of its input size.
+    The same one with random weights and at earlier epochs, and all others that the session may
+    choose, of its input size.
     """
     found: dict[str, Callable[[], Network]] = {RANDOM: partial(random_twin, network)}
     for epoch in network.bundle.snapshots:
         found[f"after epoch {epoch}"] = partial(at_epoch, network, epoch)
-    for label in DEMOS:
-        other = partial(opened, offered()[label])
-        if label != network.bundle.name and input_size(label) == network.bundle.input_size:
-            found[label] = other
+    for label, choice in offered().items():
+        if choice.needs_download:
+            continue
+        with suppress(DeconvvizError):
+            size, digest = identity(choice)
+            if size == network.bundle.input_size and digest != network.key:
+                found[label] = partial(opened, choice)
     return found
 
 
-@st.cache_data
-def input_size(name: str) -> tuple[int, int, int]:
-    """Channels, height and width that a network takes."""
-    return load(name).input_size
+def name_of(network: Network, label: str) -> str:
+    """The name of a network that was chosen by a label; an uploaded one has no other."""
+    return label if network.bundle.name == UPLOADED else network.bundle.name
 
 
 @st.cache_resource(max_entries=NETWORKS, show_spinner="Opening the network …", hash_funcs=BY_KEY)

@@ -103,16 +103,19 @@ _seeding = Lock()
 @st.cache_resource(max_entries=NETWORKS, show_spinner="Opening the network …")
 def _network(name: str, weights: str | None, digest: str, _content: bytes) -> Network:
     """One network for all sessions; an uploaded one by its digest, so that no name is shared."""
+    loaded = _bundle(name, weights, digest, _content)
+    return Network(loaded, Deconvnet(loaded.model, loaded.input_size, check=True))
+
+
+def _bundle(name: str, weights: str | None, digest: str, content: bytes) -> Bundle:
     if digest:
-        loaded = Bundle.from_checkpoint(UPLOADED, read_checkpoint(_content, UPLOADED))
-    elif weights is None:
+        return Bundle.from_checkpoint(UPLOADED, read_checkpoint(content, UPLOADED))
+    if weights is None:
         # so that a link shows the same random weights; the generator is the whole process's
         with _seeding, torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            loaded = load(name, weights=None)
-    else:
-        loaded = load(name, weights=weights)
-    return Network(loaded, Deconvnet(loaded.model, loaded.input_size, check=True))
+            return load(name, weights=None)
+    return load(name, weights=weights)
 
 
 def network(name: str, weights: str | None = "default") -> Network:
@@ -125,6 +128,19 @@ def opened(choice: Choice) -> Network:
     if choice.digest:
         return _network("", "default", choice.digest, choice.content)
     return network(choice.name, choice.weights)
+
+
+def identity(choice: Choice) -> tuple[tuple[int, int, int], str]:
+    """Input size and digest of the network of a choice; errors as for `load`."""
+    return _identity(choice.name, choice.weights, choice.digest, choice.content)
+
+
+@st.cache_data(show_spinner=False)
+def _identity(
+    name: str, weights: str | None, digest: str, _content: bytes
+) -> tuple[tuple[int, int, int], str]:
+    loaded = _bundle(name, weights, digest, _content)
+    return loaded.input_size, loaded.sha256
 
 
 @kept("Comparing with autograd …")
