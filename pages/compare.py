@@ -1,15 +1,19 @@
 """Compare: a picture in two networks, unit beside the most similar unit."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import streamlit as st
 
 from deconvviz.analysis.compare import Compare, Seen, Side
 from deconvviz.io.card import inert
 from deconvviz.plots.arrays import enlarge
 from deconvviz.plots.display import display, display_caption, number
+from deconvviz.plots.files import figure_png
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import spoken
 from deconvviz.ui.atlas import datasets
-from deconvviz.ui.comparing import compared, matches, name_of, others
+from deconvviz.ui.comparing import command, compared, matches, name_of, others
 from deconvviz.ui.experiments import some_pictures
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import Network, chosen_network, input_view, pick_layer
@@ -34,9 +38,28 @@ def pick_other_layer(network: Network, layer: str, second: Network) -> str:
     return other_layer({first: default, **{name: name for name in second.layers}})
 
 
-def answer(seen: Seen, name: str) -> str:
+def named(found: Compare, names: Sequence[str]) -> Compare:
+    """With the names of the networks that this session knows."""
+    first, second = (
+        replace(one, network=name)
+        for one, name in zip((found.first, found.second), names, strict=True)
+    )
+    return replace(found, first=first, second=second)
+
+
+def files(found: Compare, command: str) -> None:
+    """The figure, all numbers, and the command that gives them."""
+    with st.container(horizontal=True):
+        show.download(lambda: figure_png(found.figure()), "compare.png", "Figure")
+        show.download(lambda: found.to_json().encode(), "compare.json", "Numbers")
+    if command:
+        st.caption("The same in a terminal:")
+        st.code(command, language="sh", wrap_lines=True)
+
+
+def answer(seen: Seen) -> str:
     """What a network says of the picture."""
-    name = inert(name)
+    name = inert(seen.network)
     if not seen.answer:
         return f"**{name}**"
     return f"**{name}** says {inert(spoken(seen.answer))}, {seen.probability:.0%}"
@@ -83,6 +106,7 @@ def side_by_side(network: Network) -> None:
         found = compared(
             network, second, (layer, other), view, rule, UNITS, alike, dataset.fingerprint
         )
+        found = named(found, names)
         st.markdown(
             f"The best match of a unit of {layer} correlates with it by **{alike.mean:.2f}** on "
             f"average. By chance it would by **{alike.mean_chance:.2f}**."
@@ -96,11 +120,9 @@ def side_by_side(network: Network) -> None:
             if not len(found.first.channels):
                 st.info(f"No unit of {layer} is active in this picture.", icon=":material/info:")
                 return
-            st.markdown(f"{answer(found.first, names[0])}. Its strongest units of {layer}:")
+            st.markdown(f"{answer(found.first)}. Its strongest units of {layer}:")
             row(found, found.first, rule)
-            st.markdown(
-                f"{answer(found.second, names[1])}. Of its {other}, the units most like them:"
-            )
+            st.markdown(f"{answer(found.second)}. Of its {other}, the units most like them:")
             row(found, found.second, rule)
         st.caption(
             "The number after a unit is its activation in this picture. r: correlation of the "
@@ -109,6 +131,8 @@ def side_by_side(network: Network) -> None:
             f"{second.net.layers[other].channels} units. By chance: the same where each picture "
             f"in the one network is paired with another in the other. {display_caption()}"
         )
+        options = {"units": UNITS, "count": PICTURES}
+        files(found, command(labels, pictures[0].name, (layer, other), data, rule, options))
         channel = int(found.first.channels[0])
         link("workbench", f"Look at unit {channel} in the workbench", layer, channel)
 

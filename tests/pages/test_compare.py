@@ -13,6 +13,8 @@ def test_the_same_network_with_random_weights_comes_first(open_page):
     first = [text for text in alternatives(app) if "of demo, by the deconvnet rule" in text]
     second = [text for text in alternatives(app) if "of demo, random weights" in text]
     assert len(first) == len(second) == 5
+    assert [one.proto.label for one in app.get("download_button")] == ["Figure", "Numbers"]
+    assert app.code[0].value.startswith("deconvviz compare demo random cat --layer ")
 
 
 def test_another_demo_and_an_earlier_epoch_can_be_chosen(open_page):
