@@ -89,6 +89,11 @@ def _full_contrast(batch: Tensor, scale: Scale, percentile: float) -> Tensor:
     return rows.topk(most + 1).values.gather(1, above[:, None])[:, :, None, None]
 
 
+def spoken(name: str) -> str:
+    """A class name for people."""
+    return name.replace("_", " ")
+
+
 def number(value: float, form: str = ".3g") -> str:
     """A number for people: 0.012, 3450, or 2.03 · 10⁻⁸ instead of 2.03e-08."""
     text = f"{value:{form}}"
