@@ -171,7 +171,7 @@ def preprocessing(bundle: Bundle) -> str:
         return text
     return (
         f"{text} Assumed, because none was given: {', '.join(bundle.assumed)}. If the network was "
-        "trained on other inputs, its answers are wrong; a function that returns "
+        "trained on other inputs, its answers may be wrong; a function that returns "
         "`deconvviz.Bundle.of(...)` gives them."
     )
 
