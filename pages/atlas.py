@@ -241,7 +241,9 @@ show.title(
 network = chosen_network()
 chosen = pickers.dataset(list(atlas.datasets(network)))
 view = atlas.atlas_view(network, chosen)
-layers, head = list(view.atlas.units), view.atlas.header
+layers = [one for one in view.atlas.units if one in network.net.projectable]
+layers = layers or list(view.atlas.units)
+head = view.atlas.header
 layer = pickers.layer(layers, default=layers[len(layers) // 2])
 st.caption(
     f"{layer}: {show.describe_layer(network.net.layers[layer])}. {spaced(head.pictures)} pictures: "

@@ -1,18 +1,23 @@
 """Compare: a picture in two networks, unit beside the most similar unit."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import streamlit as st
 
 from deconvviz.analysis.compare import Compare, Seen, Side
 from deconvviz.io.card import inert
 from deconvviz.plots.arrays import enlarge
 from deconvviz.plots.display import display, display_caption, number, percent
+from deconvviz.plots.files import figure_png
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import spoken
 from deconvviz.ui.atlas import datasets
-from deconvviz.ui.comparing import compared, matches, others
+from deconvviz.ui.comparing import command, compared, matches, name_of, others
 from deconvviz.ui.experiments import some_pictures
 from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import Network, chosen_network, input_view, pick_layer
+from deconvviz.ui.pickers import Picker
 from deconvviz.ui.pictures import pick_pictures
 
 UNITS = 5
@@ -20,11 +25,44 @@ PICTURES = 300  # of the data, at most
 SIDE = 220  # pixels that a projection is enlarged to
 
 
+other_layer = Picker[str]("other-layer", "Layer of the other network", widget="list", width=280)
+
+
+def pick_other_layer(network: Network, layer: str, second: Network) -> str:
+    """The layer of the second network: that of the same name, else the last, or one to choose."""
+    same = layer in second.layers
+    default = layer if same else second.layers[-1]
+    if network.layers == second.layers:
+        return default
+    first = "the same name" if same else f"the last, {default}"
+    return other_layer({first: default, **{name: name for name in second.layers}})
+
+
+def named(found: Compare, names: Sequence[str]) -> Compare:
+    """With the names of the networks that this session knows."""
+    first, second = (
+        replace(one, network=name)
+        for one, name in zip((found.first, found.second), names, strict=True)
+    )
+    return replace(found, first=first, second=second)
+
+
+def files(found: Compare, command: str) -> None:
+    """The figure, all numbers, and the command that gives them."""
+    with st.container(horizontal=True):
+        show.download(lambda: figure_png(found.figure()), "compare.png", "Figure")
+        show.download(lambda: found.to_json().encode(), "compare.json", "Numbers")
+    if command:
+        st.caption("The same in a terminal:")
+        st.code(command, language="sh", wrap_lines=True)
+
+
 def answer(seen: Seen) -> str:
     """What a network says of the picture."""
+    name = inert(seen.network)
     if not seen.answer:
-        return f"**{seen.network}**"
-    return f"**{seen.network}** says {inert(spoken(seen.answer))}, {percent(seen.probability)}"
+        return f"**{name}**"
+    return f"**{name}** says {inert(spoken(seen.answer))}, {percent(seen.probability)}"
 
 
 def row(found: Compare, seen: Seen, rule: str) -> None:
@@ -53,19 +91,22 @@ def side_by_side(network: Network) -> None:
             rule = pickers.rule()
         if not pictures:
             return
+        labels = (st.session_state["model"], st.session_state["with"])
+        names = [name_of(*pair) for pair in zip((network, second), labels, strict=True)]
         layer = pick_layer(network, "middle")
-        same = second.layers if layer not in second.net.layers else (layer,)
+        other = pick_other_layer(network, layer, second)
         view = input_view(network, pictures[0], "trained")
-        names = datasets(network)
-        dataset = some_pictures(network, pickers.dataset(list(names)), PICTURES)
-        first, other = (
+        data = pickers.dataset(list(datasets(network)))
+        dataset = some_pictures(network, data, PICTURES)
+        sides = (
             Side(network.bundle, network.net, layer),
-            Side(second.bundle, second.net, same[-1]),
+            Side(second.bundle, second.net, other),
         )
-        alike = matches(first, other, (network.key, second.key), dataset)
+        alike = matches(*sides, (network.key, second.key), dataset)
         found = compared(
-            network, second, (layer, same[-1]), view, rule, UNITS, alike, dataset.fingerprint
+            network, second, (layer, other), view, rule, UNITS, alike, dataset.fingerprint
         )
+        found = named(found, names)
         st.markdown(
             f"The best match of a unit of {layer} correlates with it by **{alike.mean:.2f}** on "
             f"average. By chance it would by **{alike.mean_chance:.2f}**."
@@ -81,15 +122,17 @@ def side_by_side(network: Network) -> None:
                 return
             st.markdown(f"{answer(found.first)}. Its strongest units of {layer}:")
             row(found, found.first, rule)
-            st.markdown(f"{answer(found.second)}. Of its {same[-1]}, the units most like them:")
+            st.markdown(f"{answer(found.second)}. Of its {other}, the units most like them:")
             row(found, found.second, rule)
         st.caption(
             "The number after a unit is its activation in this picture. r: correlation of the "
             f"activations of two units over {alike.data}, at all places of a grid of "
             f"{alike.positions[0]} × {alike.positions[1]}; the best of "
-            f"{second.net.layers[same[-1]].channels} units. By chance: the same where each picture "
+            f"{second.net.layers[other].channels} units. By chance: the same where each picture "
             f"in the one network is paired with another in the other. {display_caption()}"
         )
+        options = {"units": UNITS, "count": PICTURES}
+        files(found, command(labels, pictures[0].name, (layer, other), data, rule, options))
         channel = int(found.first.channels[0])
         link("workbench", f"Look at unit {channel} in the workbench", layer, channel)
 

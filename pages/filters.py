@@ -1,5 +1,7 @@
 """Filters: the kernels of each layer, and the activation frequency of its units."""
 
+from typing import Any
+
 import streamlit as st
 
 from deconvviz.analysis.kernels import Kernels
@@ -39,7 +41,31 @@ def show_kernels(found: Kernels, channel: int) -> None:
     st.caption(f"White is positive, black is negative; all on one scale, {SCALE}.")
 
 
-def activity(view: AtlasView, layer: str, channel: int) -> None:
+def scatter(has_dead: bool) -> dict[str, Any]:
+    """Each unit's mean activation over its share of active positions, with no dot cut off."""
+    encoding: dict[str, Any] = {
+        "x": {
+            "field": "active positions",
+            "type": "quantitative",
+            "title": "active positions, %",
+            "scale": {"domain": [-3, 103], "nice": False},
+            "axis": {"values": [0, 20, 40, 60, 80, 100]},
+        },
+        "y": {
+            "field": "mean",
+            "type": "quantitative",
+            "title": "mean activation",
+            "scale": {"padding": 8, "nice": False},
+        },
+        "tooltip": [{"field": name} for name in ("unit", "mean", "active positions", "state")],
+    }
+    if has_dead:  # else its legend would have one entry
+        legend = {"orient": "bottom", "title": None}
+        encoding["color"] = {"field": "state", "type": "nominal", "legend": legend}
+    return {"mark": {"type": "circle", "size": 64}, "encoding": encoding}
+
+
+def activity(network: Network, view: AtlasView, layer: str, channel: int) -> None:
     """Activation frequency of the units: one in words, all in a chart and a table."""
     units, pictures = view.atlas[layer], view.atlas.header.pictures
     assert units.mean is not None
@@ -58,7 +84,7 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
         f"is {number(float(units.mean[channel]))}."
     )
     table = {
-        "unit": range(total),
+        "unit": list(range(total)),
         "mean": units.mean.tolist(),
         "maximum": units.value[:, 0].tolist(),
         "active positions": (100 * units.active).tolist(),
@@ -66,22 +92,17 @@ def activity(view: AtlasView, layer: str, channel: int) -> None:
         "state": ["dead" if dead else "active" for dead in units.dead.tolist()],
     }
     chart, sortable = st.columns(2)
-    chart.scatter_chart(
-        table,
-        x="active positions",
-        y="mean",
-        color="state" if dead else None,  # a legend of one entry says nothing
-        height=380,
-        x_label="active positions, %",
-        y_label="mean activation",
-    )
+    order = units.dead.int().argsort(stable=True).tolist()  # dead ones last, above the others
+    rows = {name: [values[unit] for unit in order] for name, values in table.items()}
+    chart.vega_lite_chart(rows, scatter(bool(dead)), height=380)
     shares = st.column_config.NumberColumn(format="%.1f %%")
     plain = st.column_config.NumberColumn(format="%.3f")
     formats = {"mean": plain, "maximum": plain}
     formats |= {"active positions": shares, "active tiles": shares}
     sortable.dataframe(table, hide_index=True, height=380, column_config=formats)
     link("atlas", f"Strongest activations of unit {channel} of {layer}", layer, channel)
-    link("workbench", f"Reconstruct unit {channel} of {layer}", layer, channel)
+    if layer in network.layers:
+        link("workbench", f"Reconstruct unit {channel} of {layer}", layer, channel)
 
 
 @st.fragment
@@ -96,9 +117,9 @@ def units(network: Network, layer: str) -> None:
         channel = pickers.pick_channel(view.atlas[layer].value[:, 0])
         show_kernels(found, channel)
         st.header("Activity", anchor=False)
-        activity(view, layer, channel)
+        activity(network, view, layer, channel)
 
 
 show.title("Filters", "The kernels that a network has learned, and how often its units are active.")
 network = chosen_network()
-units(network, pick_layer(network))
+units(network, pick_layer(network, all_maps=True))

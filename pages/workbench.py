@@ -18,7 +18,7 @@ from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import clicks, pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switched_off
 from deconvviz.ui.class_names import class_names, name_classes
-from deconvviz.ui.details import twin_row, unit_row
+from deconvviz.ui.details import twin_note, twin_row, unit_row
 from deconvviz.ui.files import more_files
 from deconvviz.ui.labels import label_of, name_unit
 from deconvviz.ui.navigation import link
@@ -188,7 +188,7 @@ def details(
         )
     st.html(unit_row(projector, unit, look, share, projector.view.picture.name))
     if twin:
-        st.caption("The same unit at the same place, in the same network with random weights:")
+        st.caption(twin_note(projector, unit))
         st.html(twin_row(projector, unit, look))
     with st.container(horizontal=True, vertical_alignment="center"):
         name = file_name(projector, one)

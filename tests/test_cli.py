@@ -192,6 +192,13 @@ def test_projections_are_written_as_a_sheet_or_as_pixels(tmp_path):
     photograph("cat").image.save(tmp_path / "cat.png")
     words = ["project", "demo", str(tmp_path / "cat.png"), "--layer", LAYER]
     sheet, file = tmp_path / "sheet.png", tmp_path / "unit.safetensors"
+    paper = tmp_path / "sheet.svg"
+    assert runner.invoke(app, [*words, "-k", "2", "--out", str(paper)]).exit_code == 0
+    text = paper.read_text()
+    assert "<dc:title>" in text
+    assert f"{LAYER} of demo in cat.png" in text
+    assert runner.invoke(app, [*words, "--out", str(tmp_path / "sheet.pdf")]).exit_code == 0
+    assert (tmp_path / "sheet.pdf").read_bytes().startswith(b"%PDF")
     done = runner.invoke(app, [*words, "-k", "4", "--out", str(sheet)])
     assert done.exit_code == 0, done.output
     assert f"4 of {LAYER}'s" in done.output

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from deconvviz.analysis.inputs import batches, chosen_layers, compared, title_of
+from deconvviz.analysis.inputs import batches, chosen_layers, compared, projected_layers, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.scores import probabilities
@@ -146,8 +146,10 @@ def compare(
     """
     chosen = options or CompareOptions()
     (_, net), (other, other_net) = _both(bundle, net, chosen, seed)
-    (layer,) = chosen_layers(net, (chosen.layer,) if chosen.layer else (), net.default_layers[-1:])
-    same = (layer,) if layer in other_net.layers else other_net.default_layers[-1:]
+    (layer,) = chosen_layers(
+        net, (chosen.layer,) if chosen.layer else (), projected_layers(net)[-1:]
+    )
+    same = (layer,) if layer in other_net.projectable else projected_layers(other_net)[-1:]
     asked = (chosen.other_layer,) if chosen.other_layer else ()
     (other_layer,) = chosen_layers(other_net, asked, same, other.name)
     first, second = Side(bundle, net, layer), Side(other, other_net, other_layer)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from deconvviz.analysis.compare import Side, correlations
-from deconvviz.analysis.inputs import chosen_layers, class_number, title_of
+from deconvviz.analysis.inputs import chosen_layers, class_number, projected_layers, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.traits import Traits, at_peaks, traits
@@ -156,7 +156,9 @@ def find(
     """
     chosen = options or FindOptions()
     net = net or Deconvnet(bundle.model, bundle.input_size)
-    (layer,) = chosen_layers(net, (chosen.layer,) if chosen.layer else (), net.default_layers[-1:])
+    (layer,) = chosen_layers(
+        net, (chosen.layer,) if chosen.layer else (), projected_layers(net)[-1:]
+    )
     sort = _sort(chosen)
     atlas = build_atlas(bundle, dataset, net=net, k=1, layers=[layer], progress=progress)
     units = atlas[layer]

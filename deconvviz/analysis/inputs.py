@@ -86,6 +86,12 @@ def chosen_layers(
     return tuple(dict.fromkeys(chosen or default))
 
 
+def projected_layers(net: Deconvnet) -> tuple[str, ...]:
+    """The default layers that can be projected, lowest first; all if none can."""
+    found = tuple(name for name in net.default_layers if name in net.projectable)
+    return found or net.default_layers
+
+
 def class_names(bundle: Bundle, output: Tensor) -> tuple[str, ...]:
     """Names of the classes of a network's output (N, classes, 1, 1); numbers if they have none.
 

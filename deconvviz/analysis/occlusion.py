@@ -9,7 +9,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from deconvviz.analysis.inputs import batches, chosen_layers, class_names, class_number
+from deconvviz.analysis.inputs import (
+    batches,
+    chosen_layers,
+    class_names,
+    class_number,
+    projected_layers,
+)
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.deconv import Deconvnet, Recording, Selection
@@ -237,7 +243,7 @@ def occlusion(
     chosen = options or OcclusionOptions()
     net = net or Deconvnet(bundle.model, bundle.input_size)
     asked = (chosen.layer,) if chosen.layer else ()
-    (layer,) = chosen_layers(net, asked, net.default_layers[-1:])
+    (layer,) = chosen_layers(net, asked, projected_layers(net)[-1:])
     _check_form(bundle, image, dataset)
     occluder = Occluder.on(image, _shade(bundle, chosen.fill), chosen.side, chosen.stride)
     output = list(net.layers)[-1]

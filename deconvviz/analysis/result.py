@@ -33,6 +33,11 @@ class Result:
         """Every number, by the names of the attributes, as plain values for JSON."""
         return dict(plain(self, self.omitted))
 
+    def to_json(self) -> str:
+        """The content of NAME.json: the analysis, its summary and every number."""
+        content = {"analysis": self.name, "summary": self.summary(), **self.to_dict()}
+        return json.dumps(content, indent=1) + "\n"
+
     def summary(self) -> str:
         """The result in a few sentences, with its chance level."""
         return str(view(f"{self.name}.summary")(self))
@@ -57,8 +62,7 @@ class Result:
     def save(self, folder: Path) -> tuple[Path, ...]:
         """Write `folder/NAME.json` and `folder/NAME.png`, each completely or not at all."""
         numbers, picture = folder / f"{self.name}.json", folder / f"{self.name}.png"
-        content = {"analysis": self.name, "summary": self.summary(), **self.to_dict()}
-        write_atomically(numbers, json.dumps(content, indent=1) + "\n")
+        write_atomically(numbers, self.to_json())
         write_atomically(picture, view("figures.figure_png")(self.figure()))
         return numbers, picture
 

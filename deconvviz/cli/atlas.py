@@ -13,8 +13,9 @@ from deconvviz.cli.base import (
     load_inputs,
     resumable,
     rule_name,
-    to_file,
+    to_figure,
     to_folder,
+    write_figure,
 )
 from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
@@ -95,20 +96,18 @@ def show(
     source: Source,
     layer: Annotated[str, typer.Option(help="Layer of the atlas.")],
     unit: Annotated[list[int], at_least(0, "Number of a unit; repeatable.")],
-    out: Annotated[Path, to_file("Output figure, a .png file.")],
+    out: Annotated[Path, to_figure("Output figure: .png, .svg or .pdf.")],
     rule: Rule = "deconvnet",
 ) -> None:
     """Draw the strongest patches of units beside their projections, as in the paper."""
     from deconvviz.atlas import load_atlas
-    from deconvviz.io.files import write_atomically
     from deconvviz.plots.atlas import render_units, unit_figure
-    from deconvviz.plots.files import figure_png
 
     found, name = load_atlas(source), rule_name(rule)
     bundle, dataset, device = load_inputs(inputs)
     bundle.model.to(device)
     sheets = list(render_units(found, bundle, dataset, layer, unit, rule=name))
-    write_atomically(out, figure_png(unit_figure(sheets, found, name)))
+    write_figure(out, unit_figure(sheets, found, name), {})
     for sheet in sheets:
         peak = f"peak {sheet.top[0].value:.4g}" if len(sheet) else "dead"
         typer.echo(f"{layer}, unit {sheet.unit}: {peak}")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from deconvviz.schema import options, validated
 
 if TYPE_CHECKING:
     import torch
+    from matplotlib.figure import Figure
 
     from deconvviz.deconv.rules import Rule as RuleName
     from deconvviz.io.bundle import Bundle
@@ -73,8 +74,13 @@ def to_folder(help: str) -> Any:  # noqa: A002  as typer names it
 
 
 def to_file(help: str, *more: str) -> Any:  # noqa: A002
-    """An option that names the file of a figure, a .png file, or of another ending."""
+    """An option that names the file of a picture, a .png file, or of another ending."""
     return to_kinds(help, ".png", *more)
+
+
+def to_figure(help: str, *more: str) -> Any:  # noqa: A002
+    """An option that names the file of a figure, as pixels or as vectors, or of another ending."""
+    return to_kinds(help, ".png", ".svg", ".pdf", *more)
 
 
 def to_kinds(help: str, *endings: str) -> Any:  # noqa: A002
@@ -131,6 +137,14 @@ def output_file(text: str | Path, endings: Sequence[str]) -> Path:
         raise SettingError(f"cannot write {path}: it is not a file; name another one")
     output_folder(path.parent)
     return path
+
+
+def write_figure(out: Path, figure: "Figure", about: Mapping[str, str]) -> None:
+    """Write a figure as the kind of file that its name ends in; see `figure_file`."""
+    from deconvviz.io.files import write_atomically
+    from deconvviz.plots.files import figure_file
+
+    write_atomically(out, figure_file(figure, out.suffix[1:], about))  # type: ignore[arg-type]
 
 
 def records_folder(text: str | Path) -> Path:

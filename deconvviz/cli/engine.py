@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,12 +16,14 @@ from deconvviz.cli.base import (
     at_least,
     load_network,
     rule_name,
-    to_file,
+    to_figure,
+    write_figure,
 )
 from deconvviz.cli.options import takes
 from deconvviz.errors import SettingError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
     from deconvviz.deconv import Deconvnet, Projection, Verification
@@ -32,6 +34,8 @@ Picture = Annotated[
     Path, typer.Argument(help="Picture file, or cat, rocket, astronaut, coffee or motorcycle.")
 ]
 Layer = Annotated[str, typer.Option(help="Name of a layer; `deconvviz layers` lists them.")]
+_OUT = "Output: a figure, .png, .svg or .pdf; or .safetensors pixels."
+_SHOWN = 64  # projections of a figure
 Size = Annotated[int | None, at_least(8, "Longest side in pixels, uncropped; else as in training.")]
 
 
@@ -90,7 +94,7 @@ def project(
     inputs: InputOptions,
     picture: Picture,
     layer: Layer,
-    out: Annotated[Path, to_file("Output: a .png figure, or .safetensors pixels.", ".safetensors")],
+    out: Annotated[Path, to_figure(_OUT, ".safetensors")],
     unit: Annotated[int | None, at_least(0, "Map or class; else the -k strongest.")] = None,
     count: Annotated[int, typer.Option("-k", min=1, help="Number of strongest units.")] = 9,
     rule: Rule = "deconvnet",
@@ -98,30 +102,47 @@ def project(
 ) -> None:
     """Project a layer's strongest units in a picture back to pixels."""
     from deconvviz.deconv import Deconvnet
+    from deconvviz.io.files import write_atomically
     from deconvviz.units import Unit
 
     name = rule_name(rule)
     bundle = load_network(replace(inputs, model=model))
     net = Deconvnet(bundle.model, bundle.input_size)
-    pixels = read_pixels(bundle, picture, size)
+    opened = open_named(picture)
+    pixels = _pixels(bundle, opened, size)
     recording = net.record(pixels[None], [layer])
     if unit is None:
         selection = recording.strongest(layer, count)
     else:
         selection = Unit.at_peak(recording, layer, unit).selection
     projection = net.project(recording, selection, name)
-    _write(projection, pixels[None], out)
+    values = recording.values(selection).tolist()
+    if out.suffix == ".safetensors":
+        write_atomically(out, _tensors(projection, values, bundle, opened, size))
+    else:
+        _draw(out, projection, pixels[None], values, bundle.name, opened.name)
     typer.echo(f"{len(projection)} of {layer}'s {net.layers[layer].channels} units: {out}")
 
 
 def read_pixels(bundle: "Bundle", picture: Path, size: int | None = None) -> "Tensor":
     """A picture as a network's input: whole with a longest side of `size`, or as in training."""
+    return _pixels(bundle, open_named(picture), size)
+
+
+def _pixels(bundle: "Bundle", picture: "OpenedPicture", size: int | None) -> "Tensor":
+    return bundle.preprocess(_view(bundle, picture, size), _side(size))
+
+
+def _view(bundle: "Bundle", picture: "OpenedPicture", size: int | None) -> "Image":
+    """The picture at the size and crop of the network's input."""
     from deconvviz.io.images import limit_side
 
-    image = open_named(picture).image
-    if size is None:
-        return bundle.preprocess(image)
-    return bundle.preprocess(limit_side(image, size), size=None)
+    image = picture.image if size is None else limit_side(picture.image, size)
+    return bundle.preprocessing.view(image, _side(size))
+
+
+def _side(size: int | None) -> Literal["trained"] | None:
+    return "trained" if size is None else None
 
 
 def open_named(picture: Path) -> "OpenedPicture":
@@ -142,14 +163,55 @@ def _as_json(net: "Deconvnet", verification: "Verification | None") -> str:
     return json.dumps(both, indent=1)
 
 
-def _write(projection: "Projection", images: "Tensor", out: Path) -> None:
+def _draw(
+    out: Path,
+    projection: "Projection",
+    images: "Tensor",
+    values: list[float],
+    network: str,
+    picture: str,
+) -> None:
+    from deconvviz.plots.projections import figure
+
+    source = f" of {network} in {picture}"
+    drawn = figure(projection, None, images, _SHOWN, values=values, source=source)
+    layer = projection.selection.layer
+    about = {"Title": f"{layer}{source}", "network": network, "picture": picture, "layer": layer}
+    write_figure(out, drawn, {**about, "rule": projection.rule, "start": projection.start})
+
+
+def _tensors(
+    projection: "Projection",
+    values: list[float],
+    bundle: "Bundle",
+    picture: "OpenedPicture",
+    size: int | None,
+) -> bytes:
+    """Pixels and boxes; of one unit also all that `deconvviz render` needs."""
+    import numpy as np
     from safetensors.torch import save
 
-    from deconvviz.io.files import write_atomically
-    from deconvviz.plots.files import figure_png
+    from deconvviz.io.saved import ProjectionRecord, SavedProjection
+    from deconvviz.units import Unit
 
-    if out.suffix == ".png":
-        write_atomically(out, figure_png(projection.plot(images=images)))
-    else:
-        tensors = {"pixels": projection.pixels.contiguous(), "boxes": projection.boxes}
-        write_atomically(out, save(tensors))
+    boxes, pixels = projection.boxes, projection.pixels.contiguous()
+    if len(projection) != 1:
+        return save({"pixels": pixels, "boxes": boxes})
+    (unit,) = Unit.rows(projection.selection)
+    record = ProjectionRecord.of(
+        bundle,
+        picture,
+        size,
+        layer=unit.layer,
+        unit=unit.channel,
+        positions=((unit.channel, unit.y, unit.x),),
+        count=1,
+        together=False,
+        share=None,
+        activation=values[0],
+        box=tuple(boxes[0].tolist()),
+        rule=projection.rule,
+        start=projection.start,
+    )
+    view = np.asarray(_view(bundle, picture, size))
+    return SavedProjection(record, pixels[0], view).to_bytes(pixels=pixels, boxes=boxes)

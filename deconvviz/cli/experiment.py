@@ -76,12 +76,12 @@ def pictures(bundle: "Bundle | None", chosen: InputOptions, count: int, seed: in
     A count of 0, or above what there is, means all. The split is by default "test", but all of the
     photos, since networks are seldom trained on them.
     """
-    from deconvviz.io.data import load_dataset, load_for, train_test_split
+    from deconvviz.io.data import at_most, load_dataset, load_for
 
     load = load_dataset if bundle is None else partial(load_for, bundle.input_size)
     part = chosen.split or ("all" if chosen.data == "photos" else "test")
     every = load(chosen.data, part, data_dir=chosen.data_dir, download=chosen.download)
-    return every if not 0 < count < len(every) else train_test_split(every, count, seed)[1]
+    return at_most(every, count, seed)
 
 
 def _read(

@@ -17,8 +17,9 @@ from deconvviz.cli.base import (
     at_least,
     load_network,
     load_split,
-    to_file,
+    to_figure,
     to_folder,
+    write_figure,
 )
 from deconvviz.cli.options import declared_command, takes
 from deconvviz.errors import SettingError
@@ -91,22 +92,20 @@ def train(
 def decode(
     network: Annotated[Path, typer.Argument(help="model.safetensors of a run with a decoder.")],
     pictures: Annotated[list[Path], typer.Argument(help="Picture files.")],
-    out: Annotated[Path, to_file("Output figure, a .png file.")],
+    out: Annotated[Path, to_figure("Output figure: .png, .svg or .pdf.")],
 ) -> None:
     """Reconstruct pictures with the decoder that a network was trained with."""
     import torch
 
-    from deconvviz.io.files import write_atomically
     from deconvviz.io.images import open_picture
     from deconvviz.plots.decoder import decoder_figure
-    from deconvviz.plots.files import figure_png
     from deconvviz.training.decode import load_decoder
 
     decoded = load_decoder(network)
     tensor = decoded.preprocessing.tensor
     images = torch.stack([tensor(open_picture(picture).image) for picture in pictures])
     sheet = decoder_figure(decoded, images, [path.stem for path in pictures])
-    write_atomically(out, figure_png(sheet))
+    write_figure(out, sheet, {})
     typer.echo(f"{len(images)} reconstructions: {out}")
 
 

@@ -39,6 +39,7 @@ class Bundle:
         training: Training record of a checkpoint: recipe, device, seconds, metrics, test.
         sha256: Digest of the checkpoint's file, or of all weights; a key for caches.
         snapshots: Epoch -> checkpoint of the convolutional stages after this epoch.
+        assumed: What of the preprocessing nobody gave: input size, mean, standard deviation.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Bundle:
     training: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     snapshots: Mapping[int, Path] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Number the later of equal class names, so that a name means one class."""
@@ -110,6 +112,8 @@ class Bundle:
                 f"input_size must be (channels, side, side), at most 1024 and {MAX_SIDE}, got "
                 f"{input_size}"
             )
+        values = {"mean": mean, "standard deviation": std}
+        assumed = tuple(name for name, value in values.items() if not value)
         mean, std = mean or (0.0,) * channels, std or (1.0,) * channels
         if len(mean) != channels or len(std) != channels or min(std) <= 0:
             raise SettingError(
@@ -120,7 +124,9 @@ class Bundle:
         preprocessing = Preprocess(height, mean, std)
         digest = weights_digest(model)
         name = name or architecture
-        return cls(name, model.eval(), preprocessing, architecture, classes, sha256=digest)
+        return cls(
+            name, model.eval(), preprocessing, architecture, classes, sha256=digest, assumed=assumed
+        )
 
     @property
     def input_size(self) -> tuple[int, int, int]:

@@ -22,7 +22,10 @@ def inert(text: str, *, code: bool = False) -> str:
     `code` keeps pieces between backticks, as in messages of errors.
     """
     parts = re.split(r"(`[^`\n]*`)" if code else r"(?!)", " ".join(text.split()))
-    parts[::2] = [re.sub(r"([\\<$|`]|(?<=\])[(\[]|(?<=\w)\[)", r"\\\1", one) for one in parts[::2]]
+    parts[::2] = [
+        re.sub(r"([\\<$|`]|(?<=\])[(\[]|(?<=\w)\[|:(?=[^\W\d]))", r"\\\1", one)
+        for one in parts[::2]
+    ]
     return "".join(parts)
 
 

@@ -8,7 +8,7 @@ fields of `ProjectionRecord` stand in its metadata: texts as they are, everythin
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ from deconvviz.deconv import Box
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import SavedFileError, SettingError
-from deconvviz.io.images import MAX_SIDE, MIN_SIDE
+from deconvviz.io.bundle import Bundle
+from deconvviz.io.checkpoint import versions
+from deconvviz.io.images import MAX_SIDE, MIN_SIDE, Picture
 from deconvviz.io.preprocess import Preprocess
 from deconvviz.io.weights import open_safetensors
 from deconvviz.schema import Count, Positive, parse, read, to_dict, validated
@@ -128,6 +130,27 @@ class ProjectionRecord:
         if any(channel != self.unit for channel, _, _ in self.positions):
             raise SettingError(f"a position is of another unit than {self.unit}")
 
+    @classmethod
+    def of(cls, bundle: Bundle, picture: Picture, size: int | None, **projected: Any) -> Self:
+        """The record of what was `projected` on this machine, by the other fields' names.
+
+        `size` is the longest side that the whole picture was limited to; None: as trained.
+        """
+        wide, high = picture.image.size
+        return cls(
+            network=bundle.name,
+            checkpoint_sha256=bundle.sha256,
+            preprocessing=PreprocessRecord.of(bundle.preprocessing),
+            picture=picture.name,
+            picture_sha256=picture.key,
+            picture_size=(wide, high),
+            input_size="as trained" if size is None else str(size),
+            crop=bundle.box(picture.image) if size is None else (0, 0, high, wide),
+            versions=versions(),
+            threads=torch.get_num_threads(),
+            **projected,
+        )
+
     @property
     def about(self) -> dict[str, str]:
         """What a picture of it is of, as texts for people."""
@@ -167,14 +190,18 @@ class SavedProjection:
     pixels: Tensor
     picture: NDArray[np.uint8] = field(repr=False)
 
-    def to_bytes(self) -> bytes:
-        """The content of its file."""
+    def to_bytes(self, **more: Tensor) -> bytes:
+        """The content of its file.
+
+        `more` are other tensors: `boxes`, the (1, 4) window, and `pixels` as (1, C, h, w).
+        """
         metadata = {
             name: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
             for name, value in to_dict(self.record).items()
         }
         picture = torch.from_numpy(np.array(self.picture))
-        return save({"pixels": self.pixels.contiguous(), "picture": picture}, metadata=metadata)
+        tensors = {"pixels": self.pixels.contiguous(), "picture": picture, **more}
+        return save(tensors, metadata=metadata)
 
 
 def read_projection(path: Path) -> SavedProjection:
@@ -195,14 +222,14 @@ def read_projection(path: Path) -> SavedProjection:
         pixels, picture = slices["pixels"][...], slices["picture"][...]
     if not bool(pixels.isfinite().all()):
         raise SavedFileError(f"{path}: `pixels` holds values that are not finite")
-    return SavedProjection(record, pixels, picture.numpy())
+    return SavedProjection(record, pixels.reshape(pixels.shape[-3:]), picture.numpy())
 
 
 def _record(path: Path, metadata: dict[str, str]) -> ProjectionRecord:
     if "positions" not in metadata:
         raise SavedFileError(
             f"{path} does not say what it was made from; only files of the Workbench's button Raw "
-            "tensor can be made again"
+            "tensor, and of `deconvviz project` with --unit or -k 1, can be made again"
         )
     kinds, content = get_type_hints(ProjectionRecord), dict[str, Any]()
     texts = {one.name for one in fields(ProjectionRecord) if _is_text(kinds[one.name])}
@@ -220,9 +247,10 @@ def _check(
     path: Path, record: ProjectionRecord, kinds: dict[str, tuple[str, tuple[int, ...]]]
 ) -> None:
     """Refuse tensors of other names, types and sizes before they are read."""
-    if kinds.keys() != {"pixels", "picture"}:
+    if kinds.keys() - {"boxes"} != {"pixels", "picture"}:
         raise SavedFileError(f"{path} must hold the tensors `pixels` and `picture` and no others")
     (dtype, shape), (kind, size) = kinds["pixels"], kinds["picture"]
+    shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape  # of `deconvviz project`
     if dtype not in _DTYPES or len(shape) != 3 or shape[0] != len(record.preprocessing.mean):
         raise SavedFileError(f"{path}: `pixels` is {dtype} {list(shape)}, no projection's pixels")
     sides = all(MIN_SIDE <= side <= MAX_SIDE for side in size[:2])

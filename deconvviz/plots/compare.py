@@ -5,7 +5,7 @@ import textwrap
 from matplotlib.figure import Figure
 
 from deconvviz.analysis.compare import Compare, Seen
-from deconvviz.plots.display import display, display_caption, percent
+from deconvviz.plots.display import display, display_caption, percent, spoken
 from deconvviz.plots.figures import NEUTRAL_INK, captioned, picture_on
 
 
@@ -24,7 +24,7 @@ def summary(found: Compare) -> str:
 def _answer(one: Seen) -> str:
     if not one.answer:
         return f"{one.network} has no names of classes"
-    return f"{one.network} says {one.answer} ({percent(one.probability)})"
+    return f"{one.network} says {spoken(one.answer)} ({percent(one.probability)})"
 
 
 def figure(found: Compare, ink: str = NEUTRAL_INK) -> Figure:
@@ -35,7 +35,7 @@ def figure(found: Compare, ink: str = NEUTRAL_INK) -> Figure:
     cells = drawn.subplots(2, columns, squeeze=False)
     for row, one in zip(cells, (found.first, found.second), strict=True):
         title = f"{one.network}\n" + (
-            f"{one.answer} {percent(one.probability)}" if one.answer else ""
+            f"{spoken(one.answer)} {percent(one.probability)}" if one.answer else ""
         )
         picture_on(row[0], found.picture, title, ink, smooth=True)
         for axes in row[1 + shown :]:

@@ -104,6 +104,11 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{share:.{0 if share in (0, 1) else digits}%}"
 
 
+def spoken(name: str) -> str:
+    """A class name for people."""
+    return name.replace("_", " ")
+
+
 def number(value: float, form: str = ".3g") -> str:
     """A number for people: 0.012, −3450, or 2.03 · 10⁻⁸ instead of 2.03e-08."""
     digits, exponential, exponent = f"{value:{form}}".partition("e")

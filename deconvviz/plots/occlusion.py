@@ -12,7 +12,7 @@ from torch import Tensor
 
 from deconvviz.analysis.occlusion import Occlusion
 from deconvviz.plots.arrays import mosaic
-from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.display import display, display_caption, spoken
 from deconvviz.plots.figures import COLOURS, NEUTRAL_INK, captioned, legend, picture_on, quiet
 
 _SHOWN = 3  # other pictures
@@ -111,7 +111,7 @@ def story(found: Occlusion, ink: str = NEUTRAL_INK) -> Figure:
 
 
 def _word(found: Occlusion, label: int) -> str:
-    return found.classes[label].replace("_", " ")
+    return spoken(found.classes[label])
 
 
 def figure(found: Occlusion, ink: str = NEUTRAL_INK) -> Figure:

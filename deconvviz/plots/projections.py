@@ -1,5 +1,7 @@
 """Projections as one picture: a contact sheet, or a figure with titles and a caption."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -11,7 +13,7 @@ from deconvviz.errors import PictureError
 from deconvviz.io.images import limit_side, to_png
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.arrays import crop, mosaic, stretched
-from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.display import display, display_caption, number
 from deconvviz.plots.figures import contact_sheet
 
 _COLUMNS = 8
@@ -33,13 +35,28 @@ def thumbnails(projection: Projection, most: int) -> bytes:
     return to_png(mosaic(tiles, _COLUMNS, gap=2, side=_SMALL))
 
 
-def figure(projection: Projection, columns: int | None, images: Tensor | None, most: int) -> Figure:
-    """The first `most` projections under their titles; see `Projection.plot` for the rest."""
+def figure(
+    projection: Projection,
+    columns: int | None,
+    images: Tensor | None,
+    most: int,
+    *,
+    values: Sequence[float] = (),
+    source: str = "",
+) -> Figure:
+    """The first `most` projections under their titles; see `Projection.plot` for the rest.
+
+    `values`, the activation of each unit, stand in the titles, and `source`, the network and the
+    picture, in the caption.
+    """
     columns = (6 if images is None else 3) if columns is None else columns
     if columns < 1 or most < 1:
         raise ValueError(f"columns and most must be >= 1, got {columns} and {most}")
     shown = [display(window) for window in projection.pixels[:most]]
-    names, caption = titles(projection)[:most], _caption(projection, most)
+    names, caption = titles(projection)[:most], _caption(projection, most, source)
+    if values:
+        pairs_of = zip(names, values, strict=False)
+        names = [f"{name}, activation {number(value)}" for name, value in pairs_of]
     if images is None:
         return contact_sheet([[window] for window in shown], names, caption, columns)
     pairs = list(zip(_image_parts(projection, images, most), shown, strict=True))
@@ -75,11 +92,11 @@ def titles(projection: Projection) -> list[str]:
     return [f"{name}, image {image}" for name, image in zip(names, images, strict=True)]
 
 
-def _caption(projection: Projection, most: int) -> str:
+def _caption(projection: Projection, most: int, source: str) -> str:
     count = len(projection)
     shown = f"The first {most} of {count}" if count > most else str(count or "No")
     return (
-        f"{shown} projection{'s' * (count != 1)} from {projection.selection.layer}, rule "
+        f"{shown} projection{'s' * (count != 1)} from {projection.selection.layer}{source}, rule "
         f"{projection.rule}, start {projection.start}. {display_caption()}"
     )
 

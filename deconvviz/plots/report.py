@@ -13,7 +13,7 @@ from deconvviz.io.images import limit_side, to_png
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots import why as why_words
 from deconvviz.plots.arrays import crop
-from deconvviz.plots.display import display, display_caption, percent
+from deconvviz.plots.display import display, display_caption, percent, spoken
 from deconvviz.plots.look import contrast
 from deconvviz.plots.page import filled, image
 
@@ -33,7 +33,7 @@ def headline(found: Report) -> str:
     name, share = next(iter(found.answer.items()))
     count = len(found.answer)
     return (
-        f"{found.network} says {_spoken(name)}, {percent(share)}, of {count} classes that it knows."
+        f"{found.network} says {spoken(name)}, {percent(share)}, of {count} classes that it knows."
     )
 
 
@@ -73,10 +73,6 @@ def page(found: Report, command: str = "") -> str:
     )
 
 
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def _frame(crop: Box, width: int, height: int) -> str:
     """The crop as a frame over the picture; none around the whole."""
     top, left, bottom, right = crop
@@ -94,7 +90,7 @@ def _frame(crop: Box, width: int, height: int) -> str:
 
 def _answer(found: Report) -> str:
     rows = [
-        f"<dt>{escape(_spoken(name))}</dt>"
+        f"<dt>{escape(spoken(name))}</dt>"
         f'<dd><span><i style="width: {share:.1%}"></i></span>{escape(percent(share))}</dd>'
         for name, share in list(found.answer.items())[:_CLASSES]
     ]
@@ -138,16 +134,13 @@ def _question(found: Report) -> str:
     if found.why is None:
         return "Why this answer"
     label, against = (found.why.classes[one] for one in (found.why.label, found.why.against))
-    return f"Why {_spoken(label)} rather than {_spoken(against)}?"
+    return f"Why {spoken(label)} rather than {spoken(against)}?"
 
 
 def _why(found: Report) -> str:
     if found.why is None:
         return f"{found.why_not}."
-    text = why_words.summary(found.why)
-    for name in found.why.classes:
-        text = text.replace(name, _spoken(name)) if "_" in name else text
-    return text
+    return why_words.summary(found.why)
 
 
 def _named(found: Report) -> Iterator[str]:

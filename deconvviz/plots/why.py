@@ -1,11 +1,13 @@
 """An answer explained: the units that make it, and the answer without them."""
 
+from collections.abc import Sequence
+
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deconvviz.analysis.why import Why
-from deconvviz.plots.display import display, display_caption
+from deconvviz.plots.display import display, display_caption, spoken
 from deconvviz.plots.figures import COLOURS, NEUTRAL_INK, captioned, legend, picture_on, quiet
 
 _SHOWN = 4  # units
@@ -14,8 +16,8 @@ _CLASSES = 5
 
 def summary(found: Why) -> str:
     """The units, the answer with and without them, and how far the estimate can be followed."""
-    names, label, against = found.classes, found.label, found.against
-    before, after = found.probability, found.probability_without
+    names = [spoken(name) for name in found.classes]
+    label, against = found.label, found.against
     units = ", ".join(f"{unit} ({found.contribution[unit]:+.2f})" for unit in found.named)
     text = (
         f"{found.network} scores {names[label]} {found.difference:+.2f} against {names[against]}. "
@@ -23,11 +25,8 @@ def summary(found: Why) -> str:
         f"units together {found.contribution.sum():+.2f}."
     )
     if found.off:
-        text += (
-            f" Without {'unit' if len(found.off) == 1 else 'units'} "
-            f"{', '.join(map(str, found.off))} the answer is {names[int(after.argmax())]} "
-            f"({after.max():.0%}) instead of {names[int(before.argmax())]} ({before.max():.0%})."
-        )
+        units = f"{'unit' if len(found.off) == 1 else 'units'} {', '.join(map(str, found.off))}"
+        text += f" Without {units} the answer {_change(found, names)}."
     if found.rank_correlation is None:
         return text
     return text + (
@@ -36,12 +35,22 @@ def summary(found: Why) -> str:
     )
 
 
+def _change(found: Why, names: Sequence[str]) -> str:
+    """What becomes of the answer without the units that were switched off."""
+    before, after = found.probability, found.probability_without
+    was, now = int(before.argmax()), int(after.argmax())
+    if was == now:
+        return f"stays {names[now]}, {after[now]:.0%} after {before[was]:.0%}"
+    return f"is {names[now]} ({after[now]:.0%}) instead of {names[was]} ({before[was]:.0%})"
+
+
 def figure(found: Why, ink: str = NEUTRAL_INK) -> Figure:
     """The picture, the named units' projections, the probabilities, and a check of the estimate."""
     drawn = Figure(figsize=(9.2, 5.2), facecolor="none", layout="constrained")
     rows = drawn.add_gridspec(2, 1, height_ratios=(1.1, 1))
     cells = rows[0].subgridspec(1, 1 + _SHOWN)
-    question = f"Why {found.classes[found.label]} rather than {found.classes[found.against]}?"
+    label, against = (spoken(found.classes[one]) for one in (found.label, found.against))
+    question = f"Why {label} rather than {against}?"
     drawn.suptitle(question, x=0.01, ha="left", fontsize=10, color=ink, parse_math=False)
     picture_on(drawn.add_subplot(cells[0]), found.picture, "the picture", ink, smooth=True)
     for place, unit in enumerate(found.named[:_SHOWN]):
@@ -65,7 +74,9 @@ def _probabilities(axes: Axes, found: Why, ink: str) -> None:
         rows = [place + shift for place in range(len(shown))]
         colour = COLOURS[0 if shift < 0 else 1]
         axes.barh(rows, [float(values[one]) for one in shown], 0.38, color=colour, label=name)
-    axes.set_yticks(range(len(shown)), [found.classes[one] for one in shown], parse_math=False)
+    axes.set_yticks(
+        range(len(shown)), [spoken(found.classes[one]) for one in shown], parse_math=False
+    )
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_title("probability", loc="left", fontsize=9, color=ink)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture
 from deconvviz.plots.display import percent
+from deconvviz.plots.display import spoken as spoken
 from deconvviz.ui import pickers
 from deconvviz.ui.class_names import class_names
 from deconvviz.ui.networks import Network, by_probability, classify, input_view, outputs
@@ -73,11 +74,6 @@ def why_no_answer(network: Network) -> str:
             "has no words. Give them with “Name its classes”."
         )
     return "This network does not choose among classes, so it has no answer."
-
-
-def spoken(name: str) -> str:
-    """A class name for people."""
-    return name.replace("_", " ")
 
 
 def switched_off(network: Network) -> Mapping[str, tuple[int, ...]]:

@@ -62,6 +62,13 @@ class Choice:
     is_bounded: bool = False
 
     @property
+    def key(self) -> tuple[str | None, ...]:
+        """For caches: of an uploaded network its digest alone, so that no name is shared."""
+        if self.digest:
+            return (self.digest,)
+        return (self.name, self.weights, self.checkpoint, self.input_size)
+
+    @property
     def needs_download(self) -> bool:
         """Whether the weights of a network that a session named are not on the disk."""
         return (

@@ -1,42 +1,96 @@
 """Two networks side by side on a page: what can be compared, and which units are alike."""
 
+import shlex
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import streamlit as st
 
+from deconvviz.analysis.compare import RANDOM as RANDOM_WEIGHTS
 from deconvviz.analysis.compare import Compare, Matches, Side, match_units, side_by_side
 from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.rules import Rule
+from deconvviz.errors import DeconvvizError
 from deconvviz.io.data import Dataset
-from deconvviz.io.zoo import DEMOS, load
-from deconvviz.ui.choices import offered
+from deconvviz.ui.choices import Choice, offered
 from deconvviz.ui.memory import NETWORKS, kept
-from deconvviz.ui.networks import BY_KEY, InputView, Network, opened, random_twin
+from deconvviz.ui.networks import (
+    BY_KEY,
+    UPLOADED,
+    InputView,
+    Network,
+    identity,
+    opened,
+    random_twin,
+)
 from deconvviz.ui.work import long_result
 
 RANDOM = "with random weights"
+_AFTER = "after epoch "
 
 
 def others(network: Network) -> Mapping[str, Callable[[], Network]]:
     """What a network can be compared with, by name, opened when called.
 
-    The same one with random weights and at earlier epochs, and the demos of its input size.
+    The same one with random weights and at earlier epochs, and all others that the session may
+    choose, of its input size.
     """
     found: dict[str, Callable[[], Network]] = {RANDOM: partial(random_twin, network)}
     for epoch in network.bundle.snapshots:
-        found[f"after epoch {epoch}"] = partial(at_epoch, network, epoch)
-    for label in DEMOS:
-        other = partial(opened, offered()[label])
-        if label != network.bundle.name and input_size(label) == network.bundle.input_size:
-            found[label] = other
+        found[f"{_AFTER}{epoch}"] = partial(at_epoch, network, epoch)
+    for label, choice in offered().items():
+        if choice.needs_download:
+            continue
+        with suppress(DeconvvizError):
+            size, digest = identity(choice)
+            if size == network.bundle.input_size and digest != network.key:
+                found[label] = partial(opened, choice)
     return found
 
 
-@st.cache_data
-def input_size(name: str) -> tuple[int, int, int]:
-    """Channels, height and width that a network takes."""
-    return load(name).input_size
+def command(
+    labels: tuple[str, str],
+    picture: str,
+    layers: tuple[str, str],
+    data: str,
+    rule: Rule,
+    options: Mapping[str, int],
+) -> str:
+    """The command that gives the same numbers; empty if the other network's weights are no default.
+
+    Args:
+        labels: Of the network, as `offered`, and of the other one, as `others`.
+        picture: Its name.
+        layers: Of the two networks.
+        data: Name of the data set, as `datasets` has it.
+        rule: The rule.
+        options: More options of the command.
+    """
+    first, second = (offered().get(label, Choice(label)) for label in labels)
+    epoch = labels[1].partition(_AFTER)[2]
+    if second.weights != "default":
+        return ""
+    other = RANDOM_WEIGHTS if epoch or labels[1] == RANDOM else second.name
+    name, _, split = data.partition(" ")
+    given = {
+        "weights": "" if first.weights == "default" else first.weights or "none",
+        "epoch": epoch,
+        "layer": layers[0],
+        "other-layer": "" if layers[0] == layers[1] else layers[1],
+        "data": name,
+        "split": split,
+        "rule": rule,
+        **options,
+        "out": "compare",
+    }
+    words = [word for key, one in given.items() if one for word in (f"--{key}", str(one))]
+    return shlex.join(["deconvviz", "compare", first.name, other, picture, *words])
+
+
+def name_of(network: Network, label: str) -> str:
+    """The name of a network that was chosen by a label; an uploaded one has no other."""
+    return label if network.bundle.name == UPLOADED else network.bundle.name
 
 
 @st.cache_resource(max_entries=NETWORKS, show_spinner="Opening the network …", hash_funcs=BY_KEY)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from deconvviz.deconv.rules import RULES
 from deconvviz.io.card import spaced
-from deconvviz.plots.display import display
+from deconvviz.plots.display import display, number
 from deconvviz.plots.look import WHOLE_PERCENTILE, Look
 from deconvviz.ui.memory import kept
 from deconvviz.ui.networks import random_twin
@@ -40,6 +40,17 @@ def twin_row(projector: Projector, unit: Unit, look: Look) -> str:
     other = replace(projector, network=random_twin(projector.network))
     pictures = [_window(one, look), *_three_rules(other, unit, ", random weights")]
     return as_row(pictures, crisp=look.crisp)
+
+
+def twin_note(projector: Projector, unit: Unit) -> str:
+    """The words above `twin_row`: the unit's activation in both networks."""
+    other = replace(projector, network=random_twin(projector.network))
+    values = [reconstruct(one, unit.layer, unit)[0].value for one in (other, projector)]
+    random, trained = map(number, values)
+    return (
+        "The same unit at the same place, in the same network with random weights: activation "
+        f"{random} (trained: {trained}); each picture at a contrast of its own."
+    )
 
 
 def _window(one: Reconstruction, look: Look) -> Captioned:

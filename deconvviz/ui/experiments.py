@@ -17,7 +17,7 @@ from deconvviz.analysis import evolution
 from deconvviz.analysis.evolution import Evolution, History
 from deconvviz.analysis.inputs import Inputs
 from deconvviz.analysis.registry import Analysis, analyses
-from deconvviz.io.data import Dataset, cache_folder
+from deconvviz.io.data import Dataset, at_most, cache_folder
 from deconvviz.io.files import write_atomically
 from deconvviz.io.preprocess import Pixels
 from deconvviz.plots.arrays import GREY, crop
@@ -155,9 +155,8 @@ def _tidy(folder: Path) -> None:
 
 @kept()
 def some_pictures(network: Network, name: str, most: int) -> Dataset:
-    """At most `most` of the pictures of a data set, evenly from all."""
-    tiles = datasets(network)[name]
-    return tiles.subset(range(0, len(tiles), -(-len(tiles) // most)))
+    """At most `most` of the pictures of a data set, those that `--count` of a command chooses."""
+    return at_most(datasets(network)[name], most)
 
 
 def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolution:

@@ -51,10 +51,15 @@ class Network:
         return self.bundle.sha256
 
     @property
-    def layers(self) -> tuple[str, ...]:
+    def maps(self) -> tuple[str, ...]:
         """The rectified maps after each convolution, lowest first; without any, all maps."""
         maps = (name for name, one in self.net.layers.items() if one.size != (1, 1))
         return self.net.default_layers or tuple(maps)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those of `maps` that can be projected; all if none can."""
+        return tuple(one for one in self.maps if one in self.net.projectable) or self.maps
 
 
 @dataclass(frozen=True)
@@ -89,28 +94,13 @@ BY_KEY: dict[str | type, Any] = {Network: attrgetter("key")}
 UPLOADED = "uploaded checkpoint"
 """Name of every network that a session uploaded: results are kept for all, and names are not."""
 
+_NAMED = 3  # layers that cannot be projected
+
 
 _seeding = Lock()
 
 
-@st.cache_resource(max_entries=NETWORKS, show_spinner="Opening the network …")
-def _network(
-    name: str, weights: str | None, checkpoint: str, input_size: str, digest: str, _content: bytes
-) -> Network:
-    """One network for all sessions; an uploaded one by its digest, so that no name is shared."""
-    if digest:
-        loaded = Bundle.from_checkpoint(UPLOADED, read_checkpoint(_content, UPLOADED))
-    elif checkpoint or input_size:
-        size: Any = tuple(map(int, input_size.split(","))) if input_size else None
-        loaded = load(name, checkpoint=checkpoint or None, input_size=size)
-    elif weights is None:
-        # so that a link shows the same random weights; the generator is the whole process's
-        with _seeding, torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            loaded = load(name, weights=None)
-    else:
-        loaded = load(name, weights=weights)
-    return Network(loaded, Deconvnet(loaded.model, loaded.input_size, check=True))
+_CHOICE: dict[str | type, Any] = {Choice: attrgetter("key")}
 
 
 def network(name: str, weights: str | None = "default") -> Network:
@@ -118,11 +108,32 @@ def network(name: str, weights: str | None = "default") -> Network:
     return opened(Choice(name, weights))
 
 
+@st.cache_resource(max_entries=NETWORKS, show_spinner="Opening the network …", hash_funcs=_CHOICE)
 def opened(choice: Choice) -> Network:
-    """The network of a choice; errors as for `load`."""
+    """The network of a choice, one for all sessions; errors as for `load`."""
+    loaded = _bundle(choice)
+    return Network(loaded, Deconvnet(loaded.model, loaded.input_size, check=True))
+
+
+@st.cache_data(show_spinner=False, hash_funcs=_CHOICE)
+def identity(choice: Choice) -> tuple[tuple[int, int, int], str]:
+    """Input size and digest of the network of a choice; errors as for `load`."""
+    loaded = _bundle(choice)
+    return loaded.input_size, loaded.sha256
+
+
+def _bundle(choice: Choice) -> Bundle:
     if choice.digest:
-        return _network("", "default", "", "", choice.digest, choice.content)
-    return _network(choice.name, choice.weights, choice.checkpoint, choice.input_size, "", b"")
+        return Bundle.from_checkpoint(UPLOADED, read_checkpoint(choice.content, UPLOADED))
+    if choice.checkpoint or choice.input_size:
+        size: Any = tuple(map(int, choice.input_size.split(","))) if choice.input_size else None
+        return load(choice.name, checkpoint=choice.checkpoint or None, input_size=size)
+    if choice.weights is None:
+        # so that a link shows the same random weights; the generator is the whole process's
+        with _seeding, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return load(choice.name, weights=None)
+    return load(choice.name, weights=choice.weights)
 
 
 @kept("Comparing with autograd …")
@@ -199,8 +210,12 @@ def kernels(network: Network, layer: str) -> Kernels:
     return kernels_of(network.net, layer)
 
 
-def pick_layer(network: Network, first: Literal["lowest", "middle"] = "lowest") -> str:
+def pick_layer(
+    network: Network, first: Literal["lowest", "middle"] = "lowest", *, all_maps: bool = False
+) -> str:
     """Show the picker of a layer, at first the lowest or the middle one, and its description.
+
+    With `all_maps` also those that cannot be projected.
 
     Raises:
         SelectionError: The network has no feature maps.
@@ -208,8 +223,9 @@ def pick_layer(network: Network, first: Literal["lowest", "middle"] = "lowest") 
     if not network.layers:
         raise SelectionError(f"`{network.bundle.name}` has no feature maps, so nothing to project")
     default = network.layers[len(network.layers) // 2 if first == "middle" else 0]
-    name = layer(network.layers, default)
-    st.caption(f"{name}: {describe_layer(network.net.layers[name])}")
+    name = layer(network.maps if all_maps else network.layers, default)
+    mark = "" if name in network.net.projectable else ", not projectable"
+    st.caption(f"{name}: {describe_layer(network.net.layers[name])}{mark}")
     return name
 
 
@@ -259,11 +275,13 @@ def _say_what_is_right(network: Network) -> None:
     """How many layers can be projected, and whether the values were found to be the model's."""
     net = network.net
     layers = net.default_layers or tuple(net.layers)
-    count = sum(name in net.projectable for name in layers)
+    others = [name for name in layers if name not in net.projectable]
+    named = ", ".join(others[:_NAMED]) + ", …" * (len(others) > _NAMED)
+    but = f" (not {inert(named)})" if others else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(
-            f"{count} of its {len(layers)} layers can be projected. Checked when it was opened: "
-            f"{net.checked}.",
+            f"{len(layers) - len(others)} of its {len(layers)} layers can be projected{but}. "
+            f"Checked when it was opened: {net.checked}.",
             width="content",
         )
         link("overview", "The network")

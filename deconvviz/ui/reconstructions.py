@@ -15,9 +15,8 @@ from deconvviz.deconv import Box, Projection, Recording, Selection
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import UnsupportedOperationError
-from deconvviz.io.checkpoint import versions
 from deconvviz.io.images import safe_name
-from deconvviz.io.saved import PreprocessRecord, ProjectionRecord, SavedProjection
+from deconvviz.io.saved import ProjectionRecord, SavedProjection
 from deconvviz.plots.arrays import crop
 from deconvviz.plots.display import display, number
 from deconvviz.plots.look import FAINT, Look, contrast
@@ -342,17 +341,10 @@ def record(
         columns = (found.channel.tolist(), found.y.tolist(), found.x.tolist())
         positions, box = tuple(zip(*columns, strict=True)), (0, 0, height, width)
         value = float(recording.values(found).max()) if len(found) else 0.0
-    trained = view.size == "trained"
-    wide, high = picture.image.size
-    return ProjectionRecord(
-        network=network.bundle.name,
-        checkpoint_sha256=network.key,
-        preprocessing=PreprocessRecord.of(network.bundle.preprocessing),
-        picture=picture.name,
-        picture_sha256=picture.key,
-        picture_size=(wide, high),
-        input_size="as trained" if trained else str(view.size),
-        crop=network.bundle.box(picture.image) if trained else (0, 0, high, wide),
+    return ProjectionRecord.of(
+        network.bundle,
+        picture,
+        None if view.size == "trained" else view.size,
         layer=unit.layer,
         unit=unit.channel,
         positions=positions,
@@ -363,8 +355,6 @@ def record(
         box=box,
         rule=projector.rule,
         start=projector.start,
-        versions=versions(),
-        threads=torch.get_num_threads(),
     )
 
 

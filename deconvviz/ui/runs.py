@@ -23,6 +23,7 @@ from deconvviz.training.recipe import completed
 # Standard deviation of a CIFAR-10 CNN's test accuracy from run to run, in percentage points:
 # 0.56 at 4 epochs, 0.19 at 16, 0.15 at 64 (Jordan 2024, arXiv:2304.01910).
 _DEVIATION = "0.2 to 0.5"
+_MANY = 100_000  # parameters, which are millions to one digit
 _NO_EVIDENCE = 1.0  # percentage points between two single runs
 
 
@@ -154,9 +155,25 @@ def _word(value: Any) -> str:
 
 def summary(bundle: Bundle) -> str:
     """A network in one line of Markdown."""
-    count = sum(parameter.numel() for parameter in bundle.model.parameters()) / 1e6
-    parts = [f"**{inert(bundle.name)}**", f"`{bundle.architecture}`, {count:.1f} M parameters"]
+    count = sum(parameter.numel() for parameter in bundle.model.parameters())
+    size = f"{count / 1e6:.1f} M" if count >= _MANY else f"{count:,}".replace(",", "\u202f")
+    parts = [f"**{inert(bundle.name)}**", f"`{bundle.architecture}`, {size} parameters"]
     return " · ".join([*parts, *bundle.summary])
+
+
+def preprocessing(bundle: Bundle) -> str:
+    """What a network's input is, and what of it was assumed, in one line of Markdown."""
+    given = bundle.preprocessing
+    size = " × ".join(map(str, bundle.input_size))
+    mean, std = (", ".join(f"{one:.4g}" for one in values) for values in (given.mean, given.std))
+    text = f"Input {size}, mean {mean}, standard deviation {std}."
+    if not bundle.assumed:
+        return text
+    return (
+        f"{text} Assumed, because none was given: {', '.join(bundle.assumed)}. If the network was "
+        "trained on other inputs, its answers may be wrong; a function that returns "
+        "`deconvviz.Bundle.of(...)` gives them."
+    )
 
 
 def conclusion(baseline: OwnRun, other: OwnRun) -> str:

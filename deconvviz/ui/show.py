@@ -20,7 +20,7 @@ from deconvviz.io.bundle import Bundle
 from deconvviz.io.card import inert
 from deconvviz.plots.files import figure_png
 from deconvviz.ui.grid import data_url
-from deconvviz.ui.runs import summary
+from deconvviz.ui.runs import preprocessing, summary
 from deconvviz.views import view
 
 if TYPE_CHECKING:
@@ -158,8 +158,9 @@ def describe_layer(layer: Layer) -> str:
 
 
 def network(bundle: Bundle) -> None:
-    """Show the loaded network and its accuracy, with its card where it has one."""
+    """Show the loaded network, its accuracy and its input, with its card where it has one."""
     st.markdown(summary(bundle))
+    st.caption(preprocessing(bundle))
     if not bundle.card:
         return
     with st.expander("Model card"):

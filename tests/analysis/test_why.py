@@ -1,6 +1,7 @@
 """Why an answer: a network whose mistake has one known cause, and units switched off by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -105,6 +106,17 @@ def test_a_result_is_drawn_and_saved(bundle, tmp_path):
     assert stored["named"][0] == CULPRIT
     assert "picture" not in stored
     assert figure.stat().st_size > 10_000
+
+
+def test_an_answer_that_stays_is_said_to_stay_and_names_are_spoken(bundle):
+    named = replace(bundle, classes=("blue", "dark_red", "green"))
+    found = why(named, pixels(bundle, 60), WhyOptions(off=(1,)))
+    before, after = (float(one.max()) for one in (found.probability, found.probability_without))
+    assert found.probability_without.argmax() == 1
+    assert f"Without unit 1 the answer stays dark red, {after:.0%} after {before:.0%}." in (
+        found.summary()
+    )
+    assert "_" not in found.summary().replace(found.network, "")
 
 
 def test_wrong_choices_are_refused(bundle):

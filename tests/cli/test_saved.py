@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from deconvviz.cli import app
 from deconvviz.io.images import photograph
+from deconvviz.io.saved import read_projection
 from deconvviz.io.zoo.names import demo_folder
 from deconvviz.ui.networks import input_view, network
 from deconvviz.ui.reconstructions import (
@@ -85,6 +86,31 @@ def file(content, tmp_path):
     path = tmp_path / "unit.safetensors"
     path.write_bytes(content)
     return path
+
+
+@pytest.mark.parametrize("size", [(), ("--size", "64")])
+@pytest.mark.parametrize("which", [("-k", "1"), ("--unit", "3", "--rule", "guided")])
+def test_a_projection_by_command_is_made_again(tmp_path, size, which):
+    path = tmp_path / "raw.safetensors"
+    words = ["project", "demo", "cat", "--layer", LAYER, *which, *size, "--out", str(path)]
+    done = runner.invoke(app, words)
+    assert done.exit_code == 0, done.output
+    checked = runner.invoke(app, ["render", str(path), "--check"])
+    assert checked.exit_code == 0, checked.output
+    assert "the same bytes" in checked.output
+    made = read_projection(path)
+    image = made.record.preprocessing.tensor(made.picture)[None]
+    assert made.record.activation == float(
+        network("demo").net.record(image, [LAYER])[LAYER][0, made.record.unit].max()
+    )
+
+
+def test_several_projections_say_which_can_be_made_again(tmp_path):
+    path = tmp_path / "raw.safetensors"
+    runner.invoke(app, ["project", "demo", "cat", "--layer", LAYER, "--out", str(path)])
+    done = runner.invoke(app, ["render", str(path)])
+    assert done.exit_code
+    assert "`deconvviz project` with --unit or -k 1" in " ".join(str(done.exception).split())
 
 
 def in_new_process(*words):

@@ -99,5 +99,6 @@ def test_text_of_a_file_has_no_effect_in_markdown():
     assert "\n# " not in text
     for sign in ("<script", "$x", "`code"):
         assert text.count(sign) == text.count(f"\\{sign}") > 0
-    assert inert("see `a[0]<`, not :red[1]", code=True) == r"see `a[0]<`, not :red\[1]"
+    assert inert("see `a[0]<`, not :red[1]", code=True) == r"see `a[0]<`, not \:red\[1]"
+    assert inert("nets:small at 12:30: 1") == r"nets\:small at 12:30: 1"  # else a directive
     assert inert("one ` alone <", code=True) == r"one \` alone \<"

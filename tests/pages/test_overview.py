@@ -11,6 +11,8 @@ def test_it_describes_the_network_and_reconstructs_every_layer_without_a_click(o
     words, texts, bundle = all_words(app), alternatives(app), load("demo")
     assert f"{bundle.training['test']['accuracy']:.1%}" in words
     assert "symmetric about grey" in words
+    assert "Input 3 × 32 × 32, mean 0.4" in words
+    assert "Assumed" not in words
     assert "Checked: values equal the model's own (largest relative error" in words
     assert "projections of 6 units in 6 layers equal autograd" in words
     convolutions = sum(type(module).__name__ == "Conv2d" for module in bundle.model.modules())
@@ -59,4 +61,7 @@ def test_a_network_of_ones_own_is_shown_by_some_of_its_layers(open_page, tmp_pat
     monkeypatch.setattr("sys.argv", ["app.py", "deep_nets:deep", "--flag"])
     words = all_words(fine(open_page("overview", model="deep_nets:deep")))
     assert "(9 of 10)" in words
-    assert "**deep_nets:deep** · `Sequential`" in words
+    assert r"**deep_nets\:deep** · `Sequential`, 1" in words  # without `\` a directive
+    assert "444 parameters" in words  # 1444 of them
+    assert "Input 3 × 224 × 224, mean 0, 0, 0, standard deviation 1, 1, 1." in words
+    assert "none was given: input size, mean, standard deviation. If the network" in words

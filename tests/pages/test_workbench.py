@@ -1,6 +1,7 @@
 """Pictures, layers, units and rules, as a person goes through them."""
 
 import json
+import re
 from io import BytesIO
 
 import pytest
@@ -148,7 +149,9 @@ def test_random_weights_stand_beside_a_unit(open_page):
     app = fine(open_page("workbench", beside="random weights"))
     texts = [text for text in alternatives(app) if "random weights" in text]
     assert len(texts) == 3
-    assert "with random weights" in all_words(app)
+    words = all_words(app)
+    (trained,) = re.findall(r"\*\* Activation ([\d.]+), in row", words)
+    assert re.search(rf"random weights: activation [\d.]+ \(trained: {trained}\); each", words)
 
 
 def test_a_link_restores_picture_rule_unit_and_position(open_page):

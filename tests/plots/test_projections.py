@@ -15,6 +15,7 @@ from deconvviz.errors import PictureError
 from deconvviz.plots.arrays import GREY, crop, enlarge, stretched
 from deconvviz.plots.display import display, display_caption
 from deconvviz.plots.projections import titles
+from deconvviz.views import view
 from tests.deconv.networks import deconvnet, images_for
 
 
@@ -93,6 +94,18 @@ def test_the_plot_shows_each_under_its_title_and_says_how() -> None:
         f"7 projections from conv, rule deconvnet, start activation. {display_caption()}"
     )
     assert len({round(axes.get_position().y0, 6) for axes in figure.axes}) == 2
+
+
+def test_a_figure_of_a_command_names_activations_network_and_picture() -> None:
+    shown = projection(2)
+    drawn = view("projections.figure")(
+        shown, 2, None, 64, values=[1.5, 2e-8], source=" of demo in cat"
+    )
+    assert [" ".join(name.split()) for name in names(drawn)] == [
+        "unit 0, row 1, column 3, activation 1.5",
+        "unit 1, row 2, column 3, activation 2 · 10⁻⁸",
+    ]
+    assert drawn.texts[0].get_text().startswith("2 projections from conv of demo in cat, rule")
 
 
 def test_a_plot_of_many_shows_the_first_and_says_so() -> None:

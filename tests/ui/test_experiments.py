@@ -10,6 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from deconvviz.analysis.evolution import Evolution
 from deconvviz.analysis.occlusion import occlusion, telling
+from deconvviz.cli.base import InputOptions
+from deconvviz.cli.experiment import pictures
 from deconvviz.io.data import draw_shapes
 from deconvviz.io.images import PHOTOGRAPHS, photograph
 from deconvviz.io.zoo import DEMOS
@@ -86,11 +88,12 @@ def test_a_damaged_result_counts_as_never_run(inputs):
         assert saved_result(inputs, "filters") is None
 
 
-def test_some_pictures_are_spread_over_all(network):
-    some = some_pictures(network, "photos", 100)
-    assert 50 < len(some) <= 100
-    every = some_pictures(network, "photos", 10**6)
-    assert torch.equal(some.images[1], every.images[-(-len(every) // 100)])
+def test_some_pictures_are_those_that_a_command_chooses(network):
+    options = InputOptions(data="photos", split="all")
+    for count in (100, 10**6):
+        some = some_pictures(network, "photos", count)
+        assert some.fingerprint == pictures(network.bundle, options, count, seed=0).fingerprint
+        assert len(some) <= count
 
 
 def page():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from deconvviz.analysis.inputs import chosen_layers, compared, peaks, title_of
+from deconvviz.analysis.inputs import chosen_layers, compared, peaks, projected_layers, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
 from deconvviz.analysis.trust.checks import Similarity, scrambled, similarity, unmeasurable
@@ -155,7 +155,7 @@ def verdicts(
     networks = compared(bundle, net, chosen.others, random_weights=chosen.random_weights, seed=seed)
     found = []
     for one, its_net in networks:
-        default = its_net.default_layers[-2:]
+        default = projected_layers(its_net)[-2:]
         layers = chosen_layers(its_net, chosen.layers, default, f"`{one.name}`")
         strongest = peaks(its_net, one, dataset, layers, title=one.name, progress=progress)
         measured = (

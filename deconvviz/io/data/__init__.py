@@ -8,6 +8,7 @@ from deconvviz.io.data.augment import Augmentation, normalise
 from deconvviz.io.data.cache import cache_folder
 from deconvviz.io.data.dataset import (
     Dataset,
+    at_most,
     concat,
     stratified_subset,
     train_test_split,
@@ -21,6 +22,7 @@ __all__ = [
     "Augmentation",
     "Dataset",
     "DatasetEntry",
+    "at_most",
     "cache_folder",
     "concat",
     "draw_shapes",

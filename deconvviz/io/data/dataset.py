@@ -160,6 +160,11 @@ def stratified_subset(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
     return train_test_split(dataset, count, seed)[1]
 
 
+def at_most(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
+    """A `stratified_subset` of `count` pictures; all for 0, and where there are no more."""
+    return stratified_subset(dataset, count, seed) if 0 < count < len(dataset) else dataset
+
+
 def stratified_split(labels: Tensor, test_size: float | int, seed: int) -> tuple[Tensor, Tensor]:
     """Sorted indices of the two parts into which `train_test_split` divides (N,) `labels`."""
     total = len(labels)

@@ -25,6 +25,8 @@ def load_function(
         bundle = made
     else:
         bundle = Bundle.of(made, input_size or (3, 224, 224), name=name)
+        if input_size is None:
+            bundle = replace(bundle, assumed=("input size", *bundle.assumed))
     if checkpoint is None:
         return bundle
     weights = read_weights(Path(checkpoint).expanduser(), bundle.model.state_dict())
