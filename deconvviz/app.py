@@ -11,7 +11,7 @@ with importing():
     import streamlit as st
 
     from deconvviz.ui import show
-    from deconvviz.ui.navigation import moved, pages
+    from deconvviz.ui.navigation import close_menu_on_telephones, moved, pages
     from deconvviz.ui.networks import pick_network
     from deconvviz.ui.own_networks import use_another
     from deconvviz.ui.pickers import carry_choices, translate_old_link
@@ -30,5 +30,6 @@ translate_old_link()
 with st.sidebar:
     pick_network()
     use_another()
+    close_menu_on_telephones()
 with show.errors():
     page.run()

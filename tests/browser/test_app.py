@@ -425,6 +425,17 @@ CONTRAST = """
 }"""
 
 
+def test_on_a_telephone_the_menu_goes_away_once_a_page_is_chosen(page, server):
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, server, "accuracy")
+    page.get_by_test_id("stExpandSidebarButton").click()
+    link = page.get_by_role("link", name="How to read this")
+    link.click()
+    page.get_by_role("heading", name="How to read").first.wait_for()
+    settled(page)
+    assert link.bounding_box()["x"] < 0  # the menu is off the screen
+
+
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
 @pytest.mark.parametrize("path", ["accuracy", "atlas", "experiments"])
 def test_small_letters_can_be_read(page, server, path):
