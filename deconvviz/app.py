@@ -11,10 +11,10 @@ with importing():
     import streamlit as st
 
     from deconvviz.ui import show
-    from deconvviz.ui.navigation import moved, pages
+    from deconvviz.ui.navigation import close_menu_on_telephones, moved, pages
     from deconvviz.ui.networks import pick_network
     from deconvviz.ui.own_networks import use_another
-    from deconvviz.ui.pickers import translate_old_link
+    from deconvviz.ui.pickers import carry_choices, translate_old_link
     from deconvviz.ui.uploads import limit_uploads
 set_modules_aside()
 
@@ -25,9 +25,11 @@ st.set_page_config("deconvviz", _HERE / "ui" / "icon.svg", layout="wide")
 st.html(f"<style>{(_HERE / 'ui' / 'app.css').read_text(encoding='utf-8')}</style>")
 limit_uploads()
 page = st.navigation([*pages().values(), *moved()])
+carry_choices(page.url_path)
 translate_old_link()
 with st.sidebar:
     pick_network()
     use_another()
+    close_menu_on_telephones()
 with show.errors():
     page.run()

@@ -26,13 +26,13 @@ NARROW, BESIDE = 545, 420  # pixels of a picture, and of what stands beside it
 
 
 def result(inputs: AnalysisInputs, name: str) -> SavedResult | None:
-    """The kept result of an analysis; a quick one is run at once, another when asked."""
+    """The kept result of an analysis; a quick one is run at once, any other when asked."""
     saved = saved_result(inputs, name, show.theme())
     if saved is None:
         question = st.empty()
         with question.container():
-            if not is_quick(inputs.network):
-                st.caption("Not run yet on these inputs. With this network it may take minutes.")
+            if not is_quick(inputs.network, name):
+                st.caption("Not run yet on these inputs. It takes half a minute or more.")
                 if not st.button("Run it", key=f"run-{name}", icon=":material/play_arrow:"):
                     return None
         question.empty()
@@ -47,17 +47,18 @@ def tell(network: Network, analysis: Analysis) -> None:
     with st.container(horizontal=narrow, gap="large"):
         picture = st.container(width=NARROW if narrow else "stretch")
         with st.container(width=BESIDE if narrow else "stretch"):
-            words = st.container()
+            words = st.empty()  # at once, so that no words of another experiment stay
             inputs = choose(network, analysis)
+    numbers = st.empty()
     with picture:
         saved = None if inputs is None else result(inputs, name)
         if saved is None:
             return
         show.fitted(saved.story, f"The result of {name}", f"story-{name}")
-    with words:
+    with words.container():
         st.markdown(f"#### {inert(saved.headline, code=True)}")
         st.caption(show.legend(name))
-    with st.expander("All numbers, and the whole figure"):
+    with numbers.expander("All numbers, and the whole figure"):
         st.markdown(inert(saved.summary, code=True))
         st.image(saved.figure, width="stretch", output_format="PNG", alt=f"The figure of {name}")
         with st.container(horizontal=True):
@@ -75,7 +76,7 @@ def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
         )
         return None
     if "picture" in needs:
-        pictures = pick_pictures(telling_photograph(network) if name == "occlusion" else "cat")
+        pictures = pick_pictures(telling_photograph(network))
         if not pictures:
             return None
         picture = input_view(network, pictures[0], "trained")

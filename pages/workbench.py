@@ -151,14 +151,28 @@ def layer_buttons(projector: Projector, layer: str) -> list[LayerButton]:
 def scene(network: Network, view: InputView) -> Scene:
     """The network's input picture."""
     width, height = view.image.size
-    notes = "".join(f" {notice}." for notice in view.picture.notices)
+    notes = "".join(f" {as_sentence(notice)}" for notice in view.picture.notices)
     return Scene(
         picture_address(network, view),
         width,
         height,
         f"{view.picture.name}, with the projections of the units laid over it",
-        f"Input of the network: {width} × {height} pixels.{notes} Click a place to see its units.",
+        f"Input of the network: {whence(view)}{width} × {height} pixels.{notes} "
+        "Click a place to see its units.",
     )
+
+
+def whence(view: InputView) -> str:
+    """What of a picture became the input, where that is not all of it at its own size."""
+    if view.size != "trained":
+        return ""
+    (wide, high), (width, height) = view.picture.image.size, view.image.size
+    parts = []
+    if abs(wide * height - high * width) > max(wide, high):  # more than by rounding
+        parts.append("the middle of the picture (More, Input size: the whole)")
+    if min(wide, high) < min(width, height):
+        parts.append(f"enlarged from {wide} × {high} pixels")
+    return "".join(f"{part}, " for part in parts)
 
 
 def details(
@@ -281,8 +295,9 @@ def choices(network: Network) -> Chosen:
     """Show the pickers, and the messages of a project that was opened."""
     above = st.container()
     line = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
+    below = st.container()
     with above if own_pictures() else line:  # many names need a line of their own
-        pictures = pick_pictures()
+        pictures = pick_pictures(below=below)
     with line:
         rule = pickers.rule()
         with st.popover("More", icon=":material/tune:"):

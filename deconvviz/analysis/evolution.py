@@ -218,4 +218,5 @@ ANALYSIS = Analysis(
     needs=("network", "snapshots", "dataset"),
     function=evolution,
     defaults={"count": 500},
+    is_slow=True,
 )

@@ -290,4 +290,5 @@ ANALYSIS = Analysis(
     needs=("network", "dataset"),
     function=invariance,
     defaults={"count": 20},
+    is_slow=True,
 )

@@ -33,6 +33,7 @@ class Analysis:
         on_page: Whether the page Experiments offers it; others have a place of their own, or need
             choices that the page does not have.
         defaults: Other defaults for the command's parameters of its needs, by name.
+        is_slow: Whether it takes long even with a small network, so that a page asks first.
         quick: Other values of options, by name, for a look that takes seconds.
     """
 
@@ -43,6 +44,7 @@ class Analysis:
     function: Callable[..., Result]
     on_page: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    is_slow: bool = False
     quick: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property

@@ -134,15 +134,17 @@ def run_analysis(inputs: AnalysisInputs, name: str) -> None:
     _tidy(folder.parent)
 
 
-def is_quick(network: Network) -> bool:
-    """Whether analyses of a network take seconds, so that a page may run them unasked."""
+def is_quick(network: Network, name: str) -> bool:
+    """Whether an analysis of a network takes seconds, so that a page may run it unasked."""
+    if analyses()[name].is_slow:
+        return False
     layers = (network.net.layers[name] for name in network.layers)
     count = sum(one.channels * one.size[0] * one.size[1] for one in layers)
     return count <= _QUICK
 
 
 def telling_photograph(network: Network) -> str:
-    """The photograph to begin with where parts are covered."""
+    """The photograph to begin with: where parts of it are covered, the decision changes."""
     return _TELLING.get(network.bundle.name, "cat")
 
 

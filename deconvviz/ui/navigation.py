@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from deconvviz.ui.components import component
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PAGES = {
     "workbench": ("Workbench", ":material/visibility:"),
@@ -17,6 +19,7 @@ _PAGES = {
     "accuracy": ("Accuracy", ":material/monitoring:"),
     "overview": ("The network", ":material/hub:"),
 }
+_menu = component("menu")
 
 
 def shipped_folder(name: str, package: Path = _PACKAGE) -> Path:
@@ -34,6 +37,11 @@ def _page(name: str) -> st.Page:
     title, icon = _PAGES[name]
     script = shipped_folder("pages") / f"{name}.py"
     return st.Page(script, title=title, icon=icon, default=name == "workbench")
+
+
+def close_menu_on_telephones() -> None:
+    """Where the menu lies over the page, close it once a page is chosen; call it in the menu."""
+    _menu(None, key="menu")
 
 
 def moved() -> list[st.Page]:

@@ -32,10 +32,13 @@ def add_picture(picture: Picture) -> str:
 
 
 def choose_pictures(names: list[str], focus: str = "") -> None:
-    """Choose those pictures that are here, each once; `focus` is the main one."""
+    """Choose those pictures that are here, each once; `focus` is the main one.
+
+    Where none is here, the latest of the session's own is chosen, else the first photograph.
+    """
     known = (*PHOTOGRAPHS, *own_pictures())
     chosen = [name for name in dict.fromkeys(names) if name in known]
-    st.session_state["pictures"] = chosen or [FIRST]
+    st.session_state["pictures"] = chosen or [*own_pictures()][-1:] or [FIRST]
     if focus in chosen:
         st.session_state["focus"] = focus
 

@@ -4,10 +4,14 @@ A new picker is one `Picker`, here or beside its only use; a page calls it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import parse_qs
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from torch import Tensor
 
 from deconvviz.analysis.find import COLOURS, Colour
@@ -20,6 +24,7 @@ from deconvviz.units import Unit
 LARGEST = 1024
 """Maximum side of an input picture, in pixels."""
 
+_LAST = "last-"  # before the key of a choice that stays, in the session
 _STRONGEST = "strongest"
 _MAX_BUTTONS = 20  # more options than these are a list
 
@@ -63,15 +68,22 @@ class Picker(Generic[Value]):
             return values[labels[0]]
         if st.session_state.get(self.key) not in (None, *labels):
             del st.session_state[self.key]
-        last = f"last-{self.key}"
-        is_new = self.key not in st.session_state and self.key not in st.query_params
-        if self.stays and is_new and st.session_state.get(last) in values:
-            st.session_state[self.key] = st.session_state[last]
         first = next((name for name in (default, self.default) if name in values), labels[0])
+        if self.stays and self.key not in st.session_state and self.key not in st.query_params:
+            self._take_last(labels, first)
         label = self._show(labels, first)
         if self.stays:
-            st.session_state[last] = label
+            st.session_state[_LAST + self.key] = label
         return values[label]
+
+    def _take_last(self, labels: Sequence[str], first: str) -> None:
+        last = st.session_state.get(_LAST + self.key)
+        if last not in labels:
+            return
+        st.session_state[self.key] = last
+        if last != first:
+            with suppress(StreamlitAPIException):  # a widget of this page has the parameter already
+                st.query_params[self.key] = str(last)
 
     def _show(self, labels: Sequence[str], first: str) -> str:
         common: dict[str, Any] = {
@@ -234,6 +246,23 @@ def pick_channel(activations: Tensor) -> int:
     if unit is None:
         return int(activations.argmax())
     return unit.channel if isinstance(unit, Unit) else unit
+
+
+def carry_choices(page: str) -> None:
+    """On another page than before, let each picker that stays begin with its last choice.
+
+    A link to the page counts more. Streamlit keeps what a link chose for the widget of the page
+    before, and drops those parts of a link whose name a widget there had.
+    """
+    context = get_script_run_ctx()
+    if context and st.session_state.get("page", page) != page:
+        asked = parse_qs(context.query_string)
+        for last in [key for key in map(str, st.session_state) if key.startswith(_LAST)]:
+            key = last.removeprefix(_LAST)
+            st.session_state.pop(key, None)
+            if key in asked:
+                st.session_state[last] = asked[key][-1]  # that of the page before stands first
+    st.session_state["page"] = page
 
 
 _OLD_LINKS: Mapping[str, tuple[str, Mapping[str, str]]] = {

@@ -5,9 +5,9 @@ uploaded bytes are freed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deconvviz.errors import DeconvvizError
@@ -40,12 +40,12 @@ _photograph = kept()(photograph)
 _THUMBNAIL = 48  # pixels
 
 
-def pick_pictures(first: str = FIRST) -> list[Picture]:
+def pick_pictures(first: str = FIRST, below: DeltaGenerator | None = None) -> list[Picture]:
     """The chosen pictures, the main one first; none with a hint to choose one.
 
-    `first` is the photograph that is chosen before anybody does.
+    `first` is the photograph that is chosen before anybody does; `below` is where messages stand,
+    else after the pictures.
     """
-    keep = partial(_keep, first=first)
     uploads: dict[str, Picture] = dict(own_pictures())
     messages = _not_here(uploads)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
@@ -60,19 +60,20 @@ def pick_pictures(first: str = FIRST) -> list[Picture]:
         )
         with st.container(width="content", key="own-pictures"):
             label = f"{FORMATS}, up to {MAX_BYTES >> 20} MB; it stays in this session"
-            refused = upload_files(label, "upload", keep)
+            refused = upload_files(label, "upload", _keep)
         with st.popover(":material/photo_camera:", help="Take a picture with the camera"):
-            refused += _take_photograph(keep)
+            refused += _take_photograph()
         if uploads:
             with st.popover(":material/photo_library:", help="Remove pictures of your own"):
                 _list(uploads)
-    for room in st.session_state.pop("made-room", ()):
-        st.info(room, icon=":material/photo_library:")
-    for message in [*messages, *refused, *map(_lost, own_pictures().lost())]:
-        st.warning(message, icon=":material/image_not_supported:")
-    if not names:
-        icon = ":material/add_photo_alternate:"
-        st.info("Choose a picture above, or add your own.", icon=icon)
+    with below or st.container():
+        for room in st.session_state.pop("made-room", ()):
+            st.info(room, icon=":material/photo_library:")
+        for message in [*messages, *refused, *map(_lost, own_pictures().lost())]:
+            st.warning(message, icon=":material/image_not_supported:")
+        if not names:
+            icon = ":material/add_photo_alternate:"
+            st.info("Choose a picture above, or add your own.", icon=icon)
     pictures = [uploads[name] if name in uploads else _photograph(name) for name in names]
     if len(pictures) < 2:
         return pictures
@@ -84,7 +85,7 @@ def pick_pictures(first: str = FIRST) -> list[Picture]:
     return sorted(pictures, key=lambda picture: picture.name != focus)
 
 
-def _take_photograph(keep: Callable[[bytes, str], None]) -> list[str]:
+def _take_photograph() -> list[str]:
     """The camera, once a person asks for it; it hands over what it takes like an upload."""
     if not st.toggle("Use the camera", key="camera-on"):
         return []
@@ -94,7 +95,7 @@ def _take_photograph(keep: Callable[[bytes, str], None]) -> list[str]:
         if not isinstance(file, UploadedFile):  # none, or taken before, and freed
             return
         try:
-            keep(file.getvalue(), "photograph.jpg")
+            _keep(file.getvalue(), "photograph.jpg")
         except DeconvvizError as error:
             st.session_state["camera-errors"] = [as_sentence(error)]
         finally:
@@ -150,19 +151,16 @@ def upload_files(
     return list(st.session_state.pop(f"{key}-errors", ()))
 
 
-def _keep(content: bytes, name: str, first: str) -> None:
-    """Add an upload to the session and choose it; or open it if it is a project.
+def _keep(content: bytes, name: str) -> None:
+    """Add an upload to the session and choose it alone; or open it if it is a project.
 
-    It stands beside the pictures that are chosen, but in the place of `first` if that is the only
-    one: nobody asked for it.
+    Those that were chosen before are there to be chosen again, so that any number takes one line.
     """
     if name.endswith(ENDING):
         open_project(content, name)
         return
     with working():  # so that many sessions' pictures are not decoded at once
-        name = add_picture(open_picture(content, name))
-    chosen = [other for other in st.session_state["pictures"] if other != name]
-    choose_pictures([*(chosen if chosen != [first] else ()), name], name)
+        choose_pictures([add_picture(open_picture(content, name))])
 
 
 def _not_here(uploads: Mapping[str, Picture]) -> list[str]:

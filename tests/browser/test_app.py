@@ -230,6 +230,21 @@ def test_a_place_and_a_class_choose_units_and_the_choice_survives_other_pages(pa
     page.locator("button.layer[aria-pressed=true]").get_by_text(layer).wait_for()
 
 
+def test_what_a_link_chose_goes_along_to_other_pages(page, server):
+    open_page(page, server, "?layer=stage4.relu1&rule=guided&unit=12")
+    page.get_by_role("link", name="Atlas").click()
+    page.get_by_role("heading", name="Unit 12 of stage4.relu1").wait_for()
+    settled(page)
+    assert {"layer=stage4.relu1", "unit=12", "rule=guided"} <= set(re.split("[?&]", page.url))
+    page.get_by_role("radio", name="stage2.relu", exact=True).click()
+    page.get_by_role("heading", name="of stage2.relu").wait_for()
+    settled(page)
+    link = page.get_by_role("link", name=re.compile("^Reconstruct unit"))
+    unit = re.search("unit ([0-9]+)", link.inner_text())[1]
+    link.click()
+    page.get_by_text(f"Unit {unit} of stage2.relu.").wait_for()
+
+
 def test_the_tour_goes_through_five_steps_with_the_picture_that_is_shown(page, server):
     open_page(page, server)
     tour = page.locator(".tour")
@@ -408,6 +423,17 @@ CONTRAST = """
     }
     return found;
 }"""
+
+
+def test_on_a_telephone_the_menu_goes_away_once_a_page_is_chosen(page, server):
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, server, "accuracy")
+    page.get_by_test_id("stExpandSidebarButton").click()
+    link = page.get_by_role("link", name="How to read this")
+    link.click()
+    page.get_by_role("heading", name="How to read").first.wait_for()
+    settled(page)
+    assert link.bounding_box()["x"] < 0  # the menu is off the screen
 
 
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)

@@ -8,7 +8,7 @@ from deconvviz.ui.experiments import runnable_analyses
 from tests.pages.conftest import all_words, alternatives
 
 
-@pytest.mark.parametrize("name", ["filters", "invariance", "trust"])
+@pytest.mark.parametrize("name", ["filters", "occlusion", "trust"])
 def test_a_result_is_there_without_a_click_and_kept(open_page, name, monkeypatch):
     title = runnable_analyses()[name].title
     app = open_page("experiments", experiment=title)
@@ -34,16 +34,37 @@ def test_the_first_experiment_begins_with_a_picture_in_which_the_decision_change
     assert "The result of occlusion" in alternatives(app)
 
 
-def test_a_large_network_is_asked_for(open_page, monkeypatch):
-    monkeypatch.setattr(experiments, "_QUICK", 0)
-    title = runnable_analyses()["evolution"].title
+def test_one_address_shows_one_picture_whichever_experiment_came_before(open_page):
+    app = open_page("experiments", model="demo-photos")
+    assert not app.exception
+    first = app.button_group(key="pictures").value
+    app.button_group(key="experiment").set_value("Attributions").run()
+    assert not app.exception
+    again = open_page("experiments", model="demo-photos", experiment="Attributions")
+    assert not again.exception
+    assert app.button_group(key="pictures").value == again.button_group(key="pictures").value
+    assert again.button_group(key="pictures").value == first
+
+
+@pytest.mark.parametrize("name", ["diagnosis", "evolution", "invariance", "verdicts"])
+def test_a_long_experiment_is_asked_for(open_page, name):
+    title = runnable_analyses()[name].title
     app = open_page("experiments", experiment=title, model="demo-photos")
     assert not app.exception
     assert "Not run yet" in all_words(app)
-    app.button(key="run-evolution").click().run()
+    assert f"run-{name}" in [one.key for one in app.button]
+
+
+def test_a_large_network_is_asked_for(open_page, monkeypatch):
+    monkeypatch.setattr(experiments, "_QUICK", 0)
+    title = runnable_analyses()["filters"].title
+    app = open_page("experiments", experiment=title, model="demo-photos")
     assert not app.exception
-    assert "The result of evolution" in alternatives(app)
-    assert "run-evolution" not in [one.key for one in app.button]
+    assert "Not run yet" in all_words(app)
+    app.button(key="run-filters").click().run()
+    assert not app.exception
+    assert "The result of filters" in alternatives(app)
+    assert "run-filters" not in [one.key for one in app.button]
 
 
 def test_a_wrong_link_is_the_first_experiment(open_page):

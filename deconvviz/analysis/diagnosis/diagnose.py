@@ -172,4 +172,5 @@ ANALYSIS = Analysis(
     needs=("network", "dataset"),
     function=diagnose,
     defaults={"count": 0, "split": "test"},
+    is_slow=True,
 )

@@ -349,5 +349,6 @@ ANALYSIS = Analysis(
     needs=("network", "dataset"),
     function=verdicts,
     defaults={"count": 250},
+    is_slow=True,
     quick={"units": 12, "networks": 3},
 )
