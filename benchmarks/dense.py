@@ -125,7 +125,10 @@ def segmentation(runs: Path, _out: Path) -> Table:
             best = max(best, (back, statistics.mean(found["val"])), key=lambda one: one[1])
     head = ["way back", "parameters", "multiply-adds", "101: mean IoU, %", "233: mean IoU, %"]
     head += ["233: boundary IoU, %", *CLASSES, "minutes of training", "ms a picture"]
-    note = f"Best of equally many steps on the 101 pictures: {best[0]}. Classes: IoU on the 233, %, mean over seeds."
+    note = (
+        f"Best on the 101 after equally many steps: {best[0]}. Classes: IoU on the 233, %, "
+        "mean over seeds."
+    )
     return f"{markdown(head, rows)}\n\n{note}", kept
 
 
