@@ -15,7 +15,7 @@ from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.networks import BY_KEY, InputView, Network, opened, random_twin
 from deconvviz.ui.work import long_result
 
-RANDOM = "with random weights"
+RANDOM = "random weights"
 
 
 def others(network: Network) -> Mapping[str, Callable[[], Network]]:
