@@ -26,7 +26,7 @@ from deconvviz.ui.networks import (
 )
 from deconvviz.ui.work import long_result
 
-RANDOM = "with random weights"
+RANDOM = "random weights"
 _AFTER = "after epoch "
 
 
