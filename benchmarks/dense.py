@@ -381,8 +381,8 @@ def generators(runs: Path, out: Path) -> Table:
     note = (
         "Distances are of 5000 pictures from the 10 000 test pictures, in the features below the "
         "last layer of a classifier: for MNIST one of three stages, for CIFAR-10 `demo`. Samples "
-        "are drawn from the normal distribution that fits the latents of training pictures. `small` "
-        "ships; it is transposed4 at half the width."
+        "are drawn from the normal distribution that fits the latents of training pictures. "
+        "`small` ships; it is transposed4 at half the width."
     )
     return f"{markdown(head, rows)}\n\n{note}", kept
 

@@ -80,7 +80,7 @@ RECIPES = {
 }
 SHIPS = ("sr2", "sr3", "sr4", "denoise-grey", "denoise-colour", "deblur", "inpaint", *RUN_OF)
 NOTES = "Test pictures decided nothing."
-# by `python benchmarks/restoration.py`, from the file that is installed
+# by `python benchmarks/restoration.py` and `dense.py`, from the file that is installed
 MEASURED = {
     "sr2": "On the luma of Set5, enlarged 2 times: 37.22 dB (bicubic interpolation: 33.67).",
     "sr3": "On the luma of Set5, enlarged 3 times: 33.20 dB (bicubic interpolation: 30.40).",
@@ -92,6 +92,8 @@ MEASURED = {
     "inpaint": "On Set5 in colour, with 25, 50, 75 % of the pixels missing one by one: 37.84, "
     "33.16, 28.64 dB (linear interpolation 36.52, 32.42, 28.57; biharmonic equations, which are "
     "better at each: 38.71, 33.94, 29.59).",
+    "segment": "On CamVid's 233 test pictures of 240 x 180 pixels, 11 classes: mean IoU 54.4 %, of "
+    "boundaries 30.1 %.",
     "deblur": "On Set5 in colour, blurred by a Gaussian of 1.6 pixels with noise of 2 of 255: "
     "32.95 dB (Richardson-Lucy 30.53, Wiener 30.51, both given the blur; blurred 27.38).",
 }

@@ -3,11 +3,18 @@
 import re
 
 from deconvviz.io.checkpoint import Description
+from deconvviz.io.data.benchmarks import BENCHMARKS
+from deconvviz.io.data.camvid import ORIGIN as CAMVID
 from deconvviz.io.data.photos20 import PHOTOS20
-from deconvviz.io.data.torchvision_datasets import CIFAR10, CIFAR100
+from deconvviz.io.data.torchvision_datasets import CIFAR10, CIFAR100, MNIST
 
 _ORIGIN = {
-    **{one.title: one.origin for one in (CIFAR10, CIFAR100, PHOTOS20)},
+    **{one.title: one.origin for one in (CIFAR10, CIFAR100, MNIST, PHOTOS20)},
+    **{one.title: one.origin for one in BENCHMARKS.values()},
+    "CamVid train": CAMVID,
+    "T91 and photos20, reduced to 64 pixels": (
+        f"{BENCHMARKS['t91'].origin}; and {PHOTOS20.origin}"
+    ),
     "CIFAR-10, JPEG copy": (
         "all 60 000 pictures of CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from "
         "Tiny Images, 2009) as JPEG files of quality 75; accuracy on it is lower than on the "

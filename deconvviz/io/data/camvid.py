@@ -23,6 +23,13 @@ CLASSES = (
 )  # fmt: skip
 """Classes in the order of the masks' values."""
 
+ORIGIN = (
+    "367 street scenes at 240 x 180 pixels, 11 classes (G. Brostow, J. Fauqueur & R. Cipolla, "
+    "Semantic object classes in video, 2009), as SegNet's tutorial publishes them, without terms; "
+    "read as `train|val|test/NAME.jpg` with its classes in NAME.png"
+)
+"""Source and form of the training part, for cards."""
+
 COLOURS = (
     (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
     (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),

@@ -60,11 +60,16 @@ MNIST = PublishedDataset(
     classes=tuple("0123456789"),
     counts={"train": 60_000, "test": 10_000},
     class_folders=False,
+    origin=(
+        "Y. LeCun, L. Bottou, Y. Bengio & P. Haffner, Gradient-based learning applied to document "
+        "recognition, 1998; its files state no terms; `--data mnist --download` gets it"
+    ),
 )
 
 FASHION_MNIST = replace(
     MNIST,
     name="fashion-mnist",
+    origin="",
     title="Fashion-MNIST",
     torchvision="FashionMNIST",
     folder=PurePosixPath("FashionMNIST/raw"),
