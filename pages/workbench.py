@@ -232,7 +232,7 @@ def trust(projector: Projector, one: Reconstruction) -> None:
         with question.container():
             st.markdown(
                 f"Is this picture specific to unit {channel}, or would any unit give it? The test "
-                "shuffles what the unit has learned, puts another unit in its place, and removes "
+                "shuffles the unit's weights, puts another unit in its place, and removes "
                 "the pixels that the projection marks. Each is compared with chance."
             )
             if not st.button("Run the controls", icon=":material/fact_check:"):

@@ -239,6 +239,7 @@ def test_a_control_that_is_not_there_leaves_its_place_empty(found):
 )
 def test_the_headline_is_the_verdict_in_plain_words(found, own, last, says):
     assert says in headline(made(found, own, last))
+    assert "learned" not in headline(made(found, own, last))  # random weights have such a verdict
 
 
 def test_a_bar_is_what_a_control_keeps_beyond_its_chance_level(found):
