@@ -159,7 +159,9 @@ def _deletion(trust: Trust) -> str:
 
 LEGEND = (
     "Each bar changes one thing and asks how much of the picture is left: 0% is no more than two "
-    "unrelated pictures share by chance, 100% is the same picture. A *kernel* is a unit's set of "
+    "unrelated pictures share by chance, 100% is the same picture. It is the mean of two measures, "
+    "both on this scale: rank correlation (are the same pixels strong?) and SSIM (have small "
+    "neighbourhoods the same structure?), without regard to signs. A *kernel* is a unit's set of "
     "weights; *shuffled*, it has the same weights in random order. The first two bars decide the "
     "verdict: the shorter they are, the more the picture depends on this unit's own weights. "
     "Random weights, which have learned nothing, give short bars too: these do not show that "
