@@ -217,7 +217,7 @@ class Bench {
         node.append(before);
       }
       node.style.setProperty("--share", one.share);
-      node.title = one.chosen ? "Back to the units with the highest activation" : one.title;
+      node.title = one.title;
       this.answer.append(node);
     }
     if (answer.rest) this.answer.append(make("span", "rest", answer.rest));
