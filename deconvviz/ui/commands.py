@@ -35,8 +35,9 @@ def command(name: str, picture: str, options: Mapping[str, object], out: str) ->
     choice = chosen()
     arguments = [*name.split(), choice.name, *([picture] if picture else [])]
     given = {**network_options(choice), **options, "out": out}
-    words = [word for key, one in given.items() if one != "" for word in (f"--{key}", str(one))]
-    return shlex.join(["deconvviz", *arguments, *words])
+    for key, value in given.items():
+        arguments += [f"--{key.replace('_', '-')}", str(value)] if value != "" else []
+    return shlex.join(["deconvviz", *arguments])
 
 
 def show_command(command: str) -> None:
