@@ -84,8 +84,9 @@ def row(found: Compare, seen: Seen, rule: str) -> None:
 def side_by_side(network: Network) -> None:
     """Two networks; a choice reruns this part alone."""
     with show.errors():
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            pictures = pick_pictures()
+        line, below = st.container(horizontal=True, vertical_alignment="bottom"), st.container()
+        with line:
+            pictures = pick_pictures(below=below)
             choices = others(network)
             second = pickers.compared_with(choices)()
             rule = pickers.rule()

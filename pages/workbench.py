@@ -159,7 +159,7 @@ def scene(network: Network, view: InputView) -> Scene:
         width,
         height,
         f"{view.picture.name}, with the projections of the units laid over it",
-        f"Input of the network: {whence(view)}{width} × {height} pixels.{notes} "
+        f"Input of the network: {width} × {height} pixels{whence(view)}.{notes} "
         "Click a place to see its units.",
     )
 
@@ -173,8 +173,8 @@ def whence(view: InputView) -> str:
     if abs(wide * height - high * width) > max(wide, high):  # more than by rounding
         parts.append("the middle of the picture (More, Input size: the whole)")
     if min(wide, high) < min(width, height):
-        parts.append(f"enlarged from {wide} × {high} pixels")
-    return "".join(f"{part}, " for part in parts)
+        parts.append(f"enlarged from {wide} × {high}")
+    return "".join(f", {part}" for part in parts)
 
 
 def details(

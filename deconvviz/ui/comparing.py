@@ -26,7 +26,7 @@ from deconvviz.ui.networks import (
 )
 from deconvviz.ui.work import long_result
 
-RANDOM = "with random weights"
+RANDOM = "random weights"
 _AFTER = "after epoch "
 
 
@@ -57,7 +57,7 @@ def command(
     rule: Rule,
     options: Mapping[str, int],
 ) -> str:
-    """The command that gives the same numbers; empty if the other network's weights are no default.
+    """The command that gives the same numbers; empty if it cannot say the other network's weights.
 
     Args:
         labels: Of the network, as `offered`, and of the other one, as `others`.
@@ -69,12 +69,14 @@ def command(
     """
     first, second = (offered().get(label, Choice(label)) for label in labels)
     epoch = labels[1].partition(_AFTER)[2]
-    if second.weights != "default":
+    if second.weights != "default" or second.checkpoint or second.input_size:
         return ""
     other = RANDOM_WEIGHTS if epoch or labels[1] == RANDOM else second.name
     name, _, split = data.partition(" ")
     given = {
         "weights": "" if first.weights == "default" else first.weights or "none",
+        "checkpoint": first.checkpoint,
+        "input-size": first.input_size,
         "epoch": epoch,
         "layer": layers[0],
         "other-layer": "" if layers[0] == layers[1] else layers[1],

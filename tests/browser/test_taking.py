@@ -113,9 +113,11 @@ def test_a_link_to_an_upload_of_another_session_names_it(page, server):  # noqa:
 def test_pictures_that_come_before_the_page_has_an_answer_are_all_taken(page, server):  # noqa: F811
     """On a busy server a file reaches an uploader whose last one was taken and freed."""
     open_page(page, server, "?model=demo")
-    uploader = page.locator("input[type=file]").first
+    uploader, button = page.locator("input[type=file]").first, page.locator(".st-key-own-pictures")
     uploader.set_input_files(OWN)
     page.get_by_alt_text(re.compile("^own.png, ")).wait_for()
+    settled(page)
+    height = button.bounding_box()["height"]
     for number in range(3):
         uploader.set_input_files({**OWN, "name": f"own-{number}.png"})
         page.wait_for_timeout(150)
@@ -124,6 +126,7 @@ def test_pictures_that_come_before_the_page_has_an_answer_are_all_taken(page, se
     settled(page)
     assert not page.get_by_test_id("stException").count()
     assert not page.get_by_test_id("stFileChip").first.is_visible()
+    assert button.bounding_box()["height"] == height
 
 
 def test_a_project_is_saved_and_opened_in_another_session(page, server, tmp_path):  # noqa: F811

@@ -199,11 +199,13 @@ def test_several_pictures_show_the_same_unit_in_each_and_none_asks_for_one(open_
 
 def test_the_line_below_a_picture_says_what_of_it_the_network_gets(open_page):
     app = open_page("workbench")
-    assert ": the middle of the picture (More, Input size: the whole), 32" in about(fine(app))
+    assert "32 × 32 pixels, the middle of the picture (More, Input size: the whole)." in about(
+        fine(app)
+    )
     clear = Image.new("RGBA", (16, 16), (0, 128, 0, 0))
     clear.putpixel((3, 3), (255, 0, 0, 255))
     upload(app, ("icon.png", to_png(clear)))
-    assert ": enlarged from 16 × 16 pixels, 32 × 32 pixels. T" in about(fine(app))
+    assert "32 × 32 pixels, enlarged from 16 × 16. T" in about(fine(app))
     upload(app, ("square.png", to_png(Image.effect_noise((40, 40), 99).convert("RGB"))))
     assert about(fine(app)).startswith("Input of the network: 32 × 32 pixels. Click")
 
