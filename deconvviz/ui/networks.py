@@ -235,7 +235,9 @@ def evenly_spaced(layers: Sequence[str], count: int) -> list[str]:
     return [layers[round(place)] for place in places]
 
 
-_network_picker = Picker[Choice]("model", "Network", widget="list", on_change=forget_selection)
+_network_picker = Picker[Choice](
+    "model", "Network", widget="list", on_change=forget_selection, warns=False
+)
 
 
 def pick_network() -> None:
