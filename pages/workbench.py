@@ -18,6 +18,7 @@ from deconvviz.plots.files import figure_png
 from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import clicks, pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switched_off
+from deconvviz.ui.choices import offered
 from deconvviz.ui.class_names import class_names, name_classes
 from deconvviz.ui.commands import command, show_command
 from deconvviz.ui.details import twin_note, twin_row, unit_row
@@ -363,6 +364,12 @@ def overview(
         labels={channel: text for channel, text in labels.items() if text},
         place=shown.place,
         crisp=chosen.look.crisp,
+        link={
+            "model": [str(st.session_state.get("model") or next(iter(offered())))],
+            "pictures": [picture.name for picture in reversed(chosen.pictures)],
+            "layer": [layer],
+            "rule": [chosen.rule],
+        },
         on_pick={
             "unit": partial(clicks.take_unit, shown.units or ()),
             "layer": clicks.take_layer,
