@@ -13,6 +13,7 @@ from deconvviz.plots.files import figure_png
 from deconvviz.ui import pickers, show
 from deconvviz.ui.answers import spoken
 from deconvviz.ui.atlas import datasets
+from deconvviz.ui.commands import show_command
 from deconvviz.ui.comparing import command, compared, matches, name_of, others
 from deconvviz.ui.experiments import some_pictures
 from deconvviz.ui.navigation import link
@@ -53,8 +54,7 @@ def files(found: Compare, command: str) -> None:
         show.download(lambda: figure_png(found.figure()), "compare.png", "Figure")
         show.download(lambda: found.to_json().encode(), "compare.json", "Numbers")
     if command:
-        st.caption("The same in a terminal:")
-        st.code(command, language="sh", wrap_lines=True)
+        show_command(command)
 
 
 def answer(seen: Seen) -> str:

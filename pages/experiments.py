@@ -6,6 +6,7 @@ from deconvviz.analysis.registry import Analysis
 from deconvviz.io.card import inert
 from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
+from deconvviz.ui.commands import command, data_options, show_command
 from deconvviz.ui.experiments import (
     AnalysisInputs,
     SavedResult,
@@ -52,7 +53,7 @@ def tell(network: Network, analysis: Analysis) -> None:
     numbers = st.empty()
     with picture:
         saved = None if inputs is None else result(inputs, name)
-        if saved is None:
+        if inputs is None or saved is None:
             return
         show.fitted(saved.story, f"The result of {name}", f"story-{name}")
     with words.container():
@@ -64,11 +65,20 @@ def tell(network: Network, analysis: Analysis) -> None:
         with st.container(horizontal=True):
             show.download(saved.figure, f"{name}.png", "Figure")
             show.download(saved.numbers, f"{name}.json", "Numbers")
+        show_command(command_of(inputs, analysis))
+
+
+def command_of(inputs: AnalysisInputs, analysis: Analysis) -> str:
+    """The command that gives the same numbers."""
+    name, picture = analysis.name, inputs.picture.picture.name if inputs.picture else ""
+    options = {**inputs.options, "seed": 0, **analysis.quick}
+    return command(f"experiment {name}", picture, options, name)
 
 
 def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
     """The inputs that the analysis needs; None where one is missing, which the page then says."""
     needs, picture, unit, dataset = analysis.needs, None, None, None
+    options: dict[str, object] = {}
     if "snapshots" in needs and not network.bundle.snapshots:
         st.info(
             f"`{network.bundle.name}` has no snapshots of its training; `demo-photos` has them.",
@@ -83,11 +93,14 @@ def choose(network: Network, analysis: Analysis) -> AnalysisInputs | None:
     if picture and "unit" in needs:
         layer = pick_layer(network, "middle")
         unit = Unit.at_peak(network.net.record(picture.pixels, [layer]), layer)
+        options["layer"] = layer
         st.caption(f"The strongest unit of {layer} in this picture: {unit.channel}.")
     if "dataset" in needs:
         most = min(PICTURES, analysis.defaults.get("count") or PICTURES)
-        dataset = some_pictures(network, pickers.dataset(list(datasets(network))), most)
-    return AnalysisInputs(network, dataset, picture, unit)
+        data = pickers.dataset(list(datasets(network)))
+        dataset = some_pictures(network, data, most)
+        options |= {**data_options(data), "count": most}
+    return AnalysisInputs(network, dataset, picture, unit, options)
 
 
 show.title(
@@ -107,6 +120,6 @@ paper = "Zeiler & Fergus (2014), " * analysis.source.startswith(("Fig.", "Table"
 st.caption(
     f"After {paper}{analysis.source}. "
     + (f"A quick look, with {quick}. " if quick else "")
-    + f"`deconvviz experiment {name}` runs it in a terminal, with all options; others there take "
-    "marked parts of your own, class labels (`depth`) and training runs (`ablation`)."
+    + "The command of a result stands with its numbers; others of `deconvviz experiment` "
+    "take marked parts of your own, class labels (`depth`) and training runs (`ablation`)."
 )

@@ -14,10 +14,13 @@ from deconvviz.io.images import Picture, to_png
 from deconvviz.io.project import ENDING, MAX_PROJECT_BYTES
 from deconvviz.plots.arrays import mosaic
 from deconvviz.plots.display import display_caption, number
+from deconvviz.plots.files import figure_png
 from deconvviz.plots.look import FAINT, Look
 from deconvviz.ui import clicks, pickers, show
 from deconvviz.ui.answers import MEND, answers, spoken, switched_off
+from deconvviz.ui.choices import offered
 from deconvviz.ui.class_names import class_names, name_classes
+from deconvviz.ui.commands import command, show_command
 from deconvviz.ui.details import twin_note, twin_row, unit_row
 from deconvviz.ui.files import more_files
 from deconvviz.ui.labels import label_of, name_unit
@@ -48,7 +51,7 @@ from deconvviz.ui.reconstructions import (
     units_for,
 )
 from deconvviz.ui.show import as_sentence, describe_layer
-from deconvviz.ui.trust import drawn, known_trust_report, trust_report
+from deconvviz.ui.trust import TrustReport, drawn, known_trust_report, trust_report
 from deconvviz.ui.workbench import Choice, Heading, LayerButton, Scene, UnitTile, workbench
 from deconvviz.units import Unit
 
@@ -232,7 +235,7 @@ def trust(projector: Projector, one: Reconstruction) -> None:
         with question.container():
             st.markdown(
                 f"Is this picture specific to unit {channel}, or would any unit give it? The test "
-                "shuffles what the unit has learned, puts another unit in its place, and removes "
+                "shuffles the unit's weights, puts another unit in its place, and removes "
                 "the pixels that the projection marks. Each is compared with chance."
             )
             if not st.button("Run the controls", icon=":material/fact_check:"):
@@ -246,15 +249,41 @@ def trust(projector: Projector, one: Reconstruction) -> None:
         with st.container(width=420):
             st.markdown(f"#### {report.trust.headline()}")
             st.caption(show.legend("trust"))
-    with st.expander("The controls' pictures, and all numbers"):
+    with st.expander("The controls' pictures, all numbers, and the command"):
         st.markdown(report.trust.summary())
         alt = f"The controls of unit {channel} side by side"
         st.image(drawn(report, "figure", ink), width="stretch", output_format="PNG", alt=alt)
+        trust_files(projector, one, report)
     with st.expander("Other attributions of the same unit"):
         st.markdown(report.others.summary())
         st.caption(show.legend("attributions"))
         alt = f"Attributions of unit {channel} side by side"
         st.image(drawn(report, "others", ink), width="stretch", output_format="PNG", alt=alt)
+
+
+def trust_files(projector: Projector, one: Reconstruction, report: TrustReport) -> None:
+    """The figure, all numbers, and the command that gives them; no other place has a command."""
+    found, name = report.trust, f"{file_name(projector, one)}-trust"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        show.download(lambda: figure_png(found.figure()), f"{name}.png", "Figure")
+        show.download(lambda: found.to_json().encode(), f"{name}.json", "Numbers")
+        if found.cascade:
+            own = found.cascade[0].control
+            st.caption(
+                f"Seed {found.seed}; the unit's own kernels were shuffled in {len(own.networks)} "
+                f"networks, which gave {own.similarity.count} pictures.",
+                width="content",
+            )
+    unit, size = one.unit, projector.view.size
+    if [peak.unit for peak in reconstruct(projector, unit.layer, unit.channel)] == [unit]:
+        options = {
+            "layer": unit.layer,
+            "unit": unit.channel,
+            "rule": projector.rule,
+            "size": "" if size == "trained" else size,
+            "seed": found.seed,
+        }
+        show_command(command("trust", projector.view.picture.name, options, "trust"))
 
 
 def other_pictures(
@@ -335,6 +364,12 @@ def overview(
         labels={channel: text for channel, text in labels.items() if text},
         place=shown.place,
         crisp=chosen.look.crisp,
+        link={
+            "model": [str(st.session_state.get("model") or next(iter(offered())))],
+            "pictures": [picture.name for picture in reversed(chosen.pictures)],
+            "layer": [layer],
+            "rule": [chosen.rule],
+        },
         on_pick={
             "unit": partial(clicks.take_unit, shown.units or ()),
             "layer": clicks.take_layer,

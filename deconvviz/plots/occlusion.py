@@ -51,8 +51,8 @@ def summary(found: Occlusion) -> str:
 LEGEND = (
     "A grey square is moved over the picture, and each time the network decides anew. The two maps "
     "have the picture's shape: the colour at a place belongs to the square whose middle lies "
-    "there. *Probability* is the share of its certainty, out of 100%, that the network gives "
-    "a class."
+    "there. *Probability* is the network's output for a class after softmax: all classes add up "
+    "to 100%. It need not be how often such an answer is right."
 )
 
 

@@ -159,11 +159,13 @@ def _deletion(trust: Trust) -> str:
 
 LEGEND = (
     "Each bar changes one thing and asks how much of the picture is left: 0% is no more than two "
-    "unrelated pictures share by chance, 100% is the same picture. A *kernel* is a unit's set of "
-    "learned weights; *shuffled*, it has the same weights in random order, and has learned "
-    "nothing. The first two bars decide the verdict: the shorter they are, the more the picture "
-    "depends on this unit's own weights. Untrained networks have short bars as well: they do not "
-    "show that anything was learned. Long bars of *another unit* or of *random start values*: any "
+    "unrelated pictures share by chance, 100% is the same picture. It is the mean of two measures, "
+    "both on this scale: rank correlation (are the same pixels strong?) and SSIM (have small "
+    "neighbourhoods the same structure?), without regard to signs. A *kernel* is a unit's set of "
+    "weights; *shuffled*, it has the same weights in random order. The first two bars decide the "
+    "verdict: the shorter they are, the more the picture depends on this unit's own weights. "
+    "Random weights, which have learned nothing, give short bars too: these do not show that "
+    "anything was learned. Long bars of *another unit* or of *random start values*: any "
     "unit would give it. *Switches* are the places that max pooling remembers of the photograph: "
     "what is lost with random ones came from there."
 )
@@ -174,12 +176,12 @@ def headline(trust: Trust) -> str:
     steps = (trust.cascade[0], trust.cascade[-1]) if trust.cascade else ()
     kept = [max(0.0, trust.kept(step.control.similarity)) for step in steps]
     own, last = (f"{share:.0%}" for share in kept or (0.0, 0.0))
-    shuffled = "when the unit's own kernels, its learned weights, are shuffled"
+    shuffled = "when the unit's own kernels, its weights, are shuffled"
     match trust.outcome:
         case "image" if trust.cascade:
             return (
                 f"This picture says little about the network: {last} of it is left even when all "
-                "learned weights are shuffled."
+                "weights are shuffled."
             )
         case "layers_below":
             return (
@@ -195,7 +197,7 @@ def headline(trust: Trust) -> str:
         case "between":
             one, other = (_DEPENDS[name] for name in (trust.possible[0], trust.possible[-1]))
             everything = "image" in trust.possible
-            by = "when all learned weights are shuffled" if everything else shuffled
+            by = "when all weights are shuffled" if everything else shuffled
             return (
                 f"This picture depends {one} or {other} on this unit; the shuffled networks do not "
                 f"settle which: {_kept(trust, everything)} of it is left {by}."

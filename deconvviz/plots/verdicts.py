@@ -23,7 +23,7 @@ _OUTCOMES = {
 
 LEGEND = (
     "A dot is the mean over a layer's units. *Kept*: how much of a unit's picture is left when its "
-    "own, or all, learned weights are shuffled; 0 is chance, 1 the same picture, and low is good. "
+    "own, or all, weights are shuffled; 0 is chance, 1 the same picture, and low is good. "
     "*Insertion* and *deletion*: how much sooner the activation comes back, or goes, by the pixels "
     "that the picture marks than by random ones."
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.images import Picture
-from deconvviz.plots.display import percent
+from deconvviz.plots.display import number, percent
 from deconvviz.plots.display import spoken as spoken
 from deconvviz.ui import pickers
 from deconvviz.ui.class_names import class_names
@@ -15,6 +15,8 @@ from deconvviz.ui.workbench import Answer, Answers
 MEND = 3
 """Units that one click switches off."""
 _SHOWN = 4  # classes
+_DECIMALS = 2  # of a probability in percent, at most
+_EXACT = ".5g"  # of a probability under the mouse
 _DIGITS = 6  # of a unit in a link
 
 
@@ -48,9 +50,8 @@ def answers(network: Network, picture: Picture, wanted: tuple[str, ...]) -> Answ
             name,
             spoken(name),
             after[name],
-            percent(after[name]),
-            percent(before[name]) if off else "",
-            f"Show the units that raise the score of {spoken(name)} most",
+            *probabilities_in_words(after[name], before[name] if off else None),
+            _under_mouse(name, after[name], before[name] if off else None, name == wanted[0]),
             name == wanted[0],
         )
         for name in names
@@ -62,6 +63,27 @@ def answers(network: Network, picture: Picture, wanted: tuple[str, ...]) -> Answ
     units = "1 unit" if count == 1 else f"{count} units"
     rest = f"of {len(classes)} classes; crossed out: with all units"
     return Answers(f"Without {units} the network says:", rows, rest, "switch all units on")
+
+
+def probabilities_in_words(after: float, before: float | None) -> tuple[str, str]:
+    """A probability, and that of the whole network, which is empty for None.
+
+    They have so many digits that they differ where the numbers do, but at most two.
+    """
+    if before is None:
+        return percent(after), ""
+    most = _DECIMALS if after != before else 0
+    pairs = [(percent(after, digits), percent(before, digits)) for digits in range(most + 1)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+
+
+def _under_mouse(name: str, after: float, before: float | None, chosen: bool) -> str:
+    """The probabilities of a class with more digits, and what a click does."""
+    exact = f"Probability: {number(after, _EXACT)}"
+    exact += "" if before is None else f"; with all units: {number(before, _EXACT)}"
+    if chosen:
+        return f"Back to the units with the highest activation. {exact}"
+    return f"Show the units that raise the score of {spoken(name)} most. {exact}"
 
 
 def why_no_answer(network: Network) -> str:

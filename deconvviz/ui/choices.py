@@ -92,6 +92,12 @@ def offered() -> dict[str, Choice]:
     }
 
 
+def chosen() -> Choice:
+    """The one that the picker of the network shows."""
+    choices = offered()
+    return choices.get(st.session_state.get("model", ""), next(iter(choices.values())))
+
+
 def named_checkpoints() -> dict[str, str]:
     """Label -> path of the checkpoints named on the command line."""
     return {_label(one): one for one in sys.argv[1:] if one.endswith(".safetensors")}

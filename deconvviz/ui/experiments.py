@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,8 @@ class AnalysisInputs:
     dataset: Dataset | None = None
     picture: InputView | None = None
     unit: Unit | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Options of the command that name the unit and the pictures."""
 
     @property
     def folder(self) -> Path:

@@ -28,7 +28,7 @@ from deconvviz.io.card import inert
 from deconvviz.io.checkpoint import read_checkpoint
 from deconvviz.io.images import Picture, limit_side
 from deconvviz.io.zoo import DEMOS, load
-from deconvviz.ui.choices import Choice, check_size, messages, offered, settle
+from deconvviz.ui.choices import Choice, check_size, chosen, messages, offered, settle
 from deconvviz.ui.fetching import offer_download
 from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.navigation import link
@@ -235,7 +235,9 @@ def evenly_spaced(layers: Sequence[str], count: int) -> list[str]:
     return [layers[round(place)] for place in places]
 
 
-_network_picker = Picker[Choice]("model", "Network", widget="list", on_change=forget_selection)
+_network_picker = Picker[Choice](
+    "model", "Network", widget="list", on_change=forget_selection, warns=False
+)
 
 
 def pick_network() -> None:
@@ -254,21 +256,20 @@ def chosen_network() -> Network:
     """
     for message in messages():
         st.warning(inert(as_sentence(message), code=True), icon=":material/info:")
-    choices = offered()
-    choice = choices.get(st.session_state.get("model", ""), next(iter(choices.values())))
+    choice = chosen()
     if choice.is_bounded:
         check_size(choice.name)
         offer_download(choice)
-    chosen = opened(choice)
-    if chosen.bundle.is_untrained:
+    network = opened(choice)
+    if network.bundle.is_untrained:
         st.warning(
             "This network has random weights; it was never trained. What its units respond to "
             "comes from its architecture and from the picture, not from learning.",
             icon=":material/casino:",
         )
     if choice.name not in DEMOS:
-        _say_what_is_right(chosen)
-    return chosen
+        _say_what_is_right(network)
+    return network
 
 
 def _say_what_is_right(network: Network) -> None:

@@ -96,6 +96,12 @@ def _own_file() -> None:
     refused = upload_files("A checkpoint", "network-upload", choices.keep_checkpoint)
     for message in refused:
         st.error(inert(message, code=True), icon=":material/info:")
+    if refused:
+        st.info(
+            "Other weights need code that makes their network: a function of your own. See “From a "
+            "terminal”: `deconvviz app package.module:function --checkpoint FILE`.",
+            icon=":material/terminal:",
+        )
     own = choices.uploaded()
     if choices.is_next() and (label := st.session_state["network-next"]) in own:
         _open(label, own[label])
@@ -122,6 +128,7 @@ def _terminal() -> None:
     )
     st.code(
         "deconvviz app my_package.nets:make\n"
+        "deconvviz app my_package.nets:make --checkpoint weights.pt\n"
         "deconvviz app runs/large/model.safetensors\n"
         "deconvviz app torchvision/convnext_large --download",
         language="sh",

@@ -18,6 +18,7 @@ from deconvviz.analysis.find import COLOURS, Colour
 from deconvviz.deconv.projection import Start
 from deconvviz.deconv.rules import RULES, Rule
 from deconvviz.errors import SelectionError
+from deconvviz.io.card import inert
 from deconvviz.plots.look import Look
 from deconvviz.units import Unit
 
@@ -25,6 +26,7 @@ LARGEST = 1024
 """Maximum side of an input picture, in pixels."""
 
 _LAST = "last-"  # before the key of a choice that stays, in the session
+_SHOWN = 60  # letters of an option that is not here
 _STRONGEST = "strongest"
 _MAX_BUTTONS = 20  # more options than these are a list
 
@@ -44,6 +46,7 @@ class Picker(Generic[Value]):
         needs_choice: Whether to show nothing where there is only one option.
         on_change: Called when a person chooses another option.
         stays: Whether the choice is kept while a person is on a page without this picker.
+        warns: Whether a notice says that an option of the link is not here.
     """
 
     key: str
@@ -56,6 +59,7 @@ class Picker(Generic[Value]):
     needs_choice: bool = False
     on_change: Callable[[], None] | None = None
     stays: bool = False
+    warns: bool = True
 
     def __call__(
         self, options: Mapping[str, Value] | Sequence[Value] = (), default: str = ""
@@ -64,11 +68,13 @@ class Picker(Generic[Value]):
         given = options or self.options
         values = given if isinstance(given, Mapping) else {str(value): value for value in given}
         labels = list(values)
+        first = next((name for name in (default, self.default) if name in values), labels[0])
+        if self.warns and self.key not in st.session_state:
+            _say_missing(self.key, labels, first)
         if self.needs_choice and len(labels) == 1:
             return values[labels[0]]
         if st.session_state.get(self.key) not in (None, *labels):
             del st.session_state[self.key]
-        first = next((name for name in (default, self.default) if name in values), labels[0])
         if self.stays and self.key not in st.session_state and self.key not in st.query_params:
             self._take_last(labels, first)
         label = self._show(labels, first)
@@ -99,6 +105,17 @@ class Picker(Generic[Value]):
             return str(st.selectbox(self.label, labels, index=place, width=self.width, **common))
         buttons = st.pills if self.widget == "pills" else st.segmented_control
         return str(buttons(self.label, labels, default=first, required=True, **common))
+
+
+def _say_missing(key: str, labels: Sequence[str], shown: str) -> None:
+    """A notice where a link names an option that is not here; once for each."""
+    value, said = linked(key), st.session_state.setdefault("said-missing", set())
+    if not value or value in labels or (key, value) in said:
+        return
+    said.add((key, value))
+    named = f"{key}={value:.{_SHOWN}}".replace("`", "'")
+    text = inert(f"`{named}` of the link is not here; {shown} is shown.", code=True)
+    st.toast(text, icon=":material/link_off:", duration="infinite")
 
 
 InputSize = int | Literal["trained"]

@@ -217,7 +217,7 @@ class Bench {
         node.append(before);
       }
       node.style.setProperty("--share", one.share);
-      node.title = one.chosen ? "Back to the units with the highest activation" : one.title;
+      node.title = one.title;
       this.answer.append(node);
     }
     if (answer.rest) this.answer.append(make("span", "rest", answer.rest));
@@ -251,14 +251,23 @@ class Bench {
     return node;
   }
 
-  // The page's address restores all but a person's own pictures.
+  // The page's address, with what is chosen and stands in none, since a default may change. It
+  // restores all but a person's own pictures.
+  address() {
+    const url = new URL(window.location.href);
+    for (const [key, values] of Object.entries(this.data.link)) {
+      if (!url.searchParams.has(key)) values.forEach((one) => url.searchParams.append(key, one));
+    }
+    return url.href;
+  }
+
   copyLink() {
     const [place, said] = [make("div", "copy"), make("span")];
     said.setAttribute("role", "status");
     const node = this.link("copy link", async () => {
-      const done = navigator.clipboard && navigator.clipboard.writeText(window.location.href);
+      const done = navigator.clipboard && navigator.clipboard.writeText(this.address());
       const copied = await Promise.resolve(done).then(() => Boolean(done), () => false);
-      if (!copied) window.prompt("The link to this page", window.location.href);
+      if (!copied) window.prompt("The link to this page", this.address());
       said.textContent = copied ? "copied" : "";
     });
     node.title = "Restores this page, but not pictures of your own: those are kept by a project";

@@ -144,6 +144,7 @@ def workbench(
     labels: Mapping[int, str] | None = None,
     place: tuple[float, float] | None = None,
     crisp: bool = False,
+    link: Mapping[str, Sequence[str]],
     on_pick: Mapping[str, Callable[[str], None]],
 ) -> None:
     """Show the component.
@@ -160,6 +161,7 @@ def workbench(
         labels: Unit -> the label that the person gave it.
         place: The chosen place, in shares of the picture's width and height.
         crisp: Whether each pixel is shown as a square.
+        link: Query parameter -> values, of what a copied link names even where it is the default.
         on_pick: What to call with a person's choice: see `PICKS`.
     """
     around, inside = dict[str, str](), dict[str, str]()
@@ -175,6 +177,7 @@ def workbench(
         "labels": labels or {},
         "place": place,
         "crisp": crisp,
+        "link": link,
     }
 
     def picked(name: str) -> Callable[[], None]:

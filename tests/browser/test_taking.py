@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
@@ -95,7 +96,14 @@ def test_the_link_is_copied_and_restores_the_page(page, server):  # noqa: F811
     page.get_by_role("button", name="copy link").click()
     page.get_by_role("status").get_by_text("copied").wait_for()
     link = page.evaluate("() => navigator.clipboard.readText()")
-    assert link == page.url
+    query = parse_qs(urlsplit(link).query)
+    assert {key: query[key] for key in ("model", "pictures", "rule")} == {
+        "model": ["demo"],
+        "pictures": ["cat"],
+        "rule": ["deconvnet"],
+    }
+    assert {"layer", "unit"} <= set(query)
+    assert parse_qs(urlsplit(page.url).query).items() <= query.items()
     before = chosen(page)
     other = page.context.new_page()
     other.goto(link)

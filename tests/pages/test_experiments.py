@@ -1,7 +1,13 @@
 """The experiments, as a person finds them: something to see at once, and kept."""
 
-import pytest
+import json
+import shlex
 
+import pytest
+from typer.testing import CliRunner
+
+from deconvviz.cli import app as cli
+from deconvviz.io.data import cache_folder
 from deconvviz.io.images import PHOTOGRAPHS
 from deconvviz.ui import experiments
 from deconvviz.ui.experiments import runnable_analyses
@@ -44,6 +50,19 @@ def test_one_address_shows_one_picture_whichever_experiment_came_before(open_pag
     assert not again.exception
     assert app.button_group(key="pictures").value == again.button_group(key="pictures").value
     assert again.button_group(key="pictures").value == first
+
+
+@pytest.mark.parametrize("name", ["occlusion", "correspondence", "clarity", "trust"])
+def test_the_command_gives_the_same_numbers(open_page, name, tmp_path):
+    app = open_page("experiments", experiment=runnable_analyses()[name].title)
+    assert not app.exception
+    (kept,) = cache_folder().glob(f"experiments/*/{name}.json")
+    (shown,) = [one.value for one in app.code if "deconvviz" in one.value]
+    words = shlex.split(shown)
+    assert words[:4] == ["deconvviz", "experiment", name, "demo"]
+    result = CliRunner().invoke(cli, [*words[1:-1], str(tmp_path)])
+    assert not result.exit_code, result.output
+    assert json.loads((tmp_path / f"{name}.json").read_text()) == json.loads(kept.read_text())
 
 
 @pytest.mark.parametrize("name", ["diagnosis", "evolution", "invariance", "verdicts"])

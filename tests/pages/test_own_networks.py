@@ -235,6 +235,9 @@ def test_a_broken_checkpoint_is_one_sentence_with_its_own_name(content):
     assert "mine.safetensors" in error.value
     assert "/tmp" not in error.value
     assert chosen(app) == DEMOS[0]
+    (advice,) = app.info
+    assert "“From a terminal”: `deconvviz app package.module:function --checkpoint" in advice.value
+    assert "deconvviz app my_package.nets:make --checkpoint" in app.code[0].value
 
 
 def test_another_session_never_sees_a_checkpoint():

@@ -45,7 +45,13 @@ def test_units_of_a_link_are_off_in_the_answer(open_page):
     assert answer["lead"].startswith("Without 3 units")
     assert answer["back"]
     before = {one["name"]: one["before"] for one in answer["classes"]}
-    assert before == {name: f"{whole[name]:.0%}" for name in before}
+    said = {name: float(text.strip("<>%")) / 100 for name, text in before.items()}
+    assert said == pytest.approx({name: whole[name] for name in before}, abs=0.0051)
+    for one in answer["classes"]:
+        assert one["before"] != one["probability"]
+        exact = f"Probability: {wanted[one['name']]:.3g}"[:-1]
+        assert exact in one["title"]
+        assert f"; with all units: {whole[one['name']]:.3g}"[:-1] in one["title"]
     assert grid(app)["off"] == []  # of the layer that is shown
 
 

@@ -240,3 +240,17 @@ def test_the_controls_of_a_reconstruction_are_run_when_asked(open_page):
     assert any("to its controls" in text for text in alternatives(fine(app)))
     assert not [one for one in app.button if one.label == "Run the controls"]
     assert "unit's own" in all_words(app) or "says little about" in all_words(app)
+    assert "Seed 0; the unit's own kernels were shuffled in 15 networks" in all_words(app)
+    files = [one.proto.id for one in app.get("download_button")]
+    assert sum(name.endswith(("-trust.png", "-trust.json")) for name in files) == 2
+    (command,) = [one.value for one in app.code if "trust" in one.value]
+    assert command == (
+        "deconvviz trust demo cat --layer stage1.relu2 --unit 11 --rule guided --seed 0 --out trust"
+    )
+
+
+def test_the_controls_of_a_unit_at_another_place_have_no_command(open_page):
+    app = open_page("workbench", layer="stage1.relu2", unit="11/6/12")
+    next(one for one in app.button if one.label == "Run the controls").click().run()
+    assert "Seed 0" in all_words(fine(app))
+    assert not app.code

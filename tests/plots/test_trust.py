@@ -14,6 +14,7 @@ from deconvviz.io.images import photograph
 from deconvviz.io.zoo import load
 from deconvviz.plots.display import display
 from deconvviz.plots.trust import (
+    LEGEND,
     _numbers,
     figure,
     headline,
@@ -239,6 +240,16 @@ def test_a_control_that_is_not_there_leaves_its_place_empty(found):
 )
 def test_the_headline_is_the_verdict_in_plain_words(found, own, last, says):
     assert says in headline(made(found, own, last))
+    assert "learned" not in headline(made(found, own, last))  # random weights have such a verdict
+
+
+def test_what_is_left_is_the_mean_of_the_two_measures_that_the_legend_names(found):
+    trust = made(found, 0.3, 0.1)
+    first = replace(trust.cascade[0], control=Control(Similarity(0.5, 0, 0.1, 0, 8), None))
+    trust = replace(trust, cascade=(first, trust.cascade[1]))
+    assert "30% of it is left" in headline(trust)
+    assert "the mean of two measures" in LEGEND
+    assert LEGEND.index("rank correlation") < LEGEND.index("SSIM")
 
 
 def test_a_bar_is_what_a_control_keeps_beyond_its_chance_level(found):

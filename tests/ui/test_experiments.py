@@ -68,7 +68,7 @@ def test_an_analysis_is_run_and_kept(inputs, name, monkeypatch):
 
 
 def test_all_inputs_have_a_folder_of_their_own(inputs, make_network):
-    network, dataset, picture, unit = vars(inputs).values()
+    network, dataset, picture, unit, _ = vars(inputs).values()
     others = [
         AnalysisInputs(make_network("seed-cnn"), dataset, picture, unit),
         AnalysisInputs(network, draw_shapes(21), picture, unit),

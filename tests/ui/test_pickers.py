@@ -125,6 +125,22 @@ def test_an_invalid_value_in_a_link_is_the_default(query):
     app = opened(**query)
     assert chosen(app) == DEFAULTS
     assert not set(query) & set(app.query_params)
+    said = [one.value for one in app.toast]
+    assert all(" of the link is not here; " in one for one in said)
+    assert not app.run().toast  # once
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"unit": "99"}, ["`unit=99` of the link is not here; strongest is shown."]),
+        ({"layer": "nope"}, ["`layer=nope` of the link is not here; stage1.relu2 is shown."]),
+        ({"rule": "guided", "unit": "7/3/5", "layer": "stage1.relu1"}, []),
+        ({}, []),
+    ],
+)
+def test_what_a_link_names_and_is_not_here_is_said(query, said):
+    assert [one.value for one in opened(**query).toast] == said
 
 
 def test_a_link_to_a_unit_at_a_position_is_that_unit_until_another_is_chosen():
