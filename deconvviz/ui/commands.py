@@ -14,7 +14,7 @@ def data_options(data: str) -> Mapping[str, str]:
     return {"data": name, "split": split or "all"}
 
 
-def network_options(choice: Choice) -> Mapping[str, str]:
+def _network_options(choice: Choice) -> Mapping[str, str]:
     """The options that open a network as it was opened here, beside its name."""
     return {
         "weights": "" if choice.weights == "default" else choice.weights or "none",
@@ -23,18 +23,28 @@ def network_options(choice: Choice) -> Mapping[str, str]:
     }
 
 
-def command(name: str, picture: str, options: Mapping[str, object], out: str) -> str:
-    """The command that runs an analysis of the chosen network.
+def command(
+    name: str,
+    picture: str,
+    options: Mapping[str, object],
+    out: str,
+    *,
+    choice: Choice | None = None,
+    other: str = "",
+) -> str:
+    """The command that runs an analysis of a network.
 
     Args:
-        name: "trust", or "experiment NAME".
+        name: "trust", "compare", or "experiment NAME".
         picture: Name of the picture; empty for an analysis without one.
         options: Further options; empty ones are left out.
         out: Folder of the result.
+        choice: The network; the chosen one by default.
+        other: Name of a second network.
     """
-    choice = chosen()
-    arguments = [*name.split(), choice.name, *([picture] if picture else [])]
-    given = {**network_options(choice), **options, "out": out}
+    choice = choice or chosen()
+    arguments = [*name.split(), *(word for word in (choice.name, other, picture) if word)]
+    given = {**_network_options(choice), **options, "out": out}
     for key, value in given.items():
         arguments += [f"--{key.replace('_', '-')}", str(value)] if value != "" else []
     return shlex.join(["deconvviz", *arguments])

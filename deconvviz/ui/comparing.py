@@ -1,6 +1,5 @@
 """Two networks side by side on a page: what can be compared, and which units are alike."""
 
-import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -13,6 +12,7 @@ from deconvviz.deconv import Deconvnet
 from deconvviz.deconv.rules import Rule
 from deconvviz.errors import DeconvvizError
 from deconvviz.io.data import Dataset
+from deconvviz.ui import commands
 from deconvviz.ui.choices import Choice, offered
 from deconvviz.ui.memory import NETWORKS, kept
 from deconvviz.ui.networks import (
@@ -72,22 +72,15 @@ def command(
     if second.weights != "default" or second.checkpoint or second.input_size:
         return ""
     other = RANDOM_WEIGHTS if epoch or labels[1] == RANDOM else second.name
-    name, _, split = data.partition(" ")
     given = {
-        "weights": "" if first.weights == "default" else first.weights or "none",
-        "checkpoint": first.checkpoint,
-        "input-size": first.input_size,
         "epoch": epoch,
         "layer": layers[0],
         "other-layer": "" if layers[0] == layers[1] else layers[1],
-        "data": name,
-        "split": split,
+        **commands.data_options(data),
         "rule": rule,
         **options,
-        "out": "compare",
     }
-    words = [word for key, one in given.items() if one for word in (f"--{key}", str(one))]
-    return shlex.join(["deconvviz", "compare", first.name, other, picture, *words])
+    return commands.command("compare", picture, given, "compare", choice=first, other=other)
 
 
 def name_of(network: Network, label: str) -> str:
