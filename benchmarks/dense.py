@@ -369,7 +369,8 @@ def generators(runs: Path, out: Path) -> Table:
             sheet(drawn[:64], out / f"{data}-{up}-samples.png")
             ways = [generation.interpolated(model, test[i], test[i + 1]) for i in range(0, 16, 2)]
             sheet(torch.cat(ways), out / f"{data}-{up}-between.png")
-            units = [generation.from_feature(model, c, 1, 1, 10.0) for c in range(64)]
+            drawing = range(min(64, model.maps[0]))
+            units = [generation.from_feature(model, c, 1, 1, 10.0) for c in drawing]
             sheet((torch.stack(units) / 4 + 0.5).clamp(0, 1), out / f"{data}-{up}-units.png")
     head = ["data", "what", "parameters", "RMS error of reconstructions"]
     head += [

@@ -94,6 +94,11 @@ MEASURED = {
     "better at each: 38.71, 33.94, 29.59).",
     "segment": "On CamVid's 233 test pictures of 240 x 180 pixels, 11 classes: mean IoU 54.4 %, of "
     "boundaries 30.1 %.",
+    "generate-mnist": "Fréchet distance of 5000 samples to the test pictures, in the features of a "
+    "classifier of three stages: 2.73 (held-out pictures 0.03, uniform noise 52.89).",
+    "generate-cifar10": "Fréchet distance of 5000 samples to the test pictures, in the features of "
+    "`demo`: 20.27 (held-out pictures 0.28, uniform noise 83.91). What it draws has the colours of "
+    "photographs, and nothing in it can be named.",
     "deblur": "On Set5 in colour, blurred by a Gaussian of 1.6 pixels with noise of 2 of 255: "
     "32.95 dB (Richardson-Lucy 30.53, Wiener 30.51, both given the blur; blurred 27.38).",
 }
