@@ -96,7 +96,7 @@ def test_its_link_opens_it_with_the_warning_and_the_same_random_weights(open_pag
     assert "layers can be projected. Checked when it was opened: values equal" in all_words(app)
     torch.manual_seed(99)
     first = networks.network(SMALL, None).key
-    networks._network.clear()
+    networks.opened.clear()
     assert networks.network(SMALL, None).key == first
 
 
@@ -277,7 +277,7 @@ def test_checkpoints_of_a_session_are_bounded():
 def test_two_sessions_open_a_network_once(monkeypatch):
     calls, load = [], networks.load
     monkeypatch.setattr(networks, "load", lambda *a, **k: calls.append(a) or load(*a, **k))
-    networks._network.clear()
+    networks.opened.clear()
     threads = [threading.Thread(target=networks.network, args=(SMALL, None)) for _ in range(2)]
     for one in threads:
         one.start()
@@ -290,7 +290,7 @@ def test_networks_in_memory_are_bounded():
     import gc
     import weakref
 
-    networks._network.clear()
+    networks.opened.clear()
     alive = [weakref.ref(networks.network(name).bundle.model) for name in ("demo", "demo-deconv")]
     for name in ("demo-accurate", "demo-photos"):
         networks.network(name)

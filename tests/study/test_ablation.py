@@ -135,7 +135,7 @@ def test_the_finding_has_paired_changes_and_is_saved(tmp_path):
         ]
     )
     text = summary(found)
-    assert "less -6.00 (-18.71 to +6.71)" in text  # 12.7062 * 0.01, t of one degree of freedom
+    assert "less −6.00 (−18.71 to +6.71)" in text  # 12.7062 * 0.01, t of one degree of freedom
     assert "75.00 ± 7.07 (2)" in text
     assert "standard error of 2.0" in text  # sqrt(0.2 * 0.8 / 400)
     numbers, picture, ranking = save(found, tmp_path)

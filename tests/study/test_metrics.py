@@ -41,4 +41,4 @@ def test_the_gap_is_training_less_test_accuracy():
 
 def test_points_are_shares_times_a_hundred():
     assert points(0.0123) == "+1.23"
-    assert points(-0.0005) == "-0.05"
+    assert points(-0.0005) == "−0.05"

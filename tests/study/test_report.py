@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from deconvviz.errors import StudyError
+from deconvviz.plots.display import minus
 from deconvviz.plots.study import (
     answer,
     baseline_table,
@@ -434,8 +435,8 @@ def test_every_metric_of_the_plan_has_its_difference_in_every_contrast():
     assert nll.equivalent_p is None  # no margin was declared for it
     (row,) = measure_table(found).to_dict("records")
     assert (row["contrast"], row["labels"], row["pairs"]) == ("C − A", 1000, 10)
-    assert row["NLL, nats"] == f"-0.155 ({nll.low:+.3f} to {nll.high:+.3f})"
-    assert row["training accuracy, points"] == "-9.00 (-9.00 to -9.00)"
+    assert row["NLL, nats"] == minus(f"-0.155 ({nll.low:+.3f} to {nll.high:+.3f})")
+    assert row["training accuracy, points"] == minus("-9.00 (-9.00 to -9.00)")
     assert "accuracy under blur, points" not in row  # A has none
     assert "| C − A | 1000 | 10 | +1.00" in markdown_report(found)
     (numbers,) = [e for e in found.to_dict()["effects"] if e["difference"]]
@@ -459,7 +460,7 @@ def test_baselines_stand_beside_their_training_accuracy_and_what_was_published()
     assert rows["A", 1000]["published, %"] == "63.40 (a classifier alone)"
     assert rows["A", 1000]["training accuracy, %"] == "99.00 (10)"
     assert rows["A", 4000]["published, %"] == "–"
-    assert "63.4 % with 1000 labels, 71.5 % with 2000 labels (somebody)" in published(found)
+    assert "63.4% with 1000 labels, 71.5% with 2000 labels (somebody)" in published(found)
     assert "63.40 (a classifier alone)" in markdown_report(found)
     assert "published, %" not in baseline_table(helps(plain("A", 1000)))
     assert json.loads(json.dumps(found.to_dict()))["published"][0]["accuracy"]["2000"] == 0.715
