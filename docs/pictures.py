@@ -16,8 +16,12 @@ from deconvviz.analysis.trust import examine
 from deconvviz.deconv.randomization import untrained
 from deconvviz.deconv.rules import RULES
 from deconvviz.io.images import limit_side, photograph
+from deconvviz.io.preprocess import Pixels
+from deconvviz.plots.arrays import crop, enlarge
 from deconvviz.plots.display import display
-from deconvviz.plots.figures import Pixels, contact_sheet, crop, enlarge, figure_png
+from deconvviz.plots.figures import contact_sheet
+from deconvviz.plots.files import figure_png
+from deconvviz.plots.projections import figure
 from deconvviz.units import Unit
 
 OUT = Path(__file__).parent / "pictures"
@@ -67,7 +71,9 @@ def units() -> Any:
     """The command of the page Start."""
     looked = Looked("demo-photos", "cat")
     chosen = looked.recording.strongest("stage3.relu2", k=6)
-    return looked.net.project(looked.recording, chosen).plot(images=looked.images)
+    values = looked.recording.values(chosen).tolist()
+    projection = looked.net.project(looked.recording, chosen)
+    return figure(projection, None, looked.images, 6, values=values, source=" of demo-photos in cat")
 
 
 def ladder() -> Any:
