@@ -73,7 +73,9 @@ def units() -> Any:
     chosen = looked.recording.strongest("stage3.relu2", k=6)
     values = looked.recording.values(chosen).tolist()
     projection = looked.net.project(looked.recording, chosen)
-    return figure(projection, None, looked.images, 6, values=values, source=" of demo-photos in cat")
+    return figure(
+        projection, None, looked.images, 6, values=values, source=" of demo-photos in cat"
+    )
 
 
 def ladder() -> Any:
