@@ -13,7 +13,7 @@ import torch
 
 from deconvviz.errors import CheckpointError
 from deconvviz.io.bundle import Bundle
-from deconvviz.io.card import inert
+from deconvviz.io.card import inert, spaced
 from deconvviz.io.checkpoint import Description, load_checkpoint, read_checkpoint
 from deconvviz.io.images import safe_name
 from deconvviz.schema import dotted
@@ -156,7 +156,7 @@ def _word(value: Any) -> str:
 def summary(bundle: Bundle) -> str:
     """A network in one line of Markdown."""
     count = sum(parameter.numel() for parameter in bundle.model.parameters())
-    size = f"{count / 1e6:.1f} M" if count >= _MANY else f"{count:,}".replace(",", "\u202f")
+    size = f"{count / 1e6:.1f} M" if count >= _MANY else spaced(count)
     parts = [f"**{inert(bundle.name)}**", f"`{bundle.architecture}`, {size} parameters"]
     return " · ".join([*parts, *bundle.summary])
 

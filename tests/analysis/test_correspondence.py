@@ -175,8 +175,8 @@ def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
     assert torch.equal(one.random, other.random)
     assert one.layers == ("stage3.bn2", "head")  # before it is rectified, and the logits
     numbers, picture = one.save(tmp_path)
-    told = json.loads(numbers.read_text())
-    assert (len(told["score"]), len(told["score"][0])) == (4, 2)
+    stored = json.loads(numbers.read_text())
+    assert (len(stored["score"]), len(stored["score"][0])) == (4, 2)
     assert picture.stat().st_size > 1000
 
 

@@ -78,8 +78,8 @@ def test_it_is_the_same_at_every_call_and_is_written(tmp_path):
     assert one.chance == pytest.approx(1 / 6)
     assert one.rows[0].accuracy < one.rows[1].accuracy
     numbers, picture = one.save(tmp_path)
-    told = json.loads(numbers.read_text())
-    assert [row["layer"] for row in told["rows"]] == list(options.layers)
+    stored = json.loads(numbers.read_text())
+    assert [row["layer"] for row in stored["rows"]] == list(options.layers)
     assert picture.stat().st_size > 1000
 
 

@@ -102,11 +102,11 @@ def test_dead_units_are_those_of_one_slow_pass():
 def test_it_is_saved_with_numbers_for_each_kernel(tmp_path):
     found = filters(made(larger), draw_shapes(20, size=16, seed=0))
     numbers, picture = found.save(tmp_path)
-    told = json.loads(numbers.read_text())
-    assert [len(told["kernels"][name]) for name in ("rms", "aliased")] == [12, 12]
-    assert told["dominant"][7] is True
-    assert told["options"]["dominance_threshold"] == 3
-    assert told["summary"] == found.summary()
+    stored = json.loads(numbers.read_text())
+    assert [len(stored["kernels"][name]) for name in ("rms", "aliased")] == [12, 12]
+    assert stored["dominant"][7] is True
+    assert stored["options"]["dominance_threshold"] == 3
+    assert stored["summary"] == found.summary()
     assert picture.stat().st_size > 10_000
 
 

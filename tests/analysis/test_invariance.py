@@ -147,10 +147,10 @@ def test_a_network_without_classes_has_distances_only(shapes):
 def test_it_is_saved_with_every_pictures_curve(blind, shapes, tmp_path):
     found = invariance(blind, shapes)
     numbers, picture = found.save(tmp_path)
-    told = json.loads(numbers.read_text())
-    assert told["transformations"][0]["strengths"] == list(range(-4, 5))
-    assert len(told["transformations"][1]["distance"][0]) == 8
-    assert told["transformations"][2]["mean_distance"][1][0] == 0
+    stored = json.loads(numbers.read_text())
+    assert stored["transformations"][0]["strengths"] == list(range(-4, 5))
+    assert len(stored["transformations"][1]["distance"][0]) == 8
+    assert stored["transformations"][2]["mean_distance"][1][0] == 0
     assert picture.stat().st_size > 10_000
 
 
