@@ -1,7 +1,6 @@
 """Evolution: how the strongest activations of units change during training."""
 
 import streamlit as st
-import torch
 
 from deconvviz.analysis.evolution import Evolution, History
 from deconvviz.io.data import Dataset
@@ -11,10 +10,9 @@ from deconvviz.ui import pickers, show
 from deconvviz.ui.atlas import datasets
 from deconvviz.ui.experiments import history, patch, some_pictures
 from deconvviz.ui.grid import Tile, unit_grid
-from deconvviz.ui.navigation import link
 from deconvviz.ui.networks import chosen_network, pick_layer
 
-UNITS = 60  # in the grid
+UNITS = 60  # in the grid, at a time
 PICTURES = 300  # of the dataset, at most
 
 
@@ -33,16 +31,8 @@ def grid(found: Evolution, units: History, pictures: Dataset, column: int, chose
 
 
 def all_epochs(found: Evolution, units: History, pictures: Dataset, channel: int) -> None:
-    """One unit at all epochs, side by side, or a note if it is none of the projected ones."""
+    """One unit at all epochs, side by side."""
     st.subheader(f"Unit {channel} of {units.layer} at all epochs", anchor=False)
-    if channel >= len(units.units):
-        st.info(
-            f"The first {len(units.units)} of the {len(units.activation)} units are shown here; "
-            f"unit {channel} is not among them.",
-            icon=":material/info:",
-        )
-        link("atlas", f"Unit {channel} of the trained network", units.layer, channel)
-        return
     place = units.units.tolist().index(channel)
     shown = display(units.projections[place])
     with st.container(horizontal=True, gap="small"):
@@ -59,15 +49,14 @@ def all_epochs(found: Evolution, units: History, pictures: Dataset, channel: int
 
 
 @st.fragment
-def epochs(found: Evolution, units: History, pictures: Dataset) -> None:
+def epochs(found: Evolution, pictures: Dataset, projected: range) -> None:
     """The slider, the grid and one unit; a click or a move reruns this part alone."""
+    (units,) = found.histories
     with show.errors():
         epoch = pickers.epoch(found.epochs, default=str(found.epochs[-1]))
         column = found.epochs.index(epoch)
-        shown, every = len(units.units), len(units.activation)
-        last = units.activation[:, -1].clone()
-        last[shown:] = -torch.inf  # "strongest" is the strongest of those that are shown
-        channel = pickers.pick_channel(last)
+        every = len(units.activation)
+        channel = pickers.pick_channel(units.activation[:, -1], projected)
         if column:
             share = float(units.changed[:, column - 1].double().mean())
             st.markdown(
@@ -77,7 +66,8 @@ def epochs(found: Evolution, units: History, pictures: Dataset) -> None:
         else:
             st.markdown("This is the first stored epoch.")
         all_epochs(found, units, pictures, channel)
-        which = "Units" if shown == every else f"Units 0 to {shown - 1} of the {every}"
+        some = f"Units {projected[0]} to {projected[-1]} of the {every}"
+        which = "Units" if len(projected) == every else some
         st.subheader(f"{which} of {units.layer} after epoch {epoch}", anchor=False)
         grid(found, units, pictures, column, channel)
         st.caption(
@@ -101,5 +91,5 @@ if not network.bundle.snapshots:
     st.stop()
 layer = pick_layer(network, "middle")
 pictures = some_pictures(network, pickers.dataset(list(datasets(network))), PICTURES)
-found = history(network, pictures, layer, UNITS)
-epochs(found, found.histories[0], pictures)
+projected = pickers.pick_units(network.net.layers[layer].channels, UNITS)
+epochs(history(network, pictures, layer, projected), pictures, projected)

@@ -332,7 +332,7 @@ def choices(network: Network) -> Chosen:
         with st.popover("More", icon=":material/tune:"):
             size = pickers.input_size()
             layer = pick_layer(network, "middle")
-            unit = pickers.pick_unit(layer, network.net.layers[layer].channels)
+            unit = pickers.pick_unit(layer, range(network.net.layers[layer].channels))
             share, start, look = pickers.share(), pickers.start(), pickers.look()
             beside = pickers.beside()
         name_classes(network)

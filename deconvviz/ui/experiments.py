@@ -163,18 +163,17 @@ def some_pictures(network: Network, name: str, most: int) -> Dataset:
     return at_most(datasets(network)[name], most)
 
 
-def history(network: Network, pictures: Dataset, layer: str, most: int) -> Evolution:
-    """All units of one layer through all kept epochs, the first `most` of them projected.
+def history(network: Network, pictures: Dataset, layer: str, projected: range) -> Evolution:
+    """All units of one layer through all kept epochs, some of them projected.
 
     A progress bar is shown unless it is already known.
     """
-    key = ("history", network.key, pictures.fingerprint, layer, most)
+    key = ("history", network.key, pictures.fingerprint, layer, projected)
     known: Evolution | None = RESULTS.get(key)
     if known:
         return known
-    units = {layer: range(min(most, network.net.layers[layer].channels))}
     with bar("Going through the epochs …") as progress:
-        found = evolution(network.bundle, pictures, units=units, progress=progress)
+        found = evolution(network.bundle, pictures, units={layer: projected}, progress=progress)
     return RESULTS.put(key, found)
 
 

@@ -211,6 +211,9 @@ useful_for = Picker[int | None](
 )
 sort_by = Picker[Any]("sort", "Sort by", widget="list", width=240)
 part = Picker[slice]("part", "Range", widget="list", width=140, needs_choice=True)
+_units = Picker[range](
+    "units", "Units", widget="list", width=140, needs_choice=True, on_change=forget_unit
+)
 section = Picker[str]("section", "Section", widget="pills")
 budget = Picker[int]("labels", "Labels")
 metric = Picker[str]("metric", "Metric", widget="list", width=240)
@@ -243,26 +246,41 @@ def parts(count: int, size: int) -> dict[str, slice]:
     }
 
 
-def pick_unit(layer: str, channels: int) -> Unit | int | None:
+def pick_unit(layer: str, channels: range) -> Unit | int | None:
     """A unit of the layer: at the position that a link gives, or a channel, or None: strongest."""
     options: dict[str, Unit | int | None] = {_STRONGEST: None}
-    options |= {str(channel): channel for channel in range(channels)}
+    options |= {str(channel): channel for channel in channels}
     at_place = str(st.session_state.get("unit") or st.query_params.get("unit", ""))
     try:
         unit = Unit.parse(f"{layer}/{at_place}")
     except SelectionError:
         return _unit(options)
-    if unit.layer == layer and unit.channel < channels:
+    if unit.layer == layer and unit.channel in channels:
         options[at_place] = unit
     return _unit(options)
 
 
-def pick_channel(activations: Tensor) -> int:
-    """A channel of the layer, by default the one with the highest of their (C,) activations."""
-    unit = pick_unit("", len(activations))
+def pick_channel(activations: Tensor, channels: range | None = None) -> int:
+    """One of the channels of a layer, by default the one with the highest activation.
+
+    Args:
+        activations: (C,) activation of each channel.
+        channels: Those that are offered; by default all.
+    """
+    offered = channels or range(len(activations))
+    unit = pick_unit("", offered)
     if unit is None:
-        return int(activations.argmax())
+        return offered[int(activations[offered.start : offered.stop].argmax())]
     return unit.channel if isinstance(unit, Unit) else unit
+
+
+def pick_units(channels: int, size: int) -> range:
+    """Up to `size` neighbouring channels of `channels`, by default those around a link's unit."""
+    ranges = [range(first, min(first + size, channels)) for first in range(0, channels, size)]
+    options = {f"{one[0]} to {one[-1]}": one for one in ranges}
+    chosen = str(st.session_state.get("unit") or linked("unit"))
+    around = (name for name, one in options.items() if chosen.isdecimal() and int(chosen) in one)
+    return _units(options, next(around, ""))
 
 
 def carry_choices(page: str) -> None:

@@ -93,7 +93,7 @@ def test_the_table_has_every_option(capsys):
     assert capsys.readouterr().out == option_table(Recipe()) + "\n"
 
 
-@pytest.mark.parametrize("page", ["docs/study.md", "benchmarks/train_demos.py"])
+@pytest.mark.parametrize("page", ["docs/training.md", "benchmarks/train_demos.py"])
 def test_every_flag_of_training_that_is_written_there_exists(page):
     text = (ROOT / page).read_text()
     if page.endswith(".md"):

@@ -28,17 +28,24 @@ def test_the_last_epoch_comes_first_and_a_link_or_a_move_shows_another(open_page
     assert app.select_slider(key="epoch").value == str(last)
 
 
-def test_a_layer_with_more_units_than_are_shown_says_which(open_page):
+def test_a_layer_with_more_units_than_fit_is_shown_in_ranges(open_page):
     layer = "stage2.relu"  # of 96 units
     app = fine(open_page("evolution", model="demo-photos", layer=layer))
     assert any(f"Units 0 to 59 of the 96 of {layer}" in one.value for one in app.subheader)
     assert grid(app)["chosen"] < 60
-    assert not app.info
+    assert app.selectbox(key="unit").options == ["strongest", *map(str, range(60))]
+    app.selectbox(key="units").set_value("60 to 95").run()
+    assert any(f"Units 60 to 95 of the 96 of {layer}" in one.value for one in fine(app).subheader)
+    assert [tile["channel"] for tile in grid(app)["tiles"]] == list(range(60, 96))
+    assert 60 <= grid(app)["chosen"] < 96
     app.selectbox(key="unit").set_value("80").run()
     assert any(f"Unit 80 of {layer}" in one.value for one in fine(app).subheader)
-    assert "unit 80 is not among them" in app.info[0].value
-    (to_atlas,) = [one for one in app.get("page_link") if "Unit 80" in one.proto.label]
-    assert "unit=80" in to_atlas.proto.query_string
+
+
+def test_a_link_to_a_unit_opens_its_range(open_page):
+    app = fine(open_page("evolution", model="demo-photos", layer="stage2.relu", unit="80"))
+    assert app.selectbox(key="units").value == "60 to 95"
+    assert grid(app)["chosen"] == 80
 
 
 def test_a_network_without_snapshots_names_the_option_that_stores_them(open_page):

@@ -18,7 +18,7 @@ def page():
 
     pickers.translate_old_link()
     layer = pickers.layer(["stage1.relu1", "stage1.relu2"], default="stage1.relu2")
-    unit = pickers.pick_unit(layer, 20)
+    unit = pickers.pick_unit(layer, range(20))
     part = pickers.part(pickers.parts(25, 10))
     st.json(
         {
@@ -189,7 +189,7 @@ def two_pages():
     from deconvviz.ui import pickers
 
     if st.checkbox("here"):
-        st.json({"layer": pickers.layer(["a", "b", "c"]), "unit": pickers.pick_unit("", 9)})
+        st.json({"layer": pickers.layer(["a", "b", "c"]), "unit": pickers.pick_unit("", range(9))})
 
 
 def test_a_choice_stays_while_its_picker_is_away():
