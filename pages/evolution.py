@@ -53,10 +53,11 @@ def epochs(found: Evolution, pictures: Dataset, projected: range) -> None:
     """The slider, the grid and one unit; a click or a move reruns this part alone."""
     (units,) = found.histories
     with show.errors():
-        epoch = pickers.epoch(found.epochs, default=str(found.epochs[-1]))
+        with st.container(horizontal=True, gap="medium"):
+            channel = pickers.pick_channel(units.activation[:, -1], projected)
+            epoch = pickers.epoch(found.epochs, default=str(found.epochs[-1]))
         column = found.epochs.index(epoch)
         every = len(units.activation)
-        channel = pickers.pick_channel(units.activation[:, -1], projected)
         if column:
             share = float(units.changed[:, column - 1].double().mean())
             st.markdown(
@@ -90,6 +91,7 @@ if not network.bundle.snapshots:
     )
     st.stop()
 layer = pick_layer(network, "middle")
-pictures = some_pictures(network, pickers.dataset(list(datasets(network))), PICTURES)
-projected = pickers.pick_units(network.net.layers[layer].channels, UNITS)
+with st.container(horizontal=True, gap="medium"):
+    pictures = some_pictures(network, pickers.dataset(list(datasets(network))), PICTURES)
+    projected = pickers.pick_units(network.net.layers[layer].channels, UNITS)
 epochs(history(network, pictures, layer, projected), pictures, projected)

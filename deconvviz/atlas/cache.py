@@ -41,6 +41,8 @@ def shipped_atlas(bundle: Bundle) -> Path | None:
 def available_datasets(bundle: Bundle) -> dict[str, Dataset]:
     """The data sets that a network's units can be shown in at once, by name and split.
 
+    A whole data set goes by its name alone: "cifar10", beside "cifar10 test".
+
     The one of the atlas in the package, tiles of the photographs inside scikit-image, and each one
     of a cached atlas, where `load_dataset` finds their pictures.
 
@@ -61,7 +63,8 @@ def available_datasets(bundle: Bundle) -> dict[str, Dataset]:
         except (AtlasError, DataError):
             continue  # damaged, or the pictures are not here: it is not offered
         if (dataset.fingerprint, bundle.sha256) == (header.fingerprint, header.weights):
-            (own if file == shipped else others)[f"{name} {split}"] = dataset
+            title = name if split == "all" else f"{name} {split}"
+            (own if file == shipped else others)[title] = dataset
     return {**own, PHOTOS: photos, **others}
 
 

@@ -9,7 +9,7 @@ from deconvviz.ui.choices import Choice, chosen
 
 
 def data_options(data: str) -> Mapping[str, str]:
-    """The options that name a data set as `datasets` does, "photos" or "NAME SPLIT"."""
+    """The options that name a data set as `datasets` does, "NAME" or "NAME SPLIT"."""
     name, _, split = data.partition(" ")
     return {"data": name, "split": split or "all"}
 
