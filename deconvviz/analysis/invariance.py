@@ -11,6 +11,7 @@ from torch import Tensor
 from deconvviz.analysis.inputs import batches, chosen_layers, title_of
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
+from deconvviz.analysis.scores import probabilities
 from deconvviz.analysis.warp import Border, rotated, scaled, shifted
 from deconvviz.deconv import Deconvnet
 from deconvviz.errors import DataError
@@ -241,7 +242,7 @@ class _Measured:
 
 def _probability(scores: Tensor, truth: Tensor) -> Tensor:
     """(B,) the probability of each picture's class."""
-    return scores.double().softmax(1).gather(1, truth[:, None])[:, 0]
+    return probabilities(scores.double()).gather(1, truth[:, None])[:, 0]
 
 
 def _strengths(side: int, options: InvarianceOptions) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from deconvviz.analysis.inputs import (
 )
 from deconvviz.analysis.registry import Analysis
 from deconvviz.analysis.result import Result
+from deconvviz.analysis.scores import probabilities
 from deconvviz.deconv import Deconvnet, Recording, Selection
 from deconvviz.errors import PictureError, SettingError
 from deconvviz.io.bundle import Bundle
@@ -254,13 +255,13 @@ def occlusion(
     truth = decided if chosen.label is None else class_number(classes, chosen.label)
     channel = int(whole.peaks(layer).value[0].argmax())
 
-    sums, logits = [], []
+    sums, scores = [], []
     for rows in batches(len(occluder), image.shape[1:], "occluder", progress=progress):
         found = dict(net.stream(occluder.cover(image, rows), [layer, output]))
         sums.append(found[layer][:, channel].sum((1, 2)).cpu())
-        logits.append(found[output][:, :, 0, 0].cpu())
+        scores.append(found[output][:, :, 0, 0].cpu())
     grid = (len(occluder.tops), len(occluder.lefts))
-    probability = torch.cat(logits).softmax(1)[:, truth]
+    probability = probabilities(torch.cat(scores))[:, truth]
     lowest = int(probability.argmin())
     worst = occluder.cover(image, slice(lowest, lowest + 1))
     pixels = bundle.preprocessing.pixels(torch.cat([image[None], worst]))
@@ -279,9 +280,9 @@ def occlusion(
         lefts=occluder.lefts,
         activation=torch.cat(sums).view(grid),
         probability=probability.view(grid),
-        decision=torch.cat(logits).argmax(1).view(grid),
+        decision=torch.cat(scores).argmax(1).view(grid),
         whole_activation=float(whole[layer][0, channel].sum()),
-        whole_probability=float(whole[output].flatten().softmax(0)[truth]),
+        whole_probability=float(probabilities(whole[output].flatten(1))[0, truth]),
         whole_decision=decided,
         projection=_whole_map(net, whole, layer, channel)[0],
         other_pictures=pictures,

@@ -57,6 +57,16 @@ def test_the_picture_as_it_is_has_distance_zero_and_its_own_probability(blind, s
     assert found.transformations[0].distance[:, :, 1].all()
 
 
+def test_a_network_that_gives_probabilities_is_taken_by_its_word(blind, shapes):
+    ended = nn.Sequential(blind.model, nn.Softmax(1)).eval()
+    same = Bundle.of(ended, blind.input_size, classes=blind.classes)
+    options = strengths([0, 3], [1], [0, 10])
+    found, again = (invariance(one, shapes, options) for one in (blind, same))
+    torch.testing.assert_close(again.untouched, found.untouched)
+    for one, other in zip(again.transformations, found.transformations, strict=True):
+        torch.testing.assert_close(one.probability, other.probability)
+
+
 def test_distances_are_those_of_features_taken_one_by_one(demo):
     data = draw_shapes(5, seed=1)
     found = invariance(demo, data, strengths([4], [1.3], [30]))

@@ -79,6 +79,17 @@ def test_the_decision_falls_exactly_where_the_one_pixel_is_covered(pixel_net):
     assert "p(bright) is 0.99 without it, 0.01 at the worst place" in found.summary()
 
 
+def test_a_network_that_gives_probabilities_is_taken_by_its_word(pixel_net):
+    bundle, image, net = pixel_net
+    ended = nn.Sequential(bundle.model, nn.Softmax(1)).eval()
+    same = Bundle.of(ended, (1, 16, 16), classes=bundle.classes)
+    options = OcclusionOptions(label=1, side=4, stride=2)
+    found = occlusion(bundle, image, options, net=net)
+    again = occlusion(same, image, options, net=Deconvnet(ended, (1, 16, 12)))
+    torch.testing.assert_close(again.probability, found.probability)
+    assert again.whole_probability == pytest.approx(found.whole_probability)
+
+
 def test_one_place_after_the_other_by_hand():
     """The demo network, the slow way: one picture at a time, pixel ranges set to the fill."""
     bundle = load("demo")
