@@ -57,6 +57,7 @@ from deconvviz.training import evaluate
 from deconvviz.training.cost import multiply_adds
 
 Table = tuple[str, dict[str, Any]]
+BLOCK = 50  # pictures at a time, since their maps are of 64-bit numbers
 
 
 def trained(runs: Path, name: str) -> Iterator[tuple[int, Checkpoint]]:
@@ -177,14 +178,19 @@ def fitted(backs: Callable[[Tensor], Tensor], fitting: Tensor) -> Callable[[Tens
         backs: (N, 3, H, W) uint8 -> (N, K, H, W).
         fitting: Pictures to fit on, (N, 3, H, W) uint8.
     """
-    maps = backs(fitting)
-    inputs = functional.pad(maps.movedim(1, -1).flatten(0, -2).double(), (0, 1), value=1.0)
-    targets = fitting.movedim(1, -1).flatten(0, -2).double()
-    best = torch.linalg.lstsq(inputs.T @ inputs, inputs.T @ targets).solution
+
+    def with_offset(images: Tensor) -> Tensor:
+        return functional.pad(backs(images).movedim(1, -1).double(), (0, 1), value=1.0)
+
+    square, product = 0, 0
+    for block in fitting.split(BLOCK):
+        inputs, targets = with_offset(block).flatten(0, -2), block.movedim(1, -1).flatten(0, -2)
+        square, product = square + inputs.T @ inputs, product + inputs.T @ targets.double()
+    best = torch.linalg.lstsq(square, product).solution
 
     def picture(images: Tensor) -> Tensor:
-        given = functional.pad(backs(images).movedim(1, -1).double(), (0, 1), value=1.0)
-        return (given @ best).movedim(-1, 1).float().clamp(0, 255)
+        found = [(with_offset(block) @ best).movedim(-1, 1) for block in images.split(BLOCK)]
+        return torch.cat(found).float().clamp(0, 255)
 
     return picture
 
@@ -192,12 +198,8 @@ def fitted(backs: Callable[[Tensor], Tensor], fitting: Tensor) -> Callable[[Tens
 @torch.inference_mode()
 def deconvnet(encoder: Encoder, images: Tensor) -> Tensor:
     """Pictures through an encoder and back by its transposed weights and switches, not scaled."""
-    given = (images.float() / 255 - 0.5) / 0.25
-    found = []
-    for block in torch.split(given, 250):
-        features, first, second = encoder.with_switches(block)
-        found.append(transposed(encoder, features, first, second))
-    return torch.cat(found)
+    features, first, second = encoder.with_switches((images.float() / 255 - 0.5) / 0.25)
+    return transposed(encoder, features, first, second)
 
 
 @torch.inference_mode()
