@@ -118,16 +118,16 @@ def test_a_page_runs_one_with_a_bar_that_goes_away():
     assert not app.get("progress")
 
 
-def test_a_history_has_the_first_units_of_one_layer():
+def test_a_history_has_the_chosen_units_of_one_layer():
     from deconvviz.deconv import Deconvnet
     from deconvviz.io.zoo import load
 
     bundle = load("demo-photos")
     network = networks.Network(bundle, Deconvnet(bundle.model))
     layer = network.layers[0]
-    found = history(network, draw_shapes(12), layer, 5)
+    found = history(network, draw_shapes(12), layer, range(20, 25))
     assert isinstance(found, Evolution)
-    assert found.histories[0].units.tolist() == [0, 1, 2, 3, 4]
+    assert found.histories[0].units.tolist() == [20, 21, 22, 23, 24]
 
 
 def test_the_oldest_results_go_first(tmp_path, monkeypatch):
@@ -143,7 +143,7 @@ def test_the_oldest_results_go_first(tmp_path, monkeypatch):
 def test_a_patch_is_the_window_of_the_projection():
     pictures = draw_shapes(12)
     net = networks.network("demo-photos")
-    units = history(net, pictures, net.layers[0], 3).histories[0]
+    units = history(net, pictures, net.layers[0], range(3)).histories[0]
     for row, unit in enumerate(units.units.tolist()):
         top, left, bottom, right = units.boxes[row, -1].tolist()
         seen = patch(units, pictures, row, -1)
