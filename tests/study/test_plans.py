@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deconvviz.errors import StudyError
+from deconvviz.io.legacy import earlier_study
 from deconvviz.schema import to_dict
 from deconvviz.study import PLANS, find_plan, read_records
 from deconvviz.training.cost import step_cost
@@ -92,8 +93,8 @@ def test_clarity_changes_one_thing_at_a_time_in_at_most_45_runs():
         assert plan.recipe_of(base) in recipes
 
 
-def test_levers_pulls_one_lever_at_a_time_and_all_take_as_many_steps():
-    plan = find_plan("levers")
+def test_digits_changes_one_option_at_a_time_and_all_take_as_many_steps():
+    plan = find_plan("digits")
     base, *others = list(plan.specs(labels=[1000], seeds=[0]))
     for spec in others:
         assert len(differences(to_dict(plan.recipe_of(base)), plan.recipe_of(spec))) == 1
@@ -125,7 +126,7 @@ def test_records_that_are_kept_are_of_the_plan_as_it_stands(plan):
 
 def test_a_name_that_is_no_plan_lists_them():
     with pytest.raises(
-        StudyError, match="no study `help`; there are ablation, clarity, decoder-search, helps"
+        StudyError, match="no study `help`; there are ablation, clarity, decoder-search, digits"
     ):
         find_plan("help")
 
@@ -192,3 +193,8 @@ def test_a_file_that_is_no_plan_is_one_sentence(tmp_path, before, after, says):
     assert says in str(refusal.value)
     with pytest.raises(StudyError, match="is not a plan"):
         find_plan(str(tmp_path / "none.toml"))
+
+
+def test_no_plan_has_a_name_that_another_had_before():
+    """Its records would be read as the other's."""
+    assert not set(PLANS) & {earlier_study(name) for name in PLANS if earlier_study(name) != name}
