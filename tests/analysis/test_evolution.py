@@ -127,9 +127,9 @@ def test_kernels_that_turn_around_jump_once_and_dead_units_answer_nothing(tmp_pa
 
 def test_it_is_saved_with_all_units_in_numbers(found, tmp_path):
     numbers, picture = found.save(tmp_path)
-    told = json.loads(numbers.read_text())
-    assert len(told["histories"][1]["picture"]) == 16
-    assert told["histories"][1]["share_stable"][-1] == 1
+    stored = json.loads(numbers.read_text())
+    assert len(stored["histories"][1]["picture"]) == 16
+    assert stored["histories"][1]["share_stable"][-1] == 1
     assert picture.stat().st_size > 10_000
 
 

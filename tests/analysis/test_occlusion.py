@@ -163,9 +163,9 @@ def test_it_is_written_as_numbers_and_picture(tmp_path):
     image = bundle.preprocess(photograph("coffee").image)
     options = OcclusionOptions(side=16, stride=16)
     numbers, picture = occlusion(bundle, image, options, dataset=data).save(tmp_path)
-    told = json.loads(numbers.read_text())
-    assert len(told["probability"]) == len(told["tops"]) == 2
-    assert len(told["chance_agreement"]) == 2
+    stored = json.loads(numbers.read_text())
+    assert len(stored["probability"]) == len(stored["tops"]) == 2
+    assert len(stored["chance_agreement"]) == 2
     assert picture.stat().st_size > 1000
 
 

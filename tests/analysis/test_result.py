@@ -28,8 +28,8 @@ class Drawn(Result):
 
 def test_numbers_and_picture_are_written(tmp_path):
     numbers, picture = Drawn(0.5).save(tmp_path / "new")
-    told = json.loads(numbers.read_text())
-    assert told == {"analysis": "drawn", "summary": "It is 0.5.", "value": 0.5}
+    stored = json.loads(numbers.read_text())
+    assert stored == {"analysis": "drawn", "summary": "It is 0.5.", "value": 0.5}
     with Image.open(picture) as shown:
         assert shown.size == (400, 200)
 

@@ -1,4 +1,4 @@
-"""Metrics of runs by hand, and what is missing told apart from zero."""
+"""Metrics of runs by hand, and what is missing is not zero."""
 
 import pytest
 

@@ -95,13 +95,13 @@ def test_measures_agree_with_evaluate_and_depend_on_neither_batch_nor_mode():
 
 
 def test_robustness_is_the_accuracy_on_each_corrupted_set():
-    told = []
+    reported = []
     data = pictures([20 * i for i in range(12)], [i // 6 for i in range(12)])
     found = robustness(
-        Known(), data, *NOTHING, seed=5, progress=lambda *step: told.append(step[1:])
+        Known(), data, *NOTHING, seed=5, progress=lambda *step: reported.append(step[1:])
     )
     assert list(found) == list(CORRUPTIONS)
-    assert told == [(done, 20) for done in range(1, 21)]
+    assert reported == [(done, 20) for done in range(1, 21)]
     for name, accuracies in found.items():
         for severity, accuracy in enumerate(accuracies, 1):
             images = corrupted(data.images, name, severity, seed=5)

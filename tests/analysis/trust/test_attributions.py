@@ -140,8 +140,8 @@ def test_the_lowest_layer_has_no_grad_cam_and_says_so(demo):
 
 def test_results_are_saved_and_drawn(found, tmp_path):
     numbers, picture = found.save(tmp_path)
-    told = json.loads(numbers.read_text())
-    assert [one["method"] for one in told["methods"]] == [one.method for one in found.methods]
+    stored = json.loads(numbers.read_text())
+    assert [one["method"] for one in stored["methods"]] == [one.method for one in found.methods]
     assert picture.stat().st_size > 10_000
     assert isinstance(found, Attributions)
     pictures = [axes for axes in found.figure("black").axes if axes.images]

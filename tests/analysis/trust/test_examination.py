@@ -202,11 +202,11 @@ def test_kept_is_nothing_by_chance_and_all_for_the_same(found):
 
 def test_what_is_saved_can_be_read_again(found, tmp_path):
     numbers, picture = found.save(tmp_path)
-    told = json.loads(numbers.read_text())
-    assert told["summary"] == found.summary()
-    assert told["outcome"] == found.outcome
-    assert len(told["cascade"]) == 5
-    assert told["curves"]["insertion"]["area"] == pytest.approx(
+    stored = json.loads(numbers.read_text())
+    assert stored["summary"] == found.summary()
+    assert stored["outcome"] == found.outcome
+    assert len(stored["cascade"]) == 5
+    assert stored["curves"]["insertion"]["area"] == pytest.approx(
         found.curves.insertion.area, abs=1e-3
     )
     with Image.open(picture) as shown:

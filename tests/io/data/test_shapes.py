@@ -1,4 +1,4 @@
-"""Drawn shapes: repeatable, in any form, and told apart by their pixels."""
+"""Drawn shapes: repeatable, in any form, and distinguished by their pixels."""
 
 import pytest
 import torch

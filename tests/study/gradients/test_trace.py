@@ -161,10 +161,10 @@ def test_a_run_is_the_same_at_every_call_and_leaves_random_numbers_alone():
 
 def test_the_stats_are_those_of_plain_gradient_descent():
     """The updates written out, v <- 0.9 v + g and w <- w - rate v, over the same pictures."""
-    arm, told = Condition("ddnet", 6, norm=False), []
+    arm, reported = Condition("ddnet", 6, norm=False), []
     everything = replace(SETTING, batch_size=24, steps=(0, 2))
-    found = follow(arm, 0, DATA, everything, told.append)
-    assert told == [0.5, 1]
+    found = follow(arm, 0, DATA, everything, reported.append)
+    assert reported == [0.5, 1]
     torch.manual_seed(0)
     made = network(arm, 3, 6, 8, 2)
     scale = torch.tensor(STD).view(1, 3, 1, 1) * 255
